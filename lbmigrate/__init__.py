@@ -1,0 +1,6 @@
+"""A leaderboard for a productivity app on MongoDB: backfilled safely, kept right, and taken back if need be."""
+
+from lbmigrate.board import Board
+from lbmigrate.configfile import load_config
+
+__all__ = ["Board", "load_config"]

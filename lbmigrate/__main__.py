@@ -1,0 +1,5 @@
+"""`python -m lbmigrate` is `lbmigrate`."""
+
+from lbmigrate.cli import main
+
+main()

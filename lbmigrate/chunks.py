@@ -1,0 +1,235 @@
+"""Cutting a source into chunks: key ranges of a bounded number of documents, their bounds frozen before work starts.
+
+A pass walks a source once. It is a list of spans, each a stretch of one key in which all values have one BSON type,
+because a range query silently skips values of other types. A span is cut with index hops (`skip(n).limit(1)` on a
+covered query), never by skipping through the documents themselves.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from bson import Decimal128, ObjectId, json_util
+from pymongo.collection import Collection
+
+from lbmigrate import identity
+from lbmigrate.coerce import MILLISECONDS_FROM
+from lbmigrate.config import Source
+from lbmigrate.context import Context, Scope
+from lbmigrate.models import Document
+
+# Every BSON type a key may have that a range query can bracket; `number` is one bracket for all four.
+TYPES = ("number", "string", "object", "array", "binData", "objectId", "bool", "date", "timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Documents whose `key` lies in [low, high] and that meet `extra`; without bounds, all that meet `extra`."""
+
+    key: str
+    low: Any = None
+    high: Any = None
+    extra: Document = field(default_factory=dict)
+
+    def row(self) -> Document:
+        """As the state keeps it: a filter's `$` names may not be stored, so it is kept as Extended JSON."""
+        return {"key": self.key, "low": self.low, "high": self.high, "extra": json_util.dumps(self.extra)}
+
+    @classmethod
+    def from_row(cls, row: Document) -> Span:
+        return cls(row["key"], row["low"], row["high"], json_util.loads(row["extra"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """One chunk's documents: `key` from `low` to `high` (itself included when `closed`) that meet `extra`."""
+
+    key: str
+    low: Any
+    high: Any
+    closed: bool
+    extra: Document = field(default_factory=dict)
+
+    def condition(self) -> Document:
+        upper = "$lte" if self.closed else "$lt"
+        return {self.key: {"$gte": self.low, upper: self.high}}
+
+    def row(self) -> Document:
+        return {
+            "key": self.key, "low": self.low, "high": self.high, "closed": self.closed,
+            "extra": json_util.dumps(self.extra),
+        }  # fmt: skip
+
+    @classmethod
+    def from_row(cls, row: Document) -> Bounds:
+        return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+
+
+# --- what a pass covers ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why."""
+
+    spans: tuple[Span, ...]
+    watermark: dt.datetime | None
+    why: str = ""
+
+
+def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
+    """What the next pass over a source reads. `started` is the server's time now; nothing is written."""
+    collection = context.sources[source.collection]
+    mark = None if context.scope.full else context.state.watermark(source.name).get("value")
+    seekable = is_indexed(collection, source.cursor)
+    following = _newest(collection, source.cursor, started) if seekable else started
+    if context.scope.user is not None:
+        return Outline((_of_user(context.scope.user, source),), following)
+    if context.scope.bounded:
+        return Outline(*_between(collection, source, context.scope))
+    if mark is None:
+        return Outline(_everything(collection), following)
+    if not seekable:
+        return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} has no index")
+    return Outline(_since(collection, source.cursor, mark - context.config.backfill.lag), following)
+
+
+def is_indexed(collection: Collection[Any], key: str) -> bool:
+    """Whether some full index starts with `key`, so that a range of it is a seek and not a scan."""
+    return key == "_id" or any(
+        spec["key"][0][0] == key and not {"sparse", "partialFilterExpression"} & spec.keys()
+        for spec in collection.index_information().values()
+    )
+
+
+def _of_user(user: str, source: Source) -> Span:
+    return Span("_id", extra={source.user.path: {"$in": identity.parse(user)}})
+
+
+def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
+    """A bounded backfill seeks on the time of the action; only where it falls back on other fields must it walk."""
+    key = source.at[0]
+    if len(source.at) > 1 or source.unwind or not is_indexed(collection, key):
+        return _everything(collection), None, f"{source.collection}: no one indexed field holds the time"
+    since = scope.since or dt.datetime(1, 1, 1)
+    return _since(collection, key, since), None, ""
+
+
+def _everything(collection: Collection[Any]) -> tuple[Span, ...]:
+    """The whole collection in `_id` order, one span for each type of `_id` in it."""
+    return tuple(span for name in TYPES for span in _bracket(collection, "_id", {"_id": {"$type": name}}))
+
+
+def _bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
+    """From the first to the last value of `key` that meets the condition: one span, or none."""
+    ends = [collection.find_one(condition, {key: 1}, sort=[(key, way)]) for way in (1, -1)]
+    found = [_value(end, key) for end in ends if end is not None]
+    return [Span(key, *found)] if found else []
+
+
+def _value(document: Document, path: str) -> Any:
+    for part in path.split("."):
+        document = document.get(part, {})
+    return document
+
+
+def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:
+    """Dates from `since` on, epoch numbers from it on, and every document whose key tells no order in time."""
+    seconds = since.replace(tzinfo=dt.UTC).timestamp()
+    spans = _bracket(collection, key, {key: {"$gte": since}})
+    spans += _bracket(collection, key, {key: {"$gte": seconds, "$lt": MILLISECONDS_FROM}})
+    spans += _bracket(collection, key, {key: {"$gte": max(seconds * 1000, MILLISECONDS_FROM)}})
+    timeless: list[Document] = [
+        {key: None},
+        *({key: {"$type": name}} for name in TYPES if name not in ("date", "number")),
+    ]
+    return tuple(spans) + tuple(
+        Span("_id", extra=condition) for condition in [{key: None}, *timeless] if collection.find_one(condition, {"_id": 1})
+    )
+
+
+def _newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime | None:
+    """The newest date in the cursor field, but never one ahead of the server's clock."""
+    newest = _bracket(collection, key, {key: {"$type": "date"}})
+    return min(started, newest[0].high) if newest and isinstance(newest[0].high, dt.datetime) else started
+
+
+# --- cutting ------------------------------------------------------------------------------------------------------
+
+
+def cut(collection: Collection[Any], span: Span, size: int, last: Bounds | None) -> Iterator[Bounds]:
+    """The chunks of a span, each at most `size` documents, going on after `last` if that was cut before."""
+    if span.extra:
+        yield from _cut_listed(collection, span.extra, size, last.high if last else None)
+        return
+    low = span.low
+    if last is not None and last.extra:  # stopped inside a run of equal keys
+        tie = last.extra[span.key]
+        yield from _cut_listed(collection, {span.key: tie}, size, last.high)
+        low = _above(collection, span, tie)
+    elif last is not None:
+        low = None if last.closed else last.high
+    while low is not None:
+        low = yield from _cut_one(collection, span, low, size)
+
+
+def _cut_one(collection: Collection[Any], span: Span, low: Any, size: int) -> Generator[Bounds, None, Any]:
+    """One chunk from `low` on, or the several that a run of equal keys needs; returns where the next begins."""
+    beyond = _hop(collection, span, {"$gte": low}, size)
+    if beyond is None:
+        yield Bounds(span.key, low, span.high, closed=True)
+        return None
+    if beyond != low:
+        yield Bounds(span.key, low, beyond, closed=False)
+        return beyond
+    yield from _cut_listed(collection, {span.key: low}, size, None)
+    return _above(collection, span, low)
+
+
+def _hop(collection: Collection[Any], span: Span, start: Document, skip: int) -> Any:
+    asked = {span.key: {**start, "$lte": span.high}}
+    projection = {span.key: 1} if span.key == "_id" else {span.key: 1, "_id": 0}  # covered by the key's index
+    found = list(collection.find(asked, projection).sort(span.key, 1).skip(skip).limit(1))
+    return _value(found[0], span.key) if found else None
+
+
+def _above(collection: Collection[Any], span: Span, value: Any) -> Any:
+    return _hop(collection, span, {"$gt": value}, 0)
+
+
+def _cut_listed(collection: Collection[Any], extra: Document, size: int, after: Any) -> Iterator[Bounds]:
+    """Chunks of the documents that meet `extra`, by streaming their ids in order and keeping only every bound."""
+    low = high = None
+    count = 0
+    for row in collection.find(extra, {"_id": 1}).sort("_id", 1):
+        each = row["_id"]
+        if after is not None and not _is_beyond(each, after):
+            continue
+        if count == size or (count and _rank(each) != _rank(high)):
+            yield Bounds("_id", low, high, closed=True, extra=extra)
+            count = 0
+        low, high, count = (low if count else each), each, count + 1
+    if count:
+        yield Bounds("_id", low, high, closed=True, extra=extra)
+
+
+def _is_beyond(value: Any, mark: Any) -> bool:
+    """Whether an id comes after another in the server's order, even if the document of the other is gone by now."""
+    if _rank(value) != _rank(mark):
+        return _rank(value) > _rank(mark)
+    try:
+        return bool(value > mark)
+    except TypeError:  # sub-documents have no order here; reading some again is harmless
+        return bool(value != mark)
+
+
+def _rank(value: Any) -> int:
+    """The place of a value's type in the server's sort order; types of one rank are one bracket of a range query."""
+    kinds = (int | float | Decimal128, str, dict, list, bytes | UUID, ObjectId, bool, dt.datetime)
+    if isinstance(value, bool):
+        return kinds.index(bool)
+    return next((place for place, kind in enumerate(kinds) if isinstance(value, kind)), len(kinds))

@@ -1,0 +1,5 @@
+"""The door: verbs, options, exit codes."""
+
+from lbmigrate.cli.seam import main
+
+__all__ = ["main"]

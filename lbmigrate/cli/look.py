@@ -1,0 +1,143 @@
+"""The verbs that only look: plan, status, history, top, rank, around, config."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lbmigrate import configfile, mongo, plan
+from lbmigrate.board import Board, check_period
+from lbmigrate.cli import options
+from lbmigrate.cli.desk import Desk, verb
+from lbmigrate.errors import UsageError, WorkRemains
+
+app = typer.Typer()
+Who = Annotated[str, typer.Argument(help="The user's id, as in the users collection.")]
+
+
+@verb(app, "plan")
+def show_plan(desk: Desk) -> None:
+    """Show the steps, their state, and what a run would do. Exits 3 when anything is pending."""
+    with desk.connected() as session:
+        found = plan.look(session.context())
+        desk.console.plan(found)
+        desk.console.result({"verb": "plan", "pending": found.pending, **asdict(found)})
+    if found.pending:
+        raise WorkRemains("work is pending", hint="lbmigrate run")
+
+
+@verb(app)
+def status(desk: Desk) -> None:
+    """Show how far each step, source and run is."""
+    with desk.connected() as session:
+        found = plan.status(session.context())
+        desk.console.status(found)
+        desk.console.result({"verb": "status", **asdict(found)})
+
+
+@verb(app)
+def history(desk: Desk, n: Annotated[int, typer.Option("-n", min=1, help="How many runs.")] = 20) -> None:
+    """Show what each run did, newest first."""
+    with desk.connected() as session:
+        rows = session.state.runs(n)
+        desk.console.history(rows)
+        desk.console.result({"verb": "history", "runs": rows})
+
+
+@verb(app)
+def top(
+    desk: Desk,
+    period: options.Period = "global",
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+) -> None:
+    """Show the first of a period, as the app would read them."""
+    with desk.connected() as session:
+        board = Board(session.target, session.config)
+        check_period(period, board)
+        places = board.top(period, n)
+        desk.console.board(period, places)
+        desk.console.result({"verb": "top", "period": period, "places": [asdict(place) for place in places]})
+
+
+@verb(app)
+def rank(desk: Desk, user: Who, period: options.Period = "global") -> None:
+    """Show a user's place."""
+    with desk.connected() as session:
+        place = Board(session.target, session.config).rank(user, period)
+        if place is None:
+            raise _nobody(user, period)
+        desk.console.board(period, [place])
+        desk.console.result({"verb": "rank", "period": period, "place": asdict(place)})
+
+
+@verb(app)
+def around(
+    desk: Desk,
+    user: Who,
+    period: options.Period = "global",
+    n: Annotated[int, typer.Option("-n", min=1, help="How many on either side.")] = 3,
+) -> None:
+    """Show a user among the neighbours."""
+    with desk.connected() as session:
+        board = Board(session.target, session.config)
+        places, own = board.around(user, period, n), board.rank(user, period)
+        if own is None:
+            raise _nobody(user, period)
+        desk.console.board(period, places, highlight=own.user)
+        desk.console.result({"verb": "around", "period": period, "places": [asdict(place) for place in places]})
+
+
+def _nobody(user: str, period: str) -> UsageError:
+    return UsageError(f"user {user!r} is not on the board for {period!r}", hint=f"lbmigrate top --period {period}")
+
+
+configs = typer.Typer(no_args_is_help=True, help="The configuration: init, check, show, schema.")
+app.add_typer(configs, name="config")
+
+
+@verb(configs, "init")
+def config_init(
+    desk: Desk, path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config/leaderboard.yaml")
+) -> None:
+    """Write a commented configuration to start from."""
+    if path.exists():
+        raise UsageError(f"{path} exists already and is left as it is", f"lbmigrate config check --config {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(configfile.starter(), encoding="utf-8")
+    desk.console.note(f"wrote {path}; next: lbmigrate config check --config {path}")
+    desk.console.result({"verb": "config init", "path": str(path)})
+
+
+@verb(configs, "check")
+def config_check(desk: Desk) -> None:
+    """Read the configuration and tell every problem in it."""
+    loaded = desk.loaded()
+    names = ", ".join(source.name for source in loaded.config.sources)
+    desk.console.note(f"{loaded.path} is fine: sources {names}; next: lbmigrate plan")
+    desk.console.result({"verb": "config check", "path": str(loaded.path), "digest": configfile.digest(loaded.config)})
+
+
+@verb(configs, "show")
+def config_show(desk: Desk) -> None:
+    """Show every value and where it comes from. URIs are redacted."""
+    loaded = desk.loaded()
+    values = configfile.flatten(loaded.config)
+    rows = [(key, _shown(key, value), loaded.origins[key]) for key, value in values.items()]
+    desk.console.config_origins(rows)
+    shown = {key: {"value": value, "from": origin} for key, value, origin in rows}
+    desk.console.result({"verb": "config show", "values": shown})
+
+
+def _shown(key: str, value: object) -> str:
+    """A value as text, without its secrets."""
+    return mongo.redact(str(value)) if key in ("database.uri", "redis.url") and value else str(value)
+
+
+@verb(configs, "schema")
+def config_schema(desk: Desk) -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    desk.console.text(configfile.schema_text())
+    desk.console.result({"verb": "config schema", "schema": configfile.schema()})

@@ -1,0 +1,86 @@
+"""Options that several verbs have, each with its variable, and how their words are read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dateutil.relativedelta import relativedelta
+
+from lbmigrate.context import Looking, Scope, utc_now
+from lbmigrate.errors import UsageError
+
+Since = Annotated[
+    str | None, typer.Option(envvar="LBMIGRATE_SINCE", help="Only actions from then on: 2025-05-01, or 6mo ago.")
+]
+Until = Annotated[str | None, typer.Option(envvar="LBMIGRATE_UNTIL", help="Only actions before then.")]
+User = Annotated[str | None, typer.Option(envvar="LBMIGRATE_USER", help="Only this user's actions.")]
+Workers = Annotated[int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Worker threads.")]
+Sample = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="How many users to draw.")]
+Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="How many of each period's first.")]
+Seed = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SEED", help="Draws the same sample again.")]
+Full = Annotated[bool, typer.Option(envvar="LBMIGRATE_FULL", help="Everyone, not a sample.")]
+To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
+Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="This step alone.")]
+DryRun = Annotated[bool, typer.Option(envvar="LBMIGRATE_DRY_RUN", help="Rehearse in memory; write to no server.")]
+Fixtures = Annotated[
+    Path | None, typer.Option(envvar="LBMIGRATE_FIXTURES", help="Rehearse on these *.ndjson[.gz] or *.json files.")
+]
+LockTtl = Annotated[
+    str, typer.Option("--lock-ttl", envvar="LBMIGRATE_LOCK_TTL", help="How long the lease lasts without renewal.")
+]
+Yes = Annotated[bool, typer.Option("--yes", envvar="LBMIGRATE_YES", help="Do it without asking.")]
+Period = Annotated[str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 …")]
+
+AGO = re.compile(r"(\d+)\s*(min|h|d|w|mo|y)")
+STEPS_BACK = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
+
+
+def instant(words: str | None, option: str) -> dt.datetime | None:
+    """`2025-05-01`, an ISO time (UTC unless it has an offset), or a time ago such as `6mo`, as naive UTC.
+
+    Raises UsageError naming the option.
+    """
+    if words is None:
+        return None
+    ago = AGO.fullmatch(words.strip())
+    try:
+        if ago:
+            return utc_now() - relativedelta(**{STEPS_BACK[ago[2]]: int(ago[1])})  # type: ignore[arg-type]  # one unit
+        at = dt.datetime.fromisoformat(words.strip())
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{option} {words!r} is no time", "write 2025-05-01, 2025-05-01T02:00Z or 6mo") from error
+    return at.astimezone(dt.UTC).replace(tzinfo=None) if at.tzinfo else at
+
+
+def scope(since: str | None, until: str | None, user: str | None = None, full: bool = False) -> Scope:
+    """The bounds of a backfill. Raises UsageError when they leave nothing, or contradict each other."""
+    asked = Scope(instant(since, "--since"), instant(until, "--until"), user, full)
+    if asked.since and asked.until and asked.since >= asked.until:
+        raise UsageError(f"--since {since} is not before --until {until}", "lbmigrate backfill --help")
+    return asked
+
+
+def looking(sample: int | None, top: int | None, seed: int | None, full: bool) -> Looking:
+    """How a verification looks; what was not asked for is as usual."""
+    usual = Looking()
+    return Looking(
+        sample=usual.sample if sample is None else sample,
+        top=usual.top if top is None else top,
+        seed=usual.seed if seed is None else seed,
+        full=full,
+    )
+
+
+SECONDS = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+
+
+def seconds(words: str, option: str) -> float:
+    """`60`, `60s`, `5m` or `2h` in seconds. Raises UsageError naming the option."""
+    found = SECONDS.fullmatch(words.strip())
+    if found is None or float(found[1]) == 0:
+        raise UsageError(f"{option} {words!r} is no length of time", "write 60s, 5m or 2h")
+    return float(found[1]) * {None: 1, "s": 1, "m": 60, "h": 3600}[found[2]]

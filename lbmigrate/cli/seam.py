@@ -1,0 +1,75 @@
+"""The one seam where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from lbmigrate.cli import demo, look, migrate
+from lbmigrate.console import Console
+from lbmigrate.errors import LbmigrateError, UsageError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="lbmigrate",
+    help="Give a productivity app on MongoDB a leaderboard: backfill it safely, keep it right, take it all back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for room in (demo, look, migrate):
+    app.add_typer(room.app)
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"lbmigrate {version('lbmigrate')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; ends the process with a status from the table of exit codes."""
+    sys.exit(status())
+
+
+def status(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        outcome = app(given, standalone_mode=False)
+    except typer.TyperException as error:
+        return _misused(error)
+    except (typer.Abort, KeyboardInterrupt):
+        Console().error(LbmigrateError("stopped at once; what was checkpointed stays good", "the same command goes on"))
+        return INTERRUPTED
+    except LbmigrateError as error:
+        _trace(given)
+        Console().error(error)
+        return error.exit_code
+    except Exception as error:  # the last net: an operator gets a sentence, --debug gets the rest
+        _trace(given)
+        Console().error(LbmigrateError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug"))
+        return LbmigrateError.exit_code
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _misused(error: typer.TyperException) -> int:
+    """A verb or an option that does not exist, or a value that does not fit."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "lbmigrate"
+    Console().error(UsageError(error.format_message(), f"{command} --help"))
+    return UsageError.exit_code
+
+
+def _trace(arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()

@@ -1,0 +1,129 @@
+"""Everything an operator sees: results on stdout, narration and progress on stderr. The engine only reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.console import RenderableType
+
+from lbmigrate.board import Place
+from lbmigrate.console import tables, words
+from lbmigrate.console.progress import Progress
+from lbmigrate.console.screen import Screen
+from lbmigrate.doctor import Finding
+from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
+from lbmigrate.flag import Switches
+from lbmigrate.models import Counts, Document, Report
+from lbmigrate.plan import Plan, Status
+
+__all__ = ["Console"]
+
+
+class Console:
+    """One verb's voice. `as_json` keeps stdout for one object, `quiet` keeps to results, warnings and errors.
+
+    `clock` counts seconds from anywhere; rates and times left are reckoned with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._as_json, self._quiet, self._clock = as_json, quiet, clock
+        self._out, self._err = Screen(stdout or sys.stdout), Screen(stderr or sys.stderr)
+
+    # --- narration, on stderr ----------------------------------------------------------------------------------
+
+    def header(self, uri: str, database: str, detail: str = "") -> None:
+        """The first words of every verb: which server (its URI already redacted) and which database."""
+        if not self._quiet:
+            more = f"  {words.plain(detail)}" if detail else ""
+            server, name = words.plain(uri), words.plain(database)
+            self._err.line(("server ", "dim"), server, ("  database ", "dim"), (name, "bold"), (more, "dim"))
+
+    def follow(self, reports: Iterable[Report]) -> Counts:
+        """Drive a run and show it going; what became of its documents, all steps added up.
+
+        Whatever the run raises goes on from here, with the terminal as it was before.
+        """
+        return Progress(self._err, self._clock, self._quiet).follow(reports)
+
+    def note(self, text: str) -> None:
+        if not self._quiet:
+            self._err.sentence("·", text)
+
+    def warning(self, text: str) -> None:
+        self._err.sentence("!", text, "yellow")
+
+    def error(self, error: LbmigrateError) -> None:
+        """What failed, every problem of a configuration, and the next thing to do."""
+        style = "bold yellow" if isinstance(error, WorkRemains) else "bold red"
+        self._err.line(("lbmigrate:", style), f" {words.plain_lines(error.message)}")
+        if isinstance(error, ConfigError):
+            file = error.message.rpartition(": ")[0]  # of "FILE: 3 problems"
+            for problem in error.problems:
+                self._err.line(f"  {_located(file, problem)}")
+        if error.hint:
+            self._err.line(("next: ", "dim"), (words.plain(error.hint), "cyan"))
+
+    # --- results, on stdout ------------------------------------------------------------------------------------
+
+    def plan(self, plan: Plan) -> None:
+        self._show(*tables.plan(plan))
+
+    def status(self, status: Status) -> None:
+        self._show(*tables.status(status))
+
+    def board(self, period: str, places: Sequence[Place], highlight: Any | None = None) -> None:
+        """The board, with the line of the user `highlight` set off."""
+        self._show(tables.board(period, places, highlight, self._out.width, self._out.terminal))
+
+    def history(self, rows: Sequence[Document]) -> None:
+        self._show(*tables.history(rows))
+
+    def flag(self, switches: Switches, document: Mapping[str, Any]) -> None:
+        """Both sides of the flag, and who set it last."""
+        self._show(tables.flag(switches, document))
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        self._show(tables.findings(findings))
+
+    def verdict(self, row: Mapping[str, Any]) -> None:
+        self._show(*tables.verdict(row))
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        self._show(tables.generic(title, columns, rows))
+
+    def config_origins(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Each value of the configuration and where it was said."""
+        self._show(tables.generic("", ("key", "value", "from"), rows))
+
+    def text(self, text: str) -> None:
+        """Text for a file or another program, as it is."""
+        if not self._as_json:
+            self._out.write(text if text.endswith("\n") else f"{text}\n")
+
+    def result(self, document: Mapping[str, Any]) -> None:
+        """With `--json`, the result as one line. All ASCII, so that no encoding can harm it."""
+        if self._as_json:
+            self._out.write(json.dumps(words.jsonable(document), separators=(",", ":"), allow_nan=False) + "\n")
+
+    def _show(self, *views: RenderableType) -> None:
+        if not self._as_json:
+            self._out.draw(*views)
+
+
+def _located(file: str, problem: Problem) -> str:
+    """`file:line  path: message`, without the parts that are not known."""
+    where = ":".join(str(part) for part in (file, problem.line) if part)
+    path = f"{problem.path}: " if problem.path else ""
+    return words.plain(f"{where}  {path}{problem.message}".strip())

@@ -1,0 +1,159 @@
+"""A run as it goes: bars that move at a terminal, a line now and then elsewhere, a line for every step that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from lbmigrate.console import words
+from lbmigrate.console.pace import Line, Stage
+from lbmigrate.console.screen import Screen
+from lbmigrate.models import Counts, Piece, Report
+
+EVERY = 5.0  # seconds between two lines about one subject, without a terminal
+SUBJECT, TITLE, TOOK = 14, 20, 12  # columns of a bar's subject; of a step's title and of the time it took
+BAR = range(6, 41)  # columns that a bar may have
+ROOMY = 100  # columns from which on a bar also names its unit
+
+
+class Progress:
+    """Follows one run. Draws only on `screen`, and not at all when `quiet`; warnings are always said."""
+
+    def __init__(self, screen: Screen, clock: Callable[[], float], quiet: bool = False) -> None:
+        self._screen, self._clock, self._quiet = screen, clock, quiet
+        self._stage: Stage | None = None
+        self._counts = Counts()
+
+    def follow(self, reports: Iterable[Report]) -> Counts:
+        """Drive the run to its end and add up what became of its documents. Whatever it raises goes on."""
+        with self._display():
+            try:
+                for report in reports:
+                    self._take(report)
+            finally:
+                self._end("·", "stopped", "yellow")
+        return self._counts
+
+    def _display(self) -> AbstractContextManager[object]:
+        if self._quiet or not self._screen.live:
+            return nullcontext()
+        return Live(
+            get_renderable=self._moving,
+            console=self._screen.rich,
+            transient=True,  # what stays is printed above it, line by line
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def _take(self, report: Report) -> None:
+        now = self._clock()
+        if report.event == "begin":
+            self._stage = Stage(f"{report.step} {words.plain(report.name)}", begun=now, seen=now)
+        elif report.event == "end":
+            self._end("✓", "reverted" if report.direction == "down" else "", "green")
+        elif report.piece is not None and self._stage is not None:
+            self._piece(self._stage, report.piece, now)
+
+    def _piece(self, stage: Stage, piece: Piece, now: float) -> None:
+        self._counts += piece.counts
+        line = stage.take(piece, now)
+        if line is not None:
+            self._close(stage, [other for other in stage.open if other != line.subject])
+            if not self._screen.live and now - line.told >= EVERY:
+                line.told = now
+                self._say(underway(line))
+        if piece.note:
+            self._say(f"  · {words.plain(piece.note)}")
+        if piece.warning:
+            self._screen.sentence("!", piece.warning, "yellow")
+
+    def _close(self, stage: Stage, subjects: Iterable[str]) -> None:
+        """The run has turned to something else: what a line came to is said once, and stays."""
+        for subject in list(subjects):
+            self._say(finished(stage.open.pop(subject)))
+
+    def _end(self, mark: str, word: str, style: str) -> None:
+        if self._stage is None:
+            return
+        stage, self._stage = self._stage, None
+        self._close(stage, stage.open)
+        if self._quiet:
+            return
+        head = _head(f"{stage.title:<{TITLE}} {word}".rstrip(), self._clock() - stage.begun)
+        told = words.outcome(stage.counts)
+        fits = len(head) + len(told) + 5 <= self._screen.width
+        self._screen.line((mark, style), f" {head}", (f"   {told}" if told and fits else "", "dim"))
+        if told and not fits:
+            self._screen.sentence("   ", told, "dim")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            self._screen.line((text, "dim"))
+
+    def _moving(self) -> RenderableType:
+        """What is redrawn several times a second, by another thread: the open bars and the step's name and age."""
+        stage = self._stage
+        if stage is None:
+            return ""
+        age = words.duration(self._clock() - stage.begun)
+        bars = [bar(line, self._screen.width) for line in list(stage.open.values())]
+        return Group(*bars, Text.assemble("  ", stage.title, (f"  {age}", "dim")))
+
+
+def underway(line: Line) -> str:
+    """A line in words, while it moves."""
+    return "  ".join(filter(None, (_subject(line), f"{_amount(line)} {line.unit}", *_pace(line))))
+
+
+def finished(line: Line) -> str:
+    """A line in words, when it came to its end."""
+    speed = f" · {words.rate(line.rate)}" if line.rate else ""
+    return f"  {_head(words.plain(line.subject), line.active)}   {line.done:,} {line.unit}{speed}"
+
+
+def bar(line: Line, width: int) -> Text:
+    """A line as a bar with its figures, at most `width` columns wide; the bar takes what the figures leave."""
+    unit = f" {line.unit}" if width >= ROOMY else ""
+    share = line.percent
+    percent, speed, left = _pace(line)
+    figures = f"  {percent:>5}  {_amount(line)}{unit}  {speed:>9}  {left:>9}"
+    room = width - 1 - SUBJECT - 4 - cell_len(figures)
+    text = Text(f"{_subject(line)}  ", no_wrap=True, overflow="crop")
+    if share is not None and room >= BAR.start:
+        columns = min(room, BAR.stop - 1)
+        filled = columns * share // 100
+        text.append("━" * filled, "cyan").append("─" * (columns - filled), "bright_black")
+    return text.append(figures)
+
+
+def _head(title: str, seconds: float) -> str:
+    """What took how long: the first two columns of everything that ended."""
+    return f"{title}{' ' * (TITLE - cell_len(title))}{words.duration(seconds):>{TOOK}}"
+
+
+def _subject(line: Line) -> str:
+    """Indented, and padded so that the figures of all subjects stand below each other."""
+    name = words.plain(line.subject)
+    return f"  {name}{' ' * (SUBJECT - cell_len(name))}"
+
+
+def _amount(line: Line) -> str:
+    if line.total is None:
+        return f"{line.done:,}"
+    total = f"{line.total:,}"
+    return f"{line.done:>{len(total)},} / {'~' if line.estimated else ''}{total}"
+
+
+def _pace(line: Line) -> tuple[str, str, str]:
+    """Percent, rate and time left, each empty where nothing can be said."""
+    percent, rate, seconds = line.percent, line.rate, line.seconds_left  # once each: a bar moves while it is drawn
+    return (
+        "" if percent is None else f"{percent} %",
+        words.rate(rate) if rate else "",
+        f"{words.countdown(seconds)} left" if seconds else "",
+    )

@@ -1,0 +1,239 @@
+"""What the looking verbs show, as tables: calm columns, numbers to the right, one thing in colour at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lbmigrate.board import Place
+from lbmigrate.console.words import cell, duration, iso, plain
+from lbmigrate.doctor import Finding
+from lbmigrate.flag import Switches
+from lbmigrate.models import Document
+from lbmigrate.plan import Plan, SourceOutlook, SourceStatus, Status, StepOutlook
+
+STATES = {"applied": "green", "reverted": "yellow", "kept": "yellow", "done": "green", "running": "cyan"}
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "refusal": ("✗", "red")}
+MEDAL = "bold yellow"
+STAR = range(60, 10_000)  # columns of a terminal on which the board has bars
+IDS = 110  # columns from which on the board names ids too
+
+
+def generic(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
+    """Any rows. A column of whole numbers goes to the right; a Text keeps its style; the title may be empty."""
+    found = [list(row) for row in rows]
+    if not found:
+        return Text.assemble((plain(title), "bold"), ("  none" if title else "none", "dim"))
+    table = _table()
+    for place, name in enumerate(columns):
+        figures = all(_is_figure(row[place]) for row in found)
+        exact = figures or any(isinstance(row[place], dt.datetime) for row in found)
+        justify: Literal["right", "left"] = "right" if figures else "left"
+        table.add_column(plain(name), justify=justify, no_wrap=exact, overflow="fold")
+    for row in found:
+        table.add_row(*(item if isinstance(item, Text) else cell(item) for item in row))
+    return Group(Text(plain(title), "bold"), table) if title else table
+
+
+def _is_figure(value: Any) -> bool:
+    """Whether a value is fine in a column of figures."""
+    if isinstance(value, Text):
+        return value.justify == "right"
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _figure(text: str) -> Text:
+    return Text(text, justify="right", no_wrap=True)
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> Table:
+    """Names and values, one below the other."""
+    table = _table(header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(plain(name), value if isinstance(value, Text) else cell(value))
+    return table
+
+
+def _table(header: bool = True) -> Table:
+    return Table(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _state(word: str) -> Text:
+    return Text(plain(word), STATES.get(word, "dim" if word == "new" else "red"))
+
+
+# --- plan and doctor -----------------------------------------------------------------------------------------------
+
+
+def plan(found: Plan) -> list[RenderableType]:
+    """Steps with what is to do, sources with what would be read, and what `doctor` found."""
+    views: list[RenderableType] = [generic("Steps", ("step", "state", "to do"), map(_outlook, found.steps))]
+    if found.sources:
+        columns = ("source", "collection", "documents", "chunks", "to read")
+        views.append(generic("Sources", columns, map(_source, found.sources)))
+    return [*views, findings(found.findings)] if found.findings else views
+
+
+def _outlook(step: StepOutlook) -> tuple[Any, ...]:
+    todo = Text("\n".join(map(plain, step.todo))) if step.todo else Text("nothing", "dim")
+    return _step(step), _state(step.status), todo
+
+
+def _step(step: StepOutlook) -> Text:
+    return Text(f"{step.number} {plain(step.name)}", no_wrap=True)
+
+
+def _source(source: SourceOutlook) -> tuple[Any, ...]:
+    documents = _figure(f"{'~' if source.estimated else ''}{source.documents:,}")
+    return source.name, source.collection, documents, source.chunks, source.way
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """One entry for each finding: the fact, and below it the mend."""
+    if not found:
+        return Text.assemble(("✓", "green"), " nothing to mend")
+    table = _table(header=False)
+    for mark in (True, False, False):
+        table.add_column(no_wrap=mark, overflow="fold")
+    for each in found:
+        sign, style = MARKS[each.level]
+        mend = ("\n→ " + plain(each.mend), "dim") if each.mend else ""
+        table.add_row(Text(sign, style), Text(plain(each.subject), "bold"), Text.assemble(plain(each.fact), mend))
+    return table
+
+
+# --- status and history --------------------------------------------------------------------------------------------
+
+
+def status(found: Status) -> list[RenderableType]:
+    """Steps, sources, and the figures and people around them."""
+    steps = [(_step(step), _state(step.status), step.finished_at) for step in found.steps]
+    columns = ("source", "chunks", "read", "emitted", "rejected", "watermark")
+    return [
+        generic("Steps", ("step", "state", "finished"), steps),
+        generic("Sources", columns, map(_progress, found.sources)),
+        facts(_standing(found)),
+    ]
+
+
+def _progress(source: SourceStatus) -> tuple[Any, ...]:
+    closed = sum(number for status, number in source.chunks.items() if status != "claimed")
+    chunks = _figure(f"{closed:,} of {sum(source.chunks.values()):,}")
+    counts = (source.counts.get(name, 0) for name in ("read", "emitted", "rejected"))
+    return source.name, chunks, *counts, source.watermark
+
+
+def _standing(found: Status) -> Iterable[tuple[str, Any]]:
+    yield "events", found.events
+    yield "entries", found.entries
+    yield "verdict", _judgement(found.verdict)
+    yield "lock", _holder(found.lock)
+    if run := found.last_run:
+        took = f", {_took(run)}" if "endedAt" in run else ""
+        began = f" at {cell(run.get('startedAt'))}{took}, by {plain(run.get('by', '?'))}"
+        outcome = run.get("outcome", "?")
+        yield "last run", Text.assemble(plain(run.get("verb", "?")), " ", _state(outcome), began)
+
+
+def _holder(lock: Mapping[str, Any]) -> str:
+    holder = lock.get("holder")
+    if not holder:
+        return "free"
+    return f"pid {holder['pid']} on {plain(holder['host'])}, until {cell(lock.get('expiresAt'))}"
+
+
+def _took(run: Mapping[str, Any]) -> str:
+    return duration((run["endedAt"] - run["startedAt"]).total_seconds())
+
+
+def history(rows: Sequence[Document]) -> list[RenderableType]:
+    """The runs, newest first, and below them what went wrong in those that failed."""
+    columns = ("started", "verb", "outcome", "took", "by")
+    runs = generic("Runs", columns, map(_run, rows))
+    failed = [(row["startedAt"], " ".join(row["error"].split())) for row in rows if row.get("error")]
+    return [runs, generic("What went wrong", ("started", "error"), failed)] if failed else [runs]
+
+
+def _run(row: Document) -> tuple[Any, ...]:
+    took = _figure(_took(row) if "endedAt" in row else "–")
+    return row.get("startedAt"), row.get("verb"), _state(row.get("outcome", "?")), took, row.get("by")
+
+
+def flag(switches: Switches, document: Mapping[str, Any]) -> RenderableType:
+    """Both sides of the flag; who set it, and when, where somebody did."""
+    sides = (("write", switches.write), ("read", switches.read))
+    known = (("set at", "updatedAt"), ("by", "updatedBy"))
+    last = [(name, document[key]) for name, key in known if key in document]
+    return facts([*((side, Text("on", "green") if value else Text("off")) for side, value in sides), *last])
+
+
+# --- verdict -------------------------------------------------------------------------------------------------------
+
+
+def verdict(row: Mapping[str, Any]) -> list[RenderableType]:
+    """What a verification found, its first mismatches included."""
+    wrong = [Text(plain(each)) for each in row.get("first", ())]
+    hidden = row.get("mismatches", 0) - len(wrong)
+    more = [Text(f"and {hidden:,} more", "dim")] if wrong and hidden > 0 else []
+    return [_judgement(row), *([Group(*wrong, *more)] if wrong else [])]
+
+
+def _judgement(row: Mapping[str, Any]) -> Text:
+    if not row:
+        return Text("nothing was verified yet", "dim")
+    mark = Text("✓ ", "green") if row["passed"] else Text("✗ ", "red")
+    compared = f"{row['entries']:,} entries of {row['users']:,} users"
+    found = "agree with the ledger" if row["passed"] else f"compared, {row['mismatches']:,} mismatches"
+    return Text.assemble(mark, f"{compared} {found}", (f"  {iso(row['at'])}", "dim"))
+
+
+# --- the board -----------------------------------------------------------------------------------------------------
+
+
+def board(period: str, places: Sequence[Place], highlight: Any, width: int, terminal: bool) -> RenderableType:
+    """The places of a period. A terminal that is wide enough gets each score as a bar too, the best being full."""
+    title = Text.assemble(("Leaderboard", "bold"), (f" · {plain(period)}", "dim"))
+    if not places:
+        return Group(title, Text("nobody is on it yet", "dim"))
+    starred, ids = terminal and width in STAR, width >= IDS
+    table = _table()
+    table.add_column("  rank", justify="right", no_wrap=True)
+    table.add_column("name", no_wrap=True, overflow="ellipsis", max_width=28 if terminal else None)
+    for name in ("score", *([""] if starred else []), "streak", "events"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    if ids:
+        table.add_column("user", style="dim", no_wrap=True)
+    best = max(place.score for place in places)
+    columns = min(30, max(width - 66, 8))
+    for place in places:
+        own = highlight is not None and str(place.user) == str(highlight)
+        star = [Text("━" * _length(place.score, best, columns), "cyan")] if starred else []
+        tail = [plain(place.user)] if ids else []
+        table.add_row(*_place(place, own), *star, *_activity(place), *tail, style="bold cyan" if own else "")
+    return Group(title, Text(), table) if terminal else Group(title, table)
+
+
+def _place(place: Place, own: bool) -> tuple[Text, Text, Text]:
+    medal = MEDAL if place.rank == 1 else ""
+    name = plain(place.name or "").strip()
+    return (
+        Text(f"{'› ' if own else ''}{place.rank:,}", medal),
+        Text(name, medal) if name else Text("(no name)", "dim"),
+        Text(f"{place.score:,}", "bold"),
+    )
+
+
+def _activity(place: Place) -> tuple[str, str]:
+    return f"{place.streak:,} d" if place.streak else "–", f"{place.events:,}"
+
+
+def _length(score: int, best: int, columns: int) -> int:
+    """Columns for a score; anything above zero is seen."""
+    return max(1, columns * score // best) if score > 0 else 0

@@ -1,0 +1,111 @@
+"""The records that rooms hand to each other. Plain frozen data, no behaviour beyond adding up."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the documents of a chunk: read = emitted + duplicates + rejected + skipped.
+
+    `skipped` are those outside the asked-for bounds (`--since`, `--until`); `approximate` is a share of `emitted`.
+    """
+
+    read: int = 0
+    emitted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    approximate: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.read + other.read,
+            self.emitted + other.emitted,
+            self.duplicates + other.duplicates,
+            self.rejected + other.rejected,
+            self.skipped + other.skipped,
+            self.approximate + other.approximate,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What to remember about a finished piece: fields to set on one row of the state collection."""
+
+    row: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """What to remember about a finished roll-up: every chunk closed up to `until` is in the entries."""
+
+    until: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What to remember about removed data: nothing. The rows of these kinds go."""
+
+    kinds: tuple[str, ...]
+
+
+Mark = Checkpoint | RolledUp | Forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A durable piece of work: it is written, and whoever receives it saves `checkpoint` so that it is not done again.
+
+    `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
+    unknown, `estimated` says that it came from metadata and may be off. `note` is a sentence worth a line of its own,
+    `warning` one worth a yellow line.
+    """
+
+    subject: str
+    done: int = 0
+    total: int | None = None
+    unit: str = "documents"
+    estimated: bool = False
+    counts: Counts = Counts()
+    checkpoint: Mark | None = None
+    note: str = ""
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing that the runner tells its audience: a step that begins, a piece of it, or its end.
+
+    `event` is `begin`, `piece` or `end`; `direction` is `up` (apply) or `down` (revert).
+    """
+
+    event: str
+    step: int
+    name: str
+    direction: str = "up"
+    piece: Piece | None = None
+    counts: Counts = Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A source document that could not be scored, and why."""
+
+    source_id: Any
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The outcome of scoring a batch: finished event documents, and the documents that could not become one."""
+
+    events: list[Document]
+    rejects: list[Reject]

@@ -1,0 +1,124 @@
+"""One walk over a source: opened with frozen spans, planned chunk by chunk, resumed where it stopped, then closed.
+
+The pass in progress is kept on the source's watermark row; a bounded backfill has a row of its own beside it, so that
+it neither moves the watermark nor disturbs an unfinished ordinary pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import ExecutionTimeout
+
+from lbmigrate import chunks, mongo
+from lbmigrate.chunks import Bounds, Span
+from lbmigrate.config import Source
+from lbmigrate.context import Context
+from lbmigrate.models import Checkpoint, Document
+
+COUNTING_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """An open pass: where it is kept, its number among the source's passes, and what it walks."""
+
+    row: str
+    number: int
+    spans: tuple[Span, ...]
+    fresh: bool
+    why: str = ""
+
+    def chunk_row(self, source: Source, span: int, number: int) -> str:
+        return f"chunk:{source.name}:{self.number}:{span}:{number}"
+
+
+def row_of(context: Context, source: Source) -> str:
+    """Name the state's row that keeps the pass."""
+    return f"watermark:{source.name}" + (":bounded" if context.scope.bounded else "")
+
+
+def unfinished(context: Context, source: Source) -> Document:
+    """The pass that was opened with the same scope and not closed, or an empty document."""
+    kept: Document = context.state.get(row_of(context, source)).get("pass", {})
+    resumable = kept and not kept["done"] and kept["scope"] == context.scope.row() and not context.scope.full
+    return kept if resumable else {}
+
+
+def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
+    """The unfinished pass, or a new one with what must be remembered before its first chunk."""
+    row = row_of(context, source)
+    kept = unfinished(context, source)
+    if kept:
+        return Pass(row, kept["number"], tuple(map(Span.from_row, kept["spans"])), fresh=False), None
+    outline = chunks.outline(context, source, mongo.server_time(context.sources))
+    number = _last_number(context, source) + 1
+    opened = {
+        "number": number,
+        "scope": context.scope.row(),
+        "spans": [span.row() for span in outline.spans],
+        "planned": 0,
+        "done": False,
+        "next": outline.watermark,
+        "why": outline.why,
+    }
+    return Pass(row, number, outline.spans, fresh=True, why=outline.why), Checkpoint(row, {"pass": opened})
+
+
+def _last_number(context: Context, source: Source) -> int:
+    rows = [context.state.get(f"watermark:{source.name}{suffix}") for suffix in ("", ":bounded")]
+    return max(row.get("pass", {}).get("number", 0) for row in rows)
+
+
+def close(context: Context, source: Source) -> Checkpoint | None:
+    """What to remember when every chunk of a pass is in the entries: it is done, and the watermark moves."""
+    row = row_of(context, source)
+    kept = context.state.get(row).get("pass", {})
+    if not kept or kept["done"]:
+        return None
+    moved = {} if context.scope.bounded else {"value": kept["next"]}
+    return Checkpoint(row, {"pass.done": True, **moved})
+
+
+def todo(context: Context, source: Source, current: Pass) -> Iterator[tuple[str, Bounds, int]]:
+    """Every chunk still to emit, claimed: its row, its bounds, and how often it was tried before."""
+    for row in list(context.state.chunks(source=source.name, status="claimed", **{"pass": current.number})):
+        yield _claim(context, row["_id"], Bounds.from_row(row), row["attempts"], {})
+    for place, span in enumerate(current.spans):
+        yield from _plan(context, source, current, place, span)
+
+
+def _plan(context: Context, source: Source, current: Pass, place: int, span: Span) -> Iterator[tuple[str, Bounds, int]]:
+    """Cut what is not cut yet. A chunk's bounds are in the state before the chunk is handed out."""
+    last = {} if current.fresh else context.state.last_chunk(source.name, current.number, place)
+    number = last.get("number", -1)
+    collection = mongo.durable(context.sources)[source.collection]
+    size = context.config.backfill.chunk_size
+    for bounds in chunks.cut(collection, span, size, Bounds.from_row(last) if last else None):
+        number += 1
+        described = {"source": source.name, "pass": current.number, "span": place, "number": number, **bounds.row()}
+        yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
+
+
+def _claim(context: Context, row: str, bounds: Bounds, attempts: int, described: Document) -> tuple[str, Bounds, int]:
+    claimed = {"status": "claimed", "attempts": attempts + 1, "run": context.run, "claimedAt": context.clock()}
+    context.state.put(Checkpoint(row, {**described, **claimed}))
+    return row, bounds, attempts
+
+
+def size(context: Context, source: Source, spans: Sequence[Span]) -> tuple[int, bool]:
+    """How many documents a pass will read, and whether that is an estimate: counting must not delay the work."""
+    collection = context.sources[source.collection]
+    try:
+        return sum(_span_size(collection, source, span) for span in spans), False
+    except ExecutionTimeout:
+        return int(collection.estimated_document_count()), True
+
+
+def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:
+    within = span.extra or {span.key: {"$gte": span.low, "$lte": span.high}}
+    condition: Document = {"$and": [within, source.where]} if source.where and not source.unwind else within
+    return int(collection.count_documents(condition, maxTimeMS=COUNTING_MS))

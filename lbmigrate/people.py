@@ -1,0 +1,68 @@
+"""What the board shows of a user: name, avatar, and whether the user wants to be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pymongo.database import Database
+
+from lbmigrate import fields, identity
+from lbmigrate.config import Config, OptOut, Users
+from lbmigrate.models import Document
+
+NAME_LENGTH = 120
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
+
+
+def profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
+    """The snapshot fields of each of `users`; a user who is not in the collection has none of it but the defaults."""
+    found = _find(database, config.users, users)
+    absent = [user for user in users if identity.text(user) not in found]
+    if absent:  # the same user may be stored under the other form of the id
+        found |= _find(database, config.users, [form for user in absent for form in identity.variants(user)])
+    return {user: snapshot(config.users, found.get(identity.text(user), {})) for user in users}
+
+
+def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> dict[str, Document]:
+    projection = fields.projection(paths(users))
+    cursor = database[users.collection].find({users.key: {"$in": list(keys)}}, projection)
+    documents = list(cursor)
+    keyed = fields.pluck(documents, [users.key])[users.key]
+    return {identity.text(key): document for key, document in zip(keyed, documents, strict=True)}
+
+
+def paths(users: Users) -> tuple[str, ...]:
+    """Every path of a user document that the board needs."""
+    opt_out = (users.opt_out.path,) if users.opt_out else ()
+    return (users.key, *users.display_name, *users.avatar, *opt_out)
+
+
+def snapshot(users: Users, document: Document) -> Document:
+    """The three snapshot fields of an entry."""
+    values = {path: column[0] for path, column in fields.pluck([document], paths(users)).items()}
+    return {
+        "optOutSnapshot": opted_out(users.opt_out, values.get(users.opt_out.path) if users.opt_out else None),
+        "displayNameSnapshot": _first_name(values[path] for path in users.display_name),
+        "avatarSnapshot": next((v for path in users.avatar if isinstance(v := values[path], str) and v), None),
+    }
+
+
+def _first_name(values: Iterable[Any]) -> str | None:
+    for value in values:
+        name = str(value).strip()[:NAME_LENGTH] if value is not None else ""
+        if name and not _EMAIL.search(name):  # a display name is never an e-mail address
+            return name
+    return None
+
+
+def opted_out(rule: OptOut | None, value: Any) -> bool:
+    """Whether a user is off the board; strings are read as the words that settings collections keep."""
+    if rule is None:
+        return False
+    if value is None:
+        return rule.missing
+    truth = value.strip().lower() in _TRUE_WORDS if isinstance(value, str) else bool(value)
+    return truth is not rule.negate

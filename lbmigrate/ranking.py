@@ -1,0 +1,210 @@
+"""Score events to leaderboard entries, in two stages, so that memory follows the active days and not the events.
+
+`daily` adds up the events of each user and local day, `merge` joins such sums, `entries` folds them into periods.
+Everything is whole numbers: users become codes, local days become days since 1970-01-01, and equal neighbours are
+added up with `reduceat`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from array import array
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from bson.int64 import Int64
+
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.models import Document
+
+Ints = npt.NDArray[np.int64]
+
+EPOCH = dt.date(1970, 1, 1)
+CALENDAR_UNITS = {"day": "D", "month": "M", "year": "Y"}
+
+
+def daily(users: Sequence[Any], points: Sequence[int], times: Sequence[dt.datetime], zone: str) -> pd.DataFrame:
+    """Add up events by user and local day: columns `user`, `day`, `points`, `events`, `last`.
+
+    The three sequences run in step, in any order; users are of one type, times are naive UTC in milliseconds and
+    `zone` is an IANA name. `day` counts days since 1970-01-01 in that zone, `last` is the newest time, naive UTC.
+    Rows are sorted by user, in order of first appearance, then by day. Raises LbmigrateError if a number of points is
+    not an int64 or a sum would not be one.
+    """
+    utc = pd.DatetimeIndex(list(times), dtype="datetime64[ms]")
+    ones = np.ones(len(utc), dtype=np.int64)
+    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, utc.to_numpy())
+
+
+def merge(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Add up results of `daily` (same zone) that may share users and days: the same shape and order, each pair once."""
+    days = pd.concat([*parts, daily([], [], [], "UTC")], ignore_index=True)
+    return _added_up(days["user"].tolist(), *(days[name].to_numpy() for name in ("day", "points", "events", "last")))
+
+
+def entries(days: pd.DataFrame, periods: Sequence[str]) -> list[Document]:
+    """Fold days, as `daily` or `merge` returns them, into one entry per user and period, for every kind in `periods`.
+
+    A kind is `global`, `day`, `week`, `month` or `year`. The streak is the number of consecutive active days that end
+    on the user's last active day in the period; days before the period count. Values are Python's and bson's own
+    types. Raises LbmigrateError if a score leaves int64.
+    """
+    codes, owners = _numbered(days["user"].tolist())
+    streaks = _streaks(codes, days["day"].to_numpy())
+    return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks)]
+
+
+def label(kind: str, at: dt.datetime, zone: str) -> str:
+    """Name the period of that kind around an instant (naive UTC), as entries name it: `week` gives `2025-W44`."""
+    day = _local_days(pd.DatetimeIndex([at], dtype="datetime64[ms]"), zone)
+    return _label(kind, int(_period_numbers(kind, day)[0]))
+
+
+def _entries_of_kind(
+    kind: str, days: pd.DataFrame, codes: Ints, owners: Sequence[Any], streaks: Ints
+) -> list[Document]:
+    numbers = _period_numbers(kind, days["day"].to_numpy())
+    starts = _run_starts(codes, numbers)
+    labels = {number: _label(kind, number) for number in set(numbers.tolist())}
+    names = [str(owner) for owner in owners]
+    columns = zip(
+        codes[starts].tolist(),
+        map(labels.__getitem__, numbers[starts].tolist()),
+        _int64s(_sums(days["points"].to_numpy(), starts, codes, owners)),
+        streaks[_run_ends(starts, len(codes))].tolist(),
+        _int64s(np.add.reduceat(days["events"].to_numpy(), starts)),
+        # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
+        np.maximum.reduceat(days["last"].to_numpy(), starts).tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "_id": f"{period}:{names[code]}",
+            "userId": owners[code],
+            "period": period,
+            "score": score,
+            "streak": streak,
+            "events": events,
+            "lastEventAt": last,
+        }
+        for code, period, score, streak, events, last in columns
+    ]
+
+
+def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:
+    """Give users the numbers 0, 1, 2, … as they first appear: the number of each row, and the user of each number."""
+    seen: dict[Hashable, int] = {}
+    codes = array("q")
+    last, code = object(), -1
+    for user in users:
+        if user is not last:  # an ObjectId hashes in Python: worth skipping where the same object repeats
+            last, code = user, seen.setdefault(user, len(seen))
+        codes.append(code)
+    return np.asarray(codes), list(seen)
+
+
+def _local_days(utc: pd.DatetimeIndex, zone: str) -> Ints:
+    local = utc.tz_localize("UTC").tz_convert(zone).tz_localize(None)
+    return local.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def _whole(points: Sequence[int], users: Sequence[Any]) -> Ints:
+    """Turn points into int64, or raise LbmigrateError; numpy alone would cut 1.5 to 1 without a word."""
+    try:
+        return np.asarray(array("q", points))
+    except (TypeError, OverflowError) as error:
+        user, value = next(
+            (user, value)
+            for user, value in zip(users, points, strict=True)
+            if not (isinstance(value, int) and -(2**63) <= value < 2**63)
+        )
+        raise LbmigrateError(
+            f"an event of user {user} has {value!r} points, which is not a 64-bit integer",
+            hint="correct that event in score_events, then type: lbmigrate verify --full",
+        ) from error
+
+
+def _added_up(
+    users: Sequence[Any], day: Ints, points: Ints, events: Ints, last: npt.NDArray[np.datetime64]
+) -> pd.DataFrame:
+    """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
+    codes, owners = _numbered(users)
+    key = codes * 2**32 + day
+    order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
+    starts = _run_starts(key[order])
+    codes = codes[order]
+    return pd.DataFrame(
+        {
+            "user": pd.Series([owners[code] for code in codes[starts].tolist()], dtype=object),
+            "day": day[order][starts],
+            "points": _sums(points[order], starts, codes, owners),
+            "events": np.add.reduceat(events[order], starts),
+            "last": np.maximum.reduceat(last[order], starts),
+        }
+    )
+
+
+def _run_starts(*columns: Ints) -> npt.NDArray[np.intp]:
+    """Find the rows at which any of the columns differs from the row before; the first row is always one."""
+    changed = np.zeros(len(columns[0]), dtype=bool)
+    changed[:1] = True
+    for column in columns:
+        changed[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changed)
+
+
+def _run_ends(starts: npt.NDArray[np.intp], rows: int) -> npt.NDArray[np.intp]:
+    return np.append(starts, rows)[1:] - 1
+
+
+def _sums(points: Ints, starts: npt.NDArray[np.intp], codes: Ints, owners: Sequence[Any]) -> Ints:
+    """Sum the points of each run exactly, or raise LbmigrateError.
+
+    int64 wraps by multiples of 2**64; a float sum of fewer than 2**26 numbers is off by less than 2**62. So the two
+    are far apart exactly when the true sum does not fit.
+    """
+    sums = np.add.reduceat(points, starts)
+    wrapped = np.abs(np.add.reduceat(points.astype(np.float64), starts) - sums) > 2.0**62
+    if wrapped.any():
+        user = owners[codes[starts][wrapped][0]]
+        raise LbmigrateError(
+            f"the points of user {user} add up to more than a 64-bit integer can hold",
+            hint="make `points` in the configuration smaller, then type: lbmigrate config check",
+        )
+    return sums
+
+
+def _streaks(codes: Ints, day: Ints) -> Ints:
+    """Count, for each row, the consecutive days that end there; rows are sorted by user and day."""
+    rows = np.arange(len(day))
+    starts = _run_starts(codes, day - rows)  # over consecutive days, day and row grow together
+    return rows - np.repeat(starts, np.diff(np.append(starts, len(rows)))) + 1
+
+
+def _period_numbers(kind: str, day: Ints) -> Ints:
+    """Find the period of each day, counted from the one that holds 1970-01-01."""
+    if kind == "global":
+        return np.zeros_like(day)
+    if kind == "week":
+        return (day + 3) // 7  # 1970-01-01 was a Thursday, three days into its ISO week
+    return day.astype("datetime64[D]").astype(f"datetime64[{CALENDAR_UNITS[kind]}]").astype(np.int64)
+
+
+def _label(kind: str, number: int) -> str:
+    if kind == "global":
+        return "global"
+    if kind == "week":
+        # ISO 8601: a week belongs to the year of its Thursday, and is numbered by counting the Thursdays of that year
+        thursday = EPOCH + dt.timedelta(weeks=number)
+        return f"{thursday.year}-W{(thursday.timetuple().tm_yday + 6) // 7:02d}"
+    return str(np.array(number, dtype=f"datetime64[{CALENDAR_UNITS[kind]}]"))
+
+
+def _int64s(values: Ints) -> list[Int64]:
+    """Wrap numbers for BSON; equal ones share an object, since making one costs ten times what finding it does."""
+    numbers = values.tolist()
+    wrapped = {number: Int64(number) for number in set(numbers)}
+    return [wrapped[number] for number in numbers]

@@ -1,0 +1,186 @@
+"""The ledger becomes entries: read the entries, then the events, recompute, compare, write only the differences.
+
+This is the only code that writes entries, and it never adds to a score: it recomputes. Why no update can be lost: the
+ledger only grows, so an entry's count of events only grows; the entry is read before the events, so what is computed
+is at least as new as what was read; and an entry written in between has another `rev`, which the write does not match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bson.int64 import Int64
+from pymongo import InsertOne, UpdateOne
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from lbmigrate import mongo, people, ranking
+from lbmigrate.context import Context
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.models import Document
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
+
+DUPLICATE_KEY = 11000
+BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
+CONFLICTS = 50  # a write that loses this often in a row is not losing races any more
+DERIVED = (
+    "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """What a roll-up of some users did: entries inserted, changed, and found right as they were."""
+
+    users: int = 0
+    inserted: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Rolled) -> Rolled:
+        return Rolled(
+            self.users + other.users,
+            self.inserted + other.inserted,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+        )
+
+
+def roll_up(context: Context, users: Document) -> Rolled:
+    """Bring the entries of the users whose id meets the condition `users` up to the ledger."""
+    total = Rolled()
+    for _ in range(CONFLICTS):
+        done, contested = _attempt(context, users)
+        total += done
+        if not contested:
+            return total
+        users = {"$in": contested}
+    raise LbmigrateError(f"entries of {len(contested)} users change faster than they can be rolled up", "lbmigrate run")
+
+
+def _attempt(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
+    database = mongo.durable(context.target)
+    # Before the events: the order that the proof above rests on.
+    present = {entry["_id"]: entry for entry in database[ENTRIES].find({"userId": users})}
+    wanted = _wanted(context, database, users)
+    writes = list(_differences(context, present, wanted))
+    contested = _write(database, writes)
+    inserts = sum(isinstance(write, InsertOne) for write, _ in writes)
+    rolled = Rolled(
+        users=len({entry["userId"] for entry in wanted}),
+        inserted=inserts,
+        changed=len(writes) - inserts,
+        unchanged=len(wanted) - len(writes),
+    )
+    return rolled, contested
+
+
+def _wanted(context: Context, database: Database[Any], users: Document) -> list[Document]:
+    """The entries as the ledger says they should be, snapshots of the users included."""
+    zone = context.config.timezone
+    parts = [
+        ranking.daily([e["userId"] for e in batch], [e["points"] for e in batch], [e["createdAt"] for e in batch], zone)
+        for batch in _batches(database, users)
+    ]
+    entries = ranking.entries(ranking.merge(parts), context.config.periods) if parts else []
+    shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))
+    return [{**entry, **shown[entry["userId"]]} for entry in entries]
+
+
+def _batches(database: Database[Any], users: Document) -> Iterator[list[Document]]:
+    projection = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1}
+    batch: list[Document] = []
+    for event in database[EVENTS].find({"userId": users, **COUNTED}, projection, batch_size=BATCH):
+        batch.append(event)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+Write = tuple[InsertOne[Document] | UpdateOne, Any]
+
+
+def _differences(context: Context, present: dict[str, Document], wanted: Sequence[Document]) -> Iterator[Write]:
+    """A write, and the user whom it concerns, for every entry that is absent or not as it should be."""
+    now = context.clock()
+    for entry in wanted:
+        found = present.get(entry["_id"])
+        if found is None:
+            stamps = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": Int64(1)}
+            yield InsertOne({**entry, **stamps}), entry["userId"]
+            continue
+        changed = {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}
+        if changed:
+            yield _update(found, changed, now), entry["userId"]
+
+
+def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
+    """Compare-and-set: it matches only the very revision that was read."""
+    stamps = {"updatedAt": now, "rev": Int64(found.get("rev", 0) + 1)}
+    if "score" in changed:
+        stamps["lastUpdated"] = now
+    return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})
+
+
+def _write(database: Database[Any], writes: Sequence[Write]) -> list[Any]:
+    """Write in one unordered bulk; returns the users for whom somebody else was faster."""
+    if not writes:
+        return []
+    collided: list[Any] = []
+    result: Mapping[str, Any]
+    try:
+        result = database[ENTRIES].bulk_write([write for write, _ in writes], ordered=False).bulk_api_result
+    except BulkWriteError as error:
+        result = error.details
+        collided = [writes[failure["index"]][1] for failure in _collisions(error)]
+    updates = [user for write, user in writes if isinstance(write, UpdateOne)]
+    lost = updates if result["nMatched"] < len(updates) else []  # which of them is not told: look at all again
+    return list(dict.fromkeys([*collided, *lost]))
+
+
+def _collisions(error: BulkWriteError) -> list[Document]:
+    failures: list[Document] = error.details["writeErrors"]
+    for failure in failures:
+        if failure["code"] != DUPLICATE_KEY:
+            raise LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan") from error
+    return failures
+
+
+# --- which users -------------------------------------------------------------------------------------------------
+
+
+def selections(users: Sequence[Any], size: int = 1_000) -> Iterator[Document]:
+    """Conditions that name these users, a bounded number in each."""
+    for start in range(0, len(users), size):
+        yield {"$in": list(users[start : start + size])}
+
+
+def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:
+    """Conditions that walk all users of the ledger in order of their ids, about `size` events in each."""
+    low = {"$gt": after} if after is not None else _first_user(database)
+    while low:
+        bound = _user_at(database, low, size)
+        if bound is None:
+            bound = _user_at(database, low, 0, way=-1)
+        if bound is None:
+            return
+        yield {**low, "$lte": bound}
+        low = {"$gt": bound}
+
+
+def _first_user(database: Database[Any]) -> Document:
+    """From the first event that names a user; a range without a lower end would begin among documents of others."""
+    row = database[EVENTS].find_one({"userId": {"$ne": None}, **COUNTED}, {"userId": 1}, sort=[("userId", 1)])
+    return {"$gte": row["userId"]} if row else {}
+
+
+def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) -> Any:
+    """The user of the event `skip` places into the index order, from its other end with way -1; a covered hop."""
+    order = [(key, direction * way) for key, direction in EVENTS_BY_USER.keys]
+    found = database[EVENTS].find({"userId": users}, {"_id": 0, "userId": 1}).sort(order).skip(skip).limit(1)
+    row = next(iter(found), None)
+    return row["userId"] if row else None

@@ -1,0 +1,115 @@
+"""Walk the steps up or down: begin, let each make its pieces, save every checkpoint, report, end or stop.
+
+The engine reports; what an operator sees of it is the console's. A run holds the lease from first write to last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from lbmigrate.context import Context
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.flag import operator
+from lbmigrate.models import Checkpoint, Counts, Document, Report
+from lbmigrate.state import Lease
+from lbmigrate.steps import Step
+
+Guard = Callable[[], None]
+
+
+def new_run() -> str:
+    """A name for a run: short enough to say aloud."""
+    return secrets.token_hex(4)
+
+
+@contextmanager
+def recorded(context: Context, lease: Lease, verb: str, options: Document) -> Iterator[Document]:
+    """Hold the lease and keep a record of the run, whatever becomes of it. Yields what the record will say of it.
+
+    Raises Locked when another run holds the lease; then nothing is written.
+    """
+    context.state.check_layout()
+    lease.take()
+    lease.keep()
+    row = f"run:{context.run}"
+    begun = {"verb": verb, "options": options, "startedAt": context.clock(), "by": operator(), "outcome": "running"}
+    outcome: Document = {}
+    try:
+        context.state.put(Checkpoint(row, begun))
+        yield outcome
+        outcome["outcome"] = "done"
+    except BaseException as error:
+        outcome |= {"outcome": type(error).__name__.lower(), "error": str(error)[:2000]}
+        raise
+    finally:
+        _end(context, lease, Checkpoint(row, {**outcome, "endedAt": context.clock()}))
+
+
+def _end(context: Context, lease: Lease, record: Checkpoint) -> None:
+    """Write the last record and let go. A lost lease or a server that is gone must not hide what ended the run."""
+    with suppress(LbmigrateError, PyMongoError):
+        lease.check()
+        context.state.put(record)
+    with suppress(PyMongoError):
+        lease.release()
+
+
+def climb(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[Report]:
+    """Apply the steps in order. `guard` is called before each checkpoint and raises when the run must not go on."""
+    for step in steps:
+        if context.stopping():
+            return
+        started = context.clock()
+        yield Report("begin", step.NUMBER, step.NAME)
+        counts = yield from _through(context, step, step.apply(context), "up", guard)
+        if context.stopping():
+            return
+        _save_step(context, step, "applied", {"startedAt": started}, guard)
+        yield Report("end", step.NUMBER, step.NAME, counts=counts)
+
+
+def descend(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[Report]:
+    """Revert the steps from the last to the first, so that the flag is off before data goes."""
+    for step in reversed(steps):
+        if context.stopping():
+            return
+        yield Report("begin", step.NUMBER, step.NAME, "down")
+        yield from _through(context, step, step.revert(context), "down", guard)
+        if context.stopping():
+            return
+        _save_step(context, step, "kept" if context.keep_data else "reverted", {}, guard)
+        yield Report("end", step.NUMBER, step.NAME, "down")
+
+
+def _through(context: Context, step: Step, pieces: Any, direction: str, guard: Guard) -> Any:
+    """Every piece is durable when it arrives here; only then is its checkpoint saved."""
+    counts = Counts()
+    for piece in pieces:
+        guard()
+        if piece.checkpoint is not None:
+            context.state.save(piece.checkpoint)
+        counts += piece.counts
+        yield Report("piece", step.NUMBER, step.NAME, direction, piece)
+    return counts
+
+
+def _save_step(context: Context, step: Step, status: str, more: Document, guard: Guard) -> None:
+    guard()
+    fields = {"number": step.NUMBER, "name": step.NAME, "status": status, "run": context.run, **more}
+    context.state.put(Checkpoint(f"step:{step.NUMBER}", {**fields, "finishedAt": context.clock()}))
+
+
+def chosen(steps: Sequence[Step], to: int | None = None, only: int | None = None) -> list[Step]:
+    """The steps that `--to` and `--only` leave. Raises LbmigrateError for a number that is no step's."""
+    numbers = [step.NUMBER for step in steps]
+    for asked in (to, only):
+        if asked is not None and asked not in numbers:
+            raise LbmigrateError(f"there is no step {asked}; steps are {numbers[0]} to {numbers[-1]}", "lbmigrate plan")
+    if only is not None:
+        return [step for step in steps if only == step.NUMBER]
+    return [step for step in steps if to is None or to >= step.NUMBER]

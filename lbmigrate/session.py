@@ -1,0 +1,62 @@
+"""From a configuration to the surroundings of a run: connect, name the databases, and find the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from lbmigrate import extjson, fake, mongo
+from lbmigrate.config import Config
+from lbmigrate.context import Context
+from lbmigrate.schema import ENTRIES, EVENTS, present_collections
+from lbmigrate.state import COLLECTION, Holder, Lease, State
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open connection and the databases on it that a configuration names."""
+
+    client: MongoClient[Any]
+    config: Config
+    sources: Database[Any]
+    target: Database[Any]
+    state: State
+
+    def context(self, **chosen: Any) -> Context:
+        """The surroundings of one run; `chosen` are further fields of Context."""
+        return Context(self.config, self.sources, self.target, self.state, **chosen)
+
+    def lease(self, command: str, ttl: float = 60.0) -> Lease:
+        return Lease(self.state, Holder.here(command), lambda: mongo.server_time(self.state.rows.database), ttl)
+
+    def is_virgin(self) -> bool:
+        """Whether the migration has left nothing here: no state, no collection of ours."""
+        homes = {**present_collections(self.target), **present_collections(self.state.rows.database)}
+        return not homes.keys() & {COLLECTION, EVENTS, ENTRIES}
+
+
+@contextmanager
+def connect(config: Config) -> Iterator[Session]:
+    """Open the server that the configuration names. Raises what `mongo.explain` says when there is none."""
+    with mongo.open_client(config.database.uri) as client:
+        yield _session(client, config)
+
+
+@contextmanager
+def rehearse(config: Config, fixtures: Path) -> Iterator[Session]:
+    """An in-memory server filled from files: the same steps and the same code, with no server on the machine."""
+    with fake.client() as client:
+        extjson.load(fixtures, client[config.database.name], config.collections)
+        yield _session(client, config)
+
+
+def _session(client: MongoClient[Any], config: Config) -> Session:
+    database = client[config.database.name]
+    home = client[config.state.database or config.database.name]
+    return Session(client, config, database, database, State(mongo.durable(home)))

@@ -1,0 +1,149 @@
+"""One runner at a time: a lease with an end, and a fence that rises whenever it changes hands.
+
+The lease is taken with one atomic update. Whether it has expired is judged by the server's clock, and how long it still
+lasts by this process's monotonic clock, which goes on while the process is stopped: so a runner that slept past the end
+knows it before it writes, and the fence on every row stops it if it does not. (The fencing token is described by Martin
+Kleppmann, "How to do distributed locking", 2016.)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from lbmigrate.errors import LeaseLost, Locked
+from lbmigrate.models import Document
+from lbmigrate.state.rows import LAYOUT, State
+
+LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease: a process on a host, told from a later process with the same number by its start."""
+
+    host: str
+    pid: int
+    born: float
+    command: str = ""
+
+    @classmethod
+    def here(cls, command: str = "") -> Holder:
+        pid = os.getpid()
+        return cls(socket.gethostname(), pid, psutil.Process(pid).create_time(), command)
+
+    def is_dead(self) -> bool:
+        """True only when this is certain: it ran on this host and no such process is left."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.born) > 1.0
+        except psutil.NoSuchProcess:
+            return True
+
+
+class Lease:
+    """The right to run, for `ttl` seconds at a time. `server_time` tells the server's clock."""
+
+    def __init__(
+        self,
+        state: State,
+        holder: Holder,
+        server_time: Callable[[], dt.datetime],
+        ttl: float = 60.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state, self._holder, self._ttl = state, holder, ttl
+        self._server_time, self._monotonic = server_time, monotonic
+        self._deadline = 0.0
+        self._done = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def take(self) -> None:
+        """Take the lease, or raise Locked with its holder. A dead holder's lease is taken over at once."""
+        row = self._take({"expiresAt": {"$lte": self._server_time()}})
+        if row is None:
+            held = self._state.get(LOCK)
+            if not (held.get("holder") and Holder(**held["holder"]).is_dead()):
+                raise Locked(*describe(held))
+            row = self._take({"fence": held["fence"]})
+        if row is None:  # somebody else found the dead holder first
+            raise Locked(*describe(self._state.get(LOCK)))
+        self._state.raise_fence(row["fence"])
+
+    def _take(self, free: Document) -> Document | None:
+        began = self._monotonic()
+        try:
+            row: Document | None = self._state.rows.find_one_and_update(
+                {"_id": LOCK, **free},
+                {"$inc": {"fence": 1}, "$set": self._term() | {"kind": LOCK, "layout": LAYOUT}},
+                upsert="expiresAt" in free,  # only the ordinary way may create the row
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:  # the row is there and its lease has not expired
+            return None
+        self._deadline = began + self._ttl
+        return row
+
+    def _term(self) -> Document:
+        now = self._server_time()
+        return {"holder": asdict(self._holder), "renewedAt": now, "expiresAt": now + dt.timedelta(seconds=self._ttl)}
+
+    def renew(self) -> None:
+        """Extend the lease, or raise LeaseLost when it has changed hands or ended."""
+        self.check()
+        began = self._monotonic()
+        mine = {"_id": LOCK, "fence": self._state.fence}
+        if self._state.rows.update_one(mine, {"$set": self._term()}).matched_count == 0:
+            self._deadline = 0.0
+            self.check()
+        self._deadline = began + self._ttl
+
+    def check(self) -> None:
+        """Raise LeaseLost unless the lease surely still holds. Costs no round trip."""
+        if self._monotonic() >= self._deadline:
+            raise LeaseLost(
+                "this run lost its lease: it could not renew in time, or another run took over",
+                hint="lbmigrate status",
+            )
+
+    def keep(self) -> None:
+        """Renew in the background, at a third of the lease's life, until `release`."""
+        self._keeper = threading.Thread(target=self._renew_until_done, name="lease", daemon=True)
+        self._keeper.start()
+
+    def _renew_until_done(self) -> None:
+        while not self._done.wait(self._ttl / 3):
+            try:
+                self.renew()
+            except LeaseLost:
+                return  # `check` tells the runner, in the runner's own thread
+            except PyMongoError:
+                continue  # a passing fault: there are two thirds of a life left to try again
+
+    def release(self) -> None:
+        """Give the lease back, if it is still ours. The fence stays where it is."""
+        self._done.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        now = self._server_time()
+        mine = {"_id": LOCK, "fence": self._state.fence}
+        self._state.rows.update_one(mine, {"$set": {"holder": None, "expiresAt": now}})
+
+
+def describe(row: Document) -> tuple[str, str]:
+    """Who holds the lock and what to do about it: a message and a hint."""
+    holder: dict[str, Any] = row.get("holder") or {}
+    who = f"pid {holder['pid']} on {holder['host']}" if holder else "somebody"
+    until = row["expiresAt"].isoformat(timespec="seconds") + "Z" if "expiresAt" in row else "unknown"
+    return f"another run holds the lock: {who}, until {until}", "lbmigrate status (or `lbmigrate unlock` if it is gone)"

@@ -1,0 +1,131 @@
+"""The rows of `lbmigrate_state`, and the one way to write them.
+
+A row's `_id` is `<kind>` or `<kind>:<name>`, and `kind` repeats the first part: `step:4`, `chunk:tasks:1:0`,
+`watermark:tasks`, `verdict`. Every row carries the fence of the run that wrote it last. A write matches only rows whose
+fence is not above its own, so a run that was paused, lost its lease and wakes up cannot overwrite its successor.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from lbmigrate.errors import LeaseLost, Refused
+from lbmigrate.models import Checkpoint, Document, Forgotten, Mark, RolledUp
+
+COLLECTION = "lbmigrate_state"
+DUPLICATE_KEY = 11000
+LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
+
+
+class State:
+    """The state of one migration, in `database`. `fence` is 0 until a lease raises it; looking needs none."""
+
+    def __init__(self, database: Database[Any]) -> None:
+        self.rows = database[COLLECTION]
+        self.fence = 0
+
+    # --- looking -----------------------------------------------------------------------------------------------
+
+    def check_layout(self) -> None:
+        """Refuse rows that a newer version wrote."""
+        newer = self.rows.find_one({"layout": {"$gt": LAYOUT}})
+        if newer is not None:
+            raise Refused(
+                f"{COLLECTION} was written by a newer lbmigrate (layout {newer['layout']}, this one knows {LAYOUT})",
+                hint="pip install --upgrade lbmigrate",
+            )
+
+    def get(self, row: str) -> Document:
+        """One row, or an empty document."""
+        return self.rows.find_one({"_id": row}) or {}
+
+    def step(self, number: int) -> Document:
+        return self.get(f"step:{number}")
+
+    def watermark(self, source: str) -> Document:
+        return self.get(f"watermark:{source}")
+
+    def runs(self, limit: int = 20) -> list[Document]:
+        """The newest runs, newest first."""
+        return list(self.rows.find({"kind": "run"}).sort("startedAt", -1).limit(limit))
+
+    def chunks(self, **fields: Any) -> Iterator[Document]:
+        """Chunk rows with these field values, in planning order, without the users that they touched."""
+        found = self.rows.find({"kind": "chunk", **fields}, {"users": 0})
+        return iter(found.sort([("source", 1), ("pass", 1), ("number", 1)]))
+
+    def last_chunk(self, source: str, number: int, span: int) -> Document:
+        """The chunk planned last in one span of one pass."""
+        asked = {"kind": "chunk", "source": source, "pass": number, "span": span}
+        return self.rows.find_one(asked, {"users": 0}, sort=[("number", -1)]) or {}
+
+    def touched_users(self) -> Iterator[list[Any]]:
+        """The users of each chunk that is emitted but not rolled up."""
+        for row in self.rows.find({"kind": "chunk", "status": "emitted"}, {"users": 1}):
+            yield row.get("users", [])
+
+    def last_closed(self) -> dt.datetime | None:
+        """When the newest of the chunks that are emitted but not rolled up was closed."""
+        row = self.rows.find_one({"kind": "chunk", "status": "emitted"}, {"closedAt": 1}, sort=[("closedAt", -1)])
+        return row["closedAt"] if row else None
+
+    def read_in_pass(self, source: str, number: int) -> int:
+        """How many documents the closed chunks of a pass have read."""
+        closed = self.chunks(source=source, status={"$in": ["emitted", "rolled"]}, **{"pass": number})
+        return sum(row["counts"]["read"] for row in closed)
+
+    def last_emission(self) -> str | None:
+        """The chunk that added events last; a verdict must cover it."""
+        asked = {"kind": "chunk", "counts.emitted": {"$gt": 0}}
+        row = self.rows.find_one(asked, {"closedAt": 1}, sort=[("closedAt", -1), ("_id", -1)])
+        return f"{row['_id']}@{row['closedAt'].isoformat()}" if row else None
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def save(self, *marks: Mark) -> None:
+        """Write what a finished piece wants remembered. Raises LeaseLost when a newer fence stands in the way."""
+        self.put(*(mark for mark in marks if isinstance(mark, Checkpoint)))
+        for mark in marks:
+            if isinstance(mark, RolledUp):
+                self._close_rolled(mark.until)
+            elif isinstance(mark, Forgotten):
+                self.rows.delete_many({"kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}})
+
+    def put(self, *checkpoints: Checkpoint) -> None:
+        """Set fields of rows, creating the absent ones, in one ordered bulk."""
+        if not checkpoints:
+            return
+        try:
+            self.rows.bulk_write([self._update(each) for each in checkpoints])
+        except BulkWriteError as error:
+            # An upsert does not match a row with a higher fence, and so collides with its _id.
+            if all(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
+                raise
+            raise LeaseLost(
+                "this run lost its lease: another run took over, and its checkpoints stand", hint="lbmigrate status"
+            ) from error
+
+    def _update(self, checkpoint: Checkpoint) -> UpdateOne:
+        kind = checkpoint.row.partition(":")[0]
+        setting = {**checkpoint.fields, "fence": self.fence}
+        return UpdateOne(
+            {"_id": checkpoint.row, "fence": {"$lte": self.fence}},
+            {"$set": setting, "$setOnInsert": {"kind": kind, "layout": LAYOUT}},
+            upsert=True,
+        )
+
+    def _close_rolled(self, until: dt.datetime) -> None:
+        emitted = {"kind": "chunk", "status": "emitted", "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
+        self.rows.update_many(emitted, {"$set": {"status": "rolled", "fence": self.fence}, "$unset": {"users": ""}})
+
+    def raise_fence(self, fence: int) -> None:
+        """Stamp every row that may still change, so that no write of an earlier holder matches it."""
+        self.fence = fence
+        unfinished = {"kind": {"$ne": "lock"}, "status": {"$ne": "rolled"}, "fence": {"$lt": fence}}
+        self.rows.update_many(unfinished, {"$set": {"fence": fence}})

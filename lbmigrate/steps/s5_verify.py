@@ -1,0 +1,45 @@
+"""Step 5: entries against the ledger, by code that shares nothing with the roll-up; the verdict is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbmigrate import verify
+from lbmigrate.context import Context, Looking
+from lbmigrate.errors import Mismatch
+from lbmigrate.models import Checkpoint, Forgotten, Piece
+
+NUMBER = 5
+NAME = "verify"
+ROW = "verdict"
+SHOWN = 5
+
+
+def apply(context: Context) -> Iterator[Piece]:
+    covers = context.state.last_emission()
+    if context.looking is None and verify.is_current(context.state.get(ROW), covers):
+        return
+    looking = context.looking or Looking()
+    users = verify.choose(context, looking)
+    differences: list[verify.Difference] = []
+    compared = 0
+    for done, found, size in verify.compare_all(context, users):
+        differences += found
+        compared += size
+        yield Piece("verify", done, len(users), unit="users")
+        if context.stopping():
+            return
+    complaints = [str(each) for each in differences] + verify.complaints(context)
+    verdict = verify.verdict(looking, covers, len(users), compared, complaints, context.clock())
+    told = f"{compared:,} entries of {len(users):,} users {'agree' if not complaints else 'were compared'}"
+    yield Piece("verify", len(users), len(users), unit="users", note=told, checkpoint=Checkpoint(ROW, verdict))
+    if complaints:
+        shown = "\n  ".join(complaints[:SHOWN])
+        raise Mismatch(
+            f"verification found {len(complaints):,} mismatches:\n  {shown}", hint="lbmigrate verify --full --json"
+        )
+
+
+def revert(context: Context) -> Iterator[Piece]:
+    if context.state.get(ROW):
+        yield Piece("verify", note="forgot the verdict", checkpoint=Forgotten(("verdict",)))

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from lbmigrate.config import Config, Let, Source, duration
+
+TASKS = {"name": "tasks", "collection": "tasks", "action": "done", "user": "userId", "at": "doneAt", "points": 10}
+
+
+def config(**changes: Any) -> Config:
+    return Config.model_validate({"sources": [TASKS], **changes})
+
+
+def source(**changes: Any) -> Source:
+    return Source.model_validate({**TASKS, **changes})
+
+
+def complaint(make: Any, **changes: Any) -> str:
+    with pytest.raises(ValidationError) as raised:
+        make(**changes)
+    return str(raised.value)
+
+
+def test_only_sources_are_required_and_the_rest_has_the_documented_defaults() -> None:
+    defaults = config()
+    assert (defaults.version, defaults.timezone, defaults.periods) == (1, "UTC", ("global", "week"))
+    assert (defaults.database.uri, defaults.database.name) == ("local:.lbmigrate", "app")
+    assert (defaults.users.collection, defaults.users.key, defaults.users.opt_out) == ("users", "_id", None)
+    assert (defaults.backfill.chunk_size, defaults.backfill.workers) == (10_000, 2)
+    assert defaults.backfill.lag == dt.timedelta(days=1)
+    assert (defaults.flag.collection, defaults.flag.id) == ("feature_flags", "leaderboard")
+    assert (defaults.redis.url, defaults.state.database) == (None, None)
+
+
+def test_a_single_path_and_a_list_of_one_say_the_same() -> None:
+    assert source(at="endedAt") == source(at=["endedAt"])
+    assert source(user="uid") == source(user={"path": "uid"})
+    assert config(users={"avatar": "picture"}) == config(users={"avatar": ["picture"]})
+
+
+def test_a_key_left_empty_is_a_key_left_out() -> None:
+    assert config(redis=None, timezone=None, users={"display_name": None}) == config()
+    assert source(where=None, let=None) == source()
+
+
+def test_blank_text_for_redis_and_the_state_database_means_none() -> None:
+    assert config(redis={"url": ""}, state={"database": ""}) == config()
+
+
+def test_the_cursor_is_updated_else_the_first_of_at() -> None:
+    assert source(at=["doneAt", "updatedAt"]).cursor == "doneAt"
+    assert source(at=["doneAt"], updated="updatedAt").cursor == "updatedAt"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("90", dt.timedelta(seconds=90)),
+        ("90s", dt.timedelta(seconds=90)),
+        ("15m", dt.timedelta(minutes=15)),
+        ("1.5h", dt.timedelta(minutes=90)),
+        (" 1d ", dt.timedelta(days=1)),
+        ("2w", dt.timedelta(weeks=2)),
+        (30, 30),
+        ("soon", "soon"),
+    ],
+)
+def test_a_duration_is_a_number_with_a_unit_and_anything_else_is_handed_on(said: Any, meant: Any) -> None:
+    assert duration(said) == meant
+
+
+@pytest.mark.parametrize("path", ["", ".a", "a.", "a..b", "$a", "a\0b"])
+def test_what_is_no_field_path_is_refused(path: str) -> None:
+    assert "String should match pattern" in complaint(source, updated=path)
+
+
+@pytest.mark.parametrize("path", ["_id", "profile.name", "profileDetails.0.uid", "größe", "a b"])
+def test_field_paths_may_have_dots_indexes_blanks_and_any_letters(path: str) -> None:
+    assert source(updated=path).updated == path
+
+
+@pytest.mark.parametrize(
+    ("let", "words"),
+    [
+        ({}, "give either `path` or `between`"),
+        ({"path": "a", "between": ["b", "c"]}, "give either `path` or `between`"),
+        ({"path": "a", "unit": "seconds"}, "`unit` and `to` go together"),
+        ({"path": "a", "to": "minutes"}, "`unit` and `to` go together"),
+        ({"between": ["a", "b"], "unit": "ms"}, "`between` takes only `to` and `missing`"),
+        ({"between": ["a", "b"], "map": {"x": 1}}, "`between` takes only `to` and `missing`"),
+        ({"path": "a", "default": 1}, "for absent values use `missing`"),
+        ({"path": "a", "map": {1.5: 1}}, "must be a whole number or text, not 1.5"),
+        ({"path": "a", "missing": float("nan")}, "finite number"),
+    ],
+)
+def test_a_let_that_contradicts_itself_is_refused(let: dict[str, Any], words: str) -> None:
+    assert words in complaint(Let.model_validate, obj=let)
+
+
+def test_the_keys_of_a_value_map_are_words_or_whole_numbers() -> None:
+    let = Let.model_validate({"path": "priority", "map": {1: 0.5, "high": 2}, "default": 1})
+    assert let.map == {1: 0.5, "high": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"points": True}, "not true or false"),
+        ({"points": 2.5}, "must be a whole number or text, not 2.5"),
+        ({"points": 2**53 + 1}, "is more than points can be"),
+        ({"meta": {"origin": "from"}}, "origin is written by lbmigrate itself"),
+        ({"let": {"2nd": {"path": "a"}}}, "String should match pattern"),
+        ({"collection": "score_events"}, "score_events is written by lbmigrate itself"),
+        ({"wher": {}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_source_that_cannot_be_scored_is_refused(changes: dict[str, Any], words: str) -> None:
+    assert words in complaint(source, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sources": []}, "at least 1 item"),
+        ({"sources": [TASKS, TASKS]}, "two sources are called 'tasks'"),
+        ({"sources": [TASKS, {**TASKS, "name": "b", "collection": "c"}]}, "from both 'tasks' and 'c'"),
+        ({"periods": ["week", "week"]}, "week is listed twice"),
+        ({"periods": []}, "at least 1 item"),
+        ({"timezone": "Europe/Atlantis"}, "no time zone is called 'Europe/Atlantis'"),
+        ({"flag": {"collection": "tasks"}}, "the flag cannot live in 'tasks'"),
+        ({"users": {"opt_out": {"path": "a"}}}, "Field required"),
+        ({"database": {"name": "a b"}}, "String should match pattern"),
+        ({"backfill": {"lag": "9" * 30 + "w"}}, "longer than a duration can be"),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused(changes: dict[str, Any], words: str) -> None:
+    assert words in complaint(config, **changes)
+
+
+def test_two_sources_may_feed_one_action_from_one_collection() -> None:
+    both = config(sources=[TASKS, {**TASKS, "name": "older", "where": {"completed": True}}])
+    assert [source.action for source in both.sources] == ["done", "done"]
+
+
+def test_a_config_does_not_change_after_it_was_checked() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        config().timezone = "Europe/Paris"

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbmigrate import formula
+from lbmigrate.errors import ConfigError
+
+NAMES = ["minutes", "weight"]
+COLUMNS = {"minutes": np.array([0.5, 25.0, 500.0]), "weight": np.array([1.0, 2.0, 3.0])}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("5", [5, 5, 5]),
+        ("minutes", [0.5, 25, 500]),
+        ("minimum(floor(minutes), 120) * weight", [0, 50, 360]),
+        ("maximum(ceil(minutes), 5) - 1", [4, 24, 499]),
+        ("weight / 2", [0.5, 1, 1.5]),
+        ("weight // 2 + weight % 2 + weight ** 2", [2, 5, 11]),
+        ("-weight + +abs(-minutes)", [-0.5, 23, 497]),
+        ("where((minutes >= 5) & ~(weight == 3), 10, 0)", [0, 10, 0]),
+        ("where((minutes < 1) | (weight > 2.5), 1, 2)", [1, 2, 1]),
+        ("(minutes > 1) + (minutes > 100)", [0, 1, 2]),
+        ("minutes != 25", [1, 0, 1]),
+        ("10 * (weight >= 2)", [0, 10, 10]),
+        ("3000000000 * weight", [3e9, 6e9, 9e9]),
+        ("floor(sqrt(weight * 48)) + round(2.5) + trunc(minutes)", [8, 36, 514]),
+        ("exp(0) + log(1) + log10(100)", [3, 3, 3]),
+        ("minutes +\n  weight", [1.5, 27, 503]),
+    ],
+)
+def test_a_formula_is_computed_for_every_row(text: str, values: list[float]) -> None:
+    assert formula.check(text, NAMES) is None
+    found = formula.evaluate(text, COLUMNS, 3)
+    assert (found.tolist(), found.dtype) == (values, np.float64)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("minuts * 2", "the formula uses minuts, which `let` does not define; did you mean minutes?"),
+        ("zzz", "the formula uses zzz, which `let` does not define; known: minutes, weight"),
+        ("min(minutes, 120)", "min() cannot be called in a formula; did you mean minimum?"),
+        ("minimum(1, 2, 3)", "minimum() takes 2 arguments, in order"),
+        ("floor(x=minutes)", "floor() takes 1 argument, in order"),
+        ("floor", "floor is a function: write floor(…)"),
+        ("minutes and weight", "write & and | between comparisons in parentheses instead of `and` and `or`"),
+        ("not minutes", "write ~(…) instead of `not`"),
+        ("1 if minutes else 2", "write where(condition, then, otherwise) instead of `if`"),
+        ("0 < minutes < 5", "`0 < minutes < 5`: write a chain of comparisons as (a < b) & (b < c)"),
+        ("where(minutes, 1, 2)", "`minutes` stands where a comparison belongs"),
+        ("minutes & 1", "`minutes` stands where a comparison belongs"),
+        ("minutes in weight", "`minutes in weight` stands where a comparison belongs"),
+        ("minutes.real", "`minutes.real` is not allowed in a formula"),
+        ("minutes[0]", "`minutes[0]` is not allowed in a formula"),
+        ("lambda: 1", "`lambda: 1` is not allowed in a formula"),
+        ("'text'", "`'text'` is not allowed in a formula"),
+        ("minutes ^ 2", "`minutes ^ 2` is not allowed in a formula"),
+        ("True", "`True` is not allowed in a formula"),
+        ("1e999", "a number in the formula is too large"),
+        ("1 / 0", "the formula divides by zero"),
+        ("minutes +", "'minutes +' is not a formula: invalid syntax"),
+        ("", "'' is not a formula: invalid syntax"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused_with_a_sentence(text: str, sentence: str) -> None:
+    assert formula.check(text, NAMES) == sentence
+    with pytest.raises(ConfigError) as refused:
+        formula.evaluate(text, COLUMNS, 3)
+    assert sentence in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('true')",
+        "().__class__.__bases__",
+        "[minutes for minutes in weight]",
+        "(" * 300 + ")" * 300,
+        "-" * 5000 + "1",
+        "9" * 5000,
+        "9 ** 9 ** 9 ** 9",
+        "minutes\0",
+        "(1 > 2) & (minutes > 1)",
+        "f'{minutes}'",
+        "print(minutes)",
+    ],
+)
+def test_a_hostile_formula_is_refused_and_never_run(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert formula.check(text, NAMES)
+    assert capsys.readouterr().out == ""
+
+
+@given(st.text(alphabet="minutesweigh()+-*/<>=&|~.,19 e'[]:_", max_size=30))
+def test_any_text_is_either_refused_or_computed(text: str) -> None:
+    if formula.check(text, NAMES) is None:
+        assert formula.evaluate(text, COLUMNS, 3).shape == (3,)
+
+
+def test_a_row_without_a_finite_result_does_not_hide() -> None:
+    columns = {"x": np.array([0.0, math.nan, -1.0])}
+    assert np.isnan(formula.evaluate("minimum(x / x, 120)", columns, 3)).tolist() == [True, True, False]
+    assert np.isnan(formula.evaluate("maximum(120, sqrt(x))", columns, 3)).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("text", "length"), [("5", 0), ("minutes * 2", 0), ("5", 1), ("minutes * 2", 1)])
+def test_short_batches_have_their_own_length(text: str, length: int) -> None:
+    assert formula.evaluate(text, {"minutes": np.ones(length)}, length).shape == (length,)
+
+
+def test_threads_computing_the_same_formula_do_not_mix_their_rows() -> None:
+    text = "where(x > 5, minimum(floor(x * 3), 1000) / 2, x - 1)"
+
+    def worker(seed: int) -> bool:
+        x = np.random.default_rng(seed).uniform(0, 1000, 20_000)
+        expected = np.where(x > 5, np.minimum(np.floor(x * 3), 1000) / 2, x - 1)
+        return all(np.array_equal(formula.evaluate(text, {"x": x}, len(x)), expected) for _ in range(20))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(worker, range(16)))
+
+
+@pytest.mark.parametrize(
+    ("points", "answer"),
+    [
+        ("scoring_rules:deep_work", True),
+        ("package.module:function", True),
+        ("minutes * 2", False),
+        ("5", False),
+        ("a:b:c", False),
+        ("module:", False),
+        ("x[1:2]", False),
+    ],
+)
+def test_a_function_is_named_by_module_and_name(points: str, answer: bool) -> None:
+    assert formula.is_function(points) is answer
+
+
+def test_a_function_in_the_working_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "board_rules_here.py").write_text("def points(frame):\n    return 7\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["/nowhere", *__import__("sys").path])
+    assert formula.load_function("board_rules_here:points")(None) == 7
+
+
+@pytest.mark.parametrize(
+    ("source", "reference", "message"),
+    [
+        ("", "board_rules_gone:points", "there is no module 'board_rules_gone'"),
+        ("import not_installed_anywhere", "board_rules_a:points", "there is no module 'not_installed_anywhere'"),
+        ("", "board_rules_b:points", "has no attribute 'points'"),
+        ("points = 3", "board_rules_c:points", "is not a function"),
+        ("1 / 0", "board_rules_d:points", "importing board_rules_d failed: ZeroDivisionError"),
+    ],
+)
+def test_a_function_that_cannot_be_loaded_is_a_config_error(
+    source: str, reference: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "gone" not in reference:
+        (tmp_path / f"{reference.partition(':')[0]}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        formula.load_function(reference)
+    assert message in refused.value.message
+    assert reference in refused.value.message

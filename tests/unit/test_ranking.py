@@ -1,0 +1,291 @@
+"""Ranking against a plain loop over datetime, zoneinfo and Python's own integers, which shares no code with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+from bson import ObjectId
+from bson.int64 import Int64
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ranking import daily, entries, label, merge
+
+KINDS = ("global", "day", "week", "month", "year")
+ZONES = (
+    "UTC",
+    "Pacific/Kiritimati",  # +14
+    "Etc/GMT+12",  # -12
+    "Etc/GMT-14",
+    "Pacific/Apia",  # has no 2011-12-30
+    "America/Sao_Paulo",  # changed its clocks at midnight
+    "America/St_Johns",  # fell back past midnight, at 00:01
+    "Europe/Paris",
+    "Australia/Lord_Howe",  # moves by 30 minutes
+    "Asia/Kathmandu",
+)
+EDGES = (
+    dt.datetime(1900, 1, 1),
+    dt.datetime(1970, 1, 1),
+    dt.datetime(2006, 10, 29, 2, 31),  # St John's falls back to the day before
+    dt.datetime(2011, 12, 30, 10),  # Apia jumps over the date line
+    dt.datetime(2018, 2, 18, 2),  # Sao Paulo falls back at midnight
+    dt.datetime(2018, 11, 4, 3),  # and springs forward, so that the day starts at 01:00
+    dt.datetime(2020, 12, 31),  # 2020-W53
+    dt.datetime(2021, 1, 3, 23),  # 2020-W53 still
+    dt.datetime(2024, 3, 31, 1),
+    dt.datetime(2024, 4, 6, 15),
+    dt.datetime(2024, 12, 30),  # 2025-W01 already
+    dt.datetime(2199, 12, 31),
+)
+USERS: st.SearchStrategy[list[Any]] = st.sampled_from(
+    [
+        [ObjectId(f"{n:024x}") for n in (3, 1, 2)],
+        ["ada", "Zoë", ""],
+        [2**62, -1, 0],
+        [uuid.UUID(int=n) for n in (9, 8, 7)],
+    ]
+)
+NEAR = st.builds(lambda edge, ms: edge + dt.timedelta(milliseconds=ms), st.sampled_from(EDGES),
+                 st.integers(-4 * 86_400_000, 4 * 86_400_000))  # fmt: skip
+AT_THE_EDGE = st.builds(lambda edge, ms: edge + dt.timedelta(milliseconds=ms), st.sampled_from(EDGES),
+                        st.integers(-2, 2))  # fmt: skip
+ANYWHERE = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)).map(
+    lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
+)
+TIMES = NEAR | AT_THE_EDGE | ANYWHERE
+POINTS = st.integers(-100, 100) | st.integers(-(2**57), 2**57)
+Event = tuple[Any, int, dt.datetime]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    users = draw(USERS)
+    return draw(st.lists(st.tuples(st.sampled_from(users), POINTS, TIMES), max_size=40))
+
+
+def local_date(at: dt.datetime, zone: str) -> dt.date:
+    return at.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(zone)).date()
+
+
+def naive_labels(date: dt.date) -> dict[str, str]:
+    iso = date.isocalendar()
+    return {
+        "global": "global",
+        "day": date.isoformat(),
+        "week": f"{iso.year}-W{iso.week:02d}",
+        "month": f"{date.year}-{date.month:02d}",
+        "year": f"{date.year}",
+    }
+
+
+def naive_entries(events: list[Event], zone: str, kinds: tuple[str, ...] = KINDS) -> dict[str, dict[str, Any]]:
+    active: dict[Any, set[dt.date]] = {}
+    found: dict[str, list[tuple[Any, str, int, dt.datetime, dt.date]]] = {}
+    for user, points, at in events:
+        date = local_date(at, zone)
+        active.setdefault(user, set()).add(date)
+        for kind in kinds:
+            period = naive_labels(date)[kind]
+            found.setdefault(f"{period}:{user}", []).append((user, period, points, at, date))
+    board = {}
+    for key, rows in found.items():
+        user, period = rows[0][:2]
+        streak, day = 0, max(row[4] for row in rows)
+        while day in active[user]:
+            streak, day = streak + 1, day - dt.timedelta(days=1)
+        board[key] = {
+            "_id": key,
+            "userId": user,
+            "period": period,
+            "score": sum(row[2] for row in rows),
+            "streak": streak,
+            "events": len(rows),
+            "lastEventAt": max(row[3] for row in rows),
+        }
+    return board
+
+
+def days_of(events: list[Event], zone: str) -> pd.DataFrame:
+    return daily([user for user, _, _ in events], [points for _, points, _ in events], [at for *_, at in events], zone)
+
+
+def board_of(days: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    listed = entries(days, KINDS)
+    board = {entry["_id"]: entry for entry in listed}
+    assert len(board) == len(listed)
+    return board
+
+
+def one_user(*dates: str) -> list[Event]:
+    return [("ada", 1, dt.datetime.fromisoformat(date)) for date in dates]
+
+
+@given(histories(), st.sampled_from(ZONES))
+def test_entries_are_those_of_a_plain_loop(events: list[Event], zone: str) -> None:
+    assert board_of(days_of(events, zone)) == naive_entries(events, zone)
+
+
+@given(histories(), st.sampled_from(ZONES))
+def test_days_are_those_of_a_plain_loop(events: list[Event], zone: str) -> None:
+    expected: dict[tuple[Any, int], tuple[int, int, dt.datetime]] = {}
+    for user, points, at in events:
+        key = user, (local_date(at, zone) - dt.date(1970, 1, 1)).days
+        total, count, last = expected.get(key, (0, 0, at))
+        expected[key] = total + points, count + 1, max(last, at)
+    rows = {(user, day): (points, count, last.to_pydatetime())
+            for user, day, points, count, last in days_of(events, zone).itertuples(index=False)}  # fmt: skip
+    assert rows == expected
+
+
+@given(histories(), st.sampled_from(ZONES), st.randoms(use_true_random=False))
+def test_shuffling_the_events_changes_no_entry(events: list[Event], zone: str, random: Any) -> None:
+    shuffled = random.sample(events, len(events))
+    assert board_of(days_of(shuffled, zone)) == board_of(days_of(events, zone))
+
+
+@given(histories(), st.sampled_from(ZONES), st.lists(st.integers(0, 40), max_size=4))
+def test_merged_parts_equal_the_whole(events: list[Event], zone: str, cuts: list[int]) -> None:
+    bounds = [0, *sorted(cuts), len(events)]
+    parts = [days_of(events[low:high], zone) for low, high in pairwise(bounds)]
+    pd.testing.assert_frame_equal(merge(parts), days_of(events, zone))
+
+
+@given(TIMES, st.sampled_from(ZONES), st.sampled_from(KINDS))
+def test_a_label_is_the_period_of_the_entry_that_an_event_at_that_instant_makes(
+    at: dt.datetime, zone: str, kind: str
+) -> None:
+    (entry,) = entries(daily(["ada"], [1], [at], zone), [kind])
+    assert label(kind, at, zone) == entry["period"] == naive_labels(local_date(at, zone))[kind]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(ZONES), st.dates(dt.date(1902, 1, 1), dt.date(2198, 1, 1)))
+def test_an_event_every_hour_of_two_years_lands_on_its_own_local_day(zone: str, start: dt.date) -> None:
+    first = dt.datetime.combine(start, dt.time())
+    times = [first + dt.timedelta(hours=hour, milliseconds=hour % 3 - 1) for hour in range(2 * 366 * 24)]
+    found = daily(["ada"] * len(times), [1] * len(times), times, zone)
+    expected = Counter((local_date(at, zone) - dt.date(1970, 1, 1)).days for at in times)
+    assert list(zip(found["day"], found["events"], strict=True)) == sorted(expected.items())
+
+
+@pytest.mark.parametrize(
+    ("at", "week"),
+    [
+        ("2020-12-31", "2020-W53"),
+        ("2021-01-03T23:59:59.999", "2020-W53"),
+        ("2021-01-04", "2021-W01"),
+        ("2024-12-29", "2024-W52"),
+        ("2024-12-30", "2025-W01"),
+        ("2025-10-27", "2025-W44"),
+        ("1969-12-29", "1970-W01"),
+        ("1969-12-28", "1969-W52"),
+    ],
+)
+def test_a_week_belongs_to_the_year_of_its_thursday(at: str, week: str) -> None:
+    assert label("week", dt.datetime.fromisoformat(at), "UTC") == week
+
+
+def test_the_time_zone_decides_the_day() -> None:
+    at = dt.datetime(2025, 12, 31, 11)
+    assert label("day", at, "Pacific/Kiritimati") == "2026-01-01"
+    assert label("year", at, "Etc/GMT+12") == "2025"
+    assert label("day", at, "Etc/GMT+12") == "2025-12-30"
+
+
+def test_a_streak_counts_the_days_before_its_period() -> None:
+    days = days_of(one_user("2025-10-24", "2025-10-25", "2025-10-26", "2025-10-27"), "UTC")
+    streaks = {entry["period"]: entry["streak"] for entry in entries(days, ["global", "week"])}
+    assert streaks == {"global": 4, "2025-W43": 3, "2025-W44": 4}
+
+
+def test_a_streak_ends_on_the_last_active_day_and_a_gap_breaks_it() -> None:
+    days = days_of(one_user("2025-11-07", "2025-11-03", "2025-11-06", "2025-11-04"), "UTC")
+    assert entries(days, ["week"])[0]["streak"] == 2
+
+
+def test_a_streak_does_not_run_from_one_user_into_the_next() -> None:
+    times = [dt.datetime(2025, 11, 3), dt.datetime(2025, 11, 4)]
+    streaks = [entry["streak"] for entry in entries(daily(["ada", "bob"], [1, 1], times, "UTC"), ["global"])]
+    assert streaks == [1, 1]
+
+
+def test_the_day_that_a_zone_skipped_breaks_a_streak_as_any_day_without_events() -> None:
+    # Apia went from 2011-12-29 to 2011-12-31
+    times = [dt.datetime(2011, 12, 30, 9), dt.datetime(2011, 12, 30, 11)]
+    days = daily(["ada", "ada"], [1, 1], times, "Pacific/Apia")
+    assert days["day"].diff().tolist()[1] == 2
+    assert entries(days, ["global"])[0]["streak"] == 1
+
+
+def test_the_newest_time_is_kept_where_clocks_fall_back_past_midnight() -> None:
+    # at 00:01 on 2006-10-29 St John's went back to 23:01 of the day before: the later instant has the earlier day
+    times = [dt.datetime(2006, 10, 29, 2, 30, 30), dt.datetime(2006, 10, 29, 2, 31, 30)]
+    days = daily(["ada", "ada"], [1, 1], times, "America/St_Johns")
+    assert len(days) == 2
+    assert entries(days, ["global"])[0]["lastEventAt"] == times[1]
+
+
+@pytest.mark.parametrize("user", [ObjectId(), "ada", 7, uuid.uuid4()])
+def test_entries_hold_only_types_that_bson_knows(user: Any) -> None:
+    at = dt.datetime(2025, 11, 4, 12, 30, 15, 123_000)
+    for entry in entries(daily([user, user], [3, 4], [at, at], "UTC"), KINDS):
+        assert {name: type(value) for name, value in entry.items()} == {
+            "_id": str, "userId": type(user), "period": str, "score": Int64, "streak": int, "events": Int64,
+            "lastEventAt": dt.datetime,
+        }  # fmt: skip
+        assert entry["_id"] == f"{entry['period']}:{user}"
+        assert entry["lastEventAt"] == at
+
+
+def test_nothing_makes_nothing() -> None:
+    nothing = daily([], [], [], "Europe/Paris")
+    assert nothing.dtypes.astype(str).to_dict() == {
+        "user": "object", "day": "int64", "points": "int64", "events": "int64", "last": "datetime64[ms]",
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(merge([]), nothing)
+    assert entries(nothing, KINDS) == []
+
+
+def test_frames_have_the_same_types_whoever_made_them() -> None:
+    day = days_of(one_user("2025-11-04"), "UTC")
+    expected = daily([], [], [], "UTC").dtypes.to_dict()
+    assert day.dtypes.to_dict() == merge([day, day]).dtypes.to_dict() == expected
+
+
+def test_a_sum_that_just_fits_is_exact() -> None:
+    at = dt.datetime(2025, 11, 4)
+    (entry,) = entries(daily(["ada"] * 4, [2**63 - 1, 1, -5, 4], [at] * 4, "UTC"), ["global"])
+    assert entry["score"] == 2**63 - 1
+
+
+@pytest.mark.parametrize("points", [[2**63 - 1, 1], [-(2**63), -1], [2**63 - 1, 2**63 - 1, 2]])
+def test_a_day_too_large_for_int64_is_refused_and_names_the_user(points: list[int]) -> None:
+    at = dt.datetime(2025, 11, 4)
+    with pytest.raises(LbmigrateError, match="ada"):
+        daily(["bob", *["ada"] * len(points)], [1, *points], [at] * (len(points) + 1), "UTC")
+
+
+def test_a_period_too_large_for_int64_is_refused_and_names_the_user() -> None:
+    times = [dt.datetime(2025, 11, 3), dt.datetime(2025, 11, 4), dt.datetime(2025, 11, 4)]
+    days = daily(["ada", "ada", "bob"], [2**62, 2**62, 2**62], times, "UTC")
+    assert len(entries(days, ["day"])) == 3
+    with pytest.raises(LbmigrateError, match="ada"):
+        entries(days, ["week"])
+    with pytest.raises(LbmigrateError, match="ada"):
+        merge([days, days])
+
+
+@pytest.mark.parametrize("value", [1.5, 2.0, 2**63, "3", None])
+def test_points_that_are_no_int64_are_refused_and_name_the_user(value: Any) -> None:
+    at = dt.datetime(2025, 11, 4)
+    with pytest.raises(LbmigrateError, match="user ada"):
+        daily(["bob", "ada"], [1, value], [at, at], "UTC")
