@@ -8,7 +8,7 @@ covered query), never by skipping through the documents themselves.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from lbmigrate import identity
 from lbmigrate.coerce import MILLISECONDS_FROM
 from lbmigrate.config import Source
 from lbmigrate.context import Context, Scope
+from lbmigrate.errors import Refused
 from lbmigrate.models import Document
 
 # Every BSON type a key may have that a range query can bracket; `number` is one bracket for all four.
@@ -55,8 +56,9 @@ class Bounds:
     extra: Document = field(default_factory=dict)
 
     def condition(self) -> Document:
-        upper = "$lte" if self.closed else "$lt"
-        return {self.key: {"$gte": self.low, upper: self.high}}
+        """The chunk as a filter."""
+        within = {self.key: {"$gte": self.low, "$lte" if self.closed else "$lt": self.high}}
+        return {"$and": [within, self.extra]} if self.extra else within
 
     def row(self) -> Document:
         return {
@@ -66,7 +68,12 @@ class Bounds:
 
     @classmethod
     def from_row(cls, row: Document) -> Bounds:
-        return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+        """Raises Refused for a row that lost its bounds: guessing them could lose documents."""
+        try:
+            return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+        except (KeyError, TypeError, ValueError) as error:
+            hint = "lbmigrate backfill --full reads everything again; events that are there stay as they are"
+            raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({error!r})", hint) from error
 
 
 # --- what a pass covers ------------------------------------------------------------------------------------------
@@ -148,7 +155,7 @@ def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[S
         *({key: {"$type": name}} for name in TYPES if name not in ("date", "number")),
     ]
     return tuple(spans) + tuple(
-        Span("_id", extra=condition) for condition in [{key: None}, *timeless] if collection.find_one(condition, {"_id": 1})
+        Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
     )
 
 
@@ -161,8 +168,11 @@ def _newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.d
 # --- cutting ------------------------------------------------------------------------------------------------------
 
 
-def cut(collection: Collection[Any], span: Span, size: int, last: Bounds | None) -> Iterator[Bounds]:
-    """The chunks of a span, each at most `size` documents, going on after `last` if that was cut before."""
+Size = Callable[[], int]
+
+
+def cut(collection: Collection[Any], span: Span, size: Size, last: Bounds | None) -> Iterator[Bounds]:
+    """The chunks of a span, each at most `size()` documents, going on after `last` if that was cut before."""
     if span.extra:
         yield from _cut_listed(collection, span.extra, size, last.high if last else None)
         return
@@ -177,9 +187,9 @@ def cut(collection: Collection[Any], span: Span, size: int, last: Bounds | None)
         low = yield from _cut_one(collection, span, low, size)
 
 
-def _cut_one(collection: Collection[Any], span: Span, low: Any, size: int) -> Generator[Bounds, None, Any]:
+def _cut_one(collection: Collection[Any], span: Span, low: Any, size: Size) -> Generator[Bounds, None, Any]:
     """One chunk from `low` on, or the several that a run of equal keys needs; returns where the next begins."""
-    beyond = _hop(collection, span, {"$gte": low}, size)
+    beyond = _hop(collection, span, {"$gte": low}, size())
     if beyond is None:
         yield Bounds(span.key, low, span.high, closed=True)
         return None
@@ -201,7 +211,7 @@ def _above(collection: Collection[Any], span: Span, value: Any) -> Any:
     return _hop(collection, span, {"$gt": value}, 0)
 
 
-def _cut_listed(collection: Collection[Any], extra: Document, size: int, after: Any) -> Iterator[Bounds]:
+def _cut_listed(collection: Collection[Any], extra: Document, size: Size, after: Any) -> Iterator[Bounds]:
     """Chunks of the documents that meet `extra`, by streaming their ids in order and keeping only every bound."""
     low = high = None
     count = 0
@@ -209,7 +219,7 @@ def _cut_listed(collection: Collection[Any], extra: Document, size: int, after: 
         each = row["_id"]
         if after is not None and not _is_beyond(each, after):
             continue
-        if count == size or (count and _rank(each) != _rank(high)):
+        if count >= size() or (count and _rank(each) != _rank(high)):
             yield Bounds("_id", low, high, closed=True, extra=extra)
             count = 0
         low, high, count = (low if count else each), each, count + 1

@@ -20,7 +20,7 @@ import numpy as np
 from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
 from numpy.typing import NDArray
 
-from lbmigrate.config import UNITS_IN_SECONDS, Unit
+from lbmigrate.vocabulary import UNITS_IN_SECONDS, Unit
 
 Floats = NDArray[np.float64]
 Moments = list[dt.datetime | None]

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from lbmigrate.config import SHAPES, Config, Model
+from lbmigrate.config import Config, Model
 from lbmigrate.errors import Problem
+from lbmigrate.vocabulary import SHAPES
 from lbmigrate.yamlfile import dotted
 
 Loc = Sequence[str | int]

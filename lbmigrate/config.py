@@ -7,9 +7,7 @@ All models are frozen and refuse unknown keys.
 from __future__ import annotations
 
 import datetime as dt
-import re
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,117 +20,41 @@ from pydantic import (
     model_validator,
 )
 
-UNITS_IN_SECONDS = {
-    "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0,
-}  # fmt: skip
-Unit = Literal["ns", "us", "ms", "seconds", "minutes", "hours", "days"]
-PeriodKind = Literal["global", "day", "week", "month", "year"]
-RESERVED_META = frozenset({"origin", "approximate", "reason"})
-MOST_POINTS = 2**53  # beyond it a double, and so JSON, Redis and most apps, cannot tell neighbours apart
-OWN_COLLECTIONS = frozenset({"score_events", "leaderboard_entries", "lbmigrate_state", "lbmigrate_rejects"})
-
-PATH = r"^[^.$\x00][^.\x00]*(\.[^.\x00]+)*$"
-DATABASE = r'^[^/\\. "$*<>:|?\x00]{1,63}$'
-WORD = r"^[A-Za-z0-9_-]{1,60}$"
-ACTION = r"^[A-Za-z0-9_.-]{1,60}$"
-VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
-SHAPES = {
-    PATH: "a field path such as profile.name",
-    DATABASE: "a database name: at most 63 characters, none of / \\ . $ * < > : | ? and no blank",
-    WORD: "at most 60 letters, digits, - and _",
-    ACTION: "at most 60 letters, digits, -, _ and .",
-    VARIABLE: "a name that a formula can use: letters, digits and _, no digit first",
-}
-
-
-def _listed(value: Any) -> Any:
-    """`at: endedAt` and `at: [endedAt]` say the same."""
-    return [value] if isinstance(value, str) else value
-
-
-def duration(value: Any) -> Any:
-    """`90`, `90s`, `15m`, `2h`, `1d` or `1w` as a timedelta; anything else is handed on for pydantic to judge."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", value.strip()) if isinstance(value, str) else None
-    if found is None:
-        return value
-    seconds = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}[found[2]]
-    try:
-        return dt.timedelta(seconds=float(found[1]) * seconds)
-    except OverflowError as error:
-        raise ValueError(f"{value} is longer than a duration can be") from error
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"no time zone is called {name!r}; use an IANA name such as Europe/Paris") from error
-    return name
-
-
-def _not_ours(name: str) -> str:
-    if name in OWN_COLLECTIONS:
-        raise ValueError(f"{name} is written by lbmigrate itself, so it cannot be read as a source")
-    return name
-
-
-def _whole_or_text(value: Any) -> Any:
-    """Refuse YAML's 2.5, about which pydantic would complain twice: no int, and no str either."""
-    if isinstance(value, float):
-        raise ValueError(f"must be a whole number or text, not {value}")
-    return value
-
-
-def _countable(value: Any) -> Any:
-    """Refuse numbers that are no points; pydantic would take true for 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a whole number, a formula or module:function, not true or false")
-    if isinstance(value, int) and abs(value) > MOST_POINTS:
-        raise ValueError(f"{value} is more than points can be ({MOST_POINTS})")
-    return value
-
-
-def _different(periods: tuple[str, ...]) -> tuple[str, ...]:
-    twice = [period for period in periods if periods.count(period) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]} is listed twice")
-    return periods
-
-
-def _free(meta: dict[str, str]) -> dict[str, str]:
-    taken = sorted(RESERVED_META & meta.keys())
-    if taken:
-        raise ValueError(f"{taken[0]} is written by lbmigrate itself; choose another name")
-    return meta
-
-
-Path = Annotated[str, Field(pattern=PATH)]
-Chain = Annotated[tuple[Path, ...], BeforeValidator(_listed, json_schema_input_type=Path | list[Path])]
-Paths = Annotated[Chain, Field(min_length=1)]
-Duration = Annotated[
-    dt.timedelta, BeforeValidator(duration, json_schema_input_type=str | float), Field(ge=dt.timedelta(0))
-]
-Zone = Annotated[str, AfterValidator(_known_zone)]
-Collection = Annotated[str, Field(min_length=1), AfterValidator(_not_ours)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Word = Annotated[str, Field(pattern=WORD)]
-Variable = Annotated[str, Field(pattern=VARIABLE)]
-Value = Annotated[int | str, BeforeValidator(_whole_or_text, json_schema_input_type=int | str)]
-Blank = Annotated[str | None, BeforeValidator(lambda value: value or None, json_schema_input_type=str | None)]
+from lbmigrate.vocabulary import (
+    DATABASE,
+    Action,
+    Blank,
+    Chain,
+    Collection,
+    Duration,
+    Meta,
+    Number,
+    Path,
+    Paths,
+    Periods,
+    Points,
+    ReadPreference,
+    Unit,
+    Value,
+    Variable,
+    Word,
+    Zone,
+)
 
 
 class Model(BaseModel):
     """Frozen, and strict about names: a mistyped key is an error, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
     def _empty_is_absent(cls, value: Any) -> Any:
-        """Take a key left empty (`redis:`) for a key left out."""
+        """Take a key left empty (`redis:`) for a key left out, unless nothing is something that it may be."""
         if not isinstance(value, dict):
             return value
-        return {key: item for key, item in value.items() if item is not None or key not in cls.model_fields}
+        never_none = {name for name, field in cls.model_fields.items() if type(None) not in get_args(field.annotation)}
+        return {key: item for key, item in value.items() if item is not None or key not in never_none}
 
 
 class Database(Model):
@@ -196,7 +118,7 @@ class Source(Model):
 
     name: Word
     collection: Collection
-    action: str = Field(pattern=ACTION)
+    action: Action
     where: dict[str, Any] = Field(default_factory=dict)
     user: Annotated[
         UserRef,
@@ -207,8 +129,8 @@ class Source(Model):
     at: Paths
     updated: Path | None = None
     let: dict[Variable, Let] = Field(default_factory=dict)
-    points: Annotated[Value, BeforeValidator(_countable, json_schema_input_type=Value)]
-    meta: Annotated[dict[Word, Path], AfterValidator(_free)] = Field(default_factory=dict)
+    points: Points
+    meta: Meta = Field(default_factory=dict)
     unwind: Path | None = None
 
     @property
@@ -234,11 +156,34 @@ def _sources_differ(sources: tuple[Source, ...]) -> tuple[Source, ...]:
 
 
 class Backfill(Model):
-    """How the backfill reads: documents a chunk, worker threads, and how late a writer may be."""
+    """How the backfill reads: documents a chunk, worker threads, and how late a writer may be.
+
+    A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`; with null there it is
+    always that many. `attempts` are for passing faults; more than `failing_share` of chunks with documents that cannot
+    be read or written stop the run.
+    """
 
     chunk_size: int = Field(default=10_000, ge=1, le=1_000_000)
     workers: int = Field(default=2, ge=1, le=64)
     lag: Duration = dt.timedelta(days=1)
+    target: Duration | None = dt.timedelta(seconds=5)
+    attempts: int = Field(default=5, ge=1, le=100)
+    failing_share: float = Field(default=0.2, gt=0, le=1)
+    read_preference: ReadPreference = "primary"
+
+
+class Throttle(Model):
+    """When a run holds back: what the server says, a file, and how much of the time it may work at all.
+
+    `nice` is the rest after a chunk as a share of the time that the chunk took; null turns a signal off.
+    """
+
+    max_lag: Duration | None = dt.timedelta(seconds=10)
+    max_queue: Annotated[int, Field(ge=0)] | None = 100
+    latency_factor: Annotated[float, Field(gt=1)] | None = 5.0
+    flag_file: Blank = None
+    nice: float = Field(default=0.0, ge=0, le=100)
+    documents_per_second: Annotated[float, Field(gt=0)] | None = None
 
 
 class Flag(Model):
@@ -249,7 +194,7 @@ class Flag(Model):
 
 
 class State(Model):
-    """Where `lbmigrate_state` lives; by default in the app's database."""
+    """Where the state collection lives; by default in the app's database."""
 
     database: Blank = Field(default=None, pattern=DATABASE)
 
@@ -266,10 +211,11 @@ class Config(Model):
     version: Literal[1] = 1
     database: Database = Database()
     timezone: Zone = "UTC"
-    periods: Annotated[tuple[PeriodKind, ...], Field(min_length=1), AfterValidator(_different)] = ("global", "week")
+    periods: Periods = ("global", "week")
     users: Users = Users()
     sources: Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_sources_differ)]
     backfill: Backfill = Backfill()
+    throttle: Throttle = Throttle()
     flag: Flag = Flag()
     state: State = State()
     redis: Redis = Redis()

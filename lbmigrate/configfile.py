@@ -7,6 +7,7 @@ collected, each problem with its path and line, and raised as one `ConfigError`.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from lbmigrate.yamlfile import Tree, dotted, parse
 
 VERSION = 1
 HOMES = ("config/leaderboard.yaml", "leaderboard.yaml")
+STARTER = resources.files("lbmigrate") / "starter.yaml"
 ENVIRONMENT = {
     "database.uri": "LBMIGRATE_URI",
     "database.name": "LBMIGRATE_DATABASE",
@@ -100,9 +102,20 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
 
 
+def schema_text() -> str:
+    """Write the JSON Schema as the file that editors read."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False)
+
+
 def starter() -> str:
     """Return the commented file that `config init` writes."""
-    return resources.files("lbmigrate").joinpath("starter.yaml").read_text("utf-8")
+    return STARTER.read_text("utf-8")
+
+
+def starter_config(overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration that the starter says, under the environment and `overrides`; LBMIGRATE_CONFIG is no matter."""
+    with resources.as_file(STARTER) as file:
+        return load_config(file, overrides)
 
 
 def _find(path: str | Path | None, environ: Mapping[str, str]) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pymongo.database import Database
 
+from lbmigrate.brake import Brake
 from lbmigrate.config import Config
 from lbmigrate.models import Document
 from lbmigrate.state import State
@@ -70,4 +71,8 @@ class Context:
     workers: int = 2
     keep_data: bool = False
     clock: Clock = utc_now
-    stopping: Callable[[], bool] = field(default=lambda: False)
+    brake: Brake = field(default_factory=Brake)
+
+    def stopping(self) -> bool:
+        """Whether to begin nothing more: what is begun is finished and handed on."""
+        return self.brake()

@@ -1,10 +1,11 @@
-"""A chunk of source documents becomes score events: read, score, insert, ignore duplicates, account for every one."""
+"""Source documents become score events: read, score, insert, ignore duplicates, account for every one."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import islice
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -14,49 +15,66 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from lbmigrate import fields, identity, mongo, scoring
-from lbmigrate.chunks import Bounds
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.models import Checkpoint, Counts, Document, Reject, Scored
+from lbmigrate.models import Counts, Document, Reject, Scored
 from lbmigrate.schema import EVENTS, REJECTS
 
 DUPLICATE_KEY = 11000
 POSITION = "__position"  # where $unwind leaves an element's index
+CODECS: CodecOptions[Document] = CodecOptions(
+    uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+
+
+class EventRefused(LbmigrateError):
+    """The server did not take an event, for a reason that lies in the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """What came of a chunk: its counts, whose entries may have changed, and how long it took."""
+    """What came of some documents: their counts, and the users whose entries may have changed."""
 
-    row: str
-    counts: Counts
-    users: list[Any]
-    seconds: float
+    counts: Counts = Counts()
+    users: dict[Any, None] = field(default_factory=dict)
 
-    def checkpoint(self, context: Context) -> Checkpoint:
-        closed = {
-            "status": "emitted",
-            "counts": asdict(self.counts),
-            "users": self.users,
-            "seconds": round(self.seconds, 3),
-            "closedAt": context.clock(),
-        }
-        return Checkpoint(self.row, closed)
+    def __add__(self, other: Emitted) -> Emitted:
+        return Emitted(self.counts + other.counts, self.users | other.users)
 
 
-def emit(
-    context: Context, source: Source, row: str, bounds: Bounds, seen_before: bool, one_type: OneUserType
+class Seen(Enum):
+    """Whether the events of some documents may be in the ledger already, and why."""
+
+    NEVER = "never"  # a first pass: nothing but live writes can have been faster
+    OVERLAP = "overlap"  # a later pass re-reads the time before its watermark
+    RETRY = "retry"  # an attempt that was not checkpointed may have inserted any of them
+
+
+def emit(context: Context, source: Source, condition: Document, seen: Seen, one_type: OneUserType) -> Emitted:
+    """Score the documents that meet `condition`, a bounded number at a time."""
+    total = Emitted()
+    for documents in _batches(read(context, source, condition), context.config.backfill.chunk_size):
+        total += _emit_batch(context, source, documents, seen, one_type)
+    return total
+
+
+def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
+    ahead = iter(documents)
+    while some := list(islice(ahead, size)):
+        yield some
+
+
+def _emit_batch(
+    context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType
 ) -> Emitted:
-    """Score one chunk. `seen_before`: its events may be in the ledger already, so it asks before it inserts."""
-    began = time.monotonic()
-    documents = read(context.sources, source, bounds)
     scored = score(context, source, documents)
     inside = [event for event in scored.events if context.scope.covers(event["createdAt"])]
     one_type.check(inside, source)
-    new, known = _split_known(context.target, inside) if seen_before else (inside, [])
+    known = {} if seen is Seen.NEVER else _known(context.target, inside)
+    new = [event for event in inside if event["_id"] not in known] if known else inside
     added = insert(mongo.durable(context.target)[EVENTS], new)
-    _keep_rejects(context, source, scored.rejects)
+    keep_rejects(context, source, scored.rejects)
     counts = Counts(
         read=len(documents),
         emitted=added,
@@ -65,33 +83,37 @@ def emit(
         skipped=len(scored.events) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in new),
     )
-    # A chunk that was tried before may have died between insert and checkpoint: its known events count as touched.
-    users = list({event["userId"] for event in (inside if known else new)})
-    return Emitted(row, counts, users, time.monotonic() - began)
+    return Emitted(counts, dict.fromkeys(event["userId"] for event in _touching(inside, known, seen)))
 
 
-def read(database: Database[Any], source: Source, bounds: Bounds) -> list[Document]:
-    """The chunk's documents that meet the source's filter, with just the mapped fields."""
-    options: CodecOptions[Document] = CodecOptions(
-        uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-    )
-    collection = mongo.durable(database)[source.collection].with_options(codec_options=options)
+def _touching(events: list[Document], known: dict[str, Any], seen: Seen) -> list[Document]:
+    """The events whose users must be rolled up.
+
+    Whoever inserted a known one may have died before its users were: the attempt before this one, or live code.
+    """
+    if seen is Seen.RETRY:
+        return events
+    return [event for event in events if known.get(event["_id"], "live") == "live"]
+
+
+def read(context: Context, source: Source, condition: Document) -> Iterable[Document]:
+    """The documents that meet a condition and the source's filter, with just the mapped fields."""
+    readable = mongo.readable(context.sources, context.config.backfill.read_preference)
+    collection = readable[source.collection].with_options(codec_options=CODECS)
     projection = fields.projection(scoring.paths(source))
     if source.unwind:
-        return list(collection.aggregate(_unwinding(source, bounds, projection)))
-    parts = [part for part in (bounds.condition(), bounds.extra, source.where) if part]
-    cursor = collection.find({"$and": parts}, projection)
-    if bounds.key == "_id" and not bounds.extra:
+        return collection.aggregate(_unwinding(source, condition, projection))
+    cursor = collection.find({"$and": [condition, source.where]} if source.where else condition, projection)
+    if condition.keys() == {"_id"}:
         cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
-    return list(cursor)
+    return cursor.batch_size(context.config.backfill.chunk_size + 1)
 
 
-def _unwinding(source: Source, bounds: Bounds, projection: Document) -> list[Document]:
+def _unwinding(source: Source, condition: Document, projection: Document) -> list[Document]:
     """The filter follows the $unwind, so that it speaks of single elements."""
-    within = {"$and": [part for part in (bounds.condition(), bounds.extra) if part]}
     unwind = {"path": f"${source.unwind}", "includeArrayIndex": POSITION}
     wanted = [{"$match": source.where}] if source.where else []
-    return [{"$match": within}, {"$unwind": unwind}, *wanted, {"$project": {**projection, POSITION: 1}}]
+    return [{"$match": condition}, {"$unwind": unwind}, *wanted, {"$project": {**projection, POSITION: 1}}]
 
 
 def score(context: Context, source: Source, documents: list[Document]) -> Scored:
@@ -100,11 +122,13 @@ def score(context: Context, source: Source, documents: list[Document]) -> Scored
     return scoring.score(documents, source, context.config.timezone, source_ids=ids)
 
 
-def _split_known(database: Database[Any], events: list[Document]) -> tuple[list[Document], list[Document]]:
-    """Events that the ledger lacks, and those that it has. Asking costs a third of inserting in vain."""
+def _known(database: Database[Any], events: list[Document]) -> dict[str, Any]:
+    """The events that the ledger has, each with its origin. Asking costs a third of inserting in vain."""
+    if not events:
+        return {}
     wanted = {"_id": {"$in": [event["_id"] for event in events]}}
-    known = {row["_id"] for row in mongo.durable(database)[EVENTS].find(wanted, {"_id": 1})} if events else set()
-    return [e for e in events if e["_id"] not in known], [e for e in events if e["_id"] in known]
+    rows = mongo.durable(database)[EVENTS].find(wanted, {"meta.origin": 1})
+    return {row["_id"]: row.get("meta", {}).get("origin") for row in rows}
 
 
 def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
@@ -117,14 +141,16 @@ def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
         failures = error.details["writeErrors"]
         for failure in failures:
             if failure["code"] != DUPLICATE_KEY:
-                raise LbmigrateError(
-                    f"{events.name} refused event {failure['op']['_id']!r}: {failure['errmsg']}", hint="lbmigrate plan"
+                raise EventRefused(
+                    f"{events.name} refused {failure['op']['_id']!r}: {failure['errmsg']}", hint="lbmigrate plan"
                 ) from error
+        if error.details.get("writeConcernErrors"):
+            raise  # it may yet be undone: whoever called tries again
         return len(documents) - len(failures)
     return len(documents)
 
 
-def _keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:
+def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:
     """One row for each rejected document; the same rejection again changes nothing."""
     now = context.clock()
     rows = [
@@ -151,7 +177,7 @@ class OneUserType:
 
     def __init__(self, context: Context) -> None:
         self._places: dict[str, str] = {}
-        first = context.target[EVENTS].find_one({}, {"userId": 1})
+        first = context.target[EVENTS].find_one({"userId": {"$ne": None}}, {"userId": 1})
         if first:
             self._places[identity.type_name(first["userId"]) or "unknown"] = f"{EVENTS}.userId"
         for source in context.config.sources:

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "where": 3, "minimum": 2, "maximum": 2,
     "floor": 1, "ceil": 1, "round": 1, "trunc": 1, "abs": 1, "sqrt": 1, "exp": 1, "log": 1, "log10": 1,
 }  # fmt: skip
+PREFIX = "let_"  # keeps the names of `let` apart from numexpr's own, such as sum and real
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _INSTEAD: dict[type[ast.AST], str] = {
@@ -97,8 +98,10 @@ def load_function(reference: str) -> Callable[..., Any]:
 
 
 def _compute(expression: str, columns: Mapping[str, Any]) -> Floats:
+    given = {PREFIX + name: column for name, column in columns.items()}
     with np.errstate(all="ignore"):  # numexpr folds constants with numpy, which would warn about sqrt(-1)
-        result = numexpr.evaluate(expression, local_dict=dict(columns), global_dict={}, truediv=True)
+        # its own check of the text is the weaker one, and refuses every name with two underscores
+        result = numexpr.evaluate(expression, local_dict=given, global_dict={}, truediv=True, sanitize=False)
     return np.asarray(result, dtype=np.float64)
 
 
@@ -132,7 +135,7 @@ def _number(node: ast.expr, names: frozenset[str]) -> ast.expr:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _constant(value)
         case ast.Name(id=name):
-            return _known(node, name, names)
+            return _known(name, names)
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
             return ast.UnaryOp(sign, _number(operand, names))
         case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, _ARITHMETIC):
@@ -168,12 +171,12 @@ def _constant(value: float) -> ast.expr:
     return ast.Constant(float(value))
 
 
-def _known(node: ast.expr, name: str, names: frozenset[str]) -> ast.expr:
+def _known(name: str, names: frozenset[str]) -> ast.expr:
     if name in FUNCTIONS:
         raise _NotAllowed(f"{name} is a function: write {name}(…)")
     if name not in names:
         raise _NotAllowed(f"the formula uses {name}, which `let` does not define{_nearest(name, names)}")
-    return node
+    return ast.Name(PREFIX + name)
 
 
 def _call(node: ast.Call, names: frozenset[str]) -> ast.expr:

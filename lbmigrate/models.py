@@ -66,7 +66,7 @@ class Piece:
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
     unknown, `estimated` says that it came from metadata and may be off. `note` is a sentence worth a line of its own,
-    `warning` one worth a yellow line.
+    `warning` one worth a yellow line; `held` says why nothing is begun for now.
     """
 
     subject: str
@@ -78,6 +78,7 @@ class Piece:
     checkpoint: Mark | None = None
     note: str = ""
     warning: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
 from pymongo.write_concern import WriteConcern
 
 from lbmigrate import embedded
@@ -223,6 +224,14 @@ def durable(database: Database[Document]) -> Database[Document]:
         write_concern=WriteConcern("majority", wtimeout=MAJORITY_MS),
         read_concern=ReadConcern("majority"),
     )
+
+
+def readable(database: Database[Document], preference: str) -> Database[Document]:
+    """Like `durable`, for reading the app's own collections, from whichever members `preference` names."""
+    if is_fake(database) or preference == "primary":
+        return durable(database)
+    mode = read_pref_mode_from_name(preference)
+    return database.with_options(read_preference=make_read_preference(mode, None), read_concern=ReadConcern("majority"))
 
 
 def is_fake(database: object) -> bool:

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
-from typing import TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def overlapped(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Nothing is begun for now, for this reason."""
+
+    reason: str
+
+
+_END: Final = object()
+
+
+def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) -> Iterator[R | Held]:
     """`work(item)` for every item, in `workers` threads; results in the order in which they finish.
 
     At most one item more than there are threads is taken ahead, so `items` may be endless and memory is bounded. When
-    `items` ends early (a stop was asked for), what was begun is still finished and handed on. An error in `work` is
+    `items` ends early (a stop was asked for), what was begun is still finished and handed on. A Held among the items is
+    handed through at once, and nothing is begun before everything under way has been handed on. An error in `work` is
     raised here, after the items already begun have ended.
     """
-    ahead = iter(items)
+    ahead: Iterator[Any] = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        running: set[Future[R]] = {pool.submit(work, item) for item in islice(ahead, workers + 1)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-                running |= {pool.submit(work, item) for item in islice(ahead, 1)}
+        running: set[Future[R]] = set()
+        ended = False
+        while running or not ended:
+            if ended or len(running) > workers:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+                continue
+            item: Any = next(ahead, _END)
+            if item is _END:
+                ended = True
+            elif isinstance(item, Held):
+                yield item
+                yield from (future.result() for future in as_completed(running))
+                running = set()
+            else:
+                running.add(pool.submit(work, item))

@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 from pymongo.errors import ExecutionTimeout
 
 from lbmigrate import chunks, mongo
-from lbmigrate.chunks import Bounds, Span
+from lbmigrate.chunks import Bounds, Size, Span
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.models import Checkpoint, Document
@@ -70,7 +70,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
 
 def _last_number(context: Context, source: Source) -> int:
     rows = [context.state.get(f"watermark:{source.name}{suffix}") for suffix in ("", ":bounded")]
-    return max(row.get("pass", {}).get("number", 0) for row in rows)
+    return max(int(row.get("pass", {}).get("number", 0)) for row in rows)
 
 
 def close(context: Context, source: Source) -> Checkpoint | None:
@@ -83,30 +83,39 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     return Checkpoint(row, {"pass.done": True, **moved})
 
 
-def todo(context: Context, source: Source, current: Pass) -> Iterator[tuple[str, Bounds, int]]:
-    """Every chunk still to emit, claimed: its row, its bounds, and how often it was tried before."""
-    for row in list(context.state.chunks(source=source.name, status="claimed", **{"pass": current.number})):
-        yield _claim(context, row["_id"], Bounds.from_row(row), row["attempts"], {})
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A chunk that this run has taken on: its row, its bounds, and how often it was tried before."""
+
+    row: str
+    bounds: Bounds
+    tried: int
+
+
+def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterator[Claimed]:
+    """Every chunk still to emit, claimed: those left open by another run, then new ones as they are planned."""
+    open_rows = {"status": {"$in": ["claimed", "failed"]}, "pass": current.number}
+    for row in list(context.state.chunks(source=source.name, **open_rows)):
+        yield _claim(context, row["_id"], Bounds.from_row(row), row.get("attempts", 1), {})
     for place, span in enumerate(current.spans):
-        yield from _plan(context, source, current, place, span)
+        yield from _plan(context, source, current, place, span, size)
 
 
-def _plan(context: Context, source: Source, current: Pass, place: int, span: Span) -> Iterator[tuple[str, Bounds, int]]:
+def _plan(context: Context, source: Source, current: Pass, place: int, span: Span, size: Size) -> Iterator[Claimed]:
     """Cut what is not cut yet. A chunk's bounds are in the state before the chunk is handed out."""
     last = {} if current.fresh else context.state.last_chunk(source.name, current.number, place)
     number = last.get("number", -1)
-    collection = mongo.durable(context.sources)[source.collection]
-    size = context.config.backfill.chunk_size
+    collection = mongo.readable(context.sources, context.config.backfill.read_preference)[source.collection]
     for bounds in chunks.cut(collection, span, size, Bounds.from_row(last) if last else None):
         number += 1
         described = {"source": source.name, "pass": current.number, "span": place, "number": number, **bounds.row()}
         yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
 
 
-def _claim(context: Context, row: str, bounds: Bounds, attempts: int, described: Document) -> tuple[str, Bounds, int]:
-    claimed = {"status": "claimed", "attempts": attempts + 1, "run": context.run, "claimedAt": context.clock()}
+def _claim(context: Context, row: str, bounds: Bounds, tried: int, described: Document) -> Claimed:
+    claimed = {"status": "claimed", "attempts": tried + 1, "run": context.run, "claimedAt": context.clock()}
     context.state.put(Checkpoint(row, {**described, **claimed}))
-    return row, bounds, attempts
+    return Claimed(row, bounds, tried)
 
 
 def size(context: Context, source: Source, spans: Sequence[Span]) -> tuple[int, bool]:

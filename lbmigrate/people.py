@@ -13,25 +13,38 @@ from lbmigrate.config import Config, OptOut, Users
 from lbmigrate.models import Document
 
 NAME_LENGTH = 120
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
 _TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 
 
 def profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
-    """The snapshot fields of each of `users`; a user who is not in the collection has none of it but the defaults."""
-    found = _find(database, config.users, users)
+    """The snapshot fields of each of `users`; a user who is not in the collection has none of it but the defaults.
+
+    Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
+    case, or the other way round.
+    """
+    found = {identity.text(key): document for key, document in _find(database, config.users, users)}
     absent = [user for user in users if identity.text(user) not in found]
-    if absent:  # the same user may be stored under the other form of the id
-        found |= _find(database, config.users, [form for user in absent for form in identity.variants(user)])
-    return {user: snapshot(config.users, found.get(identity.text(user), {})) for user in users}
+    if absent:
+        forms = [form for user in absent for form in _forms(user)]
+        other = {_folded(key): document for key, document in _find(database, config.users, forms)}
+        found = {identity.text(user): other.get(_folded(user), {}) for user in absent} | found
+    return {user: snapshot(config.users, found[identity.text(user)]) for user in users}
 
 
-def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> dict[str, Document]:
-    projection = fields.projection(paths(users))
-    cursor = database[users.collection].find({users.key: {"$in": list(keys)}}, projection)
-    documents = list(cursor)
-    keyed = fields.pluck(documents, [users.key])[users.key]
-    return {identity.text(key): document for key, document in zip(keyed, documents, strict=True)}
+def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterable[tuple[Any, Document]]:
+    documents = list(database[users.collection].find({users.key: {"$in": list(keys)}}, fields.projection(paths(users))))
+    return zip(fields.pluck(documents, [users.key])[users.key], documents, strict=True)
+
+
+def _forms(user: Any) -> list[Any]:
+    *read, text = identity.parse(identity.text(user))
+    return [*read, text, text.lower(), text.upper()] if read else [text]
+
+
+def _folded(key: Any) -> str:
+    """How an id is written, whichever form it has: the hexadecimal digits of ObjectIds and UUIDs in lower case."""
+    return identity.text(identity.parse(identity.text(key))[0])
 
 
 def paths(users: Users) -> tuple[str, ...]:
@@ -52,9 +65,9 @@ def snapshot(users: Users, document: Document) -> Document:
 
 def _first_name(values: Iterable[Any]) -> str | None:
     for value in values:
-        name = str(value).strip()[:NAME_LENGTH] if value is not None else ""
+        name = value.strip() if isinstance(value, str) else ""
         if name and not _EMAIL.search(name):  # a display name is never an e-mail address
-            return name
+            return name[:NAME_LENGTH]
     return None
 
 

@@ -134,6 +134,7 @@ class Status:
     entries: int
     verdict: Document
     lock: Document
+    control: Document
     last_run: Document
 
 
@@ -161,6 +162,7 @@ def status(context: Context) -> Status:
         entries=_estimate(context, ENTRIES),
         verdict=context.state.get("verdict"),
         lock=context.state.get("lock"),
+        control=context.state.get("control"),
         last_run=runs[0] if runs else {},
     )
 

@@ -89,11 +89,16 @@ def descend(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[R
 def _through(context: Context, step: Step, pieces: Any, direction: str, guard: Guard) -> Any:
     """Every piece is durable when it arrives here; only then is its checkpoint saved."""
     counts = Counts()
+    held = ""
     for piece in pieces:
         guard()
         if piece.checkpoint is not None:
             context.state.save(piece.checkpoint)
+        if piece.held != held:
+            held = piece.held
+            context.state.put(Checkpoint(f"run:{context.run}", {"held": held or None, "heldSince": context.clock()}))
         counts += piece.counts
+        context.brake.count(piece.counts.read)
         yield Report("piece", step.NUMBER, step.NAME, direction, piece)
     return counts
 

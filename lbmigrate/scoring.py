@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from lbmigrate import formula, identity
 from lbmigrate.coerce import Floats, Moments, bson_type, excerpt, times
-from lbmigrate.config import MOST_POINTS, Source
+from lbmigrate.config import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.fields import pluck
 from lbmigrate.lets import evaluate_let, let_paths
 from lbmigrate.models import Document, Reject, Scored
+from lbmigrate.vocabulary import MOST_POINTS
 
 Columns = dict[str, list[Any]]
 Problems = dict[int, str]

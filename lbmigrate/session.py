@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ class Session:
         """The surroundings of one run; `chosen` are further fields of Context."""
         return Context(self.config, self.sources, self.target, self.state, **chosen)
 
-    def lease(self, command: str, ttl: float = 60.0) -> Lease:
-        return Lease(self.state, Holder.here(command), lambda: mongo.server_time(self.state.rows.database), ttl)
+    def lease(self, command: str, ttl: float = 60.0, patience: float = 0.0) -> Lease:
+        """The right to run here, for `ttl` seconds at a time, waited for at most `patience` seconds."""
+        clock = partial(mongo.server_time, self.state.rows.database)
+        return Lease(self.state, Holder.here(command), clock, ttl, patience)
 
     def is_virgin(self) -> bool:
         """Whether the migration has left nothing here: no state, no collection of ours."""

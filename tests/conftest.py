@@ -8,19 +8,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from lbmigrate import embedded, mongo
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.models import Document
+from lbmigrate.mongod import find_mongod
+
+# The same examples every time and no deadlines; `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("explore", deadline=None)
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
 def mongod() -> Path:
     """The program that the embedded server runs; without one the test is skipped."""
     try:
-        return embedded.find_mongod()
+        return find_mongod()
     except LbmigrateError as error:
         pytest.skip(f"{error}; {error.hint}")
 

@@ -13,6 +13,7 @@ import typer
 
 from lbmigrate import configfile, demodata, doctor, extjson, runner
 from lbmigrate.board import Board
+from lbmigrate.brake import Brake
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.config import Config
 from lbmigrate.context import utc_now
@@ -76,9 +77,10 @@ def _load(session: Session, data: Path | None, sizes: dict[str, int]) -> dict[st
 
 def _migrate(desk: Desk, session: Session) -> None:
     doctor.refuse(session.context())
-    with desk.heeding_signals() as request:
-        context = session.context(run=runner.new_run(), stopping=request, workers=session.config.backfill.workers)
+    brake = Brake()
+    with desk.heeding_signals(brake):
+        context = session.context(run=runner.new_run(), brake=brake, workers=session.config.backfill.workers)
         lease = session.lease("lbmigrate demo")
         with runner.recorded(context, lease, "demo", {}):
             desk.console.follow(runner.climb(context, STEPS, lease.check))
-            request.raise_if_asked("lbmigrate demo")
+            brake.release("lbmigrate demo")

@@ -39,7 +39,9 @@ def status(desk: Desk) -> None:
 
 
 @verb(app)
-def history(desk: Desk, n: Annotated[int, typer.Option("-n", min=1, help="How many runs.")] = 20) -> None:
+def history(
+    desk: Desk, n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many runs.")] = 20
+) -> None:
     """Show what each run did, newest first."""
     with desk.connected() as session:
         rows = session.state.runs(n)
@@ -51,7 +53,7 @@ def history(desk: Desk, n: Annotated[int, typer.Option("-n", min=1, help="How ma
 def top(
     desk: Desk,
     period: options.Period = "global",
-    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+    n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many.")] = 10,
 ) -> None:
     """Show the first of a period, as the app would read them."""
     with desk.connected() as session:
@@ -78,7 +80,7 @@ def around(
     desk: Desk,
     user: Who,
     period: options.Period = "global",
-    n: Annotated[int, typer.Option("-n", min=1, help="How many on either side.")] = 3,
+    n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many on either side.")] = 3,
 ) -> None:
     """Show a user among the neighbours."""
     with desk.connected() as session:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +14,9 @@ from lbmigrate import doctor, flag, runner
 from lbmigrate.board import Board
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.context import Context, Scope, utc_now
+from lbmigrate.cli.running import REHEARSAL, climb, running
+from lbmigrate.context import Scope, utc_now
 from lbmigrate.errors import Mismatch, Refused, UsageError
-from lbmigrate.models import Document
 from lbmigrate.outcome import summary
 from lbmigrate.session import Session, rehearse
 from lbmigrate.steps import STEPS, Step
@@ -34,10 +31,14 @@ def run(
     only: options.Only = None,
     since: options.Since = None,
     until: options.Until = None,
+    max_runtime: options.MaxRuntime = None,
+    max_docs: options.MaxDocs = None,
+    between: options.Between = None,
     workers: options.Workers = None,
     dry_run: options.DryRun = False,
     fixtures: options.Fixtures = None,
     lock_ttl: options.LockTtl = "60s",
+    wait_lock: options.WaitLock = None,
 ) -> None:
     """Apply what is pending, resuming where it stopped."""
     steps = runner.chosen(STEPS, to, only)
@@ -48,7 +49,9 @@ def run(
     with desk.connected() as session:
         context = session.context(scope=bounds)
         doctor.refuse(context)
-        totals = _climb(desk, session, steps, context, "run", workers, lock_ttl)
+        limits = options.limits(session.config, max_runtime, max_docs, between)
+        terms = options.terms(lock_ttl, wait_lock, limits, workers)
+        totals = climb(desk, session, steps, context, "run", terms)
     desk.console.result({"verb": "run", "counts": totals})
 
 
@@ -58,16 +61,22 @@ def backfill(
     since: options.Since = None,
     until: options.Until = None,
     user: options.User = None,
-    full: Annotated[bool, typer.Option(envvar="LBMIGRATE_FULL", help="Read everything again.")] = False,
+    full: Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_FULL", help="Read everything again.")] = False,
+    max_runtime: options.MaxRuntime = None,
+    max_docs: options.MaxDocs = None,
+    between: options.Between = None,
     workers: options.Workers = None,
     lock_ttl: options.LockTtl = "60s",
+    wait_lock: options.WaitLock = None,
 ) -> None:
     """Step 4 alone, incremental: events and entries for what is new or changed. What cron calls."""
     bounds = options.scope(since, until, user, full)
     with desk.connected() as session:
         context = session.context(scope=bounds)
         doctor.refuse(context)
-        totals = _climb(desk, session, runner.chosen(STEPS, only=4), context, "backfill", workers, lock_ttl)
+        limits = options.limits(session.config, max_runtime, max_docs, between)
+        terms = options.terms(lock_ttl, wait_lock, limits, workers)
+        totals = climb(desk, session, runner.chosen(STEPS, only=4), context, "backfill", terms)
     desk.console.result({"verb": "backfill", "counts": totals})
 
 
@@ -79,6 +88,7 @@ def verify(
     top: options.Top = None,
     seed: options.Seed = None,
     lock_ttl: options.LockTtl = "60s",
+    wait_lock: options.WaitLock = None,
 ) -> None:
     """Compare entries with sums made by the server from the ledger. Exits 5 on a mismatch."""
     context_of = {"looking": options.looking(sample, top, seed, full)}
@@ -86,7 +96,8 @@ def verify(
         if session.is_virgin():
             raise Mismatch(f"there is no leaderboard in {session.target.name} yet", hint="lbmigrate run")
         try:
-            _climb(desk, session, runner.chosen(STEPS, only=5), session.context(**context_of), "verify", None, lock_ttl)
+            terms = options.terms(lock_ttl, wait_lock)
+            climb(desk, session, runner.chosen(STEPS, only=5), session.context(**context_of), "verify", terms)
         finally:
             found = session.state.get("verdict")
             desk.console.verdict(found)
@@ -97,9 +108,12 @@ def verify(
 def rollback(
     desk: Desk,
     to: Annotated[int, typer.Option(envvar="LBMIGRATE_TO", min=0, max=5, help="The step to come down to.")] = 0,
-    keep_data: Annotated[bool, typer.Option(envvar="LBMIGRATE_KEEP_DATA", help="Turn off, remove nothing.")] = False,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", envvar="LBMIGRATE_KEEP_DATA", help="Turn off, remove nothing.")
+    ] = False,
     yes: options.Yes = False,
     lock_ttl: options.LockTtl = "60s",
+    wait_lock: options.WaitLock = None,
 ) -> None:
     """Walk the steps down: flags off first, then what this migration made, and nothing else."""
     with desk.connected() as session:
@@ -110,8 +124,8 @@ def rollback(
         steps = [step for step in STEPS if to < step.NUMBER]
         _confirm(desk, session, steps, yes)
         context = session.context(keep_data=keep_data)
-        with _running(desk, session, context, "rollback", lock_ttl) as (running, guard):
-            desk.console.follow(runner.descend(running, steps, guard))
+        with running(desk, session, context, "rollback", options.terms(lock_ttl, wait_lock)) as (started, guard):
+            desk.console.follow(runner.descend(started, steps, guard))
     desk.console.result({"verb": "rollback", "steps": [step.NUMBER for step in reversed(steps)]})
 
 
@@ -172,39 +186,6 @@ def _show_flag(desk: Desk, session: Session) -> None:
     desk.console.result({"verb": "flag", "flag": document})
 
 
-# --- running -----------------------------------------------------------------------------------------------------
-
-
-def _climb(
-    desk: Desk,
-    session: Session,
-    steps: Sequence[Step],
-    context: Context,
-    word: str,
-    workers: int | None,
-    lock_ttl: str,
-) -> Document:
-    """Take the lease, apply the steps, and tell what became of the documents."""
-    context = replace(context, workers=workers or session.config.backfill.workers)
-    with _running(desk, session, context, word, lock_ttl) as (running, guard):
-        counts = desk.console.follow(runner.climb(running, steps, guard))
-    return asdict(counts)
-
-
-@contextmanager
-def _running(
-    desk: Desk, session: Session, context: Context, word: str, lock_ttl: str
-) -> Iterator[tuple[Context, runner.Guard]]:
-    """A recorded run under the lease that heeds signals; ends in Stopped when one came."""
-    again = shlex.join(["lbmigrate", *sys.argv[1:]])
-    lease = session.lease(again, options.seconds(lock_ttl, "--lock-ttl"))
-    with desk.heeding_signals() as request:
-        running = replace(context, run=runner.new_run(), stopping=request)
-        with runner.recorded(running, lease, word, {"command": again}):
-            yield running, lease.check
-            request.raise_if_asked(again)
-
-
 # --- rehearsing --------------------------------------------------------------------------------------------------
 
 
@@ -217,7 +198,7 @@ def _rehearsal(desk: Desk, steps: Sequence[Step], bounds: Scope, fixtures: Path 
         desk.console.header("in memory", config.database.name, f"fixtures from {fixtures}")
         doctor.refuse(session.context())
         context = session.context(scope=bounds)
-        totals = _climb(desk, session, steps, context, "run", 1, "60s")
+        totals = climb(desk, session, steps, context, "run", REHEARSAL)
         outcome = summary(session.target)
         desk.console.board("global", Board(session.target, config).top("global", 10))
     desk.console.note("dry run: nothing was written to any server")

@@ -6,10 +6,14 @@ import datetime as dt
 import re
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from dateutil.relativedelta import relativedelta
 
+from lbmigrate.brake import Limits, Window
+from lbmigrate.cli.running import Terms
+from lbmigrate.config import Config
 from lbmigrate.context import Looking, Scope, utc_now
 from lbmigrate.errors import UsageError
 
@@ -22,15 +26,30 @@ Workers = Annotated[int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, 
 Sample = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="How many users to draw.")]
 Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="How many of each period's first.")]
 Seed = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SEED", help="Draws the same sample again.")]
-Full = Annotated[bool, typer.Option(envvar="LBMIGRATE_FULL", help="Everyone, not a sample.")]
+Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_FULL", help="Everyone, not a sample.")]
 To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
 Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="This step alone.")]
-DryRun = Annotated[bool, typer.Option(envvar="LBMIGRATE_DRY_RUN", help="Rehearse in memory; write to no server.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Rehearse in memory; write to no server.")
+]
 Fixtures = Annotated[
     Path | None, typer.Option(envvar="LBMIGRATE_FIXTURES", help="Rehearse on these *.ndjson[.gz] or *.json files.")
 ]
 LockTtl = Annotated[
     str, typer.Option("--lock-ttl", envvar="LBMIGRATE_LOCK_TTL", help="How long the lease lasts without renewal.")
+]
+WaitLock = Annotated[
+    str | None, typer.Option("--wait-lock", envvar="LBMIGRATE_WAIT_LOCK", help="How long to wait for another run.")
+]
+MaxRuntime = Annotated[
+    str | None, typer.Option(envvar="LBMIGRATE_MAX_RUNTIME", help="Stop after this long, such as 30m; exits 3.")
+]
+MaxDocs = Annotated[
+    int | None, typer.Option(envvar="LBMIGRATE_MAX_DOCS", min=1, help="Stop after reading so many documents; exits 3.")
+]
+Between = Annotated[
+    str | None,
+    typer.Option(envvar="LBMIGRATE_BETWEEN", help="Work only in these hours: 01:00-05:00, in the config's zone."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", envvar="LBMIGRATE_YES", help="Do it without asking.")]
 Period = Annotated[str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 …")]
@@ -84,3 +103,25 @@ def seconds(words: str, option: str) -> float:
     if found is None or float(found[1]) == 0:
         raise UsageError(f"{option} {words!r} is no length of time", "write 60s, 5m or 2h")
     return float(found[1]) * {None: 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def terms(lock_ttl: str, wait_lock: str | None, limits: Limits | None = None, workers: int | None = None) -> Terms:
+    """On what terms a run starts. Raises UsageError naming the option that cannot be read."""
+    waiting = seconds(wait_lock, "--wait-lock") if wait_lock else 0.0
+    return Terms(seconds(lock_ttl, "--lock-ttl"), waiting, limits or Limits(), workers)
+
+
+def limits(config: Config, runtime: str | None, documents: int | None, between: str | None) -> Limits:
+    """What a run may use. Raises UsageError naming the option that cannot be read."""
+    window = _window(between, ZoneInfo(config.timezone)) if between else None
+    return Limits(seconds(runtime, "--max-runtime") if runtime else None, documents, window)
+
+
+def _window(words: str, zone: ZoneInfo) -> Window:
+    try:
+        start, end = (dt.time.fromisoformat(part.strip()) for part in words.split("-"))
+    except ValueError as error:
+        raise UsageError(f"--between {words!r} is no part of a day", "write 01:00-05:00 or 22:00-04:00") from error
+    if start == end:
+        raise UsageError(f"--between {words!r} leaves no time", "write 01:00-05:00 or 22:00-04:00")
+    return Window(start, end, zone)

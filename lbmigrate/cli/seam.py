@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate.cli import demo, look, migrate
+from lbmigrate.cli import demo, look, migrate, steer
 from lbmigrate.console import Console
 from lbmigrate.errors import LbmigrateError, UsageError
 
@@ -21,9 +21,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: it is read in logs and manuals as well as at a terminal
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for room in (demo, look, migrate):
+for room in (demo, migrate, look, steer):
     app.add_typer(room.app)
 
 

@@ -26,6 +26,7 @@ from lbmigrate.models import Document
 from lbmigrate.state.rows import LAYOUT, State
 
 LOCK = "lock"
+WAIT = 0.5  # seconds between two looks at a lock that is held
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,29 @@ class Lease:
         holder: Holder,
         server_time: Callable[[], dt.datetime],
         ttl: float = 60.0,
+        patience: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._state, self._holder, self._ttl = state, holder, ttl
+        self._state, self._holder, self._ttl, self._patience = state, holder, ttl, patience
         self._server_time, self._monotonic = server_time, monotonic
         self._deadline = 0.0
         self._done = threading.Event()
         self._keeper: threading.Thread | None = None
 
     def take(self) -> None:
-        """Take the lease, or raise Locked with its holder. A dead holder's lease is taken over at once."""
+        """Take the lease, waiting for it at most `patience`, or raise Locked with its holder."""
+        until = self._monotonic() + self._patience
+        while True:
+            try:
+                self._take_now()
+                return
+            except Locked:
+                if self._monotonic() >= until:
+                    raise
+            self._done.wait(min(WAIT, self._patience))
+
+    def _take_now(self) -> None:
+        """Take the lease or raise Locked. A dead holder's lease is taken over at once."""
         row = self._take({"expiresAt": {"$lte": self._server_time()}})
         if row is None:
             held = self._state.get(LOCK)
@@ -139,6 +153,17 @@ class Lease:
         now = self._server_time()
         mine = {"_id": LOCK, "fence": self._state.fence}
         self._state.rows.update_one(mine, {"$set": {"holder": None, "expiresAt": now}})
+
+
+def break_open(state: State) -> None:
+    """Take the lease from whoever holds it; his next renewal and his next checkpoint fail."""
+    row = state.rows.find_one_and_update(
+        {"_id": LOCK},
+        {"$inc": {"fence": 1}, "$set": {"holder": None, "expiresAt": dt.datetime(1970, 1, 1)}},
+        return_document=ReturnDocument.AFTER,
+    )
+    if row:
+        state.raise_fence(row["fence"])
 
 
 def describe(row: Document) -> tuple[str, str]:

@@ -124,6 +124,11 @@ class State:
         emitted = {"kind": "chunk", "status": "emitted", "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
         self.rows.update_many(emitted, {"$set": {"status": "rolled", "fence": self.fence}, "$unset": {"users": ""}})
 
+    def control(self, **fields: Any) -> None:
+        """Set what steers runs from outside; no lease is needed, for whoever steers does not hold it."""
+        setting = {"$set": fields, "$setOnInsert": {"kind": "control", "layout": LAYOUT, "fence": 0}}
+        self.rows.update_one({"_id": "control"}, setting, upsert=True)
+
     def raise_fence(self, fence: int) -> None:
         """Stamp every row that may still change, so that no write of an earlier holder matches it."""
         self.fence = fence

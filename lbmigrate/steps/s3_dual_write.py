@@ -14,7 +14,7 @@ ROW = "step:3"
 
 
 def apply(context: Context) -> Iterator[Piece]:
-    if "was" not in context.state.step(NUMBER):
+    if context.state.step(NUMBER).get("was") is None:
         # What stood there before, kept until the walk back puts it there again.
         collection = context.config.flag.collection in schema.present_collections(context.target)
         was = {"collection": collection, "document": flag.find(context.target, context.config) or None}

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbmigrate.coerce import EARLIEST, LATEST, as_number, as_time, bson_type, convert, excerpt, numbers, times
-from lbmigrate.config import Unit
+from lbmigrate.vocabulary import Unit
 
 PARIS = ZoneInfo("Europe/Paris")
 MOMENT = dt.datetime(2025, 3, 1, 10, 30, 15, 123000)

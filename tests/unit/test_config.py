@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lbmigrate.config import Config, Let, Source, duration
+from lbmigrate.config import Config, Let, Source
+from lbmigrate.vocabulary import duration
 
 TASKS = {"name": "tasks", "collection": "tasks", "action": "done", "user": "userId", "at": "doneAt", "points": 10}
 
@@ -45,6 +46,11 @@ def test_a_single_path_and_a_list_of_one_say_the_same() -> None:
 def test_a_key_left_empty_is_a_key_left_out() -> None:
     assert config(redis=None, timezone=None, users={"display_name": None}) == config()
     assert source(where=None, let=None) == source()
+
+
+def test_null_is_a_value_where_nothing_is_a_choice() -> None:
+    assert config(throttle={"max_lag": None}).throttle.max_lag is None
+    assert config(backfill={"target": None}).backfill.target is None
 
 
 def test_blank_text_for_redis_and_the_state_database_means_none() -> None:
@@ -115,6 +121,8 @@ def test_the_keys_of_a_value_map_are_words_or_whole_numbers() -> None:
         ({"meta": {"origin": "from"}}, "origin is written by lbmigrate itself"),
         ({"let": {"2nd": {"path": "a"}}}, "String should match pattern"),
         ({"collection": "score_events"}, "score_events is written by lbmigrate itself"),
+        ({"collection": "lbmigrate_rejects"}, "lbmigrate_rejects is written by lbmigrate itself"),
+        ({"user": {"path": "uid", "coerce": "string"}}, "Extra inputs are not permitted"),
         ({"wher": {}}, "Extra inputs are not permitted"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbmigrate.config import Config
-from lbmigrate.configfile import ENVIRONMENT, digest, flatten, load_config, read, schema, starter
+from lbmigrate.configfile import (
+    ENVIRONMENT,
+    digest,
+    flatten,
+    load_config,
+    read,
+    schema,
+    schema_text,
+    starter,
+    starter_config,
+)
 from lbmigrate.errors import ConfigError, Problem
 
 REPOSITORY = Path(__file__).parents[2]
@@ -94,6 +105,20 @@ def test_the_starter_is_the_shipped_example_and_says_what_the_design_says(file: 
     ]
     assert config.users.display_name == ("displayName", "name")
     assert config.database.uri == "local:.lbmigrate"
+
+
+def test_the_starters_config_needs_no_file_and_heeds_flags_and_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MONGODB_URI", "mongodb://db")
+    monkeypatch.setenv("LBMIGRATE_WORKERS", "3")
+    monkeypatch.setenv("LBMIGRATE_CONFIG", "gone.yaml")
+    config = starter_config({"database.name": "demo"})
+    assert (config.database.uri, config.database.name, config.backfill.workers) == ("mongodb://db", "demo", 3)
+    assert [source.name for source in config.sources] == ["tasks", "sessions"]
+    with pytest.raises(ConfigError, match=r"starter\.yaml: 1 problem"):
+        starter_config({"timezone": "Mars"})
 
 
 @pytest.mark.parametrize("name", ["production", "development"])
@@ -182,6 +207,7 @@ def test_a_variable_may_stand_for_a_number(file: Path) -> None:
         ("timezone: UTC", "redis: {}\ntrue: x", "true", "unknown key 'true'"),
         ("meta: {", "user_collection: s\n    meta: {", "sources[0].user_collection", "did you mean 'collection'?"),
         ("as: string", "as_: string", "sources[0].user.as_", "did you mean 'as'?"),
+        ("as: string", "coerce: string", "sources[0].user.coerce", "unknown key 'coerce'; known here: path, as"),
         ("unit: seconds", "units: seconds", "sources[0].let.minutes.units", "did you mean 'unit'?"),
         ("timezone: UTC", "timezone: UCT+1", "timezone", "no time zone is called 'UCT+1'"),
         ("[global, week]", "[global, weekly]", "periods[1]", "not 'weekly'; did you mean 'week'?"),
@@ -446,6 +472,11 @@ def test_the_schema_allows_shorthand_and_forbids_unknown_keys() -> None:
     assert {"type", "items"} <= described["$defs"]["Source"]["properties"]["at"]["anyOf"][1].keys()
     assert described["$defs"]["Source"]["properties"]["user"]["anyOf"][0]["type"] == "string"
     assert "as" in described["$defs"]["UserRef"]["properties"]
+
+
+def test_the_schemas_text_is_the_schema_indented() -> None:
+    assert json.loads(schema_text()) == schema()
+    assert '\n  "$schema": ' in schema_text()
 
 
 # any valid config

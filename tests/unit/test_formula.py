@@ -43,6 +43,13 @@ def test_a_formula_is_computed_for_every_row(text: str, values: list[float]) -> 
     assert (found.tolist(), found.dtype) == (values, np.float64)
 
 
+@pytest.mark.parametrize("name", ["real", "imag", "complex", "sum", "prod", "sin", "contains", "a__b", "_x", "let_"])
+def test_a_name_may_be_one_that_numexpr_knows_otherwise(name: str) -> None:
+    text = f"where({name} > 1, {name} * 2, 0)"
+    assert formula.check(text, [name]) is None
+    assert formula.evaluate(text, {name: np.array([1.0, 2.0, 3.0])}, 3).tolist() == [0, 4, 6]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

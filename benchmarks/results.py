@@ -1,0 +1,76 @@
+"""From rounds to medians, ratios and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.rounds import Figures, Round
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure to reach: at most, or at least, so much."""
+
+    what: str
+    relation: str
+    limit: float
+    measured: float | None
+
+    @property
+    def verdict(self) -> str:
+        if self.measured is None:
+            return "not measured"
+        met = self.measured <= self.limit if self.relation == "≤" else self.measured >= self.limit
+        return "met" if met else "missed"
+
+
+def scaled(rounds: Sequence[Round], qualifying: int) -> list[Round]:
+    """The same, with the loop's times as if it had gone through everything."""
+    return [{**each, "loop": _scaled(each["loop"], qualifying)} if "loop" in each else each for each in rounds]
+
+
+def _scaled(figures: Figures, qualifying: int) -> Figures:
+    factor = qualifying / max(1, figures["emitted"])
+    return {name: value * factor if name not in ("emitted", "peak_mb") else value for name, value in figures.items()}
+
+
+def medians(rounds: Sequence[Round]) -> dict[str, Figures]:
+    """The median over the rounds of every figure of everybody."""
+    return {
+        name: {figure: median(each[name][figure] for each in rounds) for figure in rounds[0][name]}
+        for name in rounds[0]
+    }
+
+
+def ratio(rounds: Sequence[Round], name: str, to: str) -> float | None:
+    """How many times the seconds of `to` that `name` takes: compared within each round, then the median of these."""
+    if name not in rounds[0] or to not in rounds[0]:
+        return None
+    return median(each[name]["seconds"] / each[to]["seconds"] for each in rounds)
+
+
+def targets(rounds: Sequence[Round]) -> list[Target]:
+    """Section by section what the product promises, and what was measured."""
+    found = medians(rounds)
+    peak = found["ours"]["peak_mb"] if "ours" in found else None
+    read = found["incremental"]["read"] if "incremental" in found else None
+    return [
+        Target("ours × the floor", "≤", 1.4, ratio(rounds, "ours", "floor")),
+        Target("$merge pipelines × ours", "≥", 2.0, ratio(rounds, "merge", "ours")),
+        Target("bulk upserts × ours", "≥", 2.5, ratio(rounds, "upserts", "ours")),
+        Target("the loop (scaled) × ours", "≥", 20.0, ratio(rounds, "loop", "ours")),
+        Target("re-run with nothing new × ours", "≤", 0.1, ratio(rounds, "re-run", "ours")),
+        Target("incremental run × ours", "≤", 0.05, ratio(rounds, "incremental", "ours")),
+        Target("incremental run, documents read", "≤", 20_000, read),
+        Target("peak memory of ours, MiB", "≤", 300, peak),
+    ]
+
+
+def memory_targets(small: Figures, large: Figures) -> list[Target]:
+    """Whether memory stays flat while the history grows tenfold."""
+    return [
+        Target("peak memory of ours, MiB", "≤", 300, large["peak_mb"]),
+        Target("ten times the documents, × the peak", "≤", 1.15, large["peak_mb"] / small["peak_mb"]),
+    ]

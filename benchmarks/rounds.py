@@ -1,0 +1,111 @@
+"""The run: everybody on the same data, in rounds, each time in a fresh process and on fresh collections."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pymongo.database import Database
+
+from benchmarks import data, floor
+from benchmarks.stage import DONE, Figures, Stage, clear, opened
+from lbmigrate.models import Document
+from lbmigrate.schema import ENTRIES, EVENTS
+
+# Groups stay together, because what follows in a group goes on from what its first has left.
+LINEUP = (("floor",), ("ours", "re-run", "incremental"), ("merge",), ("upserts",), ("loop",))
+NAMES = tuple(name for group in LINEUP for name in group)
+SHARED = ("_id", "userId", "period", "score", "events", "lastEventAt")  # the fields of an entry that all compute
+ROOT = Path(__file__).parents[1]
+
+Say = Callable[[str], None]
+Round = dict[str, Figures]
+
+
+def lineup(only: Sequence[str]) -> list[tuple[str, ...]]:
+    """The groups of these contestants; who needs a predecessor brings it along."""
+    groups = [tuple(name for name in group if name in (*only, group[0])) for group in LINEUP if {*group} & {*only}]
+    return groups or list(LINEUP)
+
+
+def run(stage: Stage, groups: Sequence[tuple[str, ...]], rounds: int, say: Say) -> tuple[list[Round], Document]:
+    """Measure in rounds, each of which begins with another group; also what everybody ended with in the first round."""
+    measured: list[Round] = [{} for _ in range(rounds)]
+    with opened(stage) as database:
+        outcomes = {"reference": _rehearse(stage, database, say)}
+        for number, figures in enumerate(measured):
+            turn = number % len(groups)
+            for group in [*groups[turn:], *groups[:turn]]:
+                clear(database)
+                for name, found in _group(stage, database, group):
+                    figures[name] = found
+                    say(f"round {number + 1} of {rounds}: {name} {found['seconds']:.2f} s")
+                    if number == 0 and name == group[0]:
+                        outcomes[name] = outcome(database)
+        clear(database)
+    return measured, outcomes
+
+
+def _rehearse(stage: Stage, database: Database[Any], say: Say) -> Document:
+    """One run of ours that does not count: it warms the server up, and leaves what the floor is to write."""
+    clear(database)
+    say(f"warming up: {perform('ours', stage)['seconds']:.2f} s")
+    floor.save_finished(database, stage.finished)
+    return outcome(database)
+
+
+def _group(stage: Stage, database: Database[Any], group: Sequence[str]) -> Iterator[tuple[str, Figures]]:
+    for name in group:
+        if name == "incremental":
+            with data.changed(database, stage.docs):
+                yield name, perform(name, stage)
+        else:
+            yield name, perform(name, stage)
+
+
+def perform(name: str, stage: Stage) -> Figures:
+    """Let one contestant run in a process of its own, and return what it measured."""
+    command = [sys.executable, "-m", "benchmarks.child", name, stage.to_json()]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def outcome(database: Database[Any]) -> Document:
+    """Counts and digests of all events, and of what all contestants put into entries; their order does not matter."""
+    shared = dict.fromkeys(SHARED, 1)
+    return {
+        "events": database[EVENTS].estimated_document_count(),
+        "entries": database[ENTRIES].estimated_document_count(),
+        "events_digest": _digest(database[EVENTS].find()),
+        "entries_digest": _digest(database[ENTRIES].find({}, shared)),
+    }
+
+
+def _digest(documents: Iterator[Document]) -> str:
+    total = 0
+    for document in documents:
+        text = repr([(name, type(value).__name__, value) for name, value in sorted(_flat(document))])
+        total += int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return f"{total % 2**64:016x}"
+
+
+def _flat(document: Document, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        yield from _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+
+
+def strangers(outcomes: Document, whole: int, slice_: int) -> list[str]:
+    """Who did not end with the events and entries that ours has. The loop can only where its slice is everything."""
+    judged = {name: found for name, found in outcomes.items() if name != "loop" or whole <= slice_}
+    return [name for name, found in judged.items() if found != outcomes["reference"]]
+
+
+def qualifying(database: Database[Any]) -> int:
+    """How many tasks become events."""
+    return database["tasks"].count_documents(DONE)

@@ -1,0 +1,213 @@
+"""How hard a run may press the server: signals that hold it, and the pace between holds.
+
+Every signal is Normal, Stop or Unknown, with a reason that the operator sees. One that cannot be read (a right is
+missing, a server has no such figure) is Unknown and does not stop. A held run is not a failed one: it waits, a little
+longer each time, and looks again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from lbmigrate.brake import Brake
+from lbmigrate.config import Throttle
+from lbmigrate.context import Context
+from lbmigrate.models import Document
+from lbmigrate.overlap import Held
+from lbmigrate.state import State
+
+T = TypeVar("T")
+FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0  # seconds
+LOOK_AGAIN = 1.0  # seconds for which a look at the server holds good
+
+
+class Level(Enum):
+    """What a signal says."""
+
+    NORMAL = "normal"
+    STOP = "stop"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One signal's say, and why."""
+
+    level: Level
+    reason: str = ""
+
+
+NORMAL = Reading(Level.NORMAL)
+Signal = Callable[[], Reading]
+
+
+# --- signals -----------------------------------------------------------------------------------------------------
+
+
+def operator_pause(state: State) -> Signal:
+    """Stop while an operator's `pause` stands."""
+
+    def read() -> Reading:
+        paused = state.get("control").get("paused")
+        if not paused:
+            return NORMAL
+        return Reading(Level.STOP, f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}")
+
+    return read
+
+
+def flag_file(path: Path) -> Signal:
+    """Stop while the file exists: the brake for people without access to the database."""
+    return lambda: Reading(Level.STOP, f"{path} exists") if path.exists() else NORMAL
+
+
+def replication_lag(database: Database[Any], most: dt.timedelta) -> Signal:
+    """Stop while a secondary is further behind than `most`, or does not answer. Needs the right replSetGetStatus."""
+
+    def read() -> Reading:
+        members = database.client.admin.command("replSetGetStatus")["members"]
+        newest = max(member["optimeDate"] for member in members)
+        for member in members:
+            if member["stateStr"] in ("PRIMARY", "ARBITER"):
+                continue
+            if member["health"] != 1 or member["stateStr"] != "SECONDARY":
+                return Reading(Level.STOP, f"replication lag: {member['name']} is {_state_of(member)}")
+            lag = newest - member["optimeDate"]
+            if lag > most:
+                return Reading(Level.STOP, f"replication lag: {member['name']} is {lag.total_seconds():.0f} s behind")
+        return NORMAL
+
+    return read
+
+
+def _state_of(member: Document) -> str:
+    return "not reachable" if member["health"] != 1 else str(member["stateStr"])
+
+
+def server_queue(database: Database[Any], most: int) -> Signal:
+    """Stop while more than `most` operations wait for the server, or it has no write ticket left."""
+
+    def read() -> Reading:
+        status = database.command("serverStatus", metrics=0, repl=0)
+        waiting = status["globalLock"]["currentQueue"]["total"]
+        if waiting > most:
+            return Reading(Level.STOP, f"{waiting} operations wait in the server's queue")
+        tickets = status.get("wiredTiger", {}).get("concurrentTransactions", {}).get("write", {}).get("available", 1)
+        return Reading(Level.STOP, "the server has no write ticket left") if tickets < 1 else NORMAL
+
+    return read
+
+
+class Latency:
+    """Stop once when the newest chunks take several times as long a document as they usually do."""
+
+    def __init__(self, factor: float, usual: int = 30, newest: int = 3) -> None:
+        self._factor, self._newest = factor, newest
+        self._seen: deque[float] = deque(maxlen=usual)
+
+    def note(self, seconds: float, documents: int) -> None:
+        """Take in a chunk; tiny ones say nothing."""
+        if documents >= 100:
+            self._seen.append(seconds / documents)
+
+    def __call__(self) -> Reading:
+        if len(self._seen) < 3 * self._newest:
+            return NORMAL
+        newest = [self._seen[-place] for place in range(1, self._newest + 1)]
+        usual = statistics.median(self._seen)
+        if min(newest) <= self._factor * usual:
+            return NORMAL
+        for _ in newest:  # held for it once; the next chunks are judged anew
+            self._seen.pop()
+        return Reading(Level.STOP, f"chunks take {min(newest) / usual:.1f} times as long as they usually do")
+
+
+def cached(signal: Signal, monotonic: Callable[[], float] = time.monotonic) -> Signal:
+    """Look at most once in LOOK_AGAIN seconds; an error of the driver is Unknown."""
+    looked, kept = float("-inf"), NORMAL
+
+    def read() -> Reading:
+        nonlocal looked, kept
+        if monotonic() - looked >= LOOK_AGAIN:
+            kept, looked = _readable(signal), monotonic()
+        return kept
+
+    return read
+
+
+def _readable(signal: Signal) -> Reading:
+    try:
+        return signal()
+    except (PyMongoError, NotImplementedError, KeyError) as error:
+        return Reading(Level.UNKNOWN, f"cannot be read: {error}")
+
+
+# --- the gate ----------------------------------------------------------------------------------------------------
+
+
+class Gate:
+    """Lets one piece of work through after another, as fast as the signals and the settings allow."""
+
+    def __init__(
+        self, signals: Sequence[Signal], settings: Throttle, brake: Brake, latency: Latency | None = None
+    ) -> None:
+        self._signals, self._settings, self._brake, self._latency = signals, settings, brake, latency
+        self._owed = 0.0
+
+    def note(self, seconds: float, documents: int) -> None:
+        """Take in a finished chunk: what it took decides how long to rest, and whether chunks become slow."""
+        rest = seconds * self._settings.nice
+        if self._settings.documents_per_second:
+            rest = max(rest, documents / self._settings.documents_per_second - seconds)
+        self._owed += max(0.0, rest)
+        if self._latency:
+            self._latency.note(seconds, documents)
+
+    def through(self, items: Iterable[T]) -> Iterator[T | Held]:
+        """Every item when its time has come, and a Held, before each wait, while it has not."""
+        ahead = iter(items)
+        while not self._brake():
+            yield from self._hold()
+            self._brake.wait(self._owed)
+            self._owed = 0.0
+            try:
+                yield next(ahead)
+            except StopIteration:
+                return
+
+    def _hold(self) -> Iterator[Held]:
+        pause = FIRST_WAIT
+        while (reason := self.objection()) and not self._brake():
+            yield Held(reason)
+            self._brake.wait(pause)
+            pause = min(2 * pause, LONGEST_WAIT)
+
+    def objection(self) -> str:
+        """Why nothing may begin now; empty when it may."""
+        readings = (signal() for signal in self._signals)
+        return next((reading.reason for reading in readings if reading.level is Level.STOP), "")
+
+
+def gate(context: Context) -> Gate:
+    """The gate that the configuration asks for. Built once a run: it remembers how fast chunks usually are."""
+    settings = context.config.throttle
+    latency = Latency(settings.latency_factor) if settings.latency_factor else None
+    signals: list[Signal] = [operator_pause(context.state)]
+    if settings.flag_file:
+        signals.append(flag_file(Path(settings.flag_file)))
+    if settings.max_lag is not None:
+        signals.append(cached(replication_lag(context.target, settings.max_lag)))
+    if settings.max_queue is not None:
+        signals.append(cached(server_queue(context.target, settings.max_queue)))
+    return Gate([*signals, latency] if latency else signals, settings, context.brake, latency)

@@ -1,0 +1,184 @@
+"""Small apps to migrate: documents, a configuration for them, and the ways to take them through the steps."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import ObjectId
+from pymongo.database import Database
+
+from lbmigrate import runner
+from lbmigrate.config import Config
+from lbmigrate.context import Context
+from lbmigrate.models import Checkpoint, Counts, Document, Piece, Report
+from lbmigrate.state import COLLECTION, State
+from lbmigrate.steps import STEPS, Step, s4_backfill
+
+NEW_YEAR = dt.datetime(2025, 1, 1)
+WRITING_TIMES = {"createdAt", "updatedAt", "lastUpdated", "rev"}
+TASKS: Document = {
+    "name": "tasks",
+    "collection": "tasks",
+    "action": "task_complete",
+    "where": {"status": "done"},
+    "user": "userId",
+    "at": ["completedAt"],
+    "updated": "updatedAt",
+    "points": 10,
+    "meta": {"priority": "priority"},
+}
+SESSIONS: Document = {
+    "name": "sessions",
+    "collection": "sessions",
+    "action": "focus_session",
+    "where": {"type": "focus"},
+    "user": "userId",
+    "at": ["endedAt"],
+    "let": {"minutes": {"path": "durationSec", "unit": "seconds", "to": "minutes"}},
+    "points": "minimum(floor(minutes), 120)",
+}
+USERS: Document = {
+    "collection": "users",
+    "display_name": ["name"],
+    "avatar": ["avatar"],
+    "opt_out": {"path": "hidden", "missing": False},
+}
+
+
+def oid(number: int) -> ObjectId:
+    """Ids that read well and sort as their numbers do."""
+    return ObjectId(f"{number:024x}")
+
+
+def user(number: int, **fields: Any) -> Document:
+    return {"_id": oid(number), "name": f"User {number}", **fields}
+
+
+def task(number: int, owner: int = 1, hours: float | None = None, **fields: Any) -> Document:
+    """A finished task; by default they are nine hours apart."""
+    at = NEW_YEAR + dt.timedelta(hours=number * 9 if hours is None else hours)
+    usual = {"_id": oid(1000 + number), "userId": oid(owner), "status": "done", "completedAt": at, "updatedAt": at}
+    return {**usual, "priority": "low", **fields}
+
+
+def session(number: int, owner: int = 1, minutes: int = 25, **fields: Any) -> Document:
+    at = NEW_YEAR + dt.timedelta(hours=number * 11)
+    usual = {"_id": oid(5000 + number), "userId": oid(owner), "type": "focus", "endedAt": at}
+    return {**usual, "durationSec": minutes * 60, **fields}
+
+
+def config(*sources: Document, **parts: Any) -> Config:
+    """A configuration for these sources, by default tasks alone, with chunks of five documents and one worker."""
+    backfill = {"chunk_size": 5, "workers": 1, **parts.pop("backfill", {})}
+    written = {"users": USERS, "sources": list(sources or [TASKS]), "backfill": backfill, **parts}
+    return Config.model_validate(written)
+
+
+def ticking(start: dt.datetime = dt.datetime(2026, 1, 1)) -> Any:
+    """A clock that goes on by a second whenever it is read."""
+    seconds = itertools.count()
+    return lambda: start + dt.timedelta(seconds=next(seconds))
+
+
+@dataclass
+class App:
+    """An app's database, how it is migrated, and where the state is kept."""
+
+    database: Database[Any]
+    config: Config = field(default_factory=config)
+    home: Database[Any] | None = None
+    clock: Any = field(default_factory=ticking)
+
+    @property
+    def state(self) -> State:
+        return State(self.database if self.home is None else self.home)
+
+    def context(self, **chosen: Any) -> Context:
+        given = {"run": "test", "workers": self.config.backfill.workers, "clock": self.clock, **chosen}
+        return Context(self.config, self.database, self.database, self.state, **given)
+
+    def climb(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> Counts:
+        """Apply steps as a run does; what became of the documents."""
+        return total(runner.climb(self.context(**chosen), steps, guard=lambda: None))
+
+    def descend(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> None:
+        list(runner.descend(self.context(**chosen), steps, guard=lambda: None))
+
+    def backfill(self, **chosen: Any) -> Counts:
+        return self.climb([s4_backfill], **chosen)
+
+    def events(self) -> list[Document]:
+        return list(self.database["score_events"].find().sort("_id", 1))
+
+    def event_ids(self) -> list[str]:
+        return [event["_id"] for event in self.events()]
+
+    def entries(self) -> dict[str, Document]:
+        return {entry["_id"]: entry for entry in self.database["leaderboard_entries"].find()}
+
+    def chunks(self, **fields: Any) -> list[Document]:
+        return list(self.state.chunks(**fields))
+
+
+def total(reports: Iterator[Report]) -> Counts:
+    counts = Counts()
+    for report in reports:
+        if report.event == "piece" and report.piece is not None:
+            counts += report.piece.counts
+    return counts
+
+
+def pieces(step: Step, context: Context, direction: str = "apply") -> Iterator[Piece]:
+    """The pieces of a step, each saved before the next is asked for, as the runner does it."""
+    for piece in getattr(step, direction)(context):
+        yield piece
+        if piece.checkpoint is not None:
+            context.state.save(piece.checkpoint)
+
+
+def stopped_after(step: Step, context: Context, number: int, saved: bool, direction: str = "apply") -> int:
+    """Let a step make `number` pieces and end there, the last one's checkpoint saved or not; how many were made."""
+    walk = getattr(step, direction)(context)
+    made = 0
+    for piece in itertools.islice(walk, number):
+        made += 1
+        if piece.checkpoint is not None and (saved or made < number):
+            context.state.save(piece.checkpoint)
+    walk.close()
+    return made
+
+
+def picture(database: Database[Any], *, times: bool = True) -> Document:
+    """Everything in a database but the toolkit's record of runs: options, indexes and documents of each collection.
+
+    Without `times`, when and how often a derived document was written is left out.
+    """
+    shown = {}
+    for info in database.list_collections():
+        name = info["name"]
+        if name in (COLLECTION, "system.profile"):
+            continue
+        documents = {repr(row["_id"]): row for row in database[name].find()}
+        if not times:
+            documents = {key: untimed(name, row) for key, row in documents.items()}
+        indexes = {key: spec["key"] for key, spec in database[name].index_information().items()}
+        shown[name] = {"options": info.get("options", {}), "indexes": indexes, "documents": documents}
+    return shown
+
+
+def untimed(collection: str, document: Document) -> Document:
+    """A derived document without what depends on when it was written; others as they are."""
+    left_out = {
+        "leaderboard_entries": WRITING_TIMES,
+        "feature_flags": {"updatedAt"},
+        "lbmigrate_rejects": {"createdAt", "run"},
+    }.get(collection, set())
+    return {key: value for key, value in document.items() if key not in left_out}
+
+
+def mark(row: str, **fields: Any) -> Checkpoint:
+    return Checkpoint(row, fields)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from lbmigrate.steps import STEPS, s4_backfill
+from tests.apps import SESSIONS, TASKS, App, config, picture, session, stopped_after, task, user
+
+every_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.NAME)
+however_saved = pytest.mark.parametrize("saved", [True, False], ids=["checkpointed", "killed-before-its-checkpoint"])
+
+
+@pytest.fixture
+def fresh(database):
+    """Makes equal apps, each in a database of its own, with the steps below a step applied."""
+    numbers = itertools.count()
+
+    def make(step=STEPS[0], upto=None):
+        home = database.client[f"{database.name}_{next(numbers)}"]
+        home["users"].insert_many([user(number) for number in (1, 2, 3)])
+        home["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
+        home["tasks"].insert_one(task(90, userId=None))  # a reject
+        home["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
+        app = App(home, config(TASKS, SESSIONS))
+        app.climb(STEPS[: (step.NUMBER - 1 if upto is None else upto)])
+        return app
+
+    return make
+
+
+def look(app):
+    return picture(app.database, times=False)
+
+
+@every_step
+def test_a_step_applied_twice_changes_nothing_the_second_time(fresh, step):
+    app = fresh(step, upto=step.NUMBER)
+    before = picture(app.database)
+    app.climb([step])
+    assert picture(app.database) == before
+
+
+@every_step
+def test_a_step_reverted_twice_changes_nothing_the_second_time(fresh, step):
+    app = fresh(step, upto=step.NUMBER)
+    app.descend([step])
+    before = picture(app.database)
+    app.descend([step])
+    assert picture(app.database) == before
+
+
+@every_step
+def test_a_step_that_was_never_applied_reverts_to_what_was_there(fresh, step):
+    app = fresh(step)
+    before = picture(app.database)
+    app.descend([step])
+    assert picture(app.database) == before
+
+
+@every_step
+def test_reverting_a_step_leaves_what_was_there_before_it(fresh, step):
+    app = fresh(step)
+    before = look(app)
+    app.climb([step])
+    app.descend([step])
+    if step is s4_backfill:
+        before["lbmigrate_rejects"] = look(app)["lbmigrate_rejects"]  # they go with their collection
+    assert look(app) == before
+
+
+@every_step
+def test_a_step_can_go_up_and_down_again_and_again(fresh, step):
+    app = fresh(step, upto=step.NUMBER)
+    applied = look(app)
+    app.descend([step])
+    app.descend([step])
+    reverted = look(app)
+    app.climb([step])
+    assert look(app) == applied
+    app.descend([step])
+    assert look(app) == reverted
+
+
+@however_saved
+@every_step
+def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
+    wanted = look(fresh(step, upto=step.NUMBER))
+    for number in itertools.count(1):
+        app = fresh(step)
+        made = stopped_after(step, app.context(), number, saved)
+        app.climb([step])
+        assert look(app) == wanted, f"stopped after piece {number}"
+        if made < number:
+            return
+
+
+@however_saved
+@every_step
+def test_a_revert_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
+    down = fresh(step, upto=step.NUMBER)
+    down.descend([step])
+    wanted = look(down)
+    for number in itertools.count(1):
+        app = fresh(step, upto=step.NUMBER)
+        made = stopped_after(step, app.context(), number, saved, "revert")
+        app.descend([step])
+        assert look(app) == wanted, f"stopped after piece {number}"
+        if made < number:
+            return
+
+
+def test_up_and_down_over_all_steps_leaves_the_database_as_it_was(fresh):
+    app = fresh()
+    before = picture(app.database)
+    for _ in range(2):
+        app.climb()
+        assert look(app) != before
+        app.descend()
+        assert picture(app.database) == before

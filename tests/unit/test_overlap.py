@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbmigrate.overlap import Held, overlapped
+
+LONG = 10.0  # seconds until a test that would hang fails instead
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+@given(items=st.lists(st.integers(), max_size=20), workers=st.integers(1, 4))
+def test_every_item_is_worked_on_once(items: list[int], workers: int) -> None:
+    assert sorted(overlapped(double, items, workers)) == sorted(map(double, items))
+
+
+def test_items_are_worked_on_at_the_same_time() -> None:
+    barrier = threading.Barrier(2)
+    assert sorted(overlapped(lambda _: barrier.wait(LONG), range(4), 2)) == [0, 0, 1, 1]
+
+
+def test_no_more_items_are_worked_on_at_once_than_there_are_workers() -> None:
+    barrier = threading.Barrier(3)
+
+    def work(_: int) -> bool:
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait(0.2)
+        return barrier.broken
+
+    assert all(overlapped(work, range(4), 2))
+
+
+def test_endless_items_are_taken_only_a_little_ahead() -> None:
+    taken: list[int] = []
+    free = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in count():
+            taken.append(number)
+            yield number
+
+    results = overlapped(lambda number: number == 0 or free.wait(LONG), items(), 3)
+    next(results)
+    assert len(taken) == 3 + 1
+    free.set()
+    results.close()
+
+
+def test_a_result_is_handed_on_when_it_is_there_and_not_in_the_order_of_the_items() -> None:
+    quick_was_handed_on = threading.Event()
+
+    def work(item: str) -> str:
+        assert item == "quick" or quick_was_handed_on.wait(LONG)
+        return item
+
+    results = overlapped(work, ["slow", "quick"], 2)
+    assert next(results) == "quick"
+    quick_was_handed_on.set()
+    assert list(results) == ["slow"]
+
+
+def test_when_the_items_end_early_what_was_begun_is_still_handed_on() -> None:
+    stopping, begun = threading.Event(), []
+
+    def items() -> Iterator[int]:
+        for number in count():
+            if stopping.is_set():
+                return
+            begun.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number == 5:
+            stopping.set()
+        return number
+
+    assert sorted(overlapped(work, items(), 2)) == begun
+
+
+def test_an_error_is_raised_after_everything_that_was_begun_has_ended() -> None:
+    begun, raised, ended = threading.Event(), threading.Event(), []
+
+    def work(item: str) -> None:
+        if item == "bad":
+            assert begun.wait(LONG)
+            raise ZeroDivisionError
+        begun.set()
+        ended.append(raised.wait(0.2))
+
+    with pytest.raises(ZeroDivisionError):
+        list(overlapped(work, ["good", "bad"], 2))
+    raised.set()
+    assert ended == [False]
+
+
+def test_a_consumer_that_leaves_waits_for_what_was_begun() -> None:
+    ended: list[int] = []
+    results = overlapped(ended.append, range(3), 3)
+    next(results)
+    results.close()
+    assert sorted(ended) == [0, 1, 2]
+
+
+def test_a_hold_is_told_at_once_and_ends_what_is_under_way_before_anything_else_begins() -> None:
+    handed: list[object] = []
+
+    def work(item: int) -> tuple[int, int]:
+        return item, len(handed)
+
+    for result in overlapped(work, [1, 2, Held("a pause"), 3], 4):
+        handed.append(result)
+    hold, *rest = handed
+    assert hold == Held("a pause")
+    assert {item for item, _ in rest[:2]} == {1, 2}
+    assert rest[2] == (3, 3)
