@@ -1,1 +1,1 @@
-"""How fast the backfill is, and how much memory it takes, beside what else one could do. `python -m benchmarks --help`."""
+"""How fast the backfill is, and how much memory it takes, beside what else one could do."""

@@ -60,9 +60,9 @@ def _parsed() -> argparse.Namespace:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -87,8 +87,7 @@ def _contest(stage: Stage, only: Sequence[str], count: int) -> tuple[Document, l
     qualifying = _load(stage)
     measured, outcomes = rounds.run(stage, rounds.lineup(only), count, _say)
     told = results.scaled(measured, qualifying)
-    ended = outcomes["reference"]
-    print(f"{stage.docs:,} tasks, {qualifying:,} of them done: {ended['events']:,} events, {ended['entries']:,} entries\n")
+    print(f"{stage.docs:,} tasks; {qualifying:,} make events, these {outcomes['reference']['entries']:,} entries\n")
     print(table.contest(told, stage.slice))
     document = {
         "docs": stage.docs,
@@ -104,7 +103,7 @@ def _contest(stage: Stage, only: Sequence[str], count: int) -> tuple[Document, l
 def _memory(stage: Stage) -> tuple[Document, list[Target]]:
     """Ours at half and at five times as many documents."""
     found = {}
-    for docs in (stage.docs // 2, stage.docs * 5):
+    for docs in (max(1, stage.docs // 2), stage.docs * 5):
         sized = Stage(stage.uri, stage.directory, docs)
         _load(sized)
         with opened(sized) as database:

@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pymongo.database import Database
 from benchmarks.stage import DONE, WORKERS, Figures, Stage, Work, config, opened, set_up
 from lbmigrate import fields, rollup, scoring
 from lbmigrate.models import Document
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.schema import ENTRIES, EVENTS
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 ORDERS = {EVENTS: "_id", ENTRIES: "userId"}  # in which the pieces are written
@@ -79,7 +80,7 @@ def _chunks(tasks: Collection[Any], events: list[RawBSONDocument], size: int) ->
     ids = [row["_id"] for row in tasks.find({}, {"_id": 1}).sort("_id", 1)]
     lows = ids[::size]
     share = -(-len(events) // len(lows))
-    conditions = [{"_id": {"$gte": low, "$lt": high}} for low, high in zip(lows, lows[1:], strict=False)]
+    conditions = [{"_id": {"$gte": low, "$lt": high}} for low, high in pairwise(lows)]
     conditions.append({"_id": {"$gte": lows[-1]}})
     return [
         ({**condition, **DONE}, events[share * place : share * (place + 1)])
@@ -97,8 +98,8 @@ def _user_ranges(entries: list[RawBSONDocument], events: int) -> list[Piece]:
     edges = [*range(0, len(users), step), len(users)]
     return [
         (
-            {"userId": {"$gte": users[low], "$lte": users[high - 1]}, **COUNTED},
+            {"userId": {"$gte": users[low], "$lte": users[high - 1]}},
             entries[firsts[users[low]] : firsts[users[high]] if high < len(users) else None],
         )
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in pairwise(edges)
     ]

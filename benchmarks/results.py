@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.rounds import Figures, Round
+from benchmarks.rounds import Round
+from benchmarks.stage import Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def ratio(rounds: Sequence[Round], name: str, to: str) -> float | None:
 
 
 def targets(rounds: Sequence[Round]) -> list[Target]:
-    """Section by section what the product promises, and what was measured."""
+    """What the product promises, and what was measured."""
     found = medians(rounds)
     peak = found["ours"]["peak_mb"] if "ours" in found else None
     read = found["incremental"]["read"] if "incremental" in found else None

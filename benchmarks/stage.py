@@ -1,4 +1,4 @@
-"""Where the contestants meet: one server, one database of generated tasks, and leaderboard collections that are alike."""
+"""Where the contestants meet: one server, one database of generated tasks, equal leaderboard collections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Stage:
     uri: str
     directory: str
     docs: int
-    slice: int = 5_000
+    slice: int = 2_000
 
     @property
     def database(self) -> str:

@@ -48,9 +48,7 @@ def contest(rounds: Sequence[Round], slice_: int) -> str:
 
 def verdicts(targets: Sequence[Target]) -> str:
     """A line for each target."""
-    rows = [
-        (each.what, f"{each.relation} {each.limit:,g}", _figure(each.measured), each.verdict) for each in targets
-    ]
+    rows = [(each.what, f"{each.relation} {each.limit:,g}", _figure(each.measured), each.verdict) for each in targets]
     return columns([("target", "wanted", "measured", ""), *rows])
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from lbmigrate.errors import Stopped, WorkRemains
 
-LONGEST_NAP = 0.2  # seconds: how late a wait notices a signal, whose handler must not set an event itself
+LONGEST_NAP = 0.2  # seconds: how late a wait notices that a stop is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,11 @@ class Brake:
         limits: Limits = Limits(),
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._limits, self._monotonic, self._now = limits, monotonic, now
+        self._limits, self._monotonic, self._now, self._sleep = limits, monotonic, now, sleep
         self._started = monotonic()
         self._documents = 0
-        self._pressed = threading.Event()
         self.signal: int | None = None
 
     def __call__(self) -> bool:
@@ -74,7 +73,7 @@ class Brake:
         """Wait, or return early when a stop is asked for."""
         until = self._monotonic() + seconds
         while not self() and (left := until - self._monotonic()) > 0:
-            self._pressed.wait(min(left, LONGEST_NAP))
+            self._sleep(min(left, LONGEST_NAP))
 
     def _limit_reached(self) -> str:
         asked = self._limits

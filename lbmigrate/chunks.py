@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from bson import Decimal128, ObjectId, json_util
+from bson import DatetimeMS, Decimal128, ObjectId, json_util
 from pymongo.collection import Collection
 
 from lbmigrate import identity
@@ -24,7 +24,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.models import Document
 
 # Every BSON type a key may have that a range query can bracket; `number` is one bracket for all four.
-TYPES = ("number", "string", "object", "array", "binData", "objectId", "bool", "date", "timestamp")
+TYPES = ("number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
     """What the next pass over a source reads. `started` is the server's time now; nothing is written."""
     collection = context.sources[source.collection]
     mark = None if context.scope.full else context.state.watermark(source.name).get("value")
-    seekable = is_indexed(collection, source.cursor)
+    seekable = is_indexed(collection, source.cursor) and not _is_unwound(source)
     following = _newest(collection, source.cursor, started) if seekable else started
     if context.scope.user is not None:
         return Outline((_of_user(context.scope.user, source),), following)
@@ -101,7 +101,8 @@ def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
     if mark is None:
         return Outline(_everything(collection), following)
     if not seekable:
-        return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} has no index")
+        reason = "is inside the unwound array" if _is_unwound(source) else "has no index"
+        return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
     return Outline(_since(collection, source.cursor, mark - context.config.backfill.lag), following)
 
 
@@ -111,6 +112,11 @@ def is_indexed(collection: Collection[Any], key: str) -> bool:
         spec["key"][0][0] == key and not {"sparse", "partialFilterExpression"} & spec.keys()
         for spec in collection.index_information().values()
     )
+
+
+def _is_unwound(source: Source) -> bool:
+    """Whether a document has as many values of the cursor field as the array has elements, so that none orders it."""
+    return source.unwind is not None and f"{source.cursor}.".startswith(f"{source.unwind}.")
 
 
 def _of_user(user: str, source: Source) -> Span:
@@ -150,10 +156,9 @@ def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[S
     spans = _bracket(collection, key, {key: {"$gte": since}})
     spans += _bracket(collection, key, {key: {"$gte": seconds, "$lt": MILLISECONDS_FROM}})
     spans += _bracket(collection, key, {key: {"$gte": max(seconds * 1000, MILLISECONDS_FROM)}})
-    timeless: list[Document] = [
-        {key: None},
-        *({key: {"$type": name}} for name in TYPES if name not in ("date", "number")),
-    ]
+    # An array counts by its elements; only the empty one must be asked for, and `$type: array` no index can answer.
+    timeless: list[Document] = [{key: None}, {key: []}]
+    timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
     return tuple(spans) + tuple(
         Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
     )
@@ -215,10 +220,9 @@ def _cut_listed(collection: Collection[Any], extra: Document, size: Size, after:
     """Chunks of the documents that meet `extra`, by streaming their ids in order and keeping only every bound."""
     low = high = None
     count = 0
-    for row in collection.find(extra, {"_id": 1}).sort("_id", 1):
+    wanted = extra if after is None else {"$and": [extra, _beyond(after)]}
+    for row in collection.find(wanted, {"_id": 1}).sort("_id", 1):
         each = row["_id"]
-        if after is not None and not _is_beyond(each, after):
-            continue
         if count >= size() or (count and _rank(each) != _rank(high)):
             yield Bounds("_id", low, high, closed=True, extra=extra)
             count = 0
@@ -227,19 +231,15 @@ def _cut_listed(collection: Collection[Any], extra: Document, size: Size, after:
         yield Bounds("_id", low, high, closed=True, extra=extra)
 
 
-def _is_beyond(value: Any, mark: Any) -> bool:
-    """Whether an id comes after another in the server's order, even if the document of the other is gone by now."""
-    if _rank(value) != _rank(mark):
-        return _rank(value) > _rank(mark)
-    try:
-        return bool(value > mark)
-    except TypeError:  # sub-documents have no order here; reading some again is harmless
-        return bool(value != mark)
+def _beyond(mark: Any) -> Document:
+    """Ids after this one in the server's order, which has its own rules for collations and for binary data."""
+    later = [{"_id": {"$type": name}} for name in TYPES[_rank(mark) + 1 :]]
+    return {"$or": [{"_id": {"$gt": mark}}, *later]}
 
 
 def _rank(value: Any) -> int:
-    """The place of a value's type in the server's sort order; types of one rank are one bracket of a range query."""
-    kinds = (int | float | Decimal128, str, dict, list, bytes | UUID, ObjectId, bool, dt.datetime)
+    """The place of a value's type in TYPES, which is the server's order; those of one rank are one bracket of a range."""
+    kinds = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS)
     if isinstance(value, bool):
         return kinds.index(bool)
     return next((place for place, kind in enumerate(kinds) if isinstance(value, kind)), len(kinds))

@@ -22,6 +22,7 @@ from lbmigrate.models import Counts, Document, Reject, Scored
 from lbmigrate.schema import EVENTS, REJECTS
 
 DUPLICATE_KEY = 11000
+IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
 POSITION = "__position"  # where $unwind leaves an element's index
 CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -140,10 +141,12 @@ def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
     except BulkWriteError as error:
         failures = error.details["writeErrors"]
         for failure in failures:
-            if failure["code"] != DUPLICATE_KEY:
+            if failure["code"] in IN_THE_DOCUMENT:
                 raise EventRefused(
                     f"{events.name} refused {failure['op']['_id']!r}: {failure['errmsg']}", hint="lbmigrate plan"
                 ) from error
+            if failure["code"] != DUPLICATE_KEY:
+                raise
         if error.details.get("writeConcernErrors"):
             raise  # it may yet be undone: whoever called tries again
         return len(documents) - len(failures)

@@ -21,20 +21,21 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.models import Document
 
 Ints = npt.NDArray[np.int64]
+Times = Sequence[dt.datetime] | npt.NDArray[np.datetime64]
 
 EPOCH = dt.date(1970, 1, 1)
 CALENDAR_UNITS = {"day": "D", "month": "M", "year": "Y"}
 
 
-def daily(users: Sequence[Any], points: Sequence[int], times: Sequence[dt.datetime], zone: str) -> pd.DataFrame:
+def daily(users: Sequence[Any], points: Sequence[int] | Ints, times: Times, zone: str) -> pd.DataFrame:
     """Add up events by user and local day: columns `user`, `day`, `points`, `events`, `last`.
 
-    The three sequences run in step, in any order; users are of one type, times are naive UTC in milliseconds and
-    `zone` is an IANA name. `day` counts days since 1970-01-01 in that zone, `last` is the newest time, naive UTC.
+    The three run in step, in any order, and may be arrays; users are of one type, times are naive UTC in milliseconds
+    and `zone` is an IANA name. `day` counts days since 1970-01-01 in that zone, `last` is the newest time, naive UTC.
     Rows are sorted by user, in order of first appearance, then by day. Raises LbmigrateError if a number of points is
     not an int64 or a sum would not be one.
     """
-    utc = pd.DatetimeIndex(list(times), dtype="datetime64[ms]")
+    utc = pd.DatetimeIndex(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
     return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, utc.to_numpy())
 
@@ -111,8 +112,10 @@ def _local_days(utc: pd.DatetimeIndex, zone: str) -> Ints:
     return local.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
-def _whole(points: Sequence[int], users: Sequence[Any]) -> Ints:
+def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
     """Turn points into int64, or raise LbmigrateError; numpy alone would cut 1.5 to 1 without a word."""
+    if isinstance(points, np.ndarray):
+        return points.astype(np.int64, casting="safe", copy=False)
     try:
         return np.asarray(array("q", points))
     except (TypeError, OverflowError) as error:

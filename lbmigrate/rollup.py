@@ -7,16 +7,19 @@ is at least as new as what was read; and an entry written in between has another
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import bson
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
 from bson.int64 import Int64
-from pymongo import InsertOne, UpdateOne
+from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from lbmigrate import mongo, people, ranking
+from lbmigrate import mongo, people, ranking, wire
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.models import Document
@@ -24,6 +27,8 @@ from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
 
 DUPLICATE_KEY = 11000
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
+FIRST_REVISION = Int64(1)
+CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 CONFLICTS = 50  # a write that loses this often in a row is not losing races any more
 DERIVED = (
     "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
@@ -65,57 +70,72 @@ def _attempt(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
     # Before the events: the order that the proof above rests on.
     present = {entry["_id"]: entry for entry in database[ENTRIES].find({"userId": users})}
     wanted = _wanted(context, database, users)
-    writes = list(_differences(context, present, wanted))
-    contested = _write(database, writes)
-    inserts = sum(isinstance(write, InsertOne) for write, _ in writes)
+    absent, updates, owners = _differences(context, present, wanted)
+    contested = [*_insert(database, absent), *_change(database, updates, owners)]
     rolled = Rolled(
         users=len({entry["userId"] for entry in wanted}),
-        inserted=inserts,
-        changed=len(writes) - inserts,
-        unchanged=len(wanted) - len(writes),
+        inserted=len(absent),
+        changed=len(updates),
+        unchanged=len(wanted) - len(absent) - len(updates),
     )
-    return rolled, contested
+    return rolled, list(dict.fromkeys(contested))
 
 
 def _wanted(context: Context, database: Database[Any], users: Document) -> list[Document]:
     """The entries as the ledger says they should be, snapshots of the users included."""
-    zone = context.config.timezone
-    parts = [
-        ranking.daily([e["userId"] for e in batch], [e["points"] for e in batch], [e["createdAt"] for e in batch], zone)
-        for batch in _batches(database, users)
-    ]
+    parts = [ranking.daily(*columns, context.config.timezone) for columns in _events(database, users)]
     entries = ranking.entries(ranking.merge(parts), context.config.periods) if parts else []
     shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))
-    return [{**entry, **shown[entry["userId"]]} for entry in entries]
+    for entry in entries:
+        entry.update(shown[entry["userId"]])
+    return entries
 
 
-def _batches(database: Database[Any], users: Document) -> Iterator[list[Document]]:
+Columns = tuple[list[Any], Any, Any]  # users, points and times, in step
+
+
+def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
+    """The events of some users, a bounded number at a time."""
     projection = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1}
-    batch: list[Document] = []
-    for event in database[EVENTS].find({"userId": users, **COUNTED}, projection, batch_size=BATCH):
-        batch.append(event)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    asked = {"userId": users, **COUNTED}
+    if mongo.is_fake(database):
+        batch = list(database[EVENTS].find(asked, projection))
+        yield from [_decoded(batch)] if batch else []
+        return
+    for raw in database[EVENTS].find_raw_batches(asked, projection, batch_size=BATCH):
+        found = wire.columns(raw) if raw else {}
+        if found is None:
+            yield _decoded(bson.decode_all(raw, CODECS))
+        elif found:
+            yield _read(found)
 
 
-Write = tuple[InsertOne[Document] | UpdateOne, Any]
+def _read(found: dict[str, wire.Column]) -> Columns:
+    times = found["createdAt"].numbers().view("datetime64[ms]")
+    return found["userId"].ids(), found["points"].numbers(), times
 
 
-def _differences(context: Context, present: dict[str, Document], wanted: Sequence[Document]) -> Iterator[Write]:
-    """A write, and the user whom it concerns, for every entry that is absent or not as it should be."""
+def _decoded(batch: Sequence[Document]) -> Columns:
+    return [e["userId"] for e in batch], [e["points"] for e in batch], [e["createdAt"] for e in batch]
+
+
+def _differences(
+    context: Context, present: dict[str, Document], wanted: Sequence[Document]
+) -> tuple[list[Document], list[UpdateOne], list[Any]]:
+    """Entries that are absent, updates of those that are not as they should be, and the users of the updates."""
     now = context.clock()
+    born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
+    absent: list[Document] = []
+    updates: list[UpdateOne] = []
+    users: list[Any] = []
     for entry in wanted:
         found = present.get(entry["_id"])
         if found is None:
-            stamps = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": Int64(1)}
-            yield InsertOne({**entry, **stamps}), entry["userId"]
-            continue
-        changed = {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}
-        if changed:
-            yield _update(found, changed, now), entry["userId"]
+            absent.append(entry | born)
+        elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
+            updates.append(_update(found, changed, now))
+            users.append(entry["userId"])
+    return absent, updates, users
 
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
@@ -126,20 +146,22 @@ def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
     return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})
 
 
-def _write(database: Database[Any], writes: Sequence[Write]) -> list[Any]:
-    """Write in one unordered bulk; returns the users for whom somebody else was faster."""
-    if not writes:
-        return []
-    collided: list[Any] = []
-    result: Mapping[str, Any]
+def _insert(database: Database[Any], absent: Sequence[Document]) -> list[Any]:
+    """Insert entries; returns the users for whom somebody else was faster."""
     try:
-        result = database[ENTRIES].bulk_write([write for write, _ in writes], ordered=False).bulk_api_result
+        if absent:
+            database[ENTRIES].insert_many(absent, ordered=False)
     except BulkWriteError as error:
-        result = error.details
-        collided = [writes[failure["index"]][1] for failure in _collisions(error)]
-    updates = [user for write, user in writes if isinstance(write, UpdateOne)]
-    lost = updates if result["nMatched"] < len(updates) else []  # which of them is not told: look at all again
-    return list(dict.fromkeys([*collided, *lost]))
+        return [absent[failure["index"]]["userId"] for failure in _collisions(error)]
+    return []
+
+
+def _change(database: Database[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
+    """Change entries; returns the users to look at again, all of them where one was lost: which one is not told."""
+    if not updates:
+        return []
+    matched = database[ENTRIES].bulk_write(updates, ordered=False).matched_count
+    return list(dict.fromkeys(users)) if matched < len(updates) else []
 
 
 def _collisions(error: BulkWriteError) -> list[Document]:
@@ -147,6 +169,8 @@ def _collisions(error: BulkWriteError) -> list[Document]:
     for failure in failures:
         if failure["code"] != DUPLICATE_KEY:
             raise LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan") from error
+    if not failures:
+        raise error  # a write concern: whoever called tries again
     return failures
 
 

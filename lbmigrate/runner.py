@@ -5,6 +5,7 @@ The engine reports; what an operator sees of it is the console's. A run holds th
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ def recorded(context: Context, lease: Lease, verb: str, options: Document) -> It
     context.state.check_layout()
     lease.take()
     lease.keep()
+    usual = _collect_seldom()
     row = f"run:{context.run}"
     begun = {"verb": verb, "options": options, "startedAt": context.clock(), "by": operator(), "outcome": "running"}
     outcome: Document = {}
@@ -47,7 +49,16 @@ def recorded(context: Context, lease: Lease, verb: str, options: Document) -> It
         outcome |= {"outcome": type(error).__name__.lower(), "error": str(error)[:2000]}
         raise
     finally:
+        gc.set_threshold(*usual)
         _end(context, lease, Checkpoint(row, {**outcome, "endedAt": context.clock()}))
+
+
+def _collect_seldom() -> tuple[int, int, int]:
+    """Let the garbage collector rest: millions of documents are no cycles. Measured: a third of the client's time."""
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
+    return usual
 
 
 def _end(context: Context, lease: Lease, record: Checkpoint) -> None:

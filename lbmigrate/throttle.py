@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
+from lbmigrate import mongo
 from lbmigrate.brake import Brake
 from lbmigrate.config import Throttle
 from lbmigrate.context import Context
@@ -29,6 +30,7 @@ from lbmigrate.state import State
 
 T = TypeVar("T")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0  # seconds
+STANDALONE = 76  # NoReplicationEnabled
 LOOK_AGAIN = 1.0  # seconds for which a look at the server holds good
 
 
@@ -73,13 +75,22 @@ def flag_file(path: Path) -> Signal:
 
 
 def replication_lag(database: Database[Any], most: dt.timedelta) -> Signal:
-    """Stop while a secondary is further behind than `most`, or does not answer. Needs the right replSetGetStatus."""
+    """Stop while a secondary is further behind than `most`, or does not answer. Needs the right replSetGetStatus.
+
+    One whose process is gone (its port refuses connections) does not count: waiting would not help it.
+    """
 
     def read() -> Reading:
-        members = database.client.admin.command("replSetGetStatus")["members"]
-        newest = max(member["optimeDate"] for member in members)
-        for member in members:
-            if member["stateStr"] in ("PRIMARY", "ARBITER"):
+        try:
+            members = database.client.admin.command("replSetGetStatus")["members"]
+        except OperationFailure as error:
+            if error.code == STANDALONE:
+                return NORMAL
+            raise
+        bearing = [member for member in members if member["stateStr"] != "ARBITER"]  # those that hold data
+        newest = max(member["optimeDate"] for member in bearing)
+        for member in bearing:
+            if member["stateStr"] == "PRIMARY" or _is_down(member):
                 continue
             if member["health"] != 1 or member["stateStr"] != "SECONDARY":
                 return Reading(Level.STOP, f"replication lag: {member['name']} is {_state_of(member)}")
@@ -89,6 +100,10 @@ def replication_lag(database: Database[Any], most: dt.timedelta) -> Signal:
         return NORMAL
 
     return read
+
+
+def _is_down(member: Document) -> bool:
+    return member["health"] != 1 and "Connection refused" in member.get("lastHeartbeatMessage", "")
 
 
 def _state_of(member: Document) -> str:
@@ -133,24 +148,29 @@ class Latency:
         return Reading(Level.STOP, f"chunks take {min(newest) / usual:.1f} times as long as they usually do")
 
 
+def readable(name: str, signal: Signal) -> Signal:
+    """The signal, and where it cannot be read (a right is missing, the server has no such figure) Unknown."""
+
+    def read() -> Reading:
+        try:
+            return signal()
+        except (PyMongoError, NotImplementedError, OSError, LookupError, TypeError, ValueError) as error:
+            return Reading(Level.UNKNOWN, f"{name} cannot be read: {str(error).partition(', full error')[0]}")
+
+    return read
+
+
 def cached(signal: Signal, monotonic: Callable[[], float] = time.monotonic) -> Signal:
-    """Look at most once in LOOK_AGAIN seconds; an error of the driver is Unknown."""
+    """Look at most once in LOOK_AGAIN seconds."""
     looked, kept = float("-inf"), NORMAL
 
     def read() -> Reading:
         nonlocal looked, kept
         if monotonic() - looked >= LOOK_AGAIN:
-            kept, looked = _readable(signal), monotonic()
+            kept, looked = signal(), monotonic()
         return kept
 
     return read
-
-
-def _readable(signal: Signal) -> Reading:
-    try:
-        return signal()
-    except (PyMongoError, NotImplementedError, KeyError) as error:
-        return Reading(Level.UNKNOWN, f"cannot be read: {error}")
 
 
 # --- the gate ----------------------------------------------------------------------------------------------------
@@ -181,6 +201,8 @@ class Gate:
             yield from self._hold()
             self._brake.wait(self._owed)
             self._owed = 0.0
+            if self._brake():  # while it waited
+                return
             try:
                 yield next(ahead)
             except StopIteration:
@@ -195,19 +217,31 @@ class Gate:
 
     def objection(self) -> str:
         """Why nothing may begin now; empty when it may."""
+        return next(iter(self._reasons(Level.STOP)), "")
+
+    def unreadable(self) -> list[str]:
+        """Which signals cannot be read at the moment, and why: the run goes on without them."""
+        return list(self._reasons(Level.UNKNOWN))
+
+    def _reasons(self, level: Level) -> Iterator[str]:
         readings = (signal() for signal in self._signals)
-        return next((reading.reason for reading in readings if reading.level is Level.STOP), "")
+        return (reading.reason for reading in readings if reading.level is level)
 
 
 def gate(context: Context) -> Gate:
     """The gate that the configuration asks for. Built once a run: it remembers how fast chunks usually are."""
     settings = context.config.throttle
     latency = Latency(settings.latency_factor) if settings.latency_factor else None
-    signals: list[Signal] = [operator_pause(context.state)]
+    signals = [readable("an operator's pause", operator_pause(context.state))]
     if settings.flag_file:
-        signals.append(flag_file(Path(settings.flag_file)))
-    if settings.max_lag is not None:
-        signals.append(cached(replication_lag(context.target, settings.max_lag)))
-    if settings.max_queue is not None:
-        signals.append(cached(server_queue(context.target, settings.max_queue)))
+        signals.append(readable("throttle.flag_file", flag_file(Path(settings.flag_file))))
+    if not mongo.is_fake(context.target):
+        signals += _of_the_server(context.target, settings)
     return Gate([*signals, latency] if latency else signals, settings, context.brake, latency)
+
+
+def _of_the_server(database: Database[Any], settings: Throttle) -> Iterator[Signal]:
+    if settings.max_lag is not None:
+        yield cached(readable("replication lag", replication_lag(database, settings.max_lag)))
+    if settings.max_queue is not None:
+        yield cached(readable("the server's queue", server_queue(database, settings.max_queue)))

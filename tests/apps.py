@@ -47,6 +47,7 @@ USERS: Document = {
     "avatar": ["avatar"],
     "opt_out": {"path": "hidden", "missing": False},
 }
+UNHURRIED: Document = {"max_lag": None, "max_queue": None, "latency_factor": None}  # tests share their machine
 
 
 def oid(number: int) -> ObjectId:
@@ -72,14 +73,14 @@ def session(number: int, owner: int = 1, minutes: int = 25, **fields: Any) -> Do
 
 
 def config(*sources: Document, **parts: Any) -> Config:
-    """A configuration for these sources, by default tasks alone, with chunks of five documents and one worker."""
-    backfill = {"chunk_size": 5, "workers": 1, **parts.pop("backfill", {})}
-    written = {"users": USERS, "sources": list(sources or [TASKS]), "backfill": backfill, **parts}
+    """A configuration for these sources, by default tasks alone, in chunks of five documents by one worker."""
+    backfill = {"chunk_size": 5, "workers": 1, "target": None, **parts.pop("backfill", {})}
+    written = {"users": USERS, "sources": list(sources or [TASKS]), "backfill": backfill, "throttle": UNHURRIED, **parts}
     return Config.model_validate(written)
 
 
-def ticking(start: dt.datetime = dt.datetime(2026, 1, 1)) -> Any:
-    """A clock that goes on by a second whenever it is read."""
+def ticking(start: dt.datetime = dt.datetime(2100, 1, 1)) -> Any:
+    """A clock that goes on by a second whenever it is read; ahead of any server's, so that nothing expires."""
     seconds = itertools.count()
     return lambda: start + dt.timedelta(seconds=next(seconds))
 

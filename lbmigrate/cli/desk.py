@@ -23,13 +23,13 @@ from lbmigrate.session import Session
 
 # The first three have their variables read by `configfile`, so that `config show` can tell a flag from a variable.
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The configuration file. \\[env var: LBMIGRATE_CONFIG]")
+    Path | None, typer.Option("--config", "-c", help="The configuration file. [env var: LBMIGRATE_CONFIG]")
 ]
 UriOption = Annotated[
-    str | None, typer.Option("--uri", help="The server; local:DIR is the embedded one. \\[env var: LBMIGRATE_URI]")
+    str | None, typer.Option("--uri", help="The server; local:DIR is the embedded one. [env var: LBMIGRATE_URI]")
 ]
 DatabaseOption = Annotated[
-    str | None, typer.Option("--database", "-d", help="The app's database. \\[env var: LBMIGRATE_DATABASE]")
+    str | None, typer.Option("--database", "-d", help="The app's database. [env var: LBMIGRATE_DATABASE]")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", envvar="LBMIGRATE_JSON", help="Print one JSON object as the last line of stdout.")

@@ -58,10 +58,14 @@ class Stage:
     seen: float
     counts: Counts = Counts()
     open: dict[str, Line] = field(default_factory=dict)
+    held: str = ""
 
     def take(self, piece: Piece, now: float) -> Line | None:
         """Add a piece up; the line that it moved, if any. A sentence opens no line, and stands for one at its end."""
         seconds, self.seen = now - self.seen, now
+        if self.held:
+            seconds = 0.0  # waiting is not active time
+        self.held = piece.held
         self.counts += piece.counts
         if piece.done == 0 and piece.total is None:
             return None

@@ -61,7 +61,10 @@ class Progress:
 
     def _piece(self, stage: Stage, piece: Piece, now: float) -> None:
         self._counts += piece.counts
+        before = stage.held
         line = stage.take(piece, now)
+        if stage.held != before:
+            self._say(f"  · held: {words.plain(stage.held)}" if stage.held else "  · going on")
         if line is not None:
             self._close(stage, [other for other in stage.open if other != line.subject])
             if not self._screen.live and now - line.told >= EVERY:
@@ -102,7 +105,8 @@ class Progress:
             return ""
         age = words.duration(self._clock() - stage.begun)
         bars = [bar(line, self._screen.width) for line in list(stage.open.values())]
-        return Group(*bars, Text.assemble("  ", stage.title, (f"  {age}", "dim")))
+        held = f"  held: {words.plain(stage.held)}" if stage.held else ""
+        return Group(*bars, Text.assemble("  ", stage.title, (f"  {age}", "dim"), (held, "yellow")))
 
 
 def underway(line: Line) -> str:

@@ -135,6 +135,10 @@ def _standing(found: Status) -> Iterable[tuple[str, Any]]:
     yield "entries", found.entries
     yield "verdict", _judgement(found.verdict)
     yield "lock", _holder(found.lock)
+    if paused := found.control.get("paused"):
+        yield "paused", Text(f"by {plain(paused['by'])} since {cell(paused['at'])}", "yellow")
+    if held := found.last_run.get("held"):
+        yield "held", Text(f"{plain(held)}, since {cell(found.last_run.get('heldSince'))}", "yellow")
     if run := found.last_run:
         took = f", {_took(run)}" if "endedAt" in run else ""
         began = f" at {cell(run.get('startedAt'))}{took}, by {plain(run.get('by', '?'))}"

@@ -35,20 +35,21 @@ Test = Callable[[Column], Iterable[bool]]
 
 NUMBERS = frozenset({int, Int64, float})
 SCALARS = NUMBERS | {type(None), bool, str, ObjectId, dt.datetime}
-SOUGHT = SCALARS - {float}  # a NaN equals itself here, as it does on a server, but not in Python
+SOUGHT = SCALARS - {float}  # a NaN equals itself in a query, but not in Python
 COMPARABLE = {kind: NUMBERS if kind in NUMBERS else {kind} for kind in (*NUMBERS, str, ObjectId, dt.datetime)}
 COMPARISONS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
 
 
-def matching(filter: Document, documents: list[Document]) -> list[Document]:
-    """Those of `documents` that meet `filter`, in their order."""
-    for key, condition in filter.items():
-        if key == "$and" and condition and all(isinstance(part, dict) for part in condition):
-            documents = reduce(lambda rest, part: matching(part, rest), condition, documents)
+def matching(condition: Document, documents: list[Document]) -> list[Document]:
+    """Those of `documents` that meet the filter `condition`, in their order."""
+    for key, asked in condition.items():
+        if key == "$and" and asked and all(isinstance(part, dict) for part in asked):
+            documents = reduce(lambda rest, part: matching(part, rest), asked, documents)
             continue
-        verdicts = _verdicts(key, condition, documents)
+        values = None if key.startswith("$") else column(key, documents)
+        verdicts = None if values is None else judged(asked, values)
         if verdicts is None:
-            verdicts = (filter_applies({key: condition}, document) for document in documents)
+            verdicts = [filter_applies({key: asked}, document) for document in documents]
         documents = list(compress(documents, verdicts))
     return documents
 
@@ -61,19 +62,16 @@ def column(path: str, documents: list[Document]) -> Column | None:
         if any(type(document) is not dict for document in documents):
             return None
     values = [document.get(last) for document in documents]
-    return values if SCALARS.issuperset(map(type, values)) else None
+    return values if last and SCALARS.issuperset(map(type, values)) else None
 
 
-def _verdicts(key: str, condition: Any, documents: list[Document]) -> Iterable[bool] | None:
-    """Whether each document meets the condition, or None where only the original can tell."""
-    if key.startswith("$") or "" in key.split("."):
+def judged(asked: Any, values: Column) -> Iterable[bool] | None:
+    """Whether each scalar is what a field's condition asks for; None if only the original can tell."""
+    by_operator = asked if isinstance(asked, dict) else {"$eq": asked}
+    tests = [test for each in by_operator.items() if (test := _test(*each))]
+    if not tests or len(tests) < len(by_operator):
         return None
-    asked = condition if isinstance(condition, dict) else {"$eq": condition}
-    tests = [test for each in asked.items() if (test := _test(*each))]
-    values = column(key, documents) if tests and len(tests) == len(asked) else None
-    if values is None:
-        return None
-    return reduce(partial(map, operator.and_), (test(values) for test in tests))
+    return reduce(partial(map, operator.and_), [test(values) for test in tests])
 
 
 def _test(name: str, operand: Any) -> Test | None:

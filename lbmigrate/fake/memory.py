@@ -10,36 +10,40 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
-from uuid import UUID
 
-from bson import Binary, Decimal128, ObjectId, Timestamp
-from bson.int64 import Int64
-from mongomock_ng.collection import Collection, Cursor
+import bson
+from bson import Int64, ObjectId
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from mongomock_ng.aggregate import process_pipeline
+from mongomock_ng.collection import Collection, Cursor, _validate_data_fields
 from mongomock_ng.database import Database
-from mongomock_ng.filtering import TYPE_MAP, filter_applies
+from mongomock_ng.filtering import filter_applies
+from mongomock_ng.geospatial import extract_near_specs
+from mongomock_ng.helpers import make_datetime_timezone_aware_in_document
 from mongomock_ng.mongo_client import MongoClient
+from pymongo.errors import DuplicateKeyError
 
-INT32 = 2**31
-
-# The original tells int from long by size alone, and lacks some types; a server goes by what was stored.
-TYPE_MAP |= {
-    "binData": lambda value: isinstance(value, bytes | Binary | UUID),
-    "int": lambda value: type(value) is int and -INT32 <= value < INT32,
-    "long": lambda value: isinstance(value, Int64) or (type(value) is int and not -INT32 <= value < INT32),
-    "number": lambda value: isinstance(value, int | float | Decimal128) and not isinstance(value, bool),
-    "timestamp": lambda value: isinstance(value, Timestamp),
-}
+from lbmigrate.fake.documents import projector, stored
+from lbmigrate.fake.matching import SOUGHT, matching
+from lbmigrate.fake.order import in_order
+from lbmigrate.fake.store import ServerStore
+from lbmigrate.models import Document
 
 PLAIN_IDS = (str, int, Int64, ObjectId)  # equal and hashed in Python as they are on a server
+STANDARD = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+DUPLICATE_KEY = 11000
+FIRST_BATCH = 100
 
 
 class Client(MongoClient):
     """A server of its own: two clients share nothing."""
 
     def __init__(self) -> None:
-        super().__init__(tz_aware=False)
+        super().__init__(tz_aware=False, uuidRepresentation="standard", _store=ServerStore())
         self._turn = threading.RLock()
 
     def get_database(self, name: str, **_: Any) -> _Database:
@@ -85,6 +89,10 @@ class _Database(Database):
 
 
 class _Collection(Collection):
+    @property
+    def _turn(self) -> threading.RLock:
+        return self.database.client._turn
+
     def with_options(self, codec_options: Any = None, **_: Any) -> _Collection:
         return self.database.get_collection(self.name, codec_options=codec_options or self.codec_options)
 
@@ -109,12 +117,21 @@ class _Collection(Collection):
     ) -> _Cursor:
         return _Cursor(self, filter or {}, sort, projection, skip, limit)
 
+    def find_one(self, filter: Any = None, *args: Any, **options: Any) -> Document | None:
+        asked = filter if filter is None or isinstance(filter, Mapping) else {"_id": filter}
+        return next(self.find(asked, *args, **options).limit(-1), None)
+
     def aggregate(self, pipeline: Any, session: Any = None, **_: Any) -> Any:
-        return super().aggregate(pipeline)
+        stages = list(pipeline)
+        found = self.find(stages.pop(0)["$match"] if stages and stages[0].keys() == {"$match"} else {})
+        by = stages[0].get("$group", {}).get("_id") if stages else None
+        if isinstance(by, str) and by[:1] == "$" != by[1:2]:
+            found.sort(by[1:])  # $group sorts by slow comparisons, of which sorted documents need the fewest
+        return process_pipeline(list(found), self.database, stages, session)
 
     def count_documents(self, filter: Any, session: Any = None, **options: Any) -> int:
         bounds = {name: options[name] for name in ("skip", "limit") if name in options}
-        with self.database.client._turn:
+        with self._turn:
             return int(super().count_documents(filter, **bounds))
 
     def estimated_document_count(self, comment: Any = None, **_: Any) -> int:
@@ -123,42 +140,86 @@ class _Collection(Collection):
     # Every read and write of the original goes through one of these.
 
     def _insert(self, data: Any, session: Any = None, ordered: bool = True, validate: bool = True) -> Any:
-        with self.database.client._turn:
+        with self._turn:
+            if isinstance(data, dict) and type(data.get("_id")) in PLAIN_IDS and not self._has_unique_index():
+                return self._insert_plain(data)
             return super()._insert(data, session, ordered, validate=False)
 
     def _update(self, *args: Any, **options: Any) -> Any:
-        with self.database.client._turn:
-            return super()._update(*args, **options | {"validate": False, "hint": None})
+        with self._turn:
+            try:
+                return super()._update(*args, **options | {"validate": False, "hint": None})
+            finally:
+                self._store.changed()
 
     def _delete(self, *args: Any, **options: Any) -> Any:
-        with self.database.client._turn:
+        with self._turn:
             return super()._delete(*args, **options | {"hint": None})
 
     def _find_and_modify(self, *args: Any, **options: Any) -> Any:
-        with self.database.client._turn:
+        with self._turn:
             return super()._find_and_modify(*args, **options)
 
-    def _get_dataset(self, *args: Any) -> Iterator[Any]:
-        with self.database.client._turn:
-            return iter(list(super()._get_dataset(*args)))
+    def _get_dataset(self, filter: Any, sort: Any, fields: Any, as_class: Any) -> Iterator[Document]:
+        return iter(self._found(filter, sort, fields, 0, None))
 
-    def _iter_documents(self, filter: Any) -> Iterator[Any]:
-        ids = _asked_ids(filter)
-        if ids is None:
-            yield from super()._iter_documents(filter)
-            return
-        rest = {key: value for key, value in filter.items() if key != "_id"}
-        for found in [self._store[key] for key in ids if key in self._store]:
-            if filter_applies(rest, found):
-                yield found
+    def _iter_documents(self, filter: Any) -> Iterator[Document]:
+        if self._store.is_empty:
+            filter_applies(filter, {})  # a filter that is wrong is refused even so
+        return _matching(filter, self._candidates(filter))
+
+    # What makes them fast.
+
+    def _found(self, filter: Any, sort: Any, fields: Any, skip: int, limit: int | None) -> list[Document]:
+        """Copies of the documents asked for: found, sorted and cut short before anything is copied."""
+        end = skip + limit if limit else None
+        order = list(sort.items() if isinstance(sort, dict) else sort or ())
+        with self._turn:
+            if not (_is_plain_order(order) and _is_plain_projection(fields)) or extract_near_specs(filter)[0]:
+                return list(super()._get_dataset(filter, sort, fields, dict))[skip:end]
+            show = projector(fields) or (lambda each: self._copy_only_fields(each, copy.copy(fields), dict, filter))
+            documents = self._ordered(filter, order, end) if order else self._iter_documents(filter)
+            return [show(each) for each in islice(documents, skip, end)]
+
+    def _ordered(self, filter: Document, order: list[Any], most: int | None) -> Iterator[Document]:
+        [(path, way), *others] = order
+        index = None if others or self._store.is_empty else self._store.index(path)
+        if index is None:
+            return iter(in_order(list(self._iter_documents(filter)), order, most))
+        return _matching(filter, index.walk(way, filter.get(path, {})))
+
+    def _candidates(self, filter: Document) -> Iterable[Document]:
+        """At least all documents that meet the filter, in the order of insertion."""
+        key = filter.get("_id")
+        if type(key) in PLAIN_IDS:
+            return [self._store._documents[key]] if key in self._store._documents else []
+        for path, asked in filter.items():
+            index = self._store.index(path) if type(asked) in SOUGHT and not path.startswith("$") else None
+            if index is not None:
+                return index.equal(asked)
+        return self._store.all()
+
+    def _insert_plain(self, document: Document) -> Any:
+        """Insert one document as the original does, whose copying and locking take three times as long."""
+        _validate_data_fields(document)
+        bson.encode(document, codec_options=STANDARD)  # refuses what a server cannot keep
+        key = document["_id"]
+        if key in self._store:
+            pattern = {"keyPattern": {"_id": 1}, "keyValue": {"_id": key}}
+            raise DuplicateKeyError("E11000 Duplicate Key Error", DUPLICATE_KEY, pattern)
+        self._store[key] = stored(document)
+        return key
+
+    def _has_unique_index(self) -> bool:
+        return any(index.get("unique") for index in self._store.indexes.values())
 
 
 class _Cursor(Cursor):
     def rewind(self) -> None:
         super().rewind()
-        self._rest: Iterator[Any] | None = None
+        self._rest: Iterator[Document] | None = None
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Document:
         # The original copies the whole result for every document of it.
         if self._rest is None:
             self._rest = iter(self._compute_results(with_limit_and_skip=True))
@@ -172,9 +233,26 @@ class _Cursor(Cursor):
     def comment(self, comment: Any) -> _Cursor:
         return self
 
+    def _compute_results(self, with_limit_and_skip: bool = False) -> list[Document]:
+        skip, limit = (self._skip, abs(self._limit or 0)) if with_limit_and_skip else (0, 0)
+        found = self.collection._found(self._spec, self._sort, self._projection, skip, limit)
+        if self.collection.codec_options.tz_aware:
+            return [make_datetime_timezone_aware_in_document(document) for document in found]
+        return found
 
-def _asked_ids(filter: dict[str, Any]) -> list[Any] | None:
-    """The ids in `{_id: x}` or `{_id: {$in: [x, …]}}`, each once; None if every document must be tried."""
-    asked = filter.get("_id")
-    ids = asked["$in"] if isinstance(asked, dict) and asked.keys() == {"$in"} else [asked]
-    return list(dict.fromkeys(ids)) if all(type(key) in PLAIN_IDS for key in ids) else None
+
+def _matching(filter: Document, documents: Iterable[Document]) -> Iterator[Document]:
+    """Tried in batches, small ones first, so that whoever asks for one document does not wait for all."""
+    rest, size = iter(documents), FIRST_BATCH
+    while batch := list(islice(rest, size)):
+        yield from matching(filter, batch)
+        size *= 2
+
+
+def _is_plain_order(order: list[Any]) -> bool:
+    return all(isinstance(each, list | tuple) and len(each) == 2 and each[0][:1] not in ("", "$") for each in order)
+
+
+def _is_plain_projection(fields: Any) -> bool:
+    """Whether every document is shown; an operator may drop some."""
+    return not isinstance(fields, dict) or not any(isinstance(asked, dict) for asked in fields.values())

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -27,30 +28,50 @@ from lbmigrate.state.rows import LAYOUT, State
 
 LOCK = "lock"
 WAIT = 0.5  # seconds between two looks at a lock that is held
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lease: a process on a host, told from a later process with the same number by its start."""
+    """Who holds a lease: a process on a host.
+
+    `born` tells it from a later process with the same number; it counts from the start of the machine, so that setting
+    the clock changes nothing. `table` says where the number means something: containers may share their host's name,
+    and do not see each other's processes.
+    """
 
     host: str
     pid: int
     born: float
     command: str = ""
+    table: str = ""
 
     @classmethod
     def here(cls, command: str = "") -> Holder:
-        pid = os.getpid()
-        return cls(socket.gethostname(), pid, psutil.Process(pid).create_time(), command)
+        process = psutil.Process()
+        return cls(socket.gethostname(), process.pid, _born(process), command, _table())
 
     def is_dead(self) -> bool:
-        """True only when this is certain: it ran on this host and no such process is left."""
-        if self.host != socket.gethostname():
+        """True only when this is certain: its table of processes is ours, and it is not in there."""
+        if not self.table or self.table != _table():
             return False
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.born) > 1.0
+            process = psutil.Process(self.pid)
+            return abs(_born(process) - self.born) > 1.0 or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
+
+
+def _born(process: psutil.Process) -> float:
+    return process.create_time() - psutil.boot_time()
+
+
+def _table() -> str:
+    """Which start of which machine, and which process namespace; empty where the system does not say."""
+    try:
+        return f"{BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
 
 
 class Lease:
@@ -73,6 +94,7 @@ class Lease:
 
     def take(self) -> None:
         """Take the lease, waiting for it at most `patience`, or raise Locked with its holder."""
+        self._done.clear()
         until = self._monotonic() + self._patience
         while True:
             try:
@@ -150,6 +172,7 @@ class Lease:
         self._done.set()
         if self._keeper is not None:
             self._keeper.join()
+        self._deadline = 0.0
         now = self._server_time()
         mine = {"_id": LOCK, "fence": self._state.fence}
         self._state.rows.update_one(mine, {"$set": {"holder": None, "expiresAt": now}})

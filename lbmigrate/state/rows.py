@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
+from lbmigrate import mongo
 from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.models import Checkpoint, Document, Forgotten, Mark, RolledUp
 
@@ -81,10 +83,15 @@ class State:
         return sum(row["counts"]["read"] for row in closed)
 
     def last_emission(self) -> str | None:
-        """The chunk that added events last; a verdict must cover it."""
-        asked = {"kind": "chunk", "counts.emitted": {"$gt": 0}}
+        """The chunk that added events last, and how many did; a verdict must cover it.
+
+        An attempt that failed or was killed may have added what the next one counts as duplicates. The number tells
+        a new chunk from an old one even when the clock went back in between.
+        """
+        added = [{"counts.emitted": {"$gt": 0}}, {"attempts": {"$gt": 1}, "closedAt": {"$ne": None}}]
+        asked = {"kind": "chunk", "$or": added}
         row = self.rows.find_one(asked, {"closedAt": 1}, sort=[("closedAt", -1), ("_id", -1)])
-        return f"{row['_id']}@{row['closedAt'].isoformat()}" if row else None
+        return f"{row['_id']}@{row['closedAt'].isoformat()} of {self.rows.count_documents(asked)}" if row else None
 
     # --- writing -----------------------------------------------------------------------------------------------
 
@@ -95,21 +102,23 @@ class State:
             if isinstance(mark, RolledUp):
                 self._close_rolled(mark.until)
             elif isinstance(mark, Forgotten):
-                self.rows.delete_many({"kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}})
+                gone = {"kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}}
+                mongo.retrying(partial(self.rows.delete_many, gone))
 
     def put(self, *checkpoints: Checkpoint) -> None:
-        """Set fields of rows, creating the absent ones, in one ordered bulk."""
+        """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
+        # A row that is not there yet has no fence to stand in the way, but the lock has.
+        if self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1}):
+            raise _overtaken()
         if not checkpoints:
             return
         try:
-            self.rows.bulk_write([self._update(each) for each in checkpoints])
+            mongo.retrying(lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]))
         except BulkWriteError as error:
             # An upsert does not match a row with a higher fence, and so collides with its _id.
             if all(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
                 raise
-            raise LeaseLost(
-                "this run lost its lease: another run took over, and its checkpoints stand", hint="lbmigrate status"
-            ) from error
+            raise _overtaken() from error
 
     def _update(self, checkpoint: Checkpoint) -> UpdateOne:
         kind = checkpoint.row.partition(":")[0]
@@ -122,7 +131,8 @@ class State:
 
     def _close_rolled(self, until: dt.datetime) -> None:
         emitted = {"kind": "chunk", "status": "emitted", "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
-        self.rows.update_many(emitted, {"$set": {"status": "rolled", "fence": self.fence}, "$unset": {"users": ""}})
+        closing = {"$set": {"status": "rolled", "fence": self.fence}, "$unset": {"users": ""}}
+        mongo.retrying(lambda: self.rows.update_many(emitted, closing))
 
     def control(self, **fields: Any) -> None:
         """Set what steers runs from outside; no lease is needed, for whoever steers does not hold it."""
@@ -134,3 +144,8 @@ class State:
         self.fence = fence
         unfinished = {"kind": {"$ne": "lock"}, "status": {"$ne": "rolled"}, "fence": {"$lt": fence}}
         self.rows.update_many(unfinished, {"$set": {"fence": fence}})
+
+
+def _overtaken() -> LeaseLost:
+    message = "this run lost its lease: another run took over, and its checkpoints stand"
+    return LeaseLost(message, hint="lbmigrate status")

@@ -21,6 +21,8 @@ DERIVED_HERE = {"rev": {"$exists": True}, "events": {"$exists": True}}
 def apply(context: Context) -> Iterator[Piece]:
     one_type = OneUserType(context)
     gate = throttle.gate(context)
+    for reason in gate.unreadable():
+        yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
     for source in context.config.sources:
         yield from backfill.emit_source(context, source, one_type, gate)
         if context.stopping():

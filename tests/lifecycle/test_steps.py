@@ -85,9 +85,10 @@ def test_a_step_can_go_up_and_down_again_and_again(fresh, step):
 @however_saved
 @every_step
 def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
-    wanted = look(fresh(step, upto=step.NUMBER))
+    app = fresh(step, upto=step.NUMBER)
+    wanted = look(app)
     for number in itertools.count(1):
-        app = fresh(step)
+        app.descend([step])
         made = stopped_after(step, app.context(), number, saved)
         app.climb([step])
         assert look(app) == wanted, f"stopped after piece {number}"
@@ -98,11 +99,11 @@ def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, save
 @however_saved
 @every_step
 def test_a_revert_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
-    down = fresh(step, upto=step.NUMBER)
-    down.descend([step])
-    wanted = look(down)
+    app = fresh(step, upto=step.NUMBER)
+    app.descend([step])
+    wanted = look(app)
     for number in itertools.count(1):
-        app = fresh(step, upto=step.NUMBER)
+        app.climb([step])
         made = stopped_after(step, app.context(), number, saved, "revert")
         app.descend([step])
         assert look(app) == wanted, f"stopped after piece {number}"

@@ -17,7 +17,7 @@ FLOORS: list[set[str]] = [
     {"fields", "formula", "yamlfile", "schema"},
     {"vocabulary"},
     {"config"},
-    {"coerce", "complaints", "flag", "people", "outcome"},
+    {"coerce", "complaints", "flag", "people", "outcome", "wire"},
     {"configfile", "lets"},
     {"scoring", "ranking"},
     {"extjson", "demodata", "mongod"},
@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"state"},
     {"brake"},
     {"context"},
-    {"chunks", "rollup", "throttle", "sizing"},
+    {"chunks", "rollup", "throttle", "sizing"},  # how work is cut, paced and folded
     {"emit", "passes"},
     {"salvage"},
     {"backfill"},

@@ -1,0 +1,70 @@
+"""A small app to try documents and jobs on: a scratch directory, a database with a history, and a command line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import json_util
+from pymongo.database import Database
+
+from lbmigrate import demodata
+from lbmigrate.cli.seam import status
+
+END = dt.datetime(2025, 11, 3)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command came to: its exit status, and everything that it printed."""
+
+    status: int
+    text: str
+
+
+Run = Callable[[Sequence[str]], Said]
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current directory: a new one, with none of the caller's settings in the environment."""
+    for variable in [name for name in os.environ if name.startswith("LBMIGRATE_") and name != "LBMIGRATE_MONGOD"]:
+        monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def app(
+    database: Database[Any], server_uri: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> Database[Any]:
+    """The app's database, with the same documents in ./fixtures; the environment leads every command there."""
+    (scratch / "fixtures").mkdir()
+    for name, documents in demodata.generate(60, 1_500, 600, end=END).items():
+        some = list(documents)
+        lines = "".join(json_util.dumps(document) + "\n" for document in some)
+        (scratch / "fixtures" / f"{name}.ndjson").write_text(lines, "utf-8")
+        database[name].insert_many(some)
+    monkeypatch.setenv("MONGODB_URI", server_uri)
+    monkeypatch.setenv("LBMIGRATE_DATABASE", database.name)
+    return database
+
+
+@pytest.fixture
+def run(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line, `lbmigrate` first, in this process."""
+
+    def lbmigrate(words: Sequence[str]) -> Said:
+        assert words[0] == "lbmigrate", words
+        monkeypatch.setattr(sys, "argv", list(words))
+        number = status(list(words[1:]))
+        said = capsys.readouterr()
+        return Said(number, said.err + said.out)
+
+    return lbmigrate

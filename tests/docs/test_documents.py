@@ -1,0 +1,192 @@
+"""What README and runbooks say is tried: every command runs, every line shown is one that really comes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import typer
+
+from lbmigrate import configfile, errors, schema
+from lbmigrate.cli.seam import app as command_line
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("runbooks/*.md"))]
+README = DOCUMENTS[0].read_text("utf-8")
+
+CUT = "[…]"  # where a document leaves lines out
+NOT_RUN = {"export", "make", "mongoexport", "pip", "python3"}  # commands that need another machine than this
+AFTERWARDS = {"verify.md", "roll-back.md"}  # runbooks for when the migration is done
+STAND_INS = {"make demo": "lbmigrate demo --users 60 --tasks 1500 --sessions 600"}
+
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Example:
+    """One thing that a document does: a command with the status and the lines that it shows, or a piece of Python."""
+
+    words: list[str] = field(default_factory=list)
+    status: int = 0
+    shown: list[str] = field(default_factory=list)
+    code: str = ""
+
+
+def blocks(text: str, *languages: str) -> Iterator[tuple[str, str]]:
+    """Fenced blocks of these languages, in order: (language, content)."""
+    for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        if found[1] in languages:
+            yield found[1], found[2]
+
+
+def examples(text: str) -> Iterator[Example]:
+    for language, content in blocks(text, "console", "python"):
+        if language == "python":
+            yield Example(code=content)
+        else:
+            yield from session(content)
+
+
+def session(content: str) -> Iterator[Example]:
+    """The commands of a console block (`$ command  # exits 3`), each with the output shown below it."""
+    for part in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
+        command, *shown = part.splitlines()
+        command, _, status = command.partition("# exits ")
+        command = STAND_INS.get(command.strip(), command.strip())
+        yield Example(shlex.split(command), int(status or 0), [line for line in shown if line.strip() not in ("", CUT)])
+
+
+PLAIN = (
+    (r"(mongodb|local):\S+", "SERVER"),
+    (r"\b[0-9a-f]{24}\b", "ID"),
+    (r"\d{4}-\d\d-\d\dT[\d:]+Z", "TIME"),
+    (r"[A-Z][a-z]+ [A-Z][a-z]+|\(no name\)", "NAME"),
+    (r"\d[\d,.]*", "0"),
+    ("━+", ""),
+)
+
+
+def plain(line: str) -> list[str]:
+    """The words of a line, without what differs from one run to the next."""
+    for pattern, word in PLAIN:
+        line = re.sub(pattern, word, line)
+    return line.split()
+
+
+def occurs(shown: str, output: str) -> bool:
+    """Whether some line of the output has the words of the one shown, in this order."""
+    lines = [iter(plain(line)) for line in output.splitlines()]
+    return any(all(word in line for word in plain(shown)) for line in lines)
+
+
+# --- trying --------------------------------------------------------------------------------------------------------
+
+
+@every_document
+def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys):
+    if document.name in AFTERWARDS:
+        assert run(["lbmigrate", "config", "init"]).status == run(["lbmigrate", "run"]).status == 0
+    for example in examples(document.read_text("utf-8")):
+        if example.code:
+            exec(compile(example.code, str(document), "exec"), {})
+            assert capsys.readouterr().out, "the snippet shows nothing"
+        elif example.words[0] not in NOT_RUN:
+            said = run(example.words)
+            output = said.text.replace(app.name, "app")
+            assert said.status == example.status, f"{example.words} exits {said.status}:\n{output}"
+            for line in example.shown:
+                assert occurs(line, output), f"{example.words} does not say {line!r}:\n{output}"
+
+
+def test_what_is_not_run_is_no_command_of_ours():
+    first = {example.words[0] for path in DOCUMENTS for example in examples(path.read_text("utf-8")) if example.words}
+    assert first == {"lbmigrate", *NOT_RUN - {"make"}}
+
+
+def test_the_demo_of_the_documents_is_the_one_that_make_runs():
+    assert re.search(r"^demo:.*\n\t\$\(BIN\)/lbmigrate demo$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+@every_document
+def test_every_target_of_make_exists(document):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = re.findall(r"^(?:    |\$ )make ([a-z]+)", document.read_text("utf-8"), re.MULTILINE)
+    assert set(named) <= set(targets)
+
+
+@every_document
+def test_links_lead_to_files(document):
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
+        assert target.startswith("https://") or (document.parent / target).exists(), target
+
+
+def test_configurations_in_the_readme_are_valid(scratch):
+    for number, (_, content) in enumerate(blocks(README, "yaml")):
+        file = scratch / f"{number}.yaml"
+        file.write_text(content, "utf-8")
+        assert configfile.read(file).config.sources
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+def commands(group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], list[str]]:
+    """Every verb of the command line with its options: {("flag", "show"): ["--uri", …]}."""
+    found = {}
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= commands(command, (*path, name))
+        else:
+            found[*path, name] = [option for each in command.params for option in (*each.opts, *each.secondary_opts)]
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(command_line))
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the README's table whose first column has this heading."""
+    table = re.search(rf"^\| {heading} \|.*\n\|-.*\n((?:\|.*\n)+)", README, re.MULTILINE)
+    assert table, heading
+    return [re.split(r"(?<!\\)\|", line)[1:-1] for line in table[1].splitlines()]
+
+
+def verb(words: list[str]) -> tuple[str, ...]:
+    return next((key for key in COMMANDS if tuple(words[: len(key)]) == key), tuple(words[:1]))
+
+
+def test_the_readme_names_every_command():
+    named = {verb(code.split()) for row in rows("command") for code in re.findall(r"`([^`]+)`", row[0])}
+    assert named == COMMANDS.keys()
+
+
+@every_document
+def test_commands_named_in_the_text_exist_with_their_options(document):
+    text = document.read_text("utf-8")
+    inline = [code.split()[1:] for code in re.findall(r"`(lbmigrate [^`]+)`", text)]
+    listed = [code.split() for row in rows("command") for code in re.findall(r"`([^`]+)`", row[0])]
+    for words in inline + (listed if text == README else []):
+        assert verb(words) in COMMANDS, words
+        options = {word.strip("[]") for word in words if word.strip("[").startswith("-")}
+        assert options <= {*COMMANDS[verb(words)], "--help"}, words
+
+
+def test_the_readme_has_every_exit_code():
+    listed = {int(code) for row in rows("exit code") for code in row[0].split(",")}
+    raised = {kind.exit_code for kind in vars(errors).values() if hasattr(kind, "exit_code")}
+    assert listed == {0, 130, 143} | raised
+
+
+def test_the_readme_names_every_field():
+    table = {row[0].strip(" `"): " ".join(row) for row in rows("collection")}
+    assert {schema.EVENTS, schema.ENTRIES, schema.REJECTS, "lbmigrate_state", "feature_flags"} == table.keys()
+    for collection, validator in schema.VALIDATORS.items():
+        for name in validator["$jsonSchema"]["properties"]:
+            assert f"`{name}`" in table[collection], f"{collection}.{name}"

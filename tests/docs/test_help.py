@@ -1,0 +1,63 @@
+"""What `--help` says of every verb."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+
+from lbmigrate.cli.seam import app as command_line
+
+NO_VARIABLE = {"--help", "--version"}
+
+
+def verbs(group, path=()):
+    for name, command in group.commands.items():
+        yield (*path, name), command
+        yield from verbs(command, (*path, name)) if hasattr(command, "commands") else ()
+
+
+EVERY = dict(verbs(typer.main.get_command(command_line)))
+every_verb = pytest.mark.parametrize("path", EVERY, ids=" ".join)
+
+
+def options(path):
+    return [each for each in EVERY[path].params if each.param_type_name == "option" and not NO_VARIABLE & {*each.opts}]
+
+
+@pytest.fixture
+def text(path, run):
+    """The help of a verb, as one line."""
+    said = run(["lbmigrate", *path, "--help"])
+    assert said.status == 0
+    return " ".join(said.text.split())
+
+
+@every_verb
+def test_every_verb_says_what_it_does(path, text):
+    about = (EVERY[path].help or "").split("\n")[0]
+    assert about
+    assert about in text
+
+
+@every_verb
+def test_every_option_and_argument_is_described(path):
+    assert [each.opts for each in EVERY[path].params if not each.help] == []
+
+
+@every_verb
+def test_every_option_names_its_variable(path, text):
+    for option in options(path):
+        variable = re.search(r"LBMIGRATE_\w+", option.envvar or option.help or "")
+        assert variable, option.opts
+        assert f"[env var: {variable[0]}" in text, option.opts
+
+
+def test_a_variable_means_the_same_for_every_verb():
+    meanings = {}
+    for path in EVERY:
+        for option in options(path):
+            if option.envvar:
+                meanings.setdefault(option.envvar, set()).add(option.opts[0])
+    assert {variable: names for variable, names in meanings.items() if len(names) > 1} == {}
