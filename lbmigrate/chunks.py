@@ -238,7 +238,7 @@ def _beyond(mark: Any) -> Document:
 
 
 def _rank(value: Any) -> int:
-    """The place of a value's type in TYPES, which is the server's order; those of one rank are one bracket of a range."""
+    """The place of a value's type in TYPES, the server's order; values of one rank are one bracket of a range."""
     kinds = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS)
     if isinstance(value, bool):
         return kinds.index(bool)

@@ -27,13 +27,14 @@ def utc_now() -> dt.datetime:
 class Scope:
     """Which actions a backfill is asked for: those in [since, until) of one user or all. `full` forgets the watermark.
 
-    A bounded scope never moves a watermark.
+    A bounded scope never moves a watermark. With a `share` below 1 only so many of the chunks are read.
     """
 
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     user: str | None = None
     full: bool = False
+    share: float = 1.0
 
     @property
     def bounded(self) -> bool:

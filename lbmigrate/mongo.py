@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
+import pymongo
 import tenacity
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
@@ -24,6 +25,12 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
     WTimeoutError,
 )
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
 from pymongo.write_concern import WriteConcern
@@ -35,7 +42,8 @@ from lbmigrate.models import Document
 T = TypeVar("T")
 
 LOCAL = "local:"
-DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 5000}
+DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
+FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
 CODECS: dict[str, Any] = {"uuidRepresentation": "standard", "tz_aware": False, "datetime_conversion": "DATETIME_AUTO"}
 MAJORITY_MS = 30_000
 
@@ -52,6 +60,14 @@ UNREACHABLE = {6, 7, 89, 262, 9001}
 READ_CUT_SHORT = {43, 112, 175, 237}
 TRANSIENT = MOVED | UNREACHABLE | READ_CUT_SHORT | MAJORITY_LATE
 
+# Commands that change nothing; what is not listed counts as a write.
+READS = frozenset({
+    "aggregate", "buildInfo", "collStats", "connectionStatus", "count", "dbStats", "distinct", "endSessions", "explain",
+    "find", "getMore", "getParameter", "hello", "hostInfo", "isMaster", "killCursors", "listCollections",
+    "listDatabases", "listIndexes", "ping", "replSetGetConfig", "replSetGetStatus", "rolesInfo", "saslContinue",
+    "saslStart", "serverStatus", "usersInfo", "abortTransaction", "commitTransaction",
+})  # fmt: skip
+
 AGAIN = "run the same command again: it resumes where it stopped"
 MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
     ({AUTHENTICATION_FAILED}, LbmigrateError, "rejected the user name or the password",
@@ -67,18 +83,42 @@ MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
 )  # fmt: skip
 
 
+class WriteWatch(CommandListener):
+    """Notes every command that would change something, so that a run which must not write can prove it."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Take note of a write; an aggregation writes when it has $out or $merge."""
+        stages = event.command.get("pipeline", ()) if event.command_name == "aggregate" else ()
+        if event.command_name not in READS or any({"$out", "$merge"} & stage.keys() for stage in stages):
+            self.seen.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to note."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to note."""
+
+    def check(self) -> None:
+        """Raise Refused if anything was written."""
+        if self.seen:
+            raise Refused(f"a dry run sent {self.seen[0]!r} to the server; it was stopped", hint="report this as a bug")
+
+
 @contextmanager
-def open_client(uri: str) -> Iterator[MongoClient[Document]]:
+def open_client(uri: str, watch: WriteWatch | None = None) -> Iterator[MongoClient[Document]]:
     """Connect to `uri`, where `local:DIR` is the embedded server on DIR, and close the client after the block.
 
     The server is asked once, so that a missing server or a wrong password shows here and not half-way.
     Raises UsageError if the URI cannot be used, what `explain` says if the server cannot.
     """
     if uri.startswith(LOCAL):
-        with embedded.serve(_local_directory(uri)) as address, open_client(address) as client:
+        with embedded.serve(_local_directory(uri)) as address, open_client(address, watch) as client:
             yield client
         return
-    with _connect(uri) as client:
+    with _connect(uri, watch) as client:
         yield client
 
 
@@ -89,16 +129,17 @@ def _local_directory(uri: str) -> Path:
     return Path(directory)
 
 
-def _connect(uri: str) -> MongoClient[Document]:
+def _connect(uri: str, watch: WriteWatch | None) -> MongoClient[Document]:
     given = uri.lower()
     defaults = {name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given}
     try:
-        client: MongoClient[Document] = MongoClient(uri, **defaults, **CODECS)
+        client: MongoClient[Document] = MongoClient(uri, **defaults, **CODECS, event_listeners=[watch] if watch else [])
     except (PyMongoError, ValueError, TypeError) as error:
         # Without the cause, whose text may quote pieces of a password.
         raise explain(InvalidURI(str(error)), uri) from None
     try:
-        client.admin.command("ping")
+        with pymongo.timeout(min(FIRST_ANSWER, client.options.server_selection_timeout)):
+            client.admin.command("ping")
     except PyMongoError as error:
         client.close()
         raise explain(error, uri) from error

@@ -108,6 +108,8 @@ def _plan(context: Context, source: Source, current: Pass, place: int, span: Spa
     collection = mongo.readable(context.sources, context.config.backfill.read_preference)[source.collection]
     for bounds in chunks.cut(collection, span, size, Bounds.from_row(last) if last else None):
         number += 1
+        if int((number + 1) * context.scope.share) == int(number * context.scope.share):
+            continue  # a sample: every n-th chunk, spread evenly
         described = {"source": source.name, "pass": current.number, "span": place, "number": number, **bounds.row()}
         yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
 

@@ -165,12 +165,12 @@ def _change(database: Database[Any], updates: Sequence[UpdateOne], users: Sequen
 
 
 def _collisions(error: BulkWriteError) -> list[Document]:
+    if error.details.get("writeConcernErrors"):
+        raise error  # what was written may yet be undone: whoever called tries again
     failures: list[Document] = error.details["writeErrors"]
     for failure in failures:
         if failure["code"] != DUPLICATE_KEY:
             raise LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan") from error
-    if not failures:
-        raise error  # a write concern: whoever called tries again
     return failures
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import pymongo
 from pymongo.errors import PyMongoError
 
 from lbmigrate.context import Context
@@ -21,6 +22,7 @@ from lbmigrate.state import Lease
 from lbmigrate.steps import Step
 
 Guard = Callable[[], None]
+LAST_WORDS = 5.0  # seconds for them, if the server is gone
 
 
 def new_run() -> str:
@@ -63,10 +65,10 @@ def _collect_seldom() -> tuple[int, int, int]:
 
 def _end(context: Context, lease: Lease, record: Checkpoint) -> None:
     """Write the last record and let go. A lost lease or a server that is gone must not hide what ended the run."""
-    with suppress(LbmigrateError, PyMongoError):
+    with suppress(LbmigrateError, PyMongoError), pymongo.timeout(LAST_WORDS):
         lease.check()
         context.state.put(record)
-    with suppress(PyMongoError):
+    with suppress(PyMongoError), pymongo.timeout(LAST_WORDS):
         lease.release()
 
 

@@ -134,7 +134,8 @@ def differences(database: Database[Any]) -> list[str]:
 
 def _validator_difference(name: str, options: Document) -> str:
     found = options.get("validator")
-    if found == VALIDATORS[name] and options.get("validationAction", "error") == "error":
+    strict = (options.get("validationAction", "error"), options.get("validationLevel", "strict")) == ("error", "strict")
+    if found == VALIDATORS[name] and strict:
         return ""
     return f"{name} has {'another' if found else 'no'} validator; lbmigrate leaves it as it is"
 

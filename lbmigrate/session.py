@@ -52,6 +52,15 @@ def connect(config: Config) -> Iterator[Session]:
 
 
 @contextmanager
+def shadow(config: Config) -> Iterator[tuple[Session, Database[Any], mongo.WriteWatch]]:
+    """Real sources with everything else in memory, the database that it shadows, and a watch on writes to it."""
+    watch = mongo.WriteWatch()
+    with mongo.open_client(config.database.uri, watch) as client, fake.client() as memory:
+        real, target = client[config.database.name], memory[config.database.name]
+        yield Session(client, config, real, target, State(target)), real, watch
+
+
+@contextmanager
 def rehearse(config: Config, fixtures: Path) -> Iterator[Session]:
     """An in-memory server filled from files: the same steps and the same code, with no server on the machine."""
     with fake.client() as client:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bson import ObjectId
+from bson import Int64, ObjectId
 
 OBJECT_ID, STRING, DATE, INT64 = 0x07, 0x02, 0x09, 0x12
 WIDTHS = {OBJECT_ID: 12, DATE: 8, INT64: 8}
@@ -34,7 +34,7 @@ class Column:
         """The values of an id, where neighbours that are equal are one object."""
         differs = (self.values[1:] != self.values[:-1]).any(axis=1)
         starts = np.concatenate(([0], np.flatnonzero(differs) + 1))
-        read = ObjectId if self.kind == OBJECT_ID else _text
+        read = READERS[self.kind]
         distinct = np.empty(len(starts), dtype=object)
         distinct[:] = [read(self.values[start].tobytes()) for start in starts.tolist()]
         return np.repeat(distinct, np.diff(np.append(starts, len(self.values)))).tolist()
@@ -42,6 +42,13 @@ class Column:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8")
+
+
+def _int64(raw: bytes) -> Int64:
+    return Int64(int.from_bytes(raw, "little", signed=True))
+
+
+READERS = {OBJECT_ID: ObjectId, STRING: _text, INT64: _int64}
 
 
 def columns(raw: bytes) -> dict[str, Column] | None:

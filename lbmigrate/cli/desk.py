@@ -62,24 +62,27 @@ class Desk:
     def connected(self, config: Config | None = None) -> Iterator[Session]:
         """A session on the configured server; its first words name the server and the database."""
         config = config or self.loaded().config
-        with _explained(config), session.connect(config) as opened:
-            self.console.header(mongo.redact(config.database.uri), config.database.name)
+        with self.explained(config), session.connect(config) as opened:
+            self.console.header(self.shown_uri(config), config.database.name)
             yield opened
+
+    @contextmanager
+    def explained(self, config: Config) -> Iterator[None]:
+        """Within the block, errors of the driver become what they mean to an operator."""
+        try:
+            yield
+        except PyMongoError as error:
+            raise mongo.explain(error, config.database.uri) from error
+
+    def shown_uri(self, config: Config) -> str:
+        """The server's URI without its secrets."""
+        return mongo.redact(config.database.uri)
 
     @contextmanager
     def heeding_signals(self, brake: Brake) -> Iterator[None]:
         """Within the block, SIGINT and SIGTERM press the brake."""
         with signals.heeded(brake, self.console.warning):
             yield
-
-
-@contextmanager
-def _explained(config: Config) -> Iterator[None]:
-    """Errors of the driver, as what they mean to an operator."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise mongo.explain(error, config.database.uri) from error
 
 
 def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lbmigrate import doctor, flag, runner
-from lbmigrate.board import Board
-from lbmigrate.cli import options
+from lbmigrate.cli import options, rehearse
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.cli.running import REHEARSAL, climb, running
-from lbmigrate.context import Scope, utc_now
+from lbmigrate.cli.running import climb, running
+from lbmigrate.context import utc_now
 from lbmigrate.errors import Mismatch, Refused, UsageError
-from lbmigrate.outcome import summary
-from lbmigrate.session import Session, rehearse
+from lbmigrate.session import Session
 from lbmigrate.steps import STEPS, Step
 
 app = typer.Typer()
@@ -37,15 +35,21 @@ def run(
     workers: options.Workers = None,
     dry_run: options.DryRun = False,
     fixtures: options.Fixtures = None,
+    sample: options.Share = None,
+    out: options.Out = None,
+    expect: options.Expect = None,
     lock_ttl: options.LockTtl = "60s",
     wait_lock: options.WaitLock = None,
 ) -> None:
     """Apply what is pending, resuming where it stopped."""
     steps = runner.chosen(STEPS, to, only)
     bounds = options.scope(since, until)
-    if dry_run or fixtures:
-        _rehearsal(desk, steps, bounds, fixtures)
+    if dry_run or fixtures or out or expect:
+        share = options.share(sample) if sample else 1.0
+        rehearse.dry_run(desk, steps, replace(bounds, share=share), rehearse.Rehearsal(fixtures, out, expect))
         return
+    if sample:
+        raise UsageError("--sample belongs to a dry run; a real run reads everything", "add --dry-run, or leave it out")
     with desk.connected() as session:
         context = session.context(scope=bounds)
         doctor.refuse(context)
@@ -184,22 +188,3 @@ def _show_flag(desk: Desk, session: Session) -> None:
     document = flag.find(session.target, session.config)
     desk.console.flag(flag.read(session.target, session.config), document)
     desk.console.result({"verb": "flag", "flag": document})
-
-
-# --- rehearsing --------------------------------------------------------------------------------------------------
-
-
-def _rehearsal(desk: Desk, steps: Sequence[Step], bounds: Scope, fixtures: Path | None) -> None:
-    """The same steps on an in-memory database. Nothing is written to any server."""
-    if fixtures is None:
-        raise UsageError("a dry run needs documents to rehearse on", "add --fixtures DIR that holds tasks.ndjson …")
-    config = desk.loaded().config
-    with rehearse(config, fixtures) as session:
-        desk.console.header("in memory", config.database.name, f"fixtures from {fixtures}")
-        doctor.refuse(session.context())
-        context = session.context(scope=bounds)
-        totals = climb(desk, session, steps, context, "run", REHEARSAL)
-        outcome = summary(session.target)
-        desk.console.board("global", Board(session.target, config).top("global", 10))
-    desk.console.note("dry run: nothing was written to any server")
-    desk.console.result({"verb": "run", "dry_run": True, "counts": totals, **outcome})

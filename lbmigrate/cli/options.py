@@ -35,6 +35,13 @@ DryRun = Annotated[
 Fixtures = Annotated[
     Path | None, typer.Option(envvar="LBMIGRATE_FIXTURES", help="Rehearse on these *.ndjson[.gz] or *.json files.")
 ]
+Share = Annotated[
+    str | None, typer.Option("--sample", envvar="LBMIGRATE_DRY_SAMPLE", help="Rehearse on a part, such as 1%.")
+]
+Out = Annotated[Path | None, typer.Option(envvar="LBMIGRATE_OUT", help="Keep the outcome of a dry run here.")]
+Expect = Annotated[
+    Path | None, typer.Option(envvar="LBMIGRATE_EXPECT", help="Compare with an outcome kept here; exits 5.")
+]
 LockTtl = Annotated[
     str, typer.Option("--lock-ttl", envvar="LBMIGRATE_LOCK_TTL", help="How long the lease lasts without renewal.")
 ]
@@ -103,6 +110,18 @@ def seconds(words: str, option: str) -> float:
     if found is None or float(found[1]) == 0:
         raise UsageError(f"{option} {words!r} is no length of time", "write 60s, 5m or 2h")
     return float(found[1]) * {None: 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def share(words: str) -> float:
+    """`1%`, `1 %` or `0.01` as a share. Raises UsageError for one that is nothing, or more than everything."""
+    number = words.strip().removesuffix("%").strip()
+    try:
+        found = float(number) / (100 if "%" in words else 1)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise UsageError(f"--sample {words!r} is no part of a whole", "write 1% or 0.01")
+    return found
 
 
 def terms(lock_ttl: str, wait_lock: str | None, limits: Limits | None = None, workers: int | None = None) -> Terms:

@@ -32,11 +32,28 @@ class Terms:
 REHEARSAL = Terms(lock_ttl=DAY, workers=1)  # nobody else can reach an in-memory database
 
 
-def climb(desk: Desk, session: Session, steps: Sequence[Step], context: Context, word: str, terms: Terms) -> Document:
-    """Take the lease, apply the steps, and tell what became of the documents."""
+def unchecked() -> None:
+    """The lease is all that guards a real run."""
+
+
+def climb(
+    desk: Desk,
+    session: Session,
+    steps: Sequence[Step],
+    context: Context,
+    word: str,
+    terms: Terms,
+    check: runner.Guard = unchecked,
+) -> Document:
+    """Take the lease, apply the steps, and tell what became of the documents. `check` guards beside the lease."""
     context = replace(context, workers=terms.workers or session.config.backfill.workers)
     with running(desk, session, context, word, terms) as (started, guard):
-        counts = desk.console.follow(runner.climb(started, steps, guard))
+
+        def both() -> None:
+            guard()
+            check()
+
+        counts = desk.console.follow(runner.climb(started, steps, both))
     return asdict(counts)
 
 

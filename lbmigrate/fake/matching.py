@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 from itertools import compress
 from typing import Any
@@ -72,6 +72,12 @@ def judged(asked: Any, values: Column) -> Iterable[bool] | None:
     if not tests or len(tests) < len(by_operator):
         return None
     return reduce(partial(map, operator.and_), [test(values) for test in tests])
+
+
+def sought(asked: Any) -> Sequence[Any] | None:
+    """The scalars of which a document must have one; None if a condition does not name them."""
+    values = asked.get("$in") if isinstance(asked, dict) else [asked]
+    return values if isinstance(values, list | tuple) and SOUGHT.issuperset(map(type, values)) else None
 
 
 def _test(name: str, operand: Any) -> Test | None:

@@ -28,7 +28,7 @@ from mongomock_ng.mongo_client import MongoClient
 from pymongo.errors import DuplicateKeyError
 
 from lbmigrate.fake.documents import projector, stored
-from lbmigrate.fake.matching import SOUGHT, matching
+from lbmigrate.fake.matching import matching, sought
 from lbmigrate.fake.order import in_order
 from lbmigrate.fake.store import ServerStore
 from lbmigrate.models import Document
@@ -194,9 +194,10 @@ class _Collection(Collection):
         if type(key) in PLAIN_IDS:
             return [self._store._documents[key]] if key in self._store._documents else []
         for path, asked in filter.items():
-            index = self._store.index(path) if type(asked) in SOUGHT and not path.startswith("$") else None
+            values = None if path.startswith("$") else sought(asked)
+            index = None if values is None else self._store.index(path)
             if index is not None:
-                return index.equal(asked)
+                return index.holding(values)
         return self._store.all()
 
     def _insert_plain(self, document: Document) -> Any:

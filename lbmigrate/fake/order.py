@@ -45,7 +45,7 @@ def _places(values: Column | None) -> list[tuple[int, Any]] | None:
 
 
 class Index:
-    """Documents by the scalar that they have at a path: under each value in the order of insertion."""
+    """Where the documents with each value of a field are, the field being absent or a scalar in all of them."""
 
     @classmethod
     def of(cls, path: str, documents: list[Document]) -> Index | None:
@@ -55,22 +55,38 @@ class Index:
         return None if values is None or places is None else cls(values, places, documents)
 
     def __init__(self, values: Column, places: list[Any], documents: list[Document]) -> None:
-        self._groups: dict[Any, list[Document]] = {}
-        for value, document in zip(values, documents, strict=True):
-            self._groups.setdefault(value, []).append(document)
+        self._documents = documents
         self._place = dict(zip(values, places, strict=True)).__getitem__
+        self._rows: dict[Any, list[int]] = {}
+        for row, value in enumerate(values):
+            self._rows.setdefault(value, []).append(row)
 
     @cached_property
-    def _values(self) -> Column:
-        return sorted(self._groups, key=self._place)
+    def _ascending(self) -> Column:
+        return sorted(self._rows, key=self._place)
 
-    def equal(self, value: Any) -> list[Document]:
-        """Those with this value; for None also those without the field."""
-        return self._groups.get(value, [])
+    @cached_property
+    def _kinds(self) -> dict[type, Any]:
+        """An example of each type."""
+        return {type(value): value for value in self._rows}
+
+    def holding(self, values: Sequence[Any]) -> list[Document]:
+        """The documents with any of these values (None is also no value), in the order of insertion."""
+        rows = chain.from_iterable(self._rows.get(value, ()) for value in set(values))
+        return [self._documents[row] for row in sorted(rows)]
 
     def walk(self, way: int, asked: Any) -> Iterator[Document]:
-        """In order of their values; at least those that meet the condition on the field which is `asked`."""
-        judgeable = not isinstance(asked, dict) or "$type" not in asked  # one group may hold 1 as int and as long
-        verdicts = judged(asked, self._values) if judgeable else None
-        values = self._values if verdicts is None else list(compress(self._values, verdicts))
-        return chain.from_iterable(map(self._groups.__getitem__, values if way > 0 else reversed(values)))
+        """In order of their values, at least the documents that meet the condition `asked` on the field."""
+        values = self._perhaps(asked)
+        rows = chain.from_iterable(map(self._rows.__getitem__, values if way > 0 else reversed(values)))
+        return map(self._documents.__getitem__, rows)
+
+    def _perhaps(self, asked: Any) -> Column:
+        """The values that may meet a condition, ascending."""
+        if isinstance(asked, dict) and "$type" in asked:
+            verdicts = judged({"$type": asked["$type"]}, list(self._kinds.values()))
+            # Equal numbers are one value here, and yet may be both ints and longs.
+            unsure = verdicts is None or int in self._kinds or Int64 in self._kinds
+            return self._ascending if unsure or any(verdicts) else []
+        verdicts = judged(asked, self._ascending)
+        return self._ascending if verdicts is None else list(compress(self._ascending, verdicts))

@@ -1,4 +1,4 @@
-"""Where the original keeps its documents, with indexes: made at the second question about a field, gone with a write."""
+"""Where the original keeps documents, with indexes: made at the second question about a field, gone with a write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CollectionStore(store.CollectionStore):
         return list(self._documents.values())
 
     def index(self, path: str) -> Index | None:
-        """An index on a path; None where its values allow none, and at the first question: a scan answers that faster."""
+        """An index on a path; None where its values allow none, and at the first question, which needs but a scan."""
         if path not in self._asked:
             self._asked.add(path)
             return None
@@ -33,6 +33,9 @@ class CollectionStore(store.CollectionStore):
     def changed(self) -> None:
         self._asked.clear()
         self._indexes.clear()
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._documents  # an expired document too, like on a server until its next sweep
 
     def __setitem__(self, key: Any, document: Document) -> None:
         self.changed()

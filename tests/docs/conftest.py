@@ -41,9 +41,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def app(
-    database: Database[Any], server_uri: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> Database[Any]:
+def app(database: Database[Any], server_uri: str, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Database[Any]:
     """The app's database, with the same documents in ./fixtures; the environment leads every command there."""
     (scratch / "fixtures").mkdir()
     for name, documents in demodata.generate(60, 1_500, 600, end=END).items():

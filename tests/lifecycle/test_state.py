@@ -321,12 +321,13 @@ def test_a_kept_lease_is_renewed_in_the_background_until_it_is_given_back(runner
         return NOON
 
     _, lease = runner(server_time=server_time, ttl=0.03)
-    lease.take()
-    lease.keep()
-    for _ in range(6):
-        assert asked.acquire(timeout=10)
-    lease.release()
-    assert "lease" not in {thread.name for thread in threading.enumerate()}
+    for _ in range(2):
+        lease.take()
+        lease.keep()
+        for _ in range(6):
+            assert asked.acquire(timeout=10)
+        lease.release()
+        assert "lease" not in {thread.name for thread in threading.enumerate()}
 
 
 # fences
@@ -439,7 +440,7 @@ def test_rolled_up_chunks_forget_their_users_and_later_ones_wait(database: Datab
     assert list(state.touched_users()) == [[2]]
     assert state.last_closed() == NOON + dt.timedelta(minutes=2)
     assert state.read_in_pass("tasks", 1) == 15
-    assert state.last_emission() == "chunk:tasks:1:2@2025-11-04T12:02:00"
+    assert (state.last_emission() or "").startswith("chunk:tasks:1:2@2025-11-04T12:02:00")
 
 
 def test_what_is_forgotten_goes_and_the_other_kinds_stay(database: Database[Any]) -> None:

@@ -31,7 +31,7 @@ FLOORS: list[set[str]] = [
     {"emit", "passes"},
     {"salvage"},
     {"backfill"},
-    {"verify", "board", "doctor"},
+    {"verify", "board", "doctor", "rehearsal"},
     {"steps"},
     {"plan"},
     {"runner"},

@@ -1,0 +1,128 @@
+"""The jobs that keep a leaderboard current: their files are well formed, and their commands run."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+JOBS = Path(__file__).parents[2] / "jobs"
+UNITS = sorted((JOBS / "systemd").iterdir())
+SERVICES = [path for path in UNITS if path.suffix == ".service"]
+WANTED = {"backfill", "verify"}
+
+
+@pytest.fixture
+def migrated(app, run):
+    assert run(["lbmigrate", "config", "init"]).status == run(["lbmigrate", "run"]).status == 0
+    return app
+
+
+# --- cron ----------------------------------------------------------------------------------------------------------
+
+
+def crontab() -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The settings of the crontab, and its entries as (schedule, command)."""
+    lines = [line for line in (JOBS / "crontab").read_text("utf-8").splitlines() if line and line[0] != "#"]
+    settings = [line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line)]
+    entries = [line.split(maxsplit=5) for line in lines if not re.match(r"[A-Z_]+=", line)]
+    return dict(settings), [(" ".join(entry[:5]), entry[5]) for entry in entries]
+
+
+def test_cron_commands_run_in_the_shell_and_surroundings_that_cron_gives_them(migrated, scratch, server_uri):
+    settings, entries = crontab()
+    program = scratch / "bin" / "lbmigrate"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lbmigrate "$@"\n')
+    program.chmod(0o755)
+    secrets = scratch / "secrets.env"
+    secrets.write_text(f"export LBMIGRATE_URI={shlex.quote(server_uri)}\n")
+    here = {
+        "PATH": f"{program.parent}:/usr/bin:/bin",
+        "SECRETS": str(secrets),
+        "LBMIGRATE_CONFIG": str(scratch / "config" / "leaderboard.yaml"),
+        "LBMIGRATE_DATABASE": migrated.name,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    for _, command in entries:
+        done = subprocess.run([settings["SHELL"], "-c", command], env=settings | here, capture_output=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+    assert [shlex.split(command)[4] for _, command in entries] == ["backfill", "verify"]
+
+
+def test_cron_schedules_are_five_fields_and_commands_hold_no_bare_percent():
+    for schedule, command in crontab()[1]:
+        assert re.fullmatch(r"([\d*/,-]+ ){4}[\d*/,-]+", schedule)
+        assert "%" not in command, "cron takes it for a line break"
+
+
+# --- systemd -------------------------------------------------------------------------------------------------------
+
+
+def unit(path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # systemd tells Type from type
+    parser.read_string(path.read_text("utf-8"))
+    return parser
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
+def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run):
+    service = unit(path)["Service"]
+    program, *words = shlex.split(service["ExecStart"])
+    assert Path(program).name == "lbmigrate"
+    assert path.stem == f"lbmigrate-{words[0]}"
+    assert run(["lbmigrate", *words]).status == 0
+    assert service["SuccessExitStatus"].split() == ["4", "143"]
+
+
+def test_every_service_has_a_timer_that_is_wanted():
+    assert {path.stem for path in SERVICES} == {f"lbmigrate-{name}" for name in WANTED}
+    for path in SERVICES:
+        timer = unit(path.with_suffix(".timer"))
+        assert timer["Timer"]["OnCalendar"]
+        assert timer["Install"]["WantedBy"] == "timers.target"
+
+
+# --- Kubernetes ----------------------------------------------------------------------------------------------------
+
+
+def cron_jobs() -> list[dict]:
+    return list(yaml.safe_load_all((JOBS / "kubernetes.yaml").read_text("utf-8")))
+
+
+def containers() -> Iterator[dict]:
+    for job in cron_jobs():
+        yield from job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+
+
+def test_containers_run_a_command_with_what_the_manifest_gives_them(migrated, scratch, server_uri, run, monkeypatch):
+    given = {"/config/leaderboard.yaml": str(scratch / "config" / "leaderboard.yaml")}
+    for container in containers():
+        for variable in container["env"]:
+            secret = "valueFrom" in variable
+            monkeypatch.setenv(variable["name"], server_uri if secret else given[variable["value"]])
+        monkeypatch.delenv("MONGODB_URI", raising=False)
+        assert run([*container["command"], *container["args"]]).status == 0
+    assert {container["args"][0] for container in containers()} == WANTED
+
+
+def test_the_uri_comes_from_a_secret_and_the_image_has_our_version():
+    for container in containers():
+        uri = next(variable for variable in container["env"] if variable["name"] == "LBMIGRATE_URI")
+        assert uri["valueFrom"]["secretKeyRef"] == {"name": "lbmigrate", "key": "uri"}
+        assert container["image"] == f"lbmigrate:{version('lbmigrate')}"
+
+
+def test_a_cron_job_never_overlaps_itself():
+    assert {job["kind"] for job in cron_jobs()} == {"CronJob"}
+    assert {job["spec"]["concurrencyPolicy"] for job in cron_jobs()} == {"Forbid"}

@@ -1,0 +1,269 @@
+"""An entry is a function of the ledger, the user and the config, whoever computes it and however often."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+from bson import Int64
+
+from lbmigrate import backfill, emit, mongo, rollup
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.schema import COUNTED
+from lbmigrate.steps import STEPS
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
+
+GLOBAL = f"global:{oid(1)}"
+
+
+@pytest.fixture
+def app(database):
+    """Thirty users with one to four tasks each, and nothing emitted yet."""
+    database["users"].insert_many([user(number) for number in range(1, 31)])
+    database["tasks"].insert_many([task(number, owner=1 + number * number % 30) for number in range(90)])
+    app = App(database, config())
+    app.climb(STEPS[:3])
+    return app
+
+
+def shown(app):
+    """The entries without what depends on when they were written."""
+    return {key: untimed("leaderboard_entries", entry) for key, entry in app.entries().items()}
+
+
+def everybody(app):
+    return [row["_id"] for row in app.database["users"].find()]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": Int64(999)},
+        {"score": 12.5},
+        {"streak": 77},
+        {"events": Int64(0)},
+        {"displayNameSnapshot": "Somebody Else"},
+        {"optOutSnapshot": True},
+        {"lastEventAt": dt.datetime(1999, 1, 1)},
+        {"rev": Int64(50), "score": Int64(1)},
+    ],
+    ids=lambda wrong: ",".join(wrong),
+)
+def test_an_entry_that_somebody_changed_is_recomputed_when_its_user_is_rolled_up(app, wrong):
+    app.backfill()
+    right = shown(app)
+    if not mongo.is_fake(app.database):
+        app.database.command("collMod", "leaderboard_entries", validator={})
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": wrong})
+    rolled = rollup.roll_up(app.context(), {"$in": [oid(1)]})
+    assert shown(app) == right
+    assert rolled.changed == (0 if wrong.keys() == {"rev"} else 1)
+
+
+def test_an_entry_that_somebody_removed_comes_back(app):
+    app.backfill()
+    right = shown(app)
+    app.database["leaderboard_entries"].delete_one({"_id": GLOBAL})
+    rolled = rollup.roll_up(app.context(), {"$in": [oid(1)]})
+    assert shown(app) == right
+    assert rolled.inserted == 1
+
+
+def test_fields_that_others_added_to_an_entry_stay(app):
+    app.backfill()
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"medal": "gold", "score": Int64(1)}})
+    rollup.roll_up(app.context(), {"$in": [oid(1)]})
+    assert app.entries()[GLOBAL]["medal"] == "gold"
+    assert app.entries()[GLOBAL]["score"] != 1
+
+
+def test_a_roll_up_with_nothing_to_change_writes_nothing(app):
+    app.backfill()
+    before = picture(app.database)
+    rolled = rollup.roll_up(app.context(), {"$in": everybody(app)})
+    assert picture(app.database) == before
+    assert rolled.unchanged == len(app.entries())
+
+
+def test_a_change_raises_the_revision_and_leaves_the_time_of_creation(app):
+    app.backfill()
+    before = app.entries()[GLOBAL]
+    app.database["tasks"].insert_one(task(500, owner=1))
+    app.backfill()
+    after = app.entries()[GLOBAL]
+    assert after["rev"] == before["rev"] + 1
+    assert after["createdAt"] == before["createdAt"]
+    assert after["lastUpdated"] == after["updatedAt"] > before["lastUpdated"]
+    assert after["events"] == before["events"] + 1
+
+
+def test_a_new_name_changes_the_entry_but_not_when_its_score_last_changed(app):
+    app.backfill()
+    before = app.entries()[GLOBAL]
+    app.database["users"].update_one({"_id": oid(1)}, {"$set": {"name": "Renamed", "hidden": True}})
+    rollup.roll_up(app.context(), {"$in": [oid(1)]})
+    after = app.entries()[GLOBAL]
+    assert (after["displayNameSnapshot"], after["optOutSnapshot"]) == ("Renamed", True)
+    assert after["lastUpdated"] == before["lastUpdated"]
+    assert after["updatedAt"] > before["updatedAt"]
+
+
+def test_entries_hold_exactly_what_the_ledger_says(app):
+    app.backfill()
+    scores, weeks = {}, {}
+    for number in range(90):
+        owner, at = oid(1 + number * number % 30), NEW_YEAR + dt.timedelta(hours=number * 9)
+        year, week, _ = at.isocalendar()
+        scores[owner] = scores.get(owner, 0) + 10
+        weeks[f"{year}-W{week:02}:{owner}"] = weeks.get(f"{year}-W{week:02}:{owner}", 0) + 10
+    found = {key: entry["score"] for key, entry in app.entries().items()}
+    assert found == {**weeks, **{f"global:{owner}": score for owner, score in scores.items()}}
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [lambda n: str(n), lambda n: n, lambda n: Int64(2**40 + n), lambda n: uuid.UUID(int=n), lambda n: f"é-{n}"],
+    ids=["string", "int", "long", "uuid", "text beyond ASCII"],
+)
+def test_users_may_be_named_by_ids_of_any_one_type(database, owner):
+    database["users"].insert_many([{"_id": owner(number), "name": f"User {number}"} for number in range(1, 4)])
+    database["tasks"].insert_many([task(number, userId=owner(1 + number % 3)) for number in range(12)])
+    app = App(database, config())
+    app.climb(STEPS[:5])
+    overall = [entry for entry in app.entries().values() if entry["period"] == "global"]
+    assert {entry["userId"]: entry["score"] for entry in overall} == {owner(number): 40 for number in (1, 2, 3)}
+    assert {entry["displayNameSnapshot"] for entry in overall} == {"User 1", "User 2", "User 3"}
+
+
+# --- the walk over everyone ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def walking(monkeypatch):
+    """The roll-up walks the ledger a few events at a time instead of listing users."""
+    monkeypatch.setattr(backfill, "USERS_IN_MEMORY", 3)
+    monkeypatch.setattr(rollup, "everyone", partial(rollup.everyone, size=4))
+
+
+def test_walking_the_whole_ledger_gives_the_same_entries_as_listing_users(app, request):
+    app.backfill()
+    listed = shown(app)
+    app.descend(STEPS[3:])
+    assert app.entries() == {}
+    request.getfixturevalue("walking")
+    app.backfill()
+    assert shown(app) == listed
+    assert len(listed) > 30
+
+
+@pytest.mark.usefixtures("walking")
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_walk_that_was_stopped_goes_on_where_it_was(app, saved):
+    wanted = None
+    for stop in (19, 21, 24, 27, 1000):
+        made = stopped_after(STEPS[3], app.context(), stop, saved)
+        reached = app.entries()
+        frontier = (app.state.step(4).get("rolling") or {}).get("after")
+        if frontier is not None:
+            behind = [owner for owner in everybody(app) if owner <= frontier]
+            assert {f"global:{owner}" for owner in behind} & {
+                f"global:{event['userId']}" for event in app.events()
+            } <= reached.keys()
+            app.database["leaderboard_entries"].delete_many({"userId": {"$lte": frontier}})
+        app.backfill()
+        if frontier is not None:  # what lies behind the frontier is not done again
+            assert not app.database["leaderboard_entries"].count_documents({"userId": {"$lte": frontier}})
+            rollup.roll_up(app.context(), {"$lte": frontier})
+        wanted = wanted or shown(app)
+        assert shown(app) == wanted
+        app.descend(STEPS[3:])
+    assert made < 1000
+
+
+# --- several writers ----------------------------------------------------------------------------------------------
+
+
+def test_inserting_events_twice_changes_nothing_the_second_time(app):
+    app.backfill()
+    before = picture(app.database)
+    assert emit.insert(app.database["score_events"], app.events()) == 0
+    assert picture(app.database) == before
+
+
+def test_two_runners_at_once_without_the_lock_between_them_end_in_the_exact_result(app):
+    app.database["sessions"].insert_many([session(number, owner=1 + number % 7) for number in range(40)])
+    both = config(TASKS, SESSIONS, backfill={"workers": 2})
+    app.config = both
+    app.backfill()
+    wanted = picture(app.database, times=False)
+    app.descend(STEPS[3:])
+
+    # The bookkeeping apart, so that neither knows of the other's chunks.
+    homes = [app.database.client[f"{app.database.name}_{name}"] for name in "ab"]
+    runners = [App(app.database, both, home) for home in homes]
+    barrier = threading.Barrier(2)
+
+    def work(runner):
+        barrier.wait()
+        return runner.backfill()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, runners)
+    assert picture(app.database, times=False) == wanted
+    assert first.read == second.read == 130
+    assert first.emitted + second.emitted == 130
+
+
+def test_a_write_that_lost_a_race_is_made_again_from_what_is_there_now(app, monkeypatch):
+    app.backfill()
+    right = shown(app)
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(1)}})
+    original, races = rollup._differences, []
+
+    def raced(context, present, wanted):
+        if not races:
+            races.append(True)  # somebody else writes between reading and writing
+            app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"rev": 1}})
+        return original(context, present, wanted)
+
+    monkeypatch.setattr(rollup, "_differences", raced)
+    rollup.roll_up(app.context(), {"$in": [oid(1)]})
+    assert shown(app) == right
+    assert app.entries()[GLOBAL]["rev"] == 3
+
+
+def test_an_entry_that_never_holds_still_is_given_up_with_a_message(app, monkeypatch):
+    app.backfill()
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(1)}})
+    original = rollup._differences
+
+    def raced(context, present, wanted):
+        app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"rev": 1}})
+        return original(context, present, wanted)
+
+    monkeypatch.setattr(rollup, "_differences", raced)
+    with pytest.raises(LbmigrateError, match="entries of 1 users change faster"):
+        rollup.roll_up(app.context(), {"$in": [oid(1)]})
+
+
+# --- strangers in the ledger --------------------------------------------------------------------------------------
+
+
+def test_documents_of_another_program_in_the_ledger_are_neither_counted_nor_in_the_way(database):
+    strangers = [
+        {"_id": "note", "text": "not an event"},
+        {"_id": "float", "userId": oid(1), "points": 5.0, "createdAt": NEW_YEAR},
+        {"_id": "undated", "userId": oid(1), "points": Int64(5), "createdAt": "2025"},
+    ]
+    database["score_events"].insert_many(strangers)
+    database["users"].insert_many([user(1), user(2)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(6)])
+    app = App(database, config())
+    app.climb()
+    assert app.entries()[GLOBAL]["score"] == 30
+    assert database["score_events"].count_documents(COUNTED) == 6
+    assert database["score_events"].count_documents({}) == 9

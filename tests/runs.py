@@ -1,0 +1,163 @@
+"""Servers with faults to order, the command line as a process of its own, and waiting for what the database shows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from lbmigrate import mongo, mongod
+from lbmigrate.models import Document
+from lbmigrate.mongod import Server
+from lbmigrate.state import State
+from tests.apps import UNHURRIED, USERS, untimed
+
+T = TypeVar("T")
+PATIENCE = 40.0  # seconds after which a test that would hang fails instead
+TICK = 0.01
+FAILPOINTS = "--setParameter=enableTestCommands=1"
+AT_ONCE = "--setParameter=shutdownTimeoutMillisForSignaledShutdown=0"
+
+
+def until(found: Callable[[], T], goal: str, patience: float = PATIENCE) -> T:
+    """What `found` finds, as soon as it finds anything."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(TICK)
+    raise AssertionError(f"waited {patience:g} s in vain for {goal}")
+
+
+# --- servers -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replica_set(directory: Path, size: int, *extra: str) -> Iterator[list[Server]]:
+    """So many servers in one replica set that elects within about a second; its name is `tests`."""
+    with ExitStack() as later:
+        nodes = []
+        for number in range(size):
+            home = directory / f"node{number}"
+            nodes.append(mongod.start(home, mongod.free_port(), replica_set="tests", extra=[AT_ONCE, *extra]))
+            later.callback(nodes[-1].stop)
+        with mongo.open_client(nodes[0].uri) as client:
+            client.admin.command("replSetInitiate", _configuration(nodes))
+            until(lambda: client.admin.command("hello")["isWritablePrimary"], "a primary")
+        yield nodes
+
+
+def _configuration(nodes: Sequence[Server]) -> Document:
+    # The first node has the highest priority, so that tests know who the primary is.
+    members = [{"_id": n, "host": node.address, "priority": 2 if n == 0 else 1} for n, node in enumerate(nodes)]
+    pace = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
+    return {"_id": "tests", "members": members, "settings": pace}
+
+
+@contextmanager
+def failing(client: MongoClient[Any], command: str, times: int | str, **how: Any) -> Iterator[None]:
+    """Within the block the next `times` (or "alwaysOn") such commands of lbmigrate fail as `how` says.
+
+    `how` are fields of the failCommand failpoint: errorCode, closeConnection, writeConcernError, namespace …
+    """
+    mode = times if isinstance(times, str) else {"times": times}
+    data = {"failCommands": [command], **how}
+    client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+    try:
+        yield
+    finally:
+        client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
+# --- runs --------------------------------------------------------------------------------------------------------
+
+
+def write_config(directory: Path, database: str, sources: Sequence[Document], **parts: Any) -> Path:
+    """A configuration file; where the server is comes from the environment of each run."""
+    written = {
+        "database": {"uri": "${MONGODB_URI}", "name": database},
+        "users": USERS,
+        "sources": list(sources),
+        "throttle": UNHURRIED,
+        **parts,
+    }
+    path = directory / f"{database}.yaml"
+    path.write_text(yaml.safe_dump(written, sort_keys=False))
+    return path
+
+
+class Run:
+    """One `lbmigrate` process."""
+
+    def __init__(self, uri: str, config: Path, *arguments: str) -> None:
+        environment = {**os.environ, "MONGODB_URI": uri, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment |= {"LBMIGRATE_CONFIG": str(config), "COLUMNS": "200"}
+        command = [sys.executable, "-m", "lbmigrate", *arguments]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for the end: the exit code, stdout and stderr."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out, err
+
+    def kill(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+
+@contextmanager
+def started(uri: str, config: Path, *arguments: str) -> Iterator[Run]:
+    """A process that is surely gone after the block."""
+    run = Run(uri, config, *arguments)
+    try:
+        yield run
+    finally:
+        run.kill()
+
+
+def ended(uri: str, config: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run to the end: the exit code, stdout and stderr."""
+    with started(uri, config, *arguments) as run:
+        return run.end()
+
+
+def closed_chunks(database: Database[Any]) -> int:
+    """How many chunks have been emitted, as the state says."""
+    closed = {"kind": "chunk", "status": {"$in": ["emitted", "rolled"]}}
+    return State(database).rows.count_documents(closed)
+
+
+def state_rows(database: Database[Any]) -> dict[str, Document]:
+    return {row["_id"]: row for row in State(database).rows.find()}
+
+
+def derived(database: Database[Any]) -> Document:
+    """Events and entries by their ids, without when and how often they were written."""
+    return {
+        name: {row["_id"]: untimed(name, row) for row in database[name].find()}
+        for name in ("score_events", "leaderboard_entries")
+    }
