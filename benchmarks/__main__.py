@@ -87,7 +87,7 @@ def _contest(stage: Stage, only: Sequence[str], count: int) -> tuple[Document, l
     qualifying = _load(stage)
     measured, outcomes = rounds.run(stage, rounds.lineup(only), count, _say)
     told = results.scaled(measured, qualifying)
-    print(f"{stage.docs:,} tasks; {qualifying:,} make events, these {outcomes['reference']['entries']:,} entries\n")
+    print(f"{stage.docs:,} tasks; {qualifying:,} make events, these {outcomes['ours']['entries']:,} entries\n")
     print(table.contest(told, stage.slice))
     document = {
         "docs": stage.docs,

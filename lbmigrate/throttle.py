@@ -125,26 +125,30 @@ def server_queue(database: Database[Any], most: int) -> Signal:
 
 
 class Latency:
-    """Stop once when the newest chunks take several times as long a document as they usually do."""
+    """Stop once when the newest chunks take several times as long a document as they usually do.
+
+    Slow chunks count towards what is usual, so a server that stays slow holds the run only for a while.
+    """
 
     def __init__(self, factor: float, usual: int = 30, newest: int = 3) -> None:
         self._factor, self._newest = factor, newest
+        self._unjudged = 0
         self._seen: deque[float] = deque(maxlen=usual)
 
     def note(self, seconds: float, documents: int) -> None:
         """Take in a chunk; tiny ones say nothing."""
         if documents >= 100:
             self._seen.append(seconds / documents)
+            self._unjudged += 1
 
     def __call__(self) -> Reading:
-        if len(self._seen) < 3 * self._newest:
+        if self._unjudged < self._newest or len(self._seen) < 3 * self._newest:
             return NORMAL
         newest = [self._seen[-place] for place in range(1, self._newest + 1)]
         usual = statistics.median(self._seen)
         if min(newest) <= self._factor * usual:
             return NORMAL
-        for _ in newest:  # held for it once; the next chunks are judged anew
-            self._seen.pop()
+        self._unjudged = 0  # held for these once
         return Reading(Level.STOP, f"chunks take {min(newest) / usual:.1f} times as long as they usually do")
 
 

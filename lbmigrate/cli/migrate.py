@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
@@ -13,11 +11,11 @@ import typer
 from lbmigrate import doctor, flag, runner
 from lbmigrate.cli import options, rehearse
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.cli.running import climb, running
+from lbmigrate.cli.running import climb
 from lbmigrate.context import utc_now
-from lbmigrate.errors import Mismatch, Refused, UsageError
+from lbmigrate.errors import Mismatch, UsageError
 from lbmigrate.session import Session
-from lbmigrate.steps import STEPS, Step
+from lbmigrate.steps import STEPS
 
 app = typer.Typer()
 
@@ -106,43 +104,6 @@ def verify(
             found = session.state.get("verdict")
             desk.console.verdict(found)
             desk.console.result({"verb": "verify", "verdict": found})
-
-
-@verb(app)
-def rollback(
-    desk: Desk,
-    to: Annotated[int, typer.Option(envvar="LBMIGRATE_TO", min=0, max=5, help="The step to come down to.")] = 0,
-    keep_data: Annotated[
-        bool, typer.Option("--keep-data", envvar="LBMIGRATE_KEEP_DATA", help="Turn off, remove nothing.")
-    ] = False,
-    yes: options.Yes = False,
-    lock_ttl: options.LockTtl = "60s",
-    wait_lock: options.WaitLock = None,
-) -> None:
-    """Walk the steps down: flags off first, then what this migration made, and nothing else."""
-    with desk.connected() as session:
-        if session.is_virgin():
-            desk.console.note(f"nothing to roll back in {session.target.name}")
-            desk.console.result({"verb": "rollback", "steps": []})
-            return
-        steps = [step for step in STEPS if to < step.NUMBER]
-        _confirm(desk, session, steps, yes)
-        context = session.context(keep_data=keep_data)
-        with running(desk, session, context, "rollback", options.terms(lock_ttl, wait_lock)) as (started, guard):
-            desk.console.follow(runner.descend(started, steps, guard))
-    desk.console.result({"verb": "rollback", "steps": [step.NUMBER for step in reversed(steps)]})
-
-
-def _confirm(desk: Desk, session: Session, steps: Sequence[Step], yes: bool) -> None:
-    """Data goes only when somebody typed the database's name, or `--yes`."""
-    if yes:
-        return
-    names = ", ".join(f"{step.NUMBER} {step.NAME}" for step in reversed(steps))
-    if not sys.stdin.isatty():
-        raise UsageError("rollback asks before it removes data, and there is no terminal to ask on", "add --yes")
-    desk.console.warning(f"this reverts {names} in {session.target.name}")
-    if typer.prompt("type the database's name to go on", err=True) != session.target.name:
-        raise Refused("that is not the database's name; nothing was changed", hint="lbmigrate plan")
 
 
 class Way(StrEnum):

@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [
     {"backfill"},
     {"verify", "board", "doctor", "rehearsal"},
     {"steps"},
-    {"plan"},
+    {"plan", "descent"},
     {"runner"},
     {"session"},
     {"console"},

@@ -1,0 +1,126 @@
+"""The board as the app reads it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from bson import Int64
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lbmigrate import board as board_module
+from lbmigrate import fake
+from lbmigrate.board import Board
+from tests.apps import config, oid, user
+
+WEEK = "2025-W10"
+players = st.lists(
+    st.tuples(st.integers(-3, 3), st.sampled_from(["seen", "hidden", "hidden since", "shown since", "deleted"])),
+    min_size=1,
+    max_size=12,
+)
+
+
+def fill(database, standings, period=WEEK):
+    """One user for each (score, standing). Standings: by the snapshot, or by the user's own document since."""
+    entries, users = [], []
+    for number, (score, standing) in enumerate(standings, start=1):
+        entries.append(
+            {
+                "_id": f"{period}:{oid(number)}",
+                "userId": oid(number),
+                "period": period,
+                "score": Int64(score),
+                "optOutSnapshot": standing in ("hidden", "shown since"),
+                "displayNameSnapshot": f"User {number}",
+                "avatarSnapshot": None,
+                "streak": 1,
+                "events": Int64(1),
+                "rev": Int64(1),
+            }
+        )
+        if standing != "deleted":
+            users.append(user(number, hidden=standing in ("hidden", "hidden since")))
+    random.Random(1).shuffle(entries)
+    database["leaderboard_entries"].insert_many(entries)
+    if users:
+        database["users"].insert_many(users)
+
+
+def naive(standings):
+    """(user, rank) of everyone to be seen, best first: by score, then by id, both descending."""
+    numbered = sorted(((score, number) for number, (score, _) in enumerate(standings, start=1)), reverse=True)
+    scores = [score for score, _ in numbered]
+    visible = [(score, n) for score, n in numbered if standings[n - 1][1] in ("seen", "deleted")]
+    return [(oid(number), 1 + sum(other > score for other in scores)) for score, number in visible]
+
+
+def told(places):
+    return [(place.user, place.rank) for place in places]
+
+
+@settings(max_examples=60)
+@given(standings=players, n=st.integers(1, 6), page=st.integers(1, 4))
+def test_top_rank_and_neighbours_agree_with_a_plain_sort(standings, n, page):
+    with fake.client() as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board_module, "PAGE", page)
+        fill(client["app"], standings)
+        board, wanted = Board(client["app"], config()), naive(standings)
+        assert told(board.top(WEEK, n)) == wanted[:n]
+        ranks = dict(wanted)
+        for number in range(1, len(standings) + 1):
+            place = board.rank(str(oid(number)), WEEK)
+            assert (place.rank if place else None) == ranks.get(oid(number))
+            around = told(board.around(str(oid(number)), WEEK, n))
+            if place is None:
+                assert around == []
+            else:
+                middle = wanted.index((oid(number), place.rank))
+                assert around == wanted[max(0, middle - n) : middle + n + 1]
+
+
+def test_the_board_of_a_database_agrees_with_a_plain_sort(database):
+    rng = random.Random(5)
+    kinds = ["seen"] * 6 + ["hidden", "hidden since", "shown since", "deleted"]
+    standings = [(rng.randrange(40), rng.choice(kinds)) for _ in range(120)]
+    fill(database, standings)
+    board, wanted = Board(database, config()), naive(standings)
+    assert told(board.top(WEEK, 1000)) == wanted
+    assert told(board.top(WEEK, 10)) == wanted[:10]
+    for place in (0, 1, 50, len(wanted) - 1):
+        who, rank = wanted[place]
+        assert board.rank(str(who), WEEK).rank == rank
+        assert told(board.around(str(who), WEEK, 4)) == wanted[max(0, place - 4) : place + 5]
+
+
+def test_equal_scores_share_a_rank_and_the_next_rank_is_skipped(database):
+    fill(database, [(10, "seen"), (20, "seen"), (20, "seen"), (5, "seen")])
+    assert told(Board(database, config()).top(WEEK)) == [(oid(3), 1), (oid(2), 1), (oid(1), 3), (oid(4), 4)]
+
+
+def test_who_opts_out_disappears_at_once_and_who_opts_in_when_rolled_up(database):
+    fill(database, [(10, "seen"), (20, "seen")])
+    board = Board(database, config())
+    database["users"].update_one({"_id": oid(2)}, {"$set": {"hidden": True}})
+    assert told(board.top(WEEK)) == [(oid(1), 2)]
+    assert board.rank(str(oid(2)), WEEK) is None
+    assert board.around(str(oid(2)), WEEK) == []
+    assert told(board.around(str(oid(1)), WEEK)) == [(oid(1), 2)]
+
+
+def test_other_periods_and_unknown_users_are_not_on_the_board(database):
+    fill(database, [(10, "seen")])
+    board = Board(database, config())
+    assert board.top("global") == []
+    assert board.rank(str(oid(1)), "global") is None
+    assert board.rank("nobody", WEEK) is None
+    assert board.around("nobody", WEEK) == []
+
+
+def test_reading_the_board_of_an_untouched_database_makes_nothing(database):
+    board = Board(database, config())
+    assert board.top() == []
+    assert board.rank("1") is None
+    assert board.periods() == []
+    assert database.list_collection_names() == []
