@@ -15,7 +15,7 @@ from typing import Any
 from lbmigrate import mongo, passes, rollup, salvage
 from lbmigrate.config import Source
 from lbmigrate.context import Context
-from lbmigrate.emit import OneUserType
+from lbmigrate.emit import OneUserType, Seen
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.models import Checkpoint, Document, Piece, RolledUp
 from lbmigrate.overlap import Held, overlapped
@@ -44,7 +44,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
     circuit = _Circuit(context, source)
     todo = takewhile(lambda _: circuit.closed, passes.todo(context, source, current, size))
-    work = partial(salvage.emit_chunk, context, source, one_type, current.number > 1)
+    work = partial(salvage.emit_chunk, context, source, one_type, _seen(context, current))
     for outcome in overlapped(work, gate.through(todo), context.workers):
         if isinstance(outcome, Held):
             yield Piece(source.name, done, max(total, done), estimated=estimated, held=outcome.reason)
@@ -57,6 +57,13 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         yield Piece(source.name, done, max(total, done), estimated=estimated, counts=counts, checkpoint=checkpoint)
         circuit.note(outcome)
     circuit.raise_if_open()
+
+
+def _seen(context: Context, current: passes.Pass) -> Seen:
+    """What was asked for by name is rolled up again even where no event is new: that is how an entry is mended."""
+    if context.scope.full or context.scope.bounded:
+        return Seen.RETRY
+    return Seen.OVERLAP if current.number > 1 else Seen.NEVER
 
 
 def _told(source: Source, current: passes.Pass) -> str:
@@ -103,7 +110,7 @@ class _Circuit:
             )
         elif self._chunks >= CIRCUIT_FROM and self._salvaged > share * self._chunks:
             self._error = self._error or LbmigrateError(
-                f"{self._source.name}: {self._salvaged} of {self._chunks} chunks held documents that cannot be emitted; "
+                f"{self._source.name}: {self._salvaged} of {self._chunks} chunks held documents that cannot be scored; "
                 f"backfill.failing_share allows {share:.0%}",
                 hint="look at lbmigrate_rejects, correct the config, and run again",
             )

@@ -19,7 +19,7 @@ from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.models import Counts, Document, Reject, Scored
-from lbmigrate.schema import EVENTS, REJECTS
+from lbmigrate.schema import COUNTED, EVENTS, REJECTS
 
 DUPLICATE_KEY = 11000
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
@@ -180,7 +180,7 @@ class OneUserType:
 
     def __init__(self, context: Context) -> None:
         self._places: dict[str, str] = {}
-        first = context.target[EVENTS].find_one({"userId": {"$ne": None}}, {"userId": 1})
+        first = context.target[EVENTS].find_one({"userId": {"$ne": None}, **COUNTED}, {"userId": 1})
         if first:
             self._places[identity.type_name(first["userId"]) or "unknown"] = f"{EVENTS}.userId"
         for source in context.config.sources:

@@ -10,6 +10,12 @@ from typing import Any
 Document = dict[str, Any]
 
 
+def amount(number: int, noun: str) -> str:
+    """`1 chunk`, `2,000 chunks`, `3 mismatches`."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What became of the documents of a chunk: read = emitted + duplicates + rejected + skipped.
@@ -85,7 +91,7 @@ class Piece:
 class Report:
     """One thing that the runner tells its audience: a step that begins, a piece of it, or its end.
 
-    `event` is `begin`, `piece` or `end`; `direction` is `up` (apply) or `down` (revert).
+    `event` is `begin`, `piece` or `end`; `direction` is `up` (apply), `down` (revert) or `kept` (reverted, data left).
     """
 
     event: str

@@ -10,7 +10,7 @@ from lbmigrate import chunks, doctor, flag, mongo, passes, schema, verify
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.doctor import Finding
-from lbmigrate.models import Document
+from lbmigrate.models import Document, amount
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.steps import STEPS, Step
 
@@ -67,7 +67,9 @@ def _source(context: Context, source: Source) -> SourceOutlook:
     watermark = context.state.watermark(source.name).get("value")
     documents, estimated = passes.size(context, source, outline.spans)
     size = context.config.backfill.chunk_size
-    way = outline.why or ("everything" if watermark is None else f"changed since {watermark:%Y-%m-%d %H:%M}")
+    way = f"everything by _id: {outline.why}" if outline.why else "everything by _id"
+    if watermark is not None and not outline.why:
+        way = f"what changed since {watermark - context.config.backfill.lag:%Y-%m-%dT%H:%M:%SZ}"
     return SourceOutlook(source.name, source.collection, documents, estimated, -(-documents // size), way, watermark)
 
 
@@ -96,11 +98,16 @@ def _backfill(context: Context, sources: tuple[SourceOutlook, ...]) -> Iterator[
     for outlook in sources:
         source = by_name[outlook.name]
         if outlook.watermark is None or passes.unfinished(context, source):
-            yield f"backfill {outlook.documents:,} documents of {outlook.collection} in {outlook.chunks:,} chunks"
+            yield f"backfill {_read(outlook)} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}"
         elif changed := _changed(context, source, outlook.watermark):
-            yield f"backfill {changed:,} documents of {outlook.collection} that changed since {outlook.watermark}"
+            since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
+            yield f"backfill {amount(changed, 'document')} of {outlook.collection}, changed since {since}"
     if context.state.last_closed() is not None:
         yield f"roll up emitted chunks into {ENTRIES}"
+
+
+def _read(outlook: SourceOutlook) -> str:
+    return ("about " if outlook.estimated else "") + amount(outlook.documents, "document")
 
 
 def _changed(context: Context, source: Source, watermark: dt.datetime) -> int:
@@ -140,7 +147,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source's watermark, its pass, and its chunks by status with their counts added up."""
+    """A source's watermark, its newest pass, and that pass's chunks by status with their counts added up."""
 
     name: str
     watermark: dt.datetime | None
@@ -181,7 +188,7 @@ def _source_status(context: Context, source: Source) -> SourceStatus:
     current = row.get("pass", {})
     kinds: dict[str, int] = {}
     counts = dict.fromkeys(("read", "emitted", "duplicates", "rejected", "skipped", "approximate"), 0)
-    for chunk in context.state.chunks(source=source.name):
+    for chunk in context.state.chunks(source=source.name, **{"pass": current.get("number", 0)}):
         kinds[chunk["status"]] = kinds.get(chunk["status"], 0) + 1
         for name, value in chunk.get("counts", {}).items():
             counts[name] += value

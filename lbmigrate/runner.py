@@ -15,7 +15,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from lbmigrate.context import Context
-from lbmigrate.errors import LbmigrateError
+from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.flag import operator
 from lbmigrate.models import Checkpoint, Counts, Document, Report
 from lbmigrate.state import Lease
@@ -96,7 +96,7 @@ def descend(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[R
         if context.stopping():
             return
         _save_step(context, step, "kept" if context.keep_data else "reverted", {}, guard)
-        yield Report("end", step.NUMBER, step.NAME, "down")
+        yield Report("end", step.NUMBER, step.NAME, "kept" if context.keep_data else "down")
 
 
 def _through(context: Context, step: Step, pieces: Any, direction: str, guard: Guard) -> Any:
@@ -123,11 +123,11 @@ def _save_step(context: Context, step: Step, status: str, more: Document, guard:
 
 
 def chosen(steps: Sequence[Step], to: int | None = None, only: int | None = None) -> list[Step]:
-    """The steps that `--to` and `--only` leave. Raises LbmigrateError for a number that is no step's."""
+    """The steps that `--to` and `--only` leave. Raises UsageError for a number that is no step's."""
     numbers = [step.NUMBER for step in steps]
     for asked in (to, only):
         if asked is not None and asked not in numbers:
-            raise LbmigrateError(f"there is no step {asked}; steps are {numbers[0]} to {numbers[-1]}", "lbmigrate plan")
+            raise UsageError(f"there is no step {asked}; steps are {numbers[0]} to {numbers[-1]}", "lbmigrate plan")
     if only is not None:
         return [step for step in steps if only == step.NUMBER]
     return [step for step in steps if to is None or to >= step.NUMBER]

@@ -36,10 +36,10 @@ class Outcome:
     error: LbmigrateError | PyMongoError | None = None
 
 
-def emit_chunk(context: Context, source: Source, one_type: OneUserType, overlaps: bool, chunk: Claimed) -> Outcome:
+def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
     """Emit a chunk whatever it takes. Never raises what a checkpoint of its siblings should survive."""
     began = time.monotonic()
-    attempt = _Attempts(context, source, one_type, Seen.OVERLAP if overlaps else Seen.NEVER, chunk.tried)
+    attempt = _Attempts(context, source, one_type, seen, chunk.tried)
     condition = chunk.bounds.condition()
     try:
         try:

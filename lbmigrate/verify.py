@@ -24,6 +24,7 @@ from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
 FORMATS = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
 USERS_AT_ONCE = 200
 FRESH = dt.timedelta(days=1)
+LOOKS_AGAIN = 2
 KEPT = 100  # mismatches that a verdict carries
 
 Key = tuple[Any, str]
@@ -103,6 +104,15 @@ def compare_all(context: Context, users: Sequence[Any]) -> Iterator[tuple[int, l
         keys = sorted(found.keys() | expected.keys(), key=str)
         differing = [key for key in keys if found.get(key) != expected.get(key)]
         yield done, [Difference(*key, found.get(key), expected.get(key)) for key in differing], len(keys)
+
+
+def confirmed(context: Context, differences: Sequence[Difference]) -> list[Difference]:
+    """Those that stand when looked at again: a live write between the two readings looks like a difference once."""
+    standing = list(differences)
+    for _ in range(LOOKS_AGAIN):
+        users = list(dict.fromkeys(each.user for each in standing))
+        standing = [each for _, found, _ in compare_all(context, users) for each in found]
+    return standing
 
 
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from lbmigrate.board import Board, check_period
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.errors import UsageError, WorkRemains
+from lbmigrate.schema import REJECTS
 
 app = typer.Typer()
 Who = Annotated[str, typer.Argument(help="The user's id, as in the users collection.")]
@@ -26,7 +28,8 @@ def show_plan(desk: Desk) -> None:
         desk.console.plan(found)
         desk.console.result({"verb": "plan", "pending": found.pending, **asdict(found)})
     if found.pending:
-        raise WorkRemains("work is pending", hint="lbmigrate run")
+        mends = [finding.mend for finding in found.findings if finding.level == "refusal"]
+        raise WorkRemains("work is pending", hint=mends[0] if mends else "lbmigrate run")
 
 
 @verb(app)
@@ -47,6 +50,19 @@ def history(
         rows = session.state.runs(n)
         desk.console.history(rows)
         desk.console.result({"verb": "history", "runs": rows})
+
+
+@verb(app)
+def rejects(
+    desk: Desk,
+    n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many documents.")] = 20,
+) -> None:
+    """Show source documents that could not be scored, and why, newest first."""
+    with desk.connected() as session:
+        rows = list(session.target[REJECTS].find({}).sort("createdAt", -1).limit(n))
+        shown = [(row["source"], row["sourceId"], row["reason"], row["createdAt"]) for row in rows]
+        desk.console.table("Rejects", ("source", "document", "reason", "at"), shown)
+        desk.console.result({"verb": "rejects", "rejects": rows})
 
 
 @verb(app)
@@ -134,8 +150,14 @@ def config_show(desk: Desk) -> None:
 
 
 def _shown(key: str, value: object) -> str:
-    """A value as text, without its secrets."""
-    return mongo.redact(str(value)) if key in ("database.uri", "redis.url") and value else str(value)
+    """A value as a file would say it, without its secrets."""
+    if key in ("database.uri", "redis.url") and value:
+        return mongo.redact(str(value))
+    if isinstance(value, dt.timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @verb(configs, "schema")

@@ -23,10 +23,12 @@ Since = Annotated[
 Until = Annotated[str | None, typer.Option(envvar="LBMIGRATE_UNTIL", help="Only actions before then.")]
 User = Annotated[str | None, typer.Option(envvar="LBMIGRATE_USER", help="Only this user's actions.")]
 Workers = Annotated[int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Worker threads.")]
-Sample = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="How many users to draw.")]
-Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="How many of each period's first.")]
+Sample = Annotated[
+    int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="How many users to draw, besides the first.")
+]
+Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="How many of the first of every period.")]
 Seed = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SEED", help="Draws the same sample again.")]
-Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_FULL", help="Everyone, not a sample.")]
+Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_VERIFY_FULL", help="Everyone, not a sample.")]
 To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
 Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="This step alone.")]
 DryRun = Annotated[

@@ -28,13 +28,19 @@ for room in (demo, migrate, undo, look, steer):
     app.add_typer(room.app)
 
 
-@app.callback()
-def _root(
-    show_version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
-) -> None:
-    if show_version:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"lbmigrate {version('lbmigrate')}")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -67,7 +73,13 @@ def _misused(error: typer.TyperException) -> int:
     """A verb or an option that does not exist, or a value that does not fit."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "lbmigrate"
-    Console().error(UsageError(error.format_message(), f"{command} --help"))
+    told, hint = error.format_message(), f"{command} --help"
+    if told.startswith("Usage:"):  # a group without its verb: the help itself
+        typer.echo(told, err=True)
+        return UsageError.exit_code
+    if command == "lbmigrate" and told.startswith("No such option"):
+        hint = "options follow the verb, as in `lbmigrate plan --uri …`; lbmigrate --help"
+    Console().error(UsageError(told, hint))
     return UsageError.exit_code
 
 

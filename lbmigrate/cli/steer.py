@@ -33,9 +33,10 @@ def pause(desk: Desk) -> None:
 def resume(desk: Desk) -> None:
     """Let the run go on."""
     with desk.connected() as session:
-        if session.state.get("control").get("paused"):
+        paused = bool(session.state.get("control").get("paused"))
+        if paused:
             session.state.control(paused=None)
-        desk.console.note("not paused; a held run goes on within seconds")
+        desk.console.note("resumed; a held run goes on within seconds" if paused else "nothing was paused")
         desk.console.result({"verb": "resume", "control": session.state.get("control")})
 
 

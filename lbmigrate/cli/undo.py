@@ -23,7 +23,9 @@ app = typer.Typer()
 @verb(app)
 def rollback(
     desk: Desk,
-    to: Annotated[int, typer.Option(envvar="LBMIGRATE_TO", min=0, max=5, help="The step to come down to.")] = 0,
+    to: Annotated[
+        int, typer.Option(envvar="LBMIGRATE_ROLLBACK_TO", min=0, max=5, help="The step to come down to.")
+    ] = 0,
     keep_data: Annotated[
         bool, typer.Option("--keep-data", envvar="LBMIGRATE_KEEP_DATA", help="Turn off, remove nothing.")
     ] = False,

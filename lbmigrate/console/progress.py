@@ -55,7 +55,7 @@ class Progress:
         if report.event == "begin":
             self._stage = Stage(f"{report.step} {words.plain(report.name)}", begun=now, seen=now)
         elif report.event == "end":
-            self._end("✓", "reverted" if report.direction == "down" else "", "green")
+            self._end("✓", {"up": "", "down": "reverted", "kept": "kept"}[report.direction], "green")
         elif report.piece is not None and self._stage is not None:
             self._piece(self._stage, report.piece, now)
 

@@ -41,6 +41,11 @@ def copied(value: Any) -> Any:
     return _copy_field(value, dict)
 
 
+def shows_all(fields: Any) -> bool:
+    """Whether a projection keeps every document; its operators may drop some."""
+    return not isinstance(fields, dict) or not any(isinstance(asked, dict) for asked in fields.values())
+
+
 def projector(fields: Any) -> Callable[[Document], Document] | None:
     """What copies just the fields of a projection; None where it is more than names to keep or to leave out."""
     if not fields:

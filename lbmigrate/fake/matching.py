@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
-from itertools import compress
+from itertools import compress, islice
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from mongomock_ng.filtering import TYPE_MAP, filter_applies
 
 from lbmigrate.models import Document
 
+FIRST_BATCH = 100
 INT32 = 2**31
 
 # The original tells int from long by size alone, and lacks some types; a server goes by what was stored.
@@ -40,8 +41,16 @@ COMPARABLE = {kind: NUMBERS if kind in NUMBERS else {kind} for kind in (*NUMBERS
 COMPARISONS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
 
 
+def streamed(condition: Document, documents: Iterable[Document]) -> Iterator[Document]:
+    """Those that meet a filter, tried in growing batches: whoever asks for one document does not wait for all."""
+    rest, size = iter(documents), FIRST_BATCH
+    while batch := list(islice(rest, size)):
+        yield from matching(condition, batch)
+        size *= 2
+
+
 def matching(condition: Document, documents: list[Document]) -> list[Document]:
-    """Those of `documents` that meet the filter `condition`, in their order."""
+    """Those that meet a filter, in their order."""
     for key, asked in condition.items():
         if key == "$and" and asked and all(isinstance(part, dict) for part in asked):
             documents = reduce(lambda rest, part: matching(part, rest), asked, documents)

@@ -1,9 +1,8 @@
-"""mongomock-ng, mended where it differs from a server in what this project does.
+"""mongomock-ng, mended where it differs from a server in what this project does, and where it is too slow for it.
 
 Its single operations are not atomic, so here they take turns; that makes one document's write atomic, as on a server.
-Validators are stored and listed but not applied: it cannot evaluate `$jsonSchema`. A look-up by `_id` does not search
-the whole collection, and walking a result takes linear time. Hints, batch sizes and comments mean nothing in memory
-and are dropped without a warning. Method names and parameters are those of pymongo.
+Validators are stored and listed but not applied: it cannot evaluate `$jsonSchema`. Hints, batch sizes and comments mean
+nothing in memory and are dropped without a warning. Method names and parameters are those of pymongo.
 """
 
 from __future__ import annotations
@@ -27,16 +26,15 @@ from mongomock_ng.helpers import make_datetime_timezone_aware_in_document
 from mongomock_ng.mongo_client import MongoClient
 from pymongo.errors import DuplicateKeyError
 
-from lbmigrate.fake.documents import projector, stored
-from lbmigrate.fake.matching import matching, sought
-from lbmigrate.fake.order import in_order
+from lbmigrate.fake.documents import projector, shows_all, stored
+from lbmigrate.fake.matching import sought, streamed
+from lbmigrate.fake.order import in_order, is_plain
 from lbmigrate.fake.store import ServerStore
 from lbmigrate.models import Document
 
 PLAIN_IDS = (str, int, Int64, ObjectId)  # equal and hashed in Python as they are on a server
-STANDARD = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+STANDARD: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 DUPLICATE_KEY = 11000
-FIRST_BATCH = 100
 
 
 class Client(MongoClient):
@@ -68,7 +66,8 @@ class _Database(Database):
 
     def list_collection_names(self, session: Any = None, filter: Any = None, **_: Any) -> list[str]:
         # The original also names collections that were only looked at.
-        created = self._store.list_created_collection_names()
+        with self.client._turn:
+            created = self._store.list_created_collection_names()
         return [name for name in created if filter_applies(filter or {}, {"name": name})]
 
     def list_collections(self, session: Any = None, filter: Any = None, **_: Any) -> Iterator[dict[str, Any]]:
@@ -125,7 +124,7 @@ class _Collection(Collection):
         stages = list(pipeline)
         found = self.find(stages.pop(0)["$match"] if stages and stages[0].keys() == {"$match"} else {})
         by = stages[0].get("$group", {}).get("_id") if stages else None
-        if isinstance(by, str) and by[:1] == "$" != by[1:2]:
+        if isinstance(by, str) and by.startswith("$") and not by.startswith("$$"):
             found.sort(by[1:])  # $group sorts by slow comparisons, of which sorted documents need the fewest
         return process_pipeline(list(found), self.database, stages, session)
 
@@ -135,7 +134,12 @@ class _Collection(Collection):
             return int(super().count_documents(filter, **bounds))
 
     def estimated_document_count(self, comment: Any = None, **_: Any) -> int:
-        return len(self._store)
+        with self._turn:
+            return len(self._store)
+
+    def create_index(self, *args: Any, **options: Any) -> str:
+        with self._turn:
+            return super().create_index(*args, **options)
 
     # Every read and write of the original goes through one of these.
 
@@ -166,7 +170,7 @@ class _Collection(Collection):
     def _iter_documents(self, filter: Any) -> Iterator[Document]:
         if self._store.is_empty:
             filter_applies(filter, {})  # a filter that is wrong is refused even so
-        return _matching(filter, self._candidates(filter))
+        return streamed(filter, self._candidates(filter))
 
     # What makes them fast.
 
@@ -175,7 +179,7 @@ class _Collection(Collection):
         end = skip + limit if limit else None
         order = list(sort.items() if isinstance(sort, dict) else sort or ())
         with self._turn:
-            if not (_is_plain_order(order) and _is_plain_projection(fields)) or extract_near_specs(filter)[0]:
+            if not (is_plain(order) and shows_all(fields)) or extract_near_specs(filter)[0]:
                 return list(super()._get_dataset(filter, sort, fields, dict))[skip:end]
             show = projector(fields) or (lambda each: self._copy_only_fields(each, copy.copy(fields), dict, filter))
             documents = self._ordered(filter, order, end) if order else self._iter_documents(filter)
@@ -186,7 +190,7 @@ class _Collection(Collection):
         index = None if others or self._store.is_empty else self._store.index(path)
         if index is None:
             return iter(in_order(list(self._iter_documents(filter)), order, most))
-        return _matching(filter, index.walk(way, filter.get(path, {})))
+        return streamed(filter, index.walk(way, filter.get(path, {})))
 
     def _candidates(self, filter: Document) -> Iterable[Document]:
         """At least all documents that meet the filter, in the order of insertion."""
@@ -202,8 +206,8 @@ class _Collection(Collection):
 
     def _insert_plain(self, document: Document) -> Any:
         """Insert one document as the original does, whose copying and locking take three times as long."""
-        _validate_data_fields(document)
         bson.encode(document, codec_options=STANDARD)  # refuses what a server cannot keep
+        _validate_data_fields(document)
         key = document["_id"]
         if key in self._store:
             pattern = {"keyPattern": {"_id": 1}, "keyValue": {"_id": key}}
@@ -240,20 +244,3 @@ class _Cursor(Cursor):
         if self.collection.codec_options.tz_aware:
             return [make_datetime_timezone_aware_in_document(document) for document in found]
         return found
-
-
-def _matching(filter: Document, documents: Iterable[Document]) -> Iterator[Document]:
-    """Tried in batches, small ones first, so that whoever asks for one document does not wait for all."""
-    rest, size = iter(documents), FIRST_BATCH
-    while batch := list(islice(rest, size)):
-        yield from matching(filter, batch)
-        size *= 2
-
-
-def _is_plain_order(order: list[Any]) -> bool:
-    return all(isinstance(each, list | tuple) and len(each) == 2 and each[0][:1] not in ("", "$") for each in order)
-
-
-def _is_plain_projection(fields: Any) -> bool:
-    """Whether every document is shown; an operator may drop some."""
-    return not isinstance(fields, dict) or not any(isinstance(asked, dict) for asked in fields.values())

@@ -22,6 +22,11 @@ RANK = {type(None): 5, int: 10, Int64: 10, str: 15, ObjectId: 35, dt.datetime: 4
 Order = Sequence[tuple[str, int]]
 
 
+def is_plain(order: Any) -> bool:
+    """Whether this is about fields only; `$natural` is not."""
+    return all(isinstance(each, list | tuple) and len(each) == 2 and each[0][:1] not in ("", "$") for each in order)
+
+
 def in_order(documents: list[Document], order: Order, most: int | None = None) -> list[Document]:
     """Sorted by (path, direction) pairs, the first foremost; only the first `most`, without sorting the others."""
     for path, way in reversed(order[1:]):
@@ -84,9 +89,12 @@ class Index:
     def _perhaps(self, asked: Any) -> Column:
         """The values that may meet a condition, ascending."""
         if isinstance(asked, dict) and "$type" in asked:
-            verdicts = judged({"$type": asked["$type"]}, list(self._kinds.values()))
-            # Equal numbers are one value here, and yet may be both ints and longs.
-            unsure = verdicts is None or int in self._kinds or Int64 in self._kinds
-            return self._ascending if unsure or any(verdicts) else []
+            return self._ascending if self._may_be_of(asked["$type"]) else []
         verdicts = judged(asked, self._ascending)
         return self._ascending if verdicts is None else list(compress(self._ascending, verdicts))
+
+    def _may_be_of(self, asked: Any) -> bool:
+        if int in self._kinds or Int64 in self._kinds:
+            return True  # equal numbers are one value here, and yet may be both ints and longs
+        verdicts = judged({"$type": asked}, list(self._kinds.values()))
+        return verdicts is None or any(verdicts)

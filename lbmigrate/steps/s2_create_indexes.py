@@ -27,8 +27,8 @@ def apply(context: Context) -> Iterator[Piece]:
 def revert(context: Context) -> Iterator[Piece]:
     made = context.state.step(NUMBER).get("made", [])
     for index in (index for index in schema.INDEXES if index.label in made):
-        present = [spec["name"] for spec in schema.present_indexes(context.target, index.collection)]
-        if index.name not in present:
+        present = [(spec["name"], spec["key"]) for spec in schema.present_indexes(context.target, index.collection)]
+        if (index.name, index.keys) not in present:  # a namesake with other keys is somebody else's
             continue
         if context.keep_data:
             yield Piece("indexes", note=f"kept {index.label}")

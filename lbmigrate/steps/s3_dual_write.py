@@ -20,7 +20,7 @@ def apply(context: Context) -> Iterator[Piece]:
         was = {"collection": collection, "document": flag.find(context.target, context.config) or None}
         yield Piece("flag", checkpoint=Checkpoint(ROW, {"was": was}))
     if flag.turn(context.target, context.config, "write", True, context.clock()):
-        yield Piece("flag", note="write is on: live actions are recorded from now on")
+        yield Piece("flag", note="write is on: the app records live actions from now on")
 
 
 def revert(context: Context) -> Iterator[Piece]:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from lbmigrate import verify
 from lbmigrate.context import Context, Looking
 from lbmigrate.errors import Mismatch
-from lbmigrate.models import Checkpoint, Forgotten, Piece
+from lbmigrate.models import Checkpoint, Forgotten, Piece, amount
 
 NUMBER = 5
 NAME = "verify"
 ROW = "verdict"
-SHOWN = 5
 
 
 def apply(context: Context) -> Iterator[Piece]:
@@ -29,14 +28,14 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("verify", done, len(users), unit="users")
         if context.stopping():
             return
-    complaints = [str(each) for each in differences] + verify.complaints(context)
+    complaints = [str(each) for each in verify.confirmed(context, differences)] + verify.complaints(context)
     verdict = verify.verdict(looking, covers, len(users), compared, complaints, context.clock())
-    told = f"{compared:,} entries of {len(users):,} users {'agree' if not complaints else 'were compared'}"
+    told = f"{compared:,} entries of {amount(len(users), 'user')} {'were compared' if complaints else 'agree'}"
     yield Piece("verify", len(users), len(users), unit="users", note=told, checkpoint=Checkpoint(ROW, verdict))
     if complaints:
-        shown = "\n  ".join(complaints[:SHOWN])
         raise Mismatch(
-            f"verification found {len(complaints):,} mismatches:\n  {shown}", hint="lbmigrate verify --full --json"
+            f"verification found {amount(len(complaints), 'mismatch')}, such as: {complaints[0]}",
+            hint="lbmigrate verify --full --json, then lbmigrate backfill --full to make the entries anew",
         )
 
 

@@ -231,7 +231,7 @@ def test_a_cursor_can_be_rewound(db):
 def test_exported_files_are_loaded_in_batches(db, tmp_path):
     extjson.write(tmp_path / "tasks.ndjson.gz", [{"_id": key} for key in range(25)])
     extjson.write(tmp_path / "users.json", [{"_id": "u"}])
-    assert extjson.load(tmp_path, db, batch=10) == {"tasks": 25, "users": 1}
+    assert extjson.load(tmp_path, db, ["tasks", "users"], batch=10) == {"tasks": 25, "users": 1}
     assert db.tasks.distinct("_id") == list(range(25))
     assert db.users.find_one() == {"_id": "u"}
 
@@ -239,4 +239,4 @@ def test_exported_files_are_loaded_in_batches(db, tmp_path):
 def test_loading_a_document_twice_names_the_place(db, tmp_path):
     extjson.write(tmp_path / "tasks.ndjson", [{"_id": 1}, {"_id": 2}, {"_id": 3}, {"_id": 2}])
     with pytest.raises(LbmigrateError, match=r"document 4 of .*tasks\.ndjson was refused: E11000"):
-        extjson.load(tmp_path, db, batch=2)
+        extjson.load(tmp_path, db, ["tasks"], batch=2)

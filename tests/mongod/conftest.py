@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pymongo.database import Database
 
+from lbmigrate.models import Document
 from lbmigrate.mongod import find_running
+from tests.terminal import Terminal
 
 
 @pytest.fixture
@@ -15,3 +19,20 @@ def home(tmp_path: Path) -> Iterator[Path]:
     while server := find_running(tmp_path):
         server.process.kill()
         server.process.wait()
+
+
+@pytest.fixture
+def terminal(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    server_uri: str,
+    database: Database[Document],
+) -> Terminal:
+    """A terminal at the test's own database, in a directory of its own, with no variable of the toolkit set."""
+    for name in [name for name in os.environ if name.startswith(("LBMIGRATE_", "MONGODB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    terminal = Terminal(monkeypatch, capsys, tmp_path / "leaderboard.yaml", server_uri, database.name)
+    terminal.configure()
+    return terminal

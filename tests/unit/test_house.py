@@ -35,7 +35,7 @@ FLOORS: list[set[str]] = [
     {"steps"},
     {"plan", "descent"},
     {"runner"},
-    {"session"},
+    {"session", "testing"},
     {"console"},
     {"cli"},
     {"__init__"},  # the public names

@@ -1,0 +1,244 @@
+"""A chunk that fails: tried again where that may help, halved where it cannot, and never a document unaccounted for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure
+
+from lbmigrate import emit, fake, mongo
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.models import Counts
+from lbmigrate.schema import EVENTS, REJECTS
+from lbmigrate.steps import STEPS
+from tests.apps import App, config, oid, task, user
+
+every_example = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+TASKS = 23
+
+
+def refused(document: dict[str, Any]) -> Exception:
+    return emit.EventRefused(f"{document['_id']} is refused")
+
+
+def quota(document: dict[str, Any]) -> Exception:
+    return OperationFailure("you are over your space quota", 8000)
+
+
+class Server:
+    """Stands before the ledger: refuses some sources for good, and fails the next attempts altogether."""
+
+    def __init__(self, insert: Any) -> None:
+        self._insert = insert
+        self.bad: dict[Any, Any] = {}
+        self.failures: Iterator[bool] = iter(())
+        self.calls = 0
+
+    def insert(self, events: Any, documents: Any) -> int:
+        if events.name != EVENTS:
+            return int(self._insert(events, documents))
+        self.calls += 1
+        bad = [document for document in documents if document["sourceId"] in self.bad]
+        added = int(self._insert(events, [document for document in documents if document not in bad]))
+        if next(self.failures, False):
+            raise AutoReconnect("the connection broke after the write")
+        if bad:
+            raise self.bad[bad[0]["sourceId"]](bad[0])
+        return added
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Retries without waiting, on a server that fails to order."""
+    server = Server(emit.insert)
+    monkeypatch.setattr(emit, "insert", server.insert)
+    monkeypatch.setattr(mongo, "retrying", functools.partial(mongo.retrying, sleep=lambda _: None))
+    return server
+
+
+@pytest.fixture
+def fresh(server: Server) -> Iterator[Any]:
+    """Makes equal apps in a database of their own, ready to be backfilled."""
+    with fake.client() as client:
+        names = iter(f"app{number}" for number in range(10_000))
+
+        def make(**backfill: Any) -> App:
+            server.bad, server.failures = {}, iter(())
+            database = client[next(names)]
+            database["users"].insert_many([user(number) for number in (1, 2)])
+            database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(TASKS)])
+            app = App(database, config(backfill={"failing_share": 1.0, **backfill}))
+            app.climb(STEPS[:2])
+            return app
+
+        yield make
+
+
+def source(number: int) -> Any:
+    return task(number)["_id"]
+
+
+def rejected(app: App) -> set[Any]:
+    return {row["sourceId"] for row in app.database[REJECTS].find()}
+
+
+@every_example
+@given(bad=st.sets(st.integers(0, TASKS - 1)), size=st.integers(1, TASKS + 1))
+def test_exactly_the_documents_that_are_refused_become_rejects(fresh, server, bad, size):
+    app = fresh(chunk_size=size)
+    server.bad = {source(number): refused for number in bad}
+    counts = app.backfill()
+    assert rejected(app) == {source(number) for number in bad}
+    assert {event["sourceId"] for event in app.events()} == {source(n) for n in range(TASKS) if n not in bad}
+    assert counts.read == counts.emitted + counts.duplicates + counts.rejected == TASKS
+    assert counts.rejected == len(bad)
+
+
+def test_a_reject_says_which_document_it_was_and_why(fresh, server):
+    app = fresh()
+    server.bad = {source(7): refused}
+    app.backfill()
+    (row,) = app.database[REJECTS].find()
+    assert (row["collection"], row["sourceId"]) == ("tasks", source(7))
+    assert row["reason"].startswith(f"EventRefused: task_complete:{source(7)} is refused")
+
+
+def test_only_the_chunk_with_the_bad_document_was_salvaged(fresh, server):
+    app = fresh()
+    server.bad = {source(7): refused}
+    app.backfill()
+    assert [row["salvaged"] for row in app.chunks()] == [False, True, False, False, False]
+
+
+def test_one_bad_document_among_many_is_found_in_a_few_attempts(fresh, server):
+    app = fresh(chunk_size=TASKS)
+    server.bad = {source(7): refused}
+    app.backfill()
+    assert server.calls <= 2 * TASKS.bit_length() + 2
+
+
+@every_example
+@given(failures=st.lists(st.booleans(), max_size=30), size=st.integers(3, TASKS))
+def test_attempts_that_break_after_their_write_end_like_one_that_did_not(fresh, server, failures, size):
+    wanted = fresh()
+    wanted.backfill()
+    app = fresh(chunk_size=size, attempts=100)
+    server.failures = iter(failures)
+    counts = app.backfill()
+    assert app.event_ids() == wanted.event_ids()
+    scores = {key: (entry["score"], entry["events"]) for key, entry in app.entries().items()}
+    assert scores == {key: (entry["score"], entry["events"]) for key, entry in wanted.entries().items()}
+    assert counts.read == counts.emitted + counts.duplicates == TASKS
+
+
+def test_attempts_are_bounded_and_the_chunk_that_failed_is_kept_for_the_next_run(fresh, server):
+    app = fresh(attempts=3)
+    server.failures = iter([False] + [True] * 100)
+    with pytest.raises(ConnectionFailure, match="broke after the write"):
+        app.backfill()
+    assert server.calls == 1 + 3 + 3  # the first chunk, the one that failed, and the one that was begun meanwhile
+    assert [row["status"] for row in app.chunks()][:2] == ["emitted", "failed"]
+    failed = app.chunks(status="failed")[0]
+    assert "broke" in failed["error"]
+    server.failures = iter(())
+    app.backfill()
+    assert len(app.events()) == TASKS
+    assert {row["status"] for row in app.chunks()} == {"rolled"}
+    assert app.chunks(_id=failed["_id"])[0]["attempts"] == 2
+
+
+def test_an_error_that_is_no_documents_fault_stops_the_run_and_rejects_nothing(fresh, server):
+    app = fresh()
+    server.bad = {source(7): quota}
+    with pytest.raises(OperationFailure, match="quota"):
+        app.backfill()
+    assert app.database[REJECTS].count_documents({}) == 0
+    assert [row["status"] for row in app.chunks()][:2] == ["emitted", "failed"]
+    server.bad = {}
+    app.backfill()
+    assert len(app.events()) == TASKS
+
+
+# --- the circuit -------------------------------------------------------------------------------------------------
+
+
+def test_too_many_chunks_with_bad_documents_stop_the_run(fresh, server):
+    app = fresh(chunk_size=2, failing_share=0.4)
+    server.bad = {source(number): refused for number in (1, 5, 9)}
+    with pytest.raises(LbmigrateError, match=r"3 of 5 chunks .* allows 40%") as caught:
+        app.backfill()
+    assert "lbmigrate_rejects" in caught.value.hint
+    assert app.chunks(status="emitted"), "what was checkpointed stays good"
+    assert not app.chunks(status="failed")
+
+
+def test_as_many_chunks_with_bad_documents_as_are_allowed_do_not_stop_the_run(fresh, server):
+    app = fresh(chunk_size=2, failing_share=0.4)
+    server.bad = {source(number): refused for number in (1, 5, 15, 19)}  # 2 of 5, 3 of 8, 4 of 10
+    assert app.backfill().rejected == 4
+
+
+def test_a_few_chunks_do_not_make_a_share(fresh, server):
+    app = fresh(chunk_size=8, failing_share=0.1)
+    server.bad = {source(number): refused for number in (1, 10, 20)}  # all three chunks
+    assert app.backfill().rejected == 3
+
+
+# --- sources that are not what they were -------------------------------------------------------------------------
+
+
+def test_a_source_that_is_dropped_in_the_middle_stops_the_run_with_its_name(fresh):
+    app = fresh()
+    pieces = STEPS[3].apply(app.context())
+    for piece in pieces:
+        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+        if piece.counts.read:
+            break
+    app.database.drop_collection("tasks")
+    with pytest.raises(LbmigrateError, match=r"tasks: collection 'tasks' is gone") as caught:
+        for piece in pieces:
+            app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+    assert caught.value.hint.startswith("lbmigrate")
+    assert len(app.events()) >= 5, "what was checkpointed stays good"
+
+
+def test_documents_deleted_from_a_source_are_no_reason_to_stop(fresh):
+    app = fresh()
+    pieces = STEPS[3].apply(app.context())
+    next(pieces)
+    app.database["tasks"].delete_many({"_id": {"$lt": source(12)}})
+    for piece in pieces:
+        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+    assert {event["sourceId"] for event in app.events()} >= {source(number) for number in range(12, TASKS)}
+
+
+def test_a_document_that_changes_after_its_chunk_was_planned_is_read_by_the_next_pass_at_the_latest(fresh):
+    app = fresh()
+    tasks = app.database["tasks"]
+    tasks.create_index("updatedAt")
+    app.backfill()
+    tasks.insert_many([task(number) for number in range(100, 120)])
+    pieces = STEPS[3].apply(app.context())
+    for piece in pieces:
+        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+        if piece.counts.read:
+            break
+    tasks.update_one({"_id": source(119)}, {"$set": {"updatedAt": task(130)["updatedAt"]}})  # beyond the frozen bounds
+    for piece in pieces:
+        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+    assert source(119) not in {event["sourceId"] for event in app.events()}
+    app.backfill()
+    assert {event["sourceId"] for event in app.events()} >= {source(number) for number in range(100, 120)}
+
+
+def test_nothing_at_all_is_a_result_too(fresh):
+    app = fresh()
+    app.database["tasks"].delete_many({})
+    assert app.backfill() == Counts()
+    assert app.events() == []
+    assert oid(1) not in {entry["userId"] for entry in app.entries().values()}
