@@ -17,6 +17,7 @@ from lbmigrate.config import Config
 from lbmigrate.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, present_collections
 from lbmigrate.state import COLLECTION, Holder, Lease, State
+from lbmigrate.watch import WriteWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,15 @@ class Session:
 
 @contextmanager
 def connect(config: Config) -> Iterator[Session]:
-    """Open the server that the configuration names. Raises what `mongo.explain` says when there is none."""
+    """Open the server that the configuration names. Raises what `faults.explain` says when there is none."""
     with mongo.open_client(config.database.uri) as client:
         yield _session(client, config)
 
 
 @contextmanager
-def shadow(config: Config) -> Iterator[tuple[Session, Database[Any], mongo.WriteWatch]]:
+def shadow(config: Config) -> Iterator[tuple[Session, Database[Any], WriteWatch]]:
     """Real sources with everything else in memory, the database that it shadows, and a watch on writes to it."""
-    watch = mongo.WriteWatch()
+    watch = WriteWatch()
     with mongo.open_client(config.database.uri, watch) as client, fake.client() as memory:
         real, target = client[config.database.name], memory[config.database.name]
         yield Session(client, config, real, target, State(target)), real, watch

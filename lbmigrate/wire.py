@@ -7,7 +7,6 @@ columns. This is checked, byte for byte, for every batch; whatever does not fit 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 

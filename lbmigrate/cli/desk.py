@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from pymongo.errors import PyMongoError
 
-from lbmigrate import mongo, session
+from lbmigrate import faults, session
 from lbmigrate.brake import Brake
 from lbmigrate.cli import signals
 from lbmigrate.config import Config
@@ -72,11 +72,11 @@ class Desk:
         try:
             yield
         except PyMongoError as error:
-            raise mongo.explain(error, config.database.uri) from error
+            raise faults.explain(error, config.database.uri) from error
 
     def shown_uri(self, config: Config) -> str:
         """The server's URI without its secrets."""
-        return mongo.redact(config.database.uri)
+        return faults.redact(config.database.uri)
 
     @contextmanager
     def heeding_signals(self, brake: Brake) -> Iterator[None]:

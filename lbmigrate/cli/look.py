@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import configfile, mongo, plan
+from lbmigrate import configfile, faults, plan
 from lbmigrate.board import Board, check_period
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
@@ -152,7 +152,7 @@ def config_show(desk: Desk) -> None:
 def _shown(key: str, value: object) -> str:
     """A value as a file would say it, without its secrets."""
     if key in ("database.uri", "redis.url") and value:
-        return mongo.redact(str(value))
+        return faults.redact(str(value))
     if isinstance(value, dt.timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, tuple):

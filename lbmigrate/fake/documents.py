@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from functools import partial
 from sys import intern
 from typing import Any
 from uuid import UUID
@@ -53,11 +54,40 @@ def projector(fields: Any) -> Callable[[Document], Document] | None:
     marks = dict(fields) if isinstance(fields, dict) else dict.fromkeys(fields, 1)
     with_id = marks.pop("_id", 1) != 0
     keep = next(iter(marks.values()), with_id) == 1
-    if any("." in name or "$" in name or mark not in (0, 1) or mark != keep for name, mark in marks.items()):
+    if any("$" in name or mark not in (0, 1) or mark != keep for name, mark in marks.items()):
         return None
-    listed = marks.keys() | {"_id"} if keep is with_id else marks.keys()
-    return lambda document: {
-        key: each if type(each) in UNCHANGING else copied(each)
-        for key, each in document.items()
-        if (key in listed) is keep
-    }
+    if keep:
+        tree = _tree([*marks, "_id"] if with_id else list(marks))
+        return tree and partial(_kept, tree)
+    dropped = marks.keys() if with_id else marks.keys() | {"_id"}
+    if any("." in name for name in dropped):
+        return None
+    return lambda document: copied({key: each for key, each in document.items() if key not in dropped})
+
+
+def _tree(paths: list[str]) -> dict[str, Any] | None:
+    """Paths as nested names, {} under the last of each; None if one is the beginning of another."""
+    tree: dict[str, Any] = {}
+    for path in paths:
+        branch = tree
+        for name in path.split("."):
+            branch = branch.setdefault(name, {})
+    return tree if _leaves(tree) == len(paths) else None
+
+
+def _leaves(tree: dict[str, Any]) -> int:
+    return sum(map(_leaves, tree.values())) if tree else 1
+
+
+def _kept(tree: dict[str, Any], document: Document) -> Document:
+    """Only the fields in the tree; a scalar is dropped where there are names below it, also from an array."""
+    kept: Document = {}
+    for key, each in document.items():
+        below = tree.get(key)
+        if below == {}:
+            kept[key] = each if type(each) in UNCHANGING else copied(each)
+        elif below and isinstance(each, dict):
+            kept[key] = _kept(below, each)
+        elif below and isinstance(each, list):
+            kept[key] = [_kept(below, element) for element in each if isinstance(element, dict)]
+    return kept

@@ -15,7 +15,7 @@ from lbmigrate.brake import Brake
 from lbmigrate.chunks import Bounds, Span
 from lbmigrate.context import Scope
 from lbmigrate.steps import STEPS
-from tests.apps import NEW_YEAR, TASKS, App, config, oid, picture, stopped_after, task, user
+from tests.apps import NEW_YEAR, App, config, oid, picture, stopped_after, task, user
 
 DAY = dt.timedelta(days=1)
 IDS = [

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from lbmigrate import mongo, mongod
+from lbmigrate import faults, mongo, mongod
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.models import Document
 
@@ -46,7 +46,7 @@ def test_a_missing_right_is_refused_with_the_command_that_misses_it(guarded: mon
         assert client["app"]["tasks"].count_documents({}) == 0
         with pytest.raises(OperationFailure) as caught:
             client["app"]["tasks"].insert_one({"secret": 1})
-    told = mongo.explain(caught.value, uri)
+    told = faults.explain(caught.value, uri)
     assert isinstance(told, Refused)
     assert str(told).endswith('not authorized on app to execute command { insert: "tasks" }')
 
@@ -54,7 +54,7 @@ def test_a_missing_right_is_refused_with_the_command_that_misses_it(guarded: mon
 def test_a_login_that_is_missing_altogether_is_refused(guarded: mongod.Server) -> None:
     with mongo.open_client(guarded.uri) as client, pytest.raises(OperationFailure) as caught:
         client["app"]["tasks"].find_one()
-    told = mongo.explain(caught.value, guarded.uri)
+    told = faults.explain(caught.value, guarded.uri)
     assert isinstance(told, Refused)
     assert "USER:PASSWORD" in told.hint
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo import errors
 
-from lbmigrate import mongo
+from lbmigrate import faults, mongo
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
 
 SERVER = "mongodb://bob:hunter22@db.example:27017/app?replicaSet=rs0"
@@ -51,14 +51,14 @@ def failing(*outcomes: Exception | str) -> Any:
 @given(schemes, passwords, st.sampled_from(["@h:27017/app", "@h1,h2/?replicaSet=r", "@[::1]/?appName=a@b"]))
 def test_a_password_never_appears_however_it_is_escaped(scheme: str, password: str, rest: str) -> None:
     for written in (password, quote_plus(password)):
-        shown = mongo.redact(f"{scheme}bob:{written}{rest}")
+        shown = faults.redact(f"{scheme}bob:{written}{rest}")
         assert "S3cr3t" not in shown
         assert "Pa55" not in shown
 
 
 @given(passwords, st.sampled_from(["tlsCertificateKeyFilePassword", "proxyPassword", "authMechanismProperties"]))
 def test_a_secret_option_never_appears(password: str, option: str) -> None:
-    shown = mongo.redact(f"mongodb://h/?{option}={quote_plus(password)}&replicaSet=rs0")
+    shown = faults.redact(f"mongodb://h/?{option}={quote_plus(password)}&replicaSet=rs0")
     assert shown == f"mongodb://h/?{option}=***&replicaSet=rs0"
 
 
@@ -66,7 +66,7 @@ def test_a_secret_option_never_appears(password: str, option: str) -> None:
 def test_no_error_quotes_a_password(scheme: str, password: str, escaped: bool) -> None:
     uri = f"{scheme}bob:{quote_plus(password) if escaped else password}@h/"
     for kind in (errors.InvalidURI, errors.ServerSelectionTimeoutError, errors.OperationFailure, errors.PyMongoError):
-        told = mongo.explain(kind(f"cannot use {uri} with {password}"), uri)
+        told = faults.explain(kind(f"cannot use {uri} with {password}"), uri)
         assert password not in f"{told} {told.hint}"
 
 
@@ -82,7 +82,7 @@ def test_no_error_quotes_a_password(scheme: str, password: str, escaped: bool) -
     ],
 )
 def test_a_redacted_uri_still_says_where_it_leads(uri: str, shown: str) -> None:
-    assert mongo.redact(uri) == shown
+    assert faults.redact(uri) == shown
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ NOT_ALLOWED = 'not authorized on app to execute command { insert: "score_events"
 def test_an_error_is_told_with_its_server_its_meaning_and_the_next_step(
     error: Exception, kind: type[LbmigrateError], words: str
 ) -> None:
-    told = mongo.explain(error, SERVER)
+    told = faults.explain(error, SERVER)
     assert type(told) is kind
     assert words in told.message
     assert "mongodb://***@db.example:27017" in told.message
@@ -150,14 +150,14 @@ def test_an_error_is_told_with_its_server_its_meaning_and_the_next_step(
 
 
 def test_documents_and_topologies_stay_out_of_the_words() -> None:
-    assert "bob@example.org" not in str(mongo.explain(bulk(121), SERVER))
+    assert "bob@example.org" not in str(faults.explain(bulk(121), SERVER))
     lost = errors.ServerSelectionTimeoutError("h:1: refused, Timeout: 5s, Topology Description: <…>")
-    assert str(mongo.explain(lost, SERVER)).endswith("cannot be reached: h:1: refused")
+    assert str(faults.explain(lost, SERVER)).endswith("cannot be reached: h:1: refused")
 
 
 def test_what_is_already_told_is_left_alone() -> None:
     told = UsageError("no")
-    assert mongo.explain(told, SERVER) is told
+    assert faults.explain(told, SERVER) is told
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_is_already_told_is_left_alone() -> None:
     ],
 )
 def test_what_may_pass_is_transient(error: Exception) -> None:
-    assert mongo.is_transient(error)
+    assert faults.is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_what_may_pass_is_transient(error: Exception) -> None:
     [errors.DuplicateKeyError("x", 11000), bulk(11000, 121), errors.OperationFailure("x", 13), ValueError("x")],
 )
 def test_what_will_not_pass_is_not_transient(error: Exception) -> None:
-    assert not mongo.is_transient(error)
+    assert not faults.is_transient(error)
 
 
 def test_a_call_is_repeated_until_it_succeeds_and_waits_longer_each_time() -> None:

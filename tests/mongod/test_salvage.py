@@ -1,0 +1,92 @@
+"""Documents that a real server or its driver will not have: each becomes a reject, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bson
+import pytest
+from bson.raw_bson import RawBSONDocument
+
+from lbmigrate.schema import EVENTS, REJECTS
+from lbmigrate.steps import STEPS
+from lbmigrate.testing import messy
+from tests.apps import TASKS, App, config, task, user
+
+pytestmark = pytest.mark.usefixtures("mongod")
+LARGEST = 16 * 1024 * 1024
+
+
+@pytest.fixture
+def app(database: Any) -> App:
+    """Ten tasks that are fine, in chunks of five; whatever a test adds comes after them."""
+    database["users"].insert_one(user(1))
+    database["tasks"].insert_many([task(number) for number in range(10)])
+    app = App(database, config(backfill={"failing_share": 1.0}))
+    app.climb(STEPS[:2])
+    return app
+
+
+def rejects(app: App) -> list[Any]:
+    return list(app.database[REJECTS].find())
+
+
+def filled(document: dict[str, Any], field: str, size: int) -> dict[str, Any]:
+    """The document with a string in `field` that makes it exactly `size` bytes."""
+    room = size - len(bson.encode({**document, field: ""}))
+    return {**document, field: "x" * room}
+
+
+@pytest.mark.parametrize("spare", [0, 100, 8_000], ids=lambda spare: f"{spare} bytes left")
+def test_a_document_that_fits_while_its_event_does_not_is_rejected_alone(app, spare):
+    big = filled(task(20), "priority", LARGEST - spare)
+    app.database["tasks"].insert_one(big)
+    counts = app.backfill()
+    (row,) = rejects(app)
+    assert (row["sourceId"], counts.read, counts.emitted, counts.rejected) == (big["_id"], 11, 10, 1)
+    assert len(row["reason"]) <= 300
+
+
+def test_a_document_whose_id_is_as_large_as_can_be_is_rejected_and_does_not_stop_the_run(app):
+    app.database["tasks"].insert_one({**task(20), "_id": "x" * (LARGEST - 300)})
+    counts = app.backfill()
+    assert (counts.read, counts.emitted, counts.rejected) == (11, 10, 1)
+    assert len(rejects(app)) == 1
+
+
+def test_a_document_whose_event_just_fits_is_an_event(app):
+    big = filled(task(20), "priority", LARGEST - 200)
+    big["priority"] = big["priority"][:-20_000]
+    app.database["tasks"].insert_one(big)
+    assert app.backfill().emitted == 11
+    assert rejects(app) == []
+
+
+def test_text_that_is_not_utf8_is_rejected_alone(app):
+    good = bson.encode(task(20, priority="?????"))
+    app.database["tasks"].insert_one(RawBSONDocument(good.replace(b"?????", b"\xff\xfe\xfd\xfc\xfb")))
+    counts = app.backfill()
+    (row,) = rejects(app)
+    assert (row["sourceId"], counts.emitted, counts.rejected) == (task(20)["_id"], 10, 1)
+    assert "InvalidBSON" in row["reason"]
+
+
+def test_an_event_that_a_stricter_validator_refuses_is_rejected_with_its_reason(app):
+    strict = {"sourceId": {"$nin": [task(3)["_id"], task(8)["_id"]]}}
+    app.database.command("collMod", EVENTS, validator=strict)
+    counts = app.backfill()
+    assert {row["sourceId"] for row in rejects(app)} == {task(3)["_id"], task(8)["_id"]}
+    assert (counts.emitted, counts.rejected) == (8, 2)
+    assert all("Document failed validation" in row["reason"] for row in rejects(app))
+
+
+def test_every_document_of_a_messy_history_is_accounted_for(database):
+    documents = list(messy([task(number) for number in range(300)], share=0.6, spare=("_id", "userId")))
+    database["users"].insert_one(user(1))
+    database["tasks"].insert_many(documents)
+    app = App(database, config({**TASKS, "where": {}}, backfill={"chunk_size": 50}))
+    app.climb(STEPS[:2])
+    counts = app.backfill()
+    assert counts.read == len(documents) == counts.emitted + counts.rejected
+    found = {row["sourceId"] for row in rejects(app)} | {event["sourceId"] for event in app.events()}
+    assert found == {document["_id"] for document in documents}
