@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymongo.collection import Collection
 
-from lbmigrate import fields, people, schema, scoring
+from lbmigrate import emit, fields, identity, people, schema, scoring
 from lbmigrate.chunks import is_indexed
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import Refused
-from lbmigrate.models import Document
+from lbmigrate.models import Document, amount
 
 Level = Literal["ok", "warning", "refusal"]
+CHECK_CONFIG = "correct the path or the collection: lbmigrate config show"
+STRANGERS = 200  # documents whose users are looked up
 SAMPLE = 500  # documents looked at, from either end of a collection
 
 
@@ -30,28 +32,27 @@ class Finding:
 
 
 def findings(context: Context) -> list[Finding]:
-    """Everything found, sources first."""
+    """Everything found about the config, the sources, the users and the schema; the fine lines included."""
     present = schema.present_collections(context.sources)
     told = [each for source in context.config.sources for each in _source(context, source, present)]
     told += _users(context, present)
+    told += _one_type(context, told)
     told += [Finding("warning", "schema", sentence) for sentence in schema.differences(context.target)]
     return told
 
 
-def refuse(context: Context) -> None:
+def refuse(findings: Iterable[Finding]) -> None:
     """Raise Refused for the first finding that forbids a run."""
-    for finding in findings(context):
+    for finding in findings:
         if finding.level == "refusal":
-            raise Refused(f"{finding.subject}: {finding.fact}", hint=finding.mend)
+            raise Refused(f"{finding.subject}: {finding.fact}", hint=finding.mend or "lbmigrate doctor")
 
 
 def _source(context: Context, source: Source, present: dict[str, Document]) -> Iterator[Finding]:
     if source.collection not in present:
         there = ", ".join(sorted(present)[:8]) or "no collection at all"
         fact = f"collection {source.collection!r} does not exist in {context.sources.name}; there is {there}"
-        yield Finding(
-            "refusal", source.name, fact, "check database.name and sources[].collection: lbmigrate config show"
-        )
+        yield Finding("refusal", source.name, fact, CHECK_CONFIG)
         return
     collection = context.sources[source.collection]
     rows = sample(collection, source)
@@ -60,6 +61,7 @@ def _source(context: Context, source: Source, present: dict[str, Document]) -> I
         yield Finding("warning", source.name, fact, "check the source's `where`: lbmigrate config show")
         return
     yield from _paths(source, rows)
+    yield from _trial(context, source, rows)
     if not is_indexed(collection, source.cursor):
         fact = f"{source.collection}.{source.cursor} has no index: each incremental backfill reads the whole collection"
         yield Finding("warning", source.name, fact, f"db.{source.collection}.createIndex({{{source.cursor!r}: 1}})")
@@ -67,7 +69,7 @@ def _source(context: Context, source: Source, present: dict[str, Document]) -> I
 
 def sample(collection: Collection[Any], source: Source) -> list[Document]:
     """Documents in scope from both ends of a collection; elements, where the source unwinds."""
-    projection = fields.projection(scoring.paths(source))
+    projection = fields.projection(_mapped(source))
     if source.unwind:
         stages: list[Document] = [{"$limit": 2 * SAMPLE}, {"$unwind": f"${source.unwind}"}]
         return list(collection.aggregate([*stages, {"$match": source.where}, {"$project": projection}]))
@@ -75,27 +77,88 @@ def sample(collection: Collection[Any], source: Source) -> list[Document]:
     return [row for cursor in found for row in cursor]
 
 
+def _mapped(source: Source) -> tuple[str, ...]:
+    """Every path that a source's mapping names."""
+    return (*scoring.paths(source), *([source.updated] if source.updated else []))
+
+
 def _paths(source: Source, rows: list[Document]) -> Iterator[Finding]:
-    columns = fields.pluck(rows, scoring.paths(source))
-    absent = [path for path, column in columns.items() if all(value is None for value in column)]
-    seen = f"none of {len(rows)} documents of {source.collection} in scope has"
-    needed = [[source.user.path], list(source.at)]
-    for group in (group for group in needed if all(path in absent for path in group)):
-        words = " or ".join(group)
-        yield Finding("refusal", source.name, f"{seen} {words}", "correct the path: lbmigrate config show")
-    vital = {path for group in needed if all(path in absent for path in group) for path in group}
-    for path in (path for path in absent if path not in vital):
+    """How many of the documents looked at have each mapped path, so that a mistyped one shows."""
+    columns = fields.pluck(rows, _mapped(source))
+    having = {path: sum(value is not None for value in column) for path, column in columns.items() if path != "_id"}
+    counted = ", ".join(f"{path} {count / len(rows):.0%}" for path, count in having.items())
+    yield Finding("ok", source.name, f"of {amount(len(rows), 'document')} in scope: {counted}")
+    seen = f"none of {amount(len(rows), 'document')} of {source.collection} in scope has"
+    vital: set[str] = set()
+    for group in ([source.user.path], list(source.at)):
+        if not any(having.get(path, len(rows)) for path in group):
+            vital |= set(group)
+            yield Finding("refusal", source.name, f"{seen} {' or '.join(group)}", CHECK_CONFIG)
+    for path in (path for path, count in having.items() if count == 0 and path not in vital):
         yield Finding("warning", source.name, f"{seen} {path}", "correct the path, or leave it if it is yet to come")
+
+
+def _trial(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:
+    """What scoring makes of the documents looked at: approximate times, and rejects with their first reason."""
+    scored = emit.score(context, source, rows)
+    approximate = sum("approximate" in event["meta"] for event in scored.events)
+    if approximate:
+        fact = (
+            f"{approximate / len(rows):.0%} of the events would have an approximate time ({' or '.join(source.at[1:])})"
+        )
+        yield Finding(
+            "warning", source.name, fact, "they are marked meta.approximate; nothing can be done about the past"
+        )
+    if scored.rejects:
+        fact = f"{len(scored.rejects) / len(rows):.1%} would be rejected, for example: {scored.rejects[0].reason}"
+        yield Finding("warning", source.name, fact, "correct the mapping, or let them go: lbmigrate rejects")
+
+
+def _one_type(context: Context, told: list[Finding]) -> Iterator[Finding]:
+    if any(finding.level == "refusal" for finding in told):
+        return
+    try:
+        kinds = emit.OneUserType(context).kinds
+    except Refused as error:
+        yield Finding("refusal", "user ids", error.message, error.hint)
+    else:
+        yield Finding("ok", "user ids", f"of one type: {', '.join(kinds) or 'none seen yet'}")
 
 
 def _users(context: Context, present: dict[str, Document]) -> Iterator[Finding]:
     users = context.config.users
     if users.collection not in present:
         fact = f"collection {users.collection!r} does not exist: the board would have no names and hide nobody"
-        yield Finding("refusal", "users", fact, "check users.collection: lbmigrate config show")
+        yield Finding("refusal", "users", fact, CHECK_CONFIG)
         return
     rows = list(context.sources[users.collection].find({}, fields.projection(people.paths(users))).limit(SAMPLE))
+    if not rows:
+        yield Finding("warning", "users", f"{users.collection} is empty: the board will have no names", CHECK_CONFIG)
+        return
+    columns = fields.pluck(rows, people.paths(users))
+    for path in (path for path, column in columns.items() if all(value is None for value in column)):
+        fact = f"none of {amount(len(rows), 'user')} has {path}"
+        level: Level = "refusal" if path == users.key else "warning"
+        yield Finding(level, "users", fact, "correct the path, or leave it if it is yet to come")
     nameless = sum(people.snapshot(users, row)["displayNameSnapshot"] is None for row in rows)
-    if nameless and users.display_name:
-        fact = f"{nameless} of {len(rows)} users looked at have no {' or '.join(users.display_name)}"
+    if nameless:
+        paths = " or ".join(users.display_name) or "a display name: users.display_name is empty"
+        fact = f"{nameless} of {amount(len(rows), 'user')} looked at have no {paths}"
         yield Finding("warning", "users", fact, "they are shown without a name; add a path to users.display_name")
+    yield from _strangers(context)
+
+
+def _strangers(context: Context) -> Iterator[Finding]:
+    """Whether those who did something are among the users at all: a wrong key would hide nobody and name nobody."""
+    for source in context.config.sources:
+        rows = sample(context.sources[source.collection], source)[:STRANGERS]
+        ids = [
+            identity.coerce(value, source.user.coerce)
+            for value in fields.pluck(rows, [source.user.path])[source.user.path]
+        ]
+        known = people.known(
+            context.sources, context.config, [user for user in dict.fromkeys(ids) if identity.type_name(user)]
+        )
+        if ids and not known:
+            key = f"{context.config.users.collection}.{context.config.users.key}"
+            yield Finding("refusal", "users", f"no user of {source.collection} is found by {key}", CHECK_CONFIG)

@@ -186,6 +186,11 @@ class OneUserType:
         for source in context.config.sources:
             self._see(_sampled_types(context, source), source)
 
+    @property
+    def kinds(self) -> list[str]:
+        """The types seen so far: one, or none."""
+        return list(self._places)
+
     def check(self, events: Sequence[Document], source: Source) -> None:
         """Raise Refused, with the mend, when the users of these events are not of the known type."""
         examples = {type(event["userId"]): event["userId"] for event in events}

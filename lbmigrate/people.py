@@ -17,6 +17,13 @@ _EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
 _TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 
 
+def known(database: Database[Any], config: Config, users: Sequence[Any]) -> set[Any]:
+    """Those of `users` who are in the users collection, under either form of their id."""
+    forms = [form for user in users for form in _forms(user)]
+    found = {_folded(key) for key, _ in _find(database, config.users, forms)}
+    return {user for user in users if _folded(user) in found}
+
+
 def profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
     """The snapshot fields of each of `users`; a user who is not in the collection has none of it but the defaults.
 

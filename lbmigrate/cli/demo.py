@@ -76,7 +76,7 @@ def _load(session: Session, data: Path | None, sizes: dict[str, int]) -> dict[st
 
 
 def _migrate(desk: Desk, session: Session) -> None:
-    doctor.refuse(session.context())
+    doctor.refuse(doctor.findings(session.context()))
     brake = Brake()
     with desk.heeding_signals(brake):
         context = session.context(run=runner.new_run(), brake=brake, workers=session.config.backfill.workers)

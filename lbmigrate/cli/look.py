@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import configfile, faults, plan
+from lbmigrate import checkup, configfile, faults, plan
 from lbmigrate.board import Board, check_period
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.errors import UsageError, WorkRemains
+from lbmigrate.errors import Refused, UsageError, WorkRemains
 from lbmigrate.schema import REJECTS
 
 app = typer.Typer()
@@ -30,6 +30,18 @@ def show_plan(desk: Desk) -> None:
     if found.pending:
         mends = [finding.mend for finding in found.findings if finding.level == "refusal"]
         raise WorkRemains("work is pending", hint=mends[0] if mends else "lbmigrate run")
+
+
+@verb(app)
+def doctor(desk: Desk) -> None:
+    """Check everything worth checking before a run, each with the mend. Exits 6 when a run would be refused."""
+    with desk.connected() as session:
+        found = checkup.everything(session.context())
+        desk.console.findings(found)
+        desk.console.result({"verb": "doctor", "findings": [asdict(finding) for finding in found]})
+    refusals = [finding for finding in found if finding.level == "refusal"]
+    if refusals:
+        raise Refused(f"a run would be refused: {refusals[0].subject}: {refusals[0].fact}", hint=refusals[0].mend)
 
 
 @verb(app)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import doctor, flag, runner
+from lbmigrate import checkup, doctor, flag, runner
 from lbmigrate.cli import options, rehearse
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.cli.running import climb
@@ -50,7 +50,7 @@ def run(
         raise UsageError("--sample belongs to a dry run; a real run reads everything", "add --dry-run, or leave it out")
     with desk.connected() as session:
         context = session.context(scope=bounds)
-        doctor.refuse(context)
+        doctor.refuse(checkup.everything(context))
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
         totals = climb(desk, session, steps, context, "run", terms)
@@ -75,7 +75,7 @@ def backfill(
     bounds = options.scope(since, until, user, full)
     with desk.connected() as session:
         context = session.context(scope=bounds)
-        doctor.refuse(context)
+        doctor.refuse(checkup.everything(context))
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
         totals = climb(desk, session, runner.chosen(STEPS, only=4), context, "backfill", terms)

@@ -38,7 +38,7 @@ def dry_run(desk: Desk, steps: Sequence[Step], scope: Scope, asked: Rehearsal) -
     """Rehearse, report, keep and compare. Raises Mismatch when the outcome is not the expected one."""
     config = _sampled(desk.loaded().config, scope)
     with _stage(desk, config, asked.fixtures) as (session, present, check):
-        doctor.refuse(session.context())
+        doctor.refuse(doctor.findings(session.context()))
         counts = climb(desk, session, steps, session.context(scope=scope), "run", REHEARSAL, check)
         told = {"counts": counts, **rehearsal.report(session.target)}
         moves = rehearsal.moves(present, session.target)

@@ -33,6 +33,8 @@ FLOORS: list[set[str]] = [
     {"salvage"},
     {"backfill"},
     {"verify", "board", "doctor", "rehearsal"},
+    {"rights"},
+    {"checkup"},
     {"steps"},
     {"plan", "descent"},
     {"runner"},
