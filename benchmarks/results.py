@@ -72,6 +72,6 @@ def targets(rounds: Sequence[Round]) -> list[Target]:
 def memory_targets(small: Figures, large: Figures) -> list[Target]:
     """Whether memory stays flat while the history grows tenfold."""
     return [
-        Target("peak memory of ours, MiB", "≤", 300, large["peak_mb"]),
+        Target("peak memory of ours, MiB", "≤", 300, max(small["peak_mb"], large["peak_mb"])),
         Target("ten times the documents, × the peak", "≤", 1.15, large["peak_mb"] / small["peak_mb"]),
     ]

@@ -2,5 +2,6 @@
 
 from lbmigrate.board import Board
 from lbmigrate.configfile import load_config
+from lbmigrate.live import ScoreRecorder
 
-__all__ = ["Board", "load_config"]
+__all__ = ["Board", "ScoreRecorder", "load_config"]

@@ -72,7 +72,7 @@ def _told(source: Source, current: passes.Pass) -> str:
 
 def _closing(context: Context, outcome: Outcome) -> Checkpoint:
     """What to remember of a chunk that was emitted, or failed."""
-    took: Document = {"seconds": round(outcome.seconds, 3), "closedAt": context.clock()}
+    took: Document = {"seconds": round(outcome.seconds, 3), "closedAt": context.clock(), "attempts": outcome.attempts}
     if outcome.error is not None:
         return Checkpoint(outcome.chunk.row, {**took, "status": "failed", "error": str(outcome.error)[:1000]})
     closed = {

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from lbmigrate import doctor, mongo, rights
 from lbmigrate.context import Context, utc_now
 from lbmigrate.doctor import Finding, Level
+from lbmigrate.errors import Refused
 from lbmigrate.models import Document, amount
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state.lease import describe
@@ -23,24 +24,16 @@ ROOM = 1.5  # free space that is wanted for each byte estimated
 
 
 def everything(context: Context) -> list[Finding]:
-    """What `doctor` shows and what `run` looks at first: the server, the rights, then config, sources and users."""
-    told = findings(context)
-    refused = any(finding.level == "refusal" for finding in told)
-    return told if refused else [*told, *doctor.findings(context)]  # without rights the rest could not be read
+    """What `doctor` shows and what `run` looks at first, a line for each thing looked at, the fine ones included.
 
-
-def findings(context: Context) -> list[Finding]:
-    """One line for each thing looked at, the fine ones included."""
+    The server and the rights come first, and alone where the rest may not be read.
+    """
     if mongo.is_fake(context.sources):
-        return [Finding("ok", "server", "in memory")]
-    return [
-        *_server(context.sources),
-        *_clock(context.sources),
-        *rights.findings(context),
-        *_disk(context),
-        *_leftovers(context),
-        *_runs(context),
-    ]
+        return [Finding("ok", "server", "in memory"), *doctor.findings(context)]
+    told = [*_server(context.sources), *_clock(context.sources), *rights.findings(context)]
+    if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
+        return told
+    return [*told, *_disk(context), *_leftovers(context), *_runs(context), *doctor.findings(context)]
 
 
 def _server(database: Database[Any]) -> Iterator[Finding]:
@@ -102,7 +95,11 @@ def _size(number: float) -> str:
 
 
 def _leftovers(context: Context) -> Iterator[Finding]:
-    """Collections of our names that this migration did not make."""
+    """Collections of our names that this migration did not make, and a state that another version wrote."""
+    try:
+        context.state.check_layout()
+    except Refused as error:
+        yield Finding("refusal", "leftovers", error.message, error.hint)
     made = set(context.state.step(1).get("made", []))
     for name in (EVENTS, ENTRIES):
         count = context.target[name].estimated_document_count()

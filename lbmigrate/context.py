@@ -60,7 +60,10 @@ class Looking:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One run's surroundings. `sources` is only read; `target` takes events, entries and the flag."""
+    """One run's surroundings. `sources` is only read; `target` takes events, entries and the flag.
+
+    `live` is for actions that happen now: events say so, and sources are read as they stand this instant.
+    """
 
     config: Config
     sources: Database[Any]
@@ -71,6 +74,7 @@ class Context:
     looking: Looking | None = None  # None: verify only what no current verdict covers
     workers: int = 2
     keep_data: bool = False
+    live: bool = False
     clock: Clock = utc_now
     brake: Brake = field(default_factory=Brake)
 

@@ -37,8 +37,14 @@ def findings(context: Context) -> list[Finding]:
     told = [each for source in context.config.sources for each in _source(context, source, present)]
     told += _users(context, present)
     told += _one_type(context, told)
-    told += [Finding("warning", "schema", sentence) for sentence in schema.differences(context.target)]
-    return told
+    return [*told, *_schema(context)]
+
+
+def _schema(context: Context) -> Iterator[Finding]:
+    expiring = schema.expiring(context.target)
+    for sentence in schema.differences(context.target):
+        level: Level = "refusal" if sentence in expiring else "warning"
+        yield Finding(level, "schema", sentence, "mend it by hand: lbmigrate changes nothing that it did not make")
 
 
 def refuse(findings: Iterable[Finding]) -> None:
@@ -57,7 +63,8 @@ def _source(context: Context, source: Source, present: dict[str, Document]) -> I
     collection = context.sources[source.collection]
     rows = sample(collection, source)
     if not rows:
-        fact = f"no document of {source.collection} meets {source.where}"
+        place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
+        fact = f"no {'element' if source.unwind else 'document'} of {place} meets {source.where}"
         yield Finding("warning", source.name, fact, "check the source's `where`: lbmigrate config show")
         return
     yield from _paths(source, rows)
@@ -73,8 +80,9 @@ def sample(collection: Collection[Any], source: Source) -> list[Document]:
     if source.unwind:
         stages: list[Document] = [{"$limit": 2 * SAMPLE}, {"$unwind": f"${source.unwind}"}]
         return list(collection.aggregate([*stages, {"$match": source.where}, {"$project": projection}]))
-    found = [collection.find(source.where, projection).sort("_id", way).limit(SAMPLE) for way in (1, -1)]
-    return [row for cursor in found for row in cursor]
+    first, last = (collection.find(source.where, projection).sort("_id", way).limit(SAMPLE) for way in (1, -1))
+    rows = {repr(row["_id"]): row for row in (*first, *last)}  # a small collection's ends are the same documents
+    return list(rows.values())
 
 
 def _mapped(source: Source) -> tuple[str, ...]:
@@ -86,8 +94,7 @@ def _paths(source: Source, rows: list[Document]) -> Iterator[Finding]:
     """How many of the documents looked at have each mapped path, so that a mistyped one shows."""
     columns = fields.pluck(rows, _mapped(source))
     having = {path: sum(value is not None for value in column) for path, column in columns.items() if path != "_id"}
-    counted = ", ".join(f"{path} {count / len(rows):.0%}" for path, count in having.items())
-    yield Finding("ok", source.name, f"of {amount(len(rows), 'document')} in scope: {counted}")
+    yield Finding("ok", source.name, f"of {amount(len(rows), 'document')} in scope: {_shares(having, len(rows))}")
     seen = f"none of {amount(len(rows), 'document')} of {source.collection} in scope has"
     vital: set[str] = set()
     for group in ([source.user.path], list(source.at)):
@@ -96,6 +103,10 @@ def _paths(source: Source, rows: list[Document]) -> Iterator[Finding]:
             yield Finding("refusal", source.name, f"{seen} {' or '.join(group)}", CHECK_CONFIG)
     for path in (path for path, count in having.items() if count == 0 and path not in vital):
         yield Finding("warning", source.name, f"{seen} {path}", "correct the path, or leave it if it is yet to come")
+
+
+def _shares(having: dict[str, int], total: int) -> str:
+    return ", ".join(f"{path} {count / total:.0%}" for path, count in having.items())
 
 
 def _trial(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:
@@ -136,10 +147,15 @@ def _users(context: Context, present: dict[str, Document]) -> Iterator[Finding]:
         yield Finding("warning", "users", f"{users.collection} is empty: the board will have no names", CHECK_CONFIG)
         return
     columns = fields.pluck(rows, people.paths(users))
-    for path in (path for path, column in columns.items() if all(value is None for value in column)):
+    having = {path: sum(value is not None for value in column) for path, column in columns.items()}
+    yield Finding("ok", "users", f"of {amount(len(rows), 'user')}: {_shares(having, len(rows))}")
+    for path in (path for path, count in having.items() if count == 0):
         fact = f"none of {amount(len(rows), 'user')} has {path}"
         level: Level = "refusal" if path == users.key else "warning"
         yield Finding(level, "users", fact, "correct the path, or leave it if it is yet to come")
+    if not is_indexed(context.sources[users.collection], users.key):
+        fact = f"{users.collection}.{users.key} has no index: every roll-up reads the whole collection"
+        yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.key!r}: 1}})")
     nameless = sum(people.snapshot(users, row)["displayNameSnapshot"] is None for row in rows)
     if nameless:
         paths = " or ".join(users.display_name) or "a display name: users.display_name is empty"

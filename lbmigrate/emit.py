@@ -18,6 +18,7 @@ from lbmigrate import fields, identity, mongo, scoring
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, Refused
+from lbmigrate.forget import Leavers
 from lbmigrate.models import Counts, Document, Reject, Scored
 from lbmigrate.schema import COUNTED, EVENTS, REJECTS
 
@@ -70,7 +71,8 @@ def _emit_batch(
     context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType
 ) -> Emitted:
     scored = score(context, source, documents)
-    inside = [event for event in scored.events if context.scope.covers(event["createdAt"])]
+    leavers = Leavers(context.state)
+    inside = [e for e in scored.events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]
     one_type.check(inside, source)
     known = {} if seen is Seen.NEVER else _known(context.target, inside)
     new = [event for event in inside if event["_id"] not in known] if known else inside
@@ -99,8 +101,7 @@ def _touching(events: list[Document], known: dict[str, Any], seen: Seen) -> list
 
 def read(context: Context, source: Source, condition: Document) -> Iterable[Document]:
     """The documents that meet a condition and the source's filter, with just the mapped fields."""
-    readable = mongo.readable(context.sources, context.config.backfill.read_preference)
-    collection = readable[source.collection].with_options(codec_options=CODECS)
+    collection = _readable(context)[source.collection].with_options(codec_options=CODECS)
     projection = fields.projection(scoring.paths(source))
     if source.unwind:
         return collection.aggregate(_unwinding(source, condition, projection))
@@ -108,6 +109,12 @@ def read(context: Context, source: Source, condition: Document) -> Iterable[Docu
     if condition.keys() == {"_id"}:
         cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
     return cursor.batch_size(context.config.backfill.chunk_size + 1)
+
+
+def _readable(context: Context) -> Database[Any]:
+    if context.live:  # the app wrote a moment ago, and perhaps not to a majority
+        return mongo.fresh(context.sources)
+    return mongo.readable(context.sources, context.config.backfill.read_preference)
 
 
 def _unwinding(source: Source, condition: Document, projection: Document) -> list[Document]:
@@ -120,7 +127,8 @@ def _unwinding(source: Source, condition: Document, projection: Document) -> lis
 def score(context: Context, source: Source, documents: list[Document]) -> Scored:
     """Turn documents, or unwound elements, into events and rejects."""
     ids = scoring.element_ids(documents, source.unwind, POSITION) if source.unwind else None
-    return scoring.score(documents, source, context.config.timezone, source_ids=ids)
+    origin = "live" if context.live else "backfill"
+    return scoring.score(documents, source, context.config.timezone, origin, ids)
 
 
 def _known(database: Database[Any], events: list[Document]) -> dict[str, Any]:
@@ -134,8 +142,13 @@ def _known(database: Database[Any], events: list[Document]) -> dict[str, Any]:
 
 def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
     """Insert events and tell how many were new. Idempotent: the `_id` names the action, so a repeat is a no-op."""
+    return len(documents) - len(insert_new(events, documents))
+
+
+def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[Document]:
+    """Insert events, and hand back those whose `_id` was there already."""
     if not documents:
-        return 0
+        return []
     try:
         events.insert_many(documents, ordered=False)
     except BulkWriteError as error:
@@ -149,8 +162,8 @@ def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
                 raise
         if error.details.get("writeConcernErrors"):
             raise  # it may yet be undone: whoever called tries again
-        return len(documents) - len(failures)
-    return len(documents)
+        return [documents[failure["index"]] for failure in failures]
+    return []
 
 
 def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:
@@ -175,16 +188,17 @@ class OneUserType:
     """Sees to it that all events name users by ids of one type; else the same user would get two entries.
 
     Starts from what the ledger and both ends of every source hold, so that a mixture is refused before anything is
-    written; what the sample missed is refused when its chunk is scored, before that chunk is written.
+    written; what the `sample` (documents from either end) missed is refused when its chunk is scored, before that chunk
+    is written.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, sample: int = 500) -> None:
         self._places: dict[str, str] = {}
         first = context.target[EVENTS].find_one({"userId": {"$ne": None}, **COUNTED}, {"userId": 1})
         if first:
             self._places[identity.type_name(first["userId"]) or "unknown"] = f"{EVENTS}.userId"
         for source in context.config.sources:
-            self._see(_sampled_types(context, source), source)
+            self._see(_sampled_types(context, source, sample), source)
 
     @property
     def kinds(self) -> list[str]:
@@ -197,17 +211,21 @@ class OneUserType:
         self._see({identity.type_name(user) or "unknown" for user in examples.values()}, source)
 
     def _see(self, kinds: set[str], source: Source) -> None:
-        for kind in sorted(kinds):
+        new = sorted(kinds - self._places.keys())
+        for kind in new:
             self._places.setdefault(kind, f"{source.collection}.{source.user.path}")
         if len(self._places) > 1:
             told = ", ".join(f"{place} holds {kind}" for kind, place in self._places.items())
+            count = len(self._places)
+            for kind in new:  # one odd user must not spoil those who come after
+                self._places.pop(kind, None)
             raise Refused(
-                f"user ids are of {len(self._places)} types: {told}",
+                f"user ids are of {count} types: {told}",
                 hint="make them one with `user: {path: …, as: string}` (or `as: objectId`) in each of those sources",
             )
 
 
-def _sampled_types(context: Context, source: Source, size: int = 500) -> set[str]:
+def _sampled_types(context: Context, source: Source, size: int) -> set[str]:
     """The types of user ids, as scoring would coerce them, at both ends of a source."""
     collection = context.sources[source.collection]
     found: set[str] = set()

@@ -31,7 +31,11 @@ def find(database: Database[Any], config: Config) -> Document:
 
 def read(database: Database[Any], config: Config) -> Switches:
     """How the flag stands."""
-    document = find(database, config)
+    return switches(find(database, config))
+
+
+def switches(document: Document) -> Switches:
+    """How a flag's document reads: anything but true is off."""
     return Switches(write=document.get("write") is True, read=document.get("read") is True)
 
 

@@ -20,7 +20,8 @@ def amount(number: int, noun: str) -> str:
 class Counts:
     """What became of the documents of a chunk: read = emitted + duplicates + rejected + skipped.
 
-    `skipped` are those outside the asked-for bounds (`--since`, `--until`); `approximate` is a share of `emitted`.
+    `skipped` are those outside the asked-for bounds (`--since`, `--until`) and those of forgotten users; `approximate`
+    is a share of `emitted`.
     """
 
     read: int = 0

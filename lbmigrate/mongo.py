@@ -123,6 +123,13 @@ def readable(database: Database[Document], preference: str) -> Database[Document
     return database.with_options(read_preference=make_read_preference(mode, None), read_concern=ReadConcern("majority"))
 
 
+def fresh(database: Database[Document]) -> Database[Document]:
+    """For reading what was written this instant: as it stands on the primary, whether or not a majority has it yet."""
+    if is_fake(database):
+        return database
+    return database.with_options(read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local"))
+
+
 def is_fake(database: object) -> bool:
     """Tell the in-memory fake (or any other stand-in) from a database of pymongo."""
     return not isinstance(database, Database)

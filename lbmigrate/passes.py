@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from pymongo.collection import Collection
@@ -17,9 +18,12 @@ from lbmigrate import chunks, mongo
 from lbmigrate.chunks import Bounds, Size, Span
 from lbmigrate.config import Source
 from lbmigrate.context import Context
+from lbmigrate.errors import Refused
 from lbmigrate.models import Checkpoint, Document
+from lbmigrate.state import COLLECTION
 
-COUNTING_MS = 2_000
+COUNTING_MS = 250  # a bar is not worth more of the server's time
+LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def row_of(context: Context, source: Source) -> str:
 
 def unfinished(context: Context, source: Source) -> Document:
     """The pass that was opened with the same scope and not closed, or an empty document."""
-    kept: Document = context.state.get(row_of(context, source)).get("pass", {})
+    kept = _kept(context, source, row_of(context, source))
     resumable = kept and not kept["done"] and kept["scope"] == context.scope.row() and not context.scope.full
     return kept if resumable else {}
 
@@ -59,6 +63,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
     opened = {
         "number": number,
         "scope": context.scope.row(),
+        "full": context.scope.full or context.state.watermark(source.name).get("value") is None,
         "spans": [span.row() for span in outline.spans],
         "planned": 0,
         "done": False,
@@ -69,14 +74,33 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
 
 
 def _last_number(context: Context, source: Source) -> int:
-    rows = [context.state.get(f"watermark:{source.name}{suffix}") for suffix in ("", ":bounded")]
-    return max(int(row.get("pass", {}).get("number", 0)) for row in rows)
+    rows = [f"watermark:{source.name}{suffix}" for suffix in ("", ":bounded")]
+    return max(int(_kept(context, source, row).get("number", 0)) for row in rows)
+
+
+def _kept(context: Context, source: Source, row: str) -> Document:
+    """The pass that a row keeps, or an empty document. Raises Refused for one that was edited out of shape."""
+    kept: Document = context.state.get(row).get("pass", {})
+    if kept and not _is_whole(kept):
+        forgetting = f"db.{COLLECTION}.deleteMany({{$or: [{{_id: {row!r}}}, {{source: {source.name!r}}}]}})"
+        hint = f"{forgetting} forgets it and its chunks; the next run reads everything again"
+        raise Refused(f"{row} in the state holds no usable pass", hint)
+    return kept
+
+
+def _is_whole(kept: object) -> bool:
+    """Whether a pass has everything that a walk goes by."""
+    if not isinstance(kept, dict) or not {"number", "scope", "spans", "done", "next"} <= kept.keys():
+        return False
+    spans = kept["spans"]
+    named = isinstance(spans, list) and all(isinstance(span, dict) for span in spans)
+    return isinstance(kept["number"], int) and named and all({"key", "low", "high", "extra"} <= s.keys() for s in spans)
 
 
 def close(context: Context, source: Source) -> Checkpoint | None:
     """What to remember when every chunk of a pass is in the entries: it is done, and the watermark moves."""
     row = row_of(context, source)
-    kept = context.state.get(row).get("pass", {})
+    kept = _kept(context, source, row)
     if not kept or kept["done"]:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"]}
@@ -108,8 +132,8 @@ def _plan(context: Context, source: Source, current: Pass, place: int, span: Spa
     collection = mongo.readable(context.sources, context.config.backfill.read_preference)[source.collection]
     for bounds in chunks.cut(collection, span, size, Bounds.from_row(last) if last else None):
         number += 1
-        if int((number + 1) * context.scope.share) == int(number * context.scope.share):
-            continue  # a sample: every n-th chunk, spread evenly
+        if ceil((number + 1) * context.scope.share) == ceil(number * context.scope.share):
+            continue  # a sample: the first chunk and every n-th after it
         described = {"source": source.name, "pass": current.number, "span": place, "number": number, **bounds.row()}
         yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
 
@@ -126,7 +150,14 @@ def size(context: Context, source: Source, spans: Sequence[Span]) -> tuple[int, 
     try:
         return sum(_span_size(collection, source, span) for span in spans), False
     except ExecutionTimeout:
-        return int(collection.estimated_document_count()), True
+        return int(collection.estimated_document_count() * _share(collection, source)), True
+
+
+def _share(collection: Collection[Any], source: Source) -> float:
+    """The share of documents that meet a source's filter, as the first ones have it."""
+    stages: list[Document] = [{"$limit": LOOKED_AT}, {"$match": source.where}, {"$count": "matching"}]
+    found = list(collection.aggregate(stages))
+    return found[0]["matching"] / LOOKED_AT if found else 0.0
 
 
 def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:

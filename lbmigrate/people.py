@@ -19,9 +19,9 @@ _TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 
 def known(database: Database[Any], config: Config, users: Sequence[Any]) -> set[Any]:
     """Those of `users` who are in the users collection, under either form of their id."""
-    forms = [form for user in users for form in _forms(user)]
-    found = {_folded(key) for key, _ in _find(database, config.users, forms)}
-    return {user for user in users if _folded(user) in found}
+    keys = [form for user in users for form in forms(user)]
+    found = {folded(key) for key, _ in _find(database, config.users, keys)}
+    return {user for user in users if folded(user) in found}
 
 
 def profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
@@ -33,9 +33,9 @@ def profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> d
     found = {identity.text(key): document for key, document in _find(database, config.users, users)}
     absent = [user for user in users if identity.text(user) not in found]
     if absent:
-        forms = [form for user in absent for form in _forms(user)]
-        other = {_folded(key): document for key, document in _find(database, config.users, forms)}
-        found = {identity.text(user): other.get(_folded(user), {}) for user in absent} | found
+        keys = [form for user in absent for form in forms(user)]
+        other = {folded(key): document for key, document in _find(database, config.users, keys)}
+        found = {identity.text(user): other.get(folded(user), {}) for user in absent} | found
     return {user: snapshot(config.users, found[identity.text(user)]) for user in users}
 
 
@@ -44,13 +44,14 @@ def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterabl
     return zip(fields.pluck(documents, [users.key])[users.key], documents, strict=True)
 
 
-def _forms(user: Any) -> list[Any]:
+def forms(user: Any) -> list[Any]:
+    """Every id that means the same user: an ObjectId or UUID and its digits in either case, a number and its digits."""
     *read, text = identity.parse(identity.text(user))
     return [*read, text, text.lower(), text.upper()] if read else [text]
 
 
-def _folded(key: Any) -> str:
-    """How an id is written, whichever form it has: the hexadecimal digits of ObjectIds and UUIDs in lower case."""
+def folded(key: Any) -> str:
+    """How an id is written, whichever of its forms it has: hexadecimal digits of ObjectIds and UUIDs in lower case."""
     return identity.text(identity.parse(identity.text(key))[0])
 
 

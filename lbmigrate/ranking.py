@@ -27,34 +27,43 @@ EPOCH = dt.date(1970, 1, 1)
 CALENDAR_UNITS = {"day": "D", "month": "M", "year": "Y"}
 
 
-def daily(users: Sequence[Any], points: Sequence[int] | Ints, times: Times, zone: str) -> pd.DataFrame:
-    """Add up events by user and local day: columns `user`, `day`, `points`, `events`, `last`.
+def daily(
+    users: Sequence[Any],
+    points: Sequence[int] | Ints,
+    times: Times,
+    zone: str,
+    stands: Sequence[int] | Ints | None = None,
+) -> pd.DataFrame:
+    """Add up events by user and local day: columns `user`, `day`, `points`, `events`, `stands`, `last`.
 
-    The three run in step, in any order, and may be arrays; users are of one type, times are naive UTC in milliseconds
+    The columns run in step, in any order, and may be arrays; users are of one type, times are naive UTC in milliseconds
     and `zone` is an IANA name. `day` counts days since 1970-01-01 in that zone, `last` is the newest time, naive UTC.
-    Rows are sorted by user, in order of first appearance, then by day. Raises LbmigrateError if a number of points is
-    not an int64 or a sum would not be one.
+    `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1. Rows are
+    sorted by user, in order of first appearance, then by day. Raises LbmigrateError if a number of points is not an
+    int64 or a sum would not be one.
     """
     utc = pd.DatetimeIndex(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
-    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, utc.to_numpy())
+    standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
+    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, standing, utc.to_numpy())
 
 
 def merge(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Add up results of `daily` (same zone) that may share users and days: the same shape and order, each pair once."""
     days = pd.concat([*parts, daily([], [], [], "UTC")], ignore_index=True)
-    return _added_up(days["user"].tolist(), *(days[name].to_numpy() for name in ("day", "points", "events", "last")))
+    numbers = (days[name].to_numpy() for name in ("day", "points", "events", "stands", "last"))
+    return _added_up(days["user"].tolist(), *numbers)
 
 
 def entries(days: pd.DataFrame, periods: Sequence[str]) -> list[Document]:
     """Fold days, as `daily` or `merge` returns them, into one entry per user and period, for every kind in `periods`.
 
-    A kind is `global`, `day`, `week`, `month` or `year`. The streak is the number of consecutive active days that end
-    on the user's last active day in the period; days before the period count. Values are Python's and bson's own
-    types. Raises LbmigrateError if a score leaves int64.
+    A kind is `global`, `day`, `week`, `month` or `year`. A day is active if an action on it still stands. The streak is
+    the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
+    before the period count. Values are Python's and bson's own types. Raises LbmigrateError if a score leaves int64.
     """
     codes, owners = _numbered(days["user"].tolist())
-    streaks = _streaks(codes, days["day"].to_numpy())
+    streaks = _Streaks(codes, days["day"].to_numpy(), days["stands"].to_numpy() > 0)
     return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks)]
 
 
@@ -65,7 +74,7 @@ def label(kind: str, at: dt.datetime, zone: str) -> str:
 
 
 def _entries_of_kind(
-    kind: str, days: pd.DataFrame, codes: Ints, owners: Sequence[Any], streaks: Ints
+    kind: str, days: pd.DataFrame, codes: Ints, owners: Sequence[Any], streaks: _Streaks
 ) -> list[Document]:
     numbers = _period_numbers(kind, days["day"].to_numpy())
     starts = _run_starts(codes, numbers)
@@ -75,7 +84,7 @@ def _entries_of_kind(
         codes[starts].tolist(),
         map(labels.__getitem__, numbers[starts].tolist()),
         _int64s(_sums(days["points"].to_numpy(), starts, codes, owners)),
-        streaks[_run_ends(starts, len(codes))].tolist(),
+        streaks.within(starts).tolist(),
         _int64s(np.add.reduceat(days["events"].to_numpy(), starts)),
         # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
         np.maximum.reduceat(days["last"].to_numpy(), starts).tolist(),
@@ -131,7 +140,7 @@ def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
 
 
 def _added_up(
-    users: Sequence[Any], day: Ints, points: Ints, events: Ints, last: npt.NDArray[np.datetime64]
+    users: Sequence[Any], day: Ints, points: Ints, events: Ints, stands: Ints, last: npt.NDArray[np.datetime64]
 ) -> pd.DataFrame:
     """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
     codes, owners = _numbered(users)
@@ -145,6 +154,7 @@ def _added_up(
             "day": day[order][starts],
             "points": _sums(points[order], starts, codes, owners),
             "events": np.add.reduceat(events[order], starts),
+            "stands": np.add.reduceat(stands[order], starts),
             "last": np.maximum.reduceat(last[order], starts),
         }
     )
@@ -157,10 +167,6 @@ def _run_starts(*columns: Ints) -> npt.NDArray[np.intp]:
     for column in columns:
         changed[1:] |= column[1:] != column[:-1]
     return np.flatnonzero(changed)
-
-
-def _run_ends(starts: npt.NDArray[np.intp], rows: int) -> npt.NDArray[np.intp]:
-    return np.append(starts, rows)[1:] - 1
 
 
 def _sums(points: Ints, starts: npt.NDArray[np.intp], codes: Ints, owners: Sequence[Any]) -> Ints:
@@ -180,11 +186,21 @@ def _sums(points: Ints, starts: npt.NDArray[np.intp], codes: Ints, owners: Seque
     return sums
 
 
-def _streaks(codes: Ints, day: Ints) -> Ints:
-    """Count, for each row, the consecutive days that end there; rows are sorted by user and day."""
-    rows = np.arange(len(day))
-    starts = _run_starts(codes, day - rows)  # over consecutive days, day and row grow together
-    return rows - np.repeat(starts, np.diff(np.append(starts, len(rows)))) + 1
+class _Streaks:
+    """How many active days end, without a gap, on each day; rows are sorted by user and day."""
+
+    def __init__(self, codes: Ints, day: Ints, active: npt.NDArray[np.bool_]) -> None:
+        rows = np.flatnonzero(active)
+        order = np.arange(len(rows))
+        starts = _run_starts(codes[rows], day[rows] - order)  # over consecutive days, day and order grow together
+        self._lengths = np.zeros(len(day), dtype=np.int64)
+        self._lengths[rows] = order - np.repeat(starts, np.diff(np.append(starts, len(rows)))) + 1
+        self._latest = np.maximum.accumulate(np.where(active, np.arange(len(day)), 0))
+
+    def within(self, starts: npt.NDArray[np.intp]) -> Ints:
+        """The streak on the last active day of each run of rows that begins at one of `starts`; 0 if it has none."""
+        last = self._latest[np.append(starts, len(self._latest))[1:] - 1]
+        return np.where(last >= starts, self._lengths[last], 0)
 
 
 def _period_numbers(kind: str, day: Ints) -> Ints:

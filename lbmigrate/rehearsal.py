@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from lbmigrate import extjson, identity, outcome
 from lbmigrate.models import Document
@@ -16,6 +17,7 @@ from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 
 KEPT = (EVENTS, ENTRIES)
 WHEN_WRITTEN = ("createdAt", "updatedAt", "lastUpdated")  # of an entry; they differ from run to run
+UNAUTHORIZED = 13
 SHOWN = 3
 MOVES = 10
 DIFFERENCES = 20
@@ -53,9 +55,9 @@ def _reason(reason: str) -> str:
 def moves(present: Database[Any], target: Database[Any]) -> list[Move]:
     """Who would rise and who would fall: the users at the top of either global board whose place differs.
 
-    None where there is no board yet, and nobody who opted out.
+    None where there is no board yet, or none that may be read; and nobody who opted out.
     """
-    before, after = _places(present), _places(target)
+    before, after = _readable_places(present), _places(target)
     if not before:
         return []
     leaders = sorted(before.keys() | after.keys(), key=lambda user: min(_place(before, user), _place(after, user)))
@@ -68,6 +70,16 @@ def moves(present: Database[Any], target: Database[Any]) -> list[Move]:
 
 
 Places = dict[str, tuple[int, Document]]
+
+
+def _readable_places(database: Database[Any]) -> Places:
+    """The present places; none for a database user who may read no more than the sources."""
+    try:
+        return _places(database)
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        return {}
 
 
 def _places(database: Database[Any]) -> Places:

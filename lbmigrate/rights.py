@@ -11,42 +11,43 @@ from lbmigrate.models import Document
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state import COLLECTION
 
-READ = ("find", "listIndexes", "collStats")
-WRITE = (
-    "find", "insert", "update", "remove", "createCollection", "createIndex", "dropCollection", "dropIndex",
-)  # fmt: skip
+READING = "rights to read"  # the subject of what decides whether anything else can be looked at
+LOOKING = ("find", "listIndexes")
+WRITING = ("insert", "update", "remove")
+MAKING = (*WRITING, "createCollection", "createIndex", "dropCollection", "dropIndex")
 
 
 def findings(context: Context) -> Iterator[Finding]:
-    """A line for what may be read and one for what may be written."""
+    """A line for what may be read and one for what may be written; a single one where nobody has to log in."""
     status = context.sources.client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
     if not status["authenticatedUsers"]:
         yield Finding("ok", "rights", "not logged in, and the server asks nobody to")
         return
     who = status["authenticatedUsers"][0]["user"]
     held = status["authenticatedUserPrivileges"]
-    sources = [(context.sources.name, name) for name in context.config.collections]
-    yield _judged(who, "read", held, sources, READ)
-    target = context.target.name
-    ours = [(target, name) for name in (EVENTS, ENTRIES, REJECTS, context.config.flag.collection)]
-    yield _judged(who, "write", held, [*ours, (context.state.rows.database.name, COLLECTION)], WRITE)
+    app, target = context.sources.name, context.target.name
+    flag, state = (target, context.config.flag.collection), (context.state.rows.database.name, COLLECTION)
+    made = [(target, name) for name in (EVENTS, ENTRIES, REJECTS)]
+    looked_at = [(app, name) for name in context.config.collections] + made
+    looking = [(app, "", "listCollections"), *((*place, action) for place in looked_at for action in LOOKING)]
+    yield _judged(who, "read", held, [*looking, (*flag, "find"), (*state, "find")])
+    writing = [(*place, action) for place in (flag, state) for action in WRITING]
+    making = [(*place, action) for place in made for action in MAKING]
+    yield _judged(who, "write", held, [*making, *writing, (*flag, "dropCollection")])
 
 
-def _judged(
-    who: str, verb: str, held: list[Document], places: Iterable[tuple[str, str]], actions: Iterable[str]
-) -> Finding:
-    wanted = list(actions)
+def _judged(who: str, verb: str, held: list[Document], wanted: Iterable[tuple[str, str, str]]) -> Finding:
     missing = [
-        f"{action} on {database}.{collection}"
-        for database, collection in places
-        for action in wanted
+        f"{action} on {database}.{collection}".rstrip(".")
+        for database, collection, action in wanted
         if not _allows(held, database, collection, action)
     ]
     if not missing:
-        return Finding("ok", "rights", f"{who} may {verb} everything that a run {verb}s")
-    role = "read on the sources" if verb == "read" else "readWrite on the target"
+        return Finding("ok", f"rights to {verb}", f"{who} may {verb} everything that a run {verb}s")
+    role = "read on the app's database" if verb == "read" else "readWrite on the target"
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return Finding("refusal", "rights", f"{who} may not {missing[0]}{more}", f"grant {role}: db.grantRolesToUser(…)")
+    fact = f"{who} may not {missing[0]}{more}"
+    return Finding("refusal", f"rights to {verb}", fact, f"grant {role}: db.grantRolesToUser(…)")
 
 
 def _allows(held: list[Document], database: str, collection: str, action: str) -> bool:
@@ -59,4 +60,4 @@ def _covers(resource: dict[str, Any], database: str, collection: str) -> bool:
         return True
     if "db" not in resource:
         return False
-    return resource["db"] in ("", database) and resource["collection"] in ("", collection)
+    return resource["db"] in ("", database) and resource.get("collection") in ("", collection)

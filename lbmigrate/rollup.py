@@ -19,9 +19,10 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from lbmigrate import mongo, people, ranking, wire
+from lbmigrate import adjust, fields, mongo, people, ranking, wire
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.forget import Leavers
 from lbmigrate.models import Document
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
 
@@ -83,20 +84,23 @@ def _attempt(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
 
 def _wanted(context: Context, database: Database[Any], users: Document) -> list[Document]:
     """The entries as the ledger says they should be, snapshots of the users included."""
-    parts = [ranking.daily(*columns, context.config.timezone) for columns in _events(database, users)]
-    entries = ranking.entries(ranking.merge(parts), context.config.periods) if parts else []
+    zone = context.config.timezone
+    parts = [ranking.daily(*columns[:3], zone, columns[3]) for columns in _events(database, users)]
+    found = ranking.entries(ranking.merge(parts), context.config.periods) if parts else []
+    leavers = Leavers(context.state)  # after the events: one who has left meanwhile must not come back
+    entries = [entry for entry in found if entry["userId"] not in leavers]
     shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))
     for entry in entries:
         entry.update(shown[entry["userId"]])
     return entries
 
 
-Columns = tuple[list[Any], Any, Any]  # users, points and times, in step
+Columns = tuple[list[Any], Any, Any, Any]  # users, points, times and stands, in step; None where every event stands
 
 
 def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
     """The events of some users, a bounded number at a time."""
-    projection = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1}
+    projection = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1, "meta.reason": 1}
     asked = {"userId": users, **COUNTED}
     if mongo.is_fake(database):
         batch = list(database[EVENTS].find(asked, projection))
@@ -104,7 +108,7 @@ def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
         return
     for raw in database[EVENTS].find_raw_batches(asked, projection, batch_size=BATCH):
         found = wire.columns(raw) if raw else {}
-        if found is None:
+        if found is None or ("meta" in found and found["meta"].document()):
             yield _decoded(bson.decode_all(raw, CODECS))
         elif found:
             yield _read(found)
@@ -112,11 +116,12 @@ def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
 
 def _read(found: dict[str, wire.Column]) -> Columns:
     times = found["createdAt"].numbers().view("datetime64[ms]")
-    return found["userId"].ids(), found["points"].numbers(), times
+    return found["userId"].ids(), found["points"].numbers(), times, None
 
 
 def _decoded(batch: Sequence[Document]) -> Columns:
-    return [e["userId"] for e in batch], [e["points"] for e in batch], [e["createdAt"] for e in batch]
+    users, points, times, reasons = fields.pluck(batch, ("userId", "points", "createdAt", "meta.reason")).values()
+    return users, points, times, list(map(adjust.stand, reasons, points))
 
 
 def _differences(
@@ -177,7 +182,7 @@ def _collisions(error: BulkWriteError) -> list[Document]:
 # --- which users -------------------------------------------------------------------------------------------------
 
 
-def selections(users: Sequence[Any], size: int = 1_000) -> Iterator[Document]:
+def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
     """Conditions that name these users, a bounded number in each."""
     for start in range(0, len(users), size):
         yield {"$in": list(users[start : start + size])}

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import gc
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -17,12 +16,12 @@ from pymongo.errors import PyMongoError
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.flag import operator
-from lbmigrate.models import Checkpoint, Counts, Document, Report
+from lbmigrate.models import Checkpoint, Counts, Document, Piece, Report
 from lbmigrate.state import Lease
 from lbmigrate.steps import Step
 
 Guard = Callable[[], None]
-LAST_WORDS = 5.0  # seconds for them, if the server is gone
+LAST_WORDS = 2.0  # seconds for them, if the server is gone
 
 
 def new_run() -> str:
@@ -79,11 +78,19 @@ def climb(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[Rep
             return
         started = context.clock()
         yield Report("begin", step.NUMBER, step.NAME)
-        counts = yield from _through(context, step, step.apply(context), "up", guard)
+        counts = yield from _through(context, step.NUMBER, step.NAME, step.apply(context), "up", guard)
         if context.stopping():
             return
         _save_step(context, step, "applied", {"startedAt": started}, guard)
         yield Report("end", step.NUMBER, step.NAME, counts=counts)
+
+
+def carry_out(context: Context, number: int, name: str, pieces: Iterator[Piece], guard: Guard) -> Iterator[Report]:
+    """Work that belongs to a step and is none: its pieces are saved and told like a step's, the step stays as it is."""
+    yield Report("begin", number, name)
+    counts = yield from _through(context, number, name, pieces, "up", guard)
+    if not context.stopping():
+        yield Report("end", number, name, counts=counts)
 
 
 def descend(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[Report]:
@@ -92,14 +99,16 @@ def descend(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[R
         if context.stopping():
             return
         yield Report("begin", step.NUMBER, step.NAME, "down")
-        yield from _through(context, step, step.revert(context), "down", guard)
+        yield from _through(context, step.NUMBER, step.NAME, step.revert(context), "down", guard)
         if context.stopping():
             return
         _save_step(context, step, "kept" if context.keep_data else "reverted", {}, guard)
         yield Report("end", step.NUMBER, step.NAME, "kept" if context.keep_data else "down")
 
 
-def _through(context: Context, step: Step, pieces: Any, direction: str, guard: Guard) -> Any:
+def _through(
+    context: Context, number: int, name: str, pieces: Iterator[Piece], direction: str, guard: Guard
+) -> Generator[Report, None, Counts]:
     """Every piece is durable when it arrives here; only then is its checkpoint saved."""
     counts = Counts()
     held = ""
@@ -108,11 +117,12 @@ def _through(context: Context, step: Step, pieces: Any, direction: str, guard: G
         if piece.checkpoint is not None:
             context.state.save(piece.checkpoint)
         if piece.held != held:
+            since = {} if held and piece.held else {"heldSince": context.clock()}  # a lag that grows is one hold
             held = piece.held
-            context.state.put(Checkpoint(f"run:{context.run}", {"held": held or None, "heldSince": context.clock()}))
+            context.state.put(Checkpoint(f"run:{context.run}", {"held": held or None, **since}))
         counts += piece.counts
         context.brake.count(piece.counts.read)
-        yield Report("piece", step.NUMBER, step.NAME, direction, piece)
+        yield Report("piece", number, name, direction, piece)
     return counts
 
 

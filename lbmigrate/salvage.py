@@ -27,12 +27,16 @@ REASON_LENGTH = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a claimed chunk: emitted, after `salvaged` or not, or the error that stopped it."""
+    """What became of a claimed chunk: emitted, after `salvaged` or not, or the error that stopped it.
+
+    `attempts` are all that were ever made at it or a part of it.
+    """
 
     chunk: Claimed
     seconds: float
     emitted: Emitted = field(default_factory=Emitted)
     salvaged: bool = False
+    attempts: int = 1
     error: LbmigrateError | PyMongoError | None = None
 
 
@@ -43,12 +47,18 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
     condition = chunk.bounds.condition()
     try:
         try:
-            return Outcome(chunk, time.monotonic() - began, attempt(condition))
+            emitted, salvaged = attempt(condition), False
         except IN_THE_DOCUMENTS:
-            emitted = _halved(context, source, attempt, _ids(context, source, condition))
-            return Outcome(chunk, time.monotonic() - began, emitted, salvaged=True)
+            ids = mongo.retrying(lambda: _ids(context, source, condition))
+            emitted, salvaged = _halved(context, source, attempt, ids), True
+        return Outcome(chunk, time.monotonic() - began, emitted, salvaged, attempt.tried)
     except (LbmigrateError, PyMongoError) as error:
-        return Outcome(chunk, time.monotonic() - began, error=error)
+        return Outcome(chunk, time.monotonic() - began, attempts=attempt.tried, error=error)
+
+
+def emit_listed(context: Context, source: Source, one_type: OneUserType, ids: list[Any]) -> Emitted:
+    """Emit these documents whatever it takes, as if somebody had tried before. Raises what is no document's fault."""
+    return _halved(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0), ids)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ EVENTS = "score_events"
 ENTRIES = "leaderboard_entries"
 REJECTS = "lbmigrate_rejects"
 REJECT_DAYS = 30
-COUNTED: Document = {"points": {"$type": "long"}, "createdAt": {"$type": "date"}}  # what makes a document an event
+EVENT: Document = {"points": {"$type": "long"}, "createdAt": {"$type": "date"}}  # what makes a document an event
+COUNTED: Document = {**EVENT, "meta.forgotten": {"$ne": True}}  # what counts for somebody's entries
 
 _USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
 _INT64 = {"bsonType": "long"}

@@ -9,14 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bson import json_util
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from lbmigrate import extjson, fake, mongo
-from lbmigrate.config import Config
+from lbmigrate.config import Config, Source
 from lbmigrate.context import Context
+from lbmigrate.errors import UsageError
+from lbmigrate.models import Document
 from lbmigrate.schema import ENTRIES, EVENTS, present_collections
-from lbmigrate.state import COLLECTION, Holder, Lease, State
+from lbmigrate.state import COLLECTION, LOCK, Holder, Lease, State
 from lbmigrate.watch import WriteWatch
 
 
@@ -34,10 +37,10 @@ class Session:
         """The surroundings of one run; `chosen` are further fields of Context."""
         return Context(self.config, self.sources, self.target, self.state, **chosen)
 
-    def lease(self, command: str, ttl: float = 60.0, patience: float = 0.0) -> Lease:
+    def lease(self, command: str, ttl: float = 60.0, patience: float = 0.0, row: str = LOCK) -> Lease:
         """The right to run here, for `ttl` seconds at a time, waited for at most `patience` seconds."""
         clock = partial(mongo.server_time, self.state.rows.database)
-        return Lease(self.state, Holder.here(command), clock, ttl, patience)
+        return Lease(self.state, Holder.here(command), clock, ttl, patience, row=row)
 
     def is_virgin(self) -> bool:
         """Whether the migration has left nothing here: no state, no collection of ours."""
@@ -63,10 +66,27 @@ def shadow(config: Config) -> Iterator[tuple[Session, Database[Any], WriteWatch]
 
 @contextmanager
 def rehearse(config: Config, fixtures: Path) -> Iterator[Session]:
-    """An in-memory server filled from files: the same steps and the same code, with no server on the machine."""
+    """An in-memory server filled from files: the same steps and the same code, with no server on the machine.
+
+    Raises UsageError for files that cannot be read, and for a filter that means something else in memory.
+    """
     with fake.client() as client:
         extjson.load(fixtures, client[config.database.name], config.collections)
+        for source in config.sources:
+            _try_filter(client[config.database.name], source, fixtures)
         yield _session(client, config)
+
+
+def _try_filter(database: Database[Any], source: Source, fixtures: Path) -> None:
+    hint = f"rehearse it on the embedded server: lbmigrate demo --data {fixtures} --config FILE"
+    if '"$expr"' in json_util.dumps(source.where):
+        raise UsageError(f"{source.name}: $expr does not mean in memory what it means on a server", hint)
+    unwinding: list[Document] = [{"$unwind": f"${source.unwind}"}] if source.unwind else []
+    try:
+        list(database[source.collection].aggregate([*unwinding, {"$match": source.where}, {"$limit": 1}]))
+    except Exception as error:  # the in-memory database has many ways to say that it cannot
+        what = f"{source.name}: the in-memory database cannot evaluate {source.where}"
+        raise UsageError(f"{what}: {error}", hint) from error
 
 
 def _session(client: MongoClient[Any], config: Config) -> Session:

@@ -19,7 +19,7 @@ from pymongo.database import Database
 from lbmigrate import mongo, schema
 from lbmigrate.context import Context, Looking
 from lbmigrate.models import Document
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.schema import COUNTED, ENTRIES, EVENT, EVENTS
 
 FORMATS = {"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
 USERS_AT_ONCE = 200
@@ -163,7 +163,7 @@ def _looped(database: Database[Any], users: Sequence[Any], kind: str, zone: Zone
 def complaints(context: Context) -> list[str]:
     """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be."""
     told = schema.expiring(context.target)
-    if context.target[EVENTS].find_one(COUNTED, {"_id": 1}) is None:
+    if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None:
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
                 told.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")

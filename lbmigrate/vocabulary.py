@@ -20,7 +20,7 @@ UNITS_IN_SECONDS = {
 Unit = Literal["ns", "us", "ms", "seconds", "minutes", "hours", "days"]
 PeriodKind = Literal["global", "day", "week", "month", "year"]
 ReadPreference = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"]
-RESERVED_META = frozenset({"origin", "approximate", "reason"})
+RESERVED_META = frozenset({"origin", "approximate", "reason", "forgotten"})
 MOST_POINTS = 2**53  # beyond it a double, and so JSON, Redis and most apps, cannot tell neighbours apart
 OWN_PREFIX = "lbmigrate_"  # of whatever is neither an event nor an entry
 

@@ -8,10 +8,10 @@ from lbmigrate.errors import Refused
 
 # Commands that change nothing; what is not listed counts as a write.
 READS = frozenset({
-    "aggregate", "buildInfo", "collStats", "connectionStatus", "count", "dbStats", "distinct", "endSessions", "explain",
-    "find", "getMore", "getParameter", "hello", "hostInfo", "isMaster", "killCursors", "listCollections",
-    "listDatabases", "listIndexes", "ping", "replSetGetConfig", "replSetGetStatus", "rolesInfo", "saslContinue",
-    "saslStart", "serverStatus", "usersInfo", "abortTransaction", "commitTransaction",
+    "abortTransaction", "aggregate", "authenticate", "buildInfo", "collStats", "commitTransaction",
+    "connectionStatus", "count", "dbStats", "distinct", "endSessions", "explain", "find", "getMore", "getParameter",
+    "hello", "hostInfo", "isMaster", "killCursors", "listCollections", "listDatabases", "listIndexes", "ping",
+    "replSetGetConfig", "replSetGetStatus", "rolesInfo", "saslContinue", "saslStart", "serverStatus", "usersInfo",
 })  # fmt: skip
 
 

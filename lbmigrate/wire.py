@@ -2,19 +2,24 @@
 
 A projection of fields with a fixed size comes back as documents of equal length, in which names, types and values stand
 at the same places (https://bsonspec.org/spec.html). A batch of them is a matrix of bytes, and a field is some of its
-columns. This is checked, byte for byte, for every batch; whatever does not fit is decoded the ordinary way.
+columns; a sub-document must be the same in every row. This is checked, byte for byte, for every batch; whatever does
+not fit is decoded the ordinary way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 import numpy as np
 import numpy.typing as npt
 from bson import Int64, ObjectId
 
-OBJECT_ID, STRING, DATE, INT64 = 0x07, 0x02, 0x09, 0x12
+from lbmigrate.models import Document
+
+STRING, DOCUMENT, OBJECT_ID, DATE, INT64 = 0x02, 0x03, 0x07, 0x09, 0x12
 WIDTHS = {OBJECT_ID: 12, DATE: 8, INT64: 8}
 Bytes = npt.NDArray[np.uint8]
 
@@ -29,6 +34,10 @@ class Column:
     def numbers(self) -> npt.NDArray[np.int64]:
         """The values of an int64, or of a date in milliseconds since 1970-01-01 UTC."""
         return np.ascontiguousarray(self.values).view("<i8").ravel().astype(np.int64, copy=False)
+
+    def document(self) -> Document:
+        """The sub-document that every row has."""
+        return bson.decode(self.values[0].tobytes())
 
     def ids(self) -> list[Any]:
         """The values of an id, where neighbours that are equal are one object."""
@@ -48,7 +57,7 @@ def _int64(raw: bytes) -> Int64:
     return Int64(int.from_bytes(raw, "little", signed=True))
 
 
-READERS = {OBJECT_ID: ObjectId, STRING: _text, INT64: _int64}
+READERS: dict[int, Callable[[bytes], Any]] = {OBJECT_ID: ObjectId, STRING: _text, INT64: _int64}
 
 
 def columns(raw: bytes) -> dict[str, Column] | None:
@@ -59,8 +68,8 @@ def columns(raw: bytes) -> dict[str, Column] | None:
         return None
     rows = np.frombuffer(raw, dtype=np.uint8).reshape(-1, length)
     fixed = np.ones(length, dtype=bool)
-    for _, _, start, width in fields:
-        fixed[start : start + width] = False
+    for _, kind, start, width in fields:
+        fixed[start : start + width] = kind == DOCUMENT
     if (rows[:, fixed] != rows[0, fixed]).any():
         return None
     return {name: Column(kind, rows[:, start : start + width]) for name, kind, start, width in fields}
@@ -77,6 +86,8 @@ def _layout(document: bytes) -> list[tuple[str, int, int, int]] | None:
         if kind == STRING:  # of fixed size where all are equally long: their lengths are compared with the rest
             width = int.from_bytes(document[place : place + 4], "little") - 1
             place, after = place + 4, 1
+        elif kind == DOCUMENT:
+            width, after = int.from_bytes(document[place : place + 4], "little"), 0
         elif kind in WIDTHS:
             width, after = WIDTHS[kind], 0
         else:

@@ -66,7 +66,7 @@ def _configuration(nodes: Sequence[Server]) -> Document:
 
 @contextmanager
 def failing(client: MongoClient[Any], command: str, times: int | str, **how: Any) -> Iterator[None]:
-    """Within the block the next `times` (or "alwaysOn") such commands of lbmigrate fail as `how` says.
+    """Within the block the next `times` (or "alwaysOn") such commands fail as `how` says, whoever sends them.
 
     `how` are fields of the failCommand failpoint: errorCode, closeConnection, writeConcernError, namespace …
     """
@@ -101,7 +101,7 @@ class Run:
 
     def __init__(self, uri: str, config: Path, *arguments: str) -> None:
         environment = {**os.environ, "MONGODB_URI": uri, "PYTHONPATH": os.pathsep.join(sys.path)}
-        environment |= {"LBMIGRATE_CONFIG": str(config), "COLUMNS": "200"}
+        environment |= {"LBMIGRATE_CONFIG": str(config), "LBMIGRATE_BACKUP_REF": "a test's", "COLUMNS": "200"}
         command = [sys.executable, "-m", "lbmigrate", *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)

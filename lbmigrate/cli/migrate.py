@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import checkup, doctor, flag, runner
+from lbmigrate import backup, checkup, doctor, flag, runner
 from lbmigrate.cli import options, rehearse
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.cli.running import climb
-from lbmigrate.context import utc_now
-from lbmigrate.errors import Mismatch, UsageError
+from lbmigrate.context import Context, utc_now
+from lbmigrate.errors import Mismatch, Refused, UsageError
+from lbmigrate.faults import LOCAL
 from lbmigrate.session import Session
 from lbmigrate.steps import STEPS
 
@@ -36,6 +37,8 @@ def run(
     sample: options.Share = None,
     out: options.Out = None,
     expect: options.Expect = None,
+    backup_ref: options.BackupRef = None,
+    no_backup: options.NoBackup = False,
     lock_ttl: options.LockTtl = "60s",
     wait_lock: options.WaitLock = None,
 ) -> None:
@@ -51,10 +54,22 @@ def run(
     with desk.connected() as session:
         context = session.context(scope=bounds)
         doctor.refuse(checkup.everything(context))
+        _vouched(context, backup_ref, no_backup)
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
         totals = climb(desk, session, steps, context, "run", terms)
     desk.console.result({"verb": "run", "counts": totals})
+
+
+def _vouched(context: Context, reference: str | None = None, none: bool = False) -> None:
+    """Nothing starts without a backup on record, or somebody on record who did without; the embedded server may."""
+    if reference and none:
+        raise UsageError("--backup-ref and --no-backup contradict each other", "give one of them")
+    embedded = context.config.database.uri.startswith(LOCAL)
+    if not embedded and (reference or none):
+        backup.record(context.state, "reference" if reference else "none", reference or "", context.clock())
+    if objection := backup.objection(context, embedded):
+        raise Refused(objection, hint=backup.HINT)
 
 
 @verb(app)
@@ -76,6 +91,7 @@ def backfill(
     with desk.connected() as session:
         context = session.context(scope=bounds)
         doctor.refuse(checkup.everything(context))
+        _vouched(context)
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
         totals = climb(desk, session, runner.chosen(STEPS, only=4), context, "backfill", terms)

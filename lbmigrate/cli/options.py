@@ -44,6 +44,12 @@ Out = Annotated[Path | None, typer.Option(envvar="LBMIGRATE_OUT", help="Keep the
 Expect = Annotated[
     Path | None, typer.Option(envvar="LBMIGRATE_EXPECT", help="Compare with an outcome kept here; exits 5.")
 ]
+BackupRef = Annotated[
+    str | None, typer.Option(envvar="LBMIGRATE_BACKUP_REF", help="The backup that exists: a snapshot's name and time.")
+]
+NoBackup = Annotated[
+    bool, typer.Option("--no-backup", envvar="LBMIGRATE_NO_BACKUP", help="Start without one; goes on record.")
+]
 LockTtl = Annotated[
     str, typer.Option("--lock-ttl", envvar="LBMIGRATE_LOCK_TTL", help="How long the lease lasts without renewal.")
 ]

@@ -59,10 +59,13 @@ def climb(
 
 @contextmanager
 def running(
-    desk: Desk, session: Session, context: Context, word: str, terms: Terms
+    desk: Desk, session: Session, context: Context, word: str, terms: Terms, command: str = ""
 ) -> Iterator[tuple[Context, runner.Guard]]:
-    """A recorded run under the lease; ends in Stopped or WorkRemains when something ended it early."""
-    again = shlex.join(["lbmigrate", *sys.argv[1:]])
+    """A recorded run under the lease; ends in Stopped or WorkRemains when something ended it early.
+
+    `command` is what the records say was typed, where they must not say what was.
+    """
+    again = command or shlex.join(["lbmigrate", *sys.argv[1:]])
     lease = session.lease(again, terms.lock_ttl, terms.wait_lock)
     brake = Brake(terms.limits)
     with desk.heeding_signals(brake):

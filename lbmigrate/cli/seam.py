@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate.cli import demo, look, migrate, steer, undo
+from lbmigrate.cli import backup, correct, demo, look, migrate, steer, tail, undo
 from lbmigrate.console import Console
 from lbmigrate.errors import LbmigrateError, UsageError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it is read in logs and manuals as well as at a terminal
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for room in (demo, migrate, undo, look, steer):
+for room in (demo, migrate, correct, undo, look, steer, tail, backup):
     app.add_typer(room.app)
 
 

@@ -16,7 +16,7 @@ from types import FrameType
 from lbmigrate.brake import Brake
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-GRACE = 3.0  # seconds
+GRACE = 2.0  # seconds
 
 
 @contextmanager

@@ -53,7 +53,8 @@ class Progress:
     def _take(self, report: Report) -> None:
         now = self._clock()
         if report.event == "begin":
-            self._stage = Stage(f"{report.step} {words.plain(report.name)}", begun=now, seen=now)
+            number = f"{report.step} " if report.step else ""  # what is no step of the migration has none
+            self._stage = Stage(f"{number}{words.plain(report.name)}", begun=now, seen=now)
         elif report.event == "end":
             self._end("✓", {"up": "", "down": "reverted", "kept": "kept"}[report.direction], "green")
         elif report.piece is not None and self._stage is not None:

@@ -58,7 +58,7 @@ def projector(fields: Any) -> Callable[[Document], Document] | None:
         return None
     if keep:
         tree = _tree([*marks, "_id"] if with_id else list(marks))
-        return tree and partial(_kept, tree)
+        return None if tree is None else partial(_kept, tree)
     dropped = marks.keys() if with_id else marks.keys() | {"_id"}
     if any("." in name for name in dropped):
         return None

@@ -27,6 +27,7 @@ from lbmigrate.models import Document
 from lbmigrate.state.rows import LAYOUT, State
 
 LOCK = "lock"
+FOLLOWING = "lock:tail"  # held by whoever follows change streams, beside the runs
 WAIT = 0.5  # seconds between two looks at a lock that is held
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -75,7 +76,10 @@ def _table() -> str:
 
 
 class Lease:
-    """The right to run, for `ttl` seconds at a time. `server_time` tells the server's clock."""
+    """The right to run, for `ttl` seconds at a time. `server_time` tells the server's clock.
+
+    `row` names what is locked: runs, whose state rows carry the fence, or following beside them.
+    """
 
     def __init__(
         self,
@@ -85,8 +89,10 @@ class Lease:
         ttl: float = 60.0,
         patience: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
+        row: str = LOCK,
     ) -> None:
         self._state, self._holder, self._ttl, self._patience = state, holder, ttl, patience
+        self._row, self._fence = row, 0
         self._server_time, self._monotonic = server_time, monotonic
         self._deadline = 0.0
         self._done = threading.Event()
@@ -109,19 +115,21 @@ class Lease:
         """Take the lease or raise Locked. A dead holder's lease is taken over at once."""
         row = self._take({"expiresAt": {"$lte": self._server_time()}})
         if row is None:
-            held = self._state.get(LOCK)
+            held = self._state.get(self._row)
             if not (held.get("holder") and Holder(**held["holder"]).is_dead()):
                 raise Locked(*describe(held))
             row = self._take({"fence": held["fence"]})
         if row is None:  # somebody else found the dead holder first
-            raise Locked(*describe(self._state.get(LOCK)))
-        self._state.raise_fence(row["fence"])
+            raise Locked(*describe(self._state.get(self._row)))
+        self._fence = row["fence"]
+        if self._row == LOCK:
+            self._state.raise_fence(self._fence)
 
     def _take(self, free: Document) -> Document | None:
         began = self._monotonic()
         try:
             row: Document | None = self._state.rows.find_one_and_update(
-                {"_id": LOCK, **free},
+                {"_id": self._row, **free},
                 {"$inc": {"fence": 1}, "$set": self._term() | {"kind": LOCK, "layout": LAYOUT}},
                 upsert="expiresAt" in free,  # only the ordinary way may create the row
                 return_document=ReturnDocument.AFTER,
@@ -139,7 +147,7 @@ class Lease:
         """Extend the lease, or raise LeaseLost when it has changed hands or ended."""
         self.check()
         began = self._monotonic()
-        mine = {"_id": LOCK, "fence": self._state.fence}
+        mine = {"_id": self._row, "fence": self._fence}
         if self._state.rows.update_one(mine, {"$set": self._term()}).matched_count == 0:
             self._deadline = 0.0
             self.check()
@@ -174,7 +182,7 @@ class Lease:
             self._keeper.join()
         self._deadline = 0.0
         now = self._server_time()
-        mine = {"_id": LOCK, "fence": self._state.fence}
+        mine = {"_id": self._row, "fence": self._fence}
         self._state.rows.update_one(mine, {"$set": {"holder": None, "expiresAt": now}})
 
 
@@ -194,4 +202,6 @@ def describe(row: Document) -> tuple[str, str]:
     holder: dict[str, Any] = row.get("holder") or {}
     who = f"pid {holder['pid']} on {holder['host']}" if holder else "somebody"
     until = row["expiresAt"].isoformat(timespec="seconds") + "Z" if "expiresAt" in row else "unknown"
+    if row.get("_id") == FOLLOWING:
+        return f"another tail follows already: {who}, until {until}", "stop that one, or let it go on: one is enough"
     return f"another run holds the lock: {who}, until {until}", "lbmigrate status (or `lbmigrate unlock` if it is gone)"

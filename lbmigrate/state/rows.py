@@ -53,6 +53,10 @@ class State:
     def watermark(self, source: str) -> Document:
         return self.get(f"watermark:{source}")
 
+    def of_kind(self, kind: str) -> list[Document]:
+        """All rows `<kind>:<name>`."""
+        return list(self.rows.find({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}))
+
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""
         return list(self.rows.find({"kind": "run"}).sort("startedAt", -1).limit(limit))
@@ -135,9 +139,13 @@ class State:
         mongo.retrying(lambda: self.rows.update_many(emitted, closing))
 
     def control(self, **fields: Any) -> None:
-        """Set what steers runs from outside; no lease is needed, for whoever steers does not hold it."""
-        setting = {"$set": fields, "$setOnInsert": {"kind": "control", "layout": LAYOUT, "fence": 0}}
-        self.rows.update_one({"_id": "control"}, setting, upsert=True)
+        """Set what steers runs from outside."""
+        self.note("control", **fields)
+
+    def note(self, row: str, **fields: Any) -> None:
+        """Set fields of a row that no run owns; no lease is needed, for whoever writes it does not hold one."""
+        setting = {"$set": fields, "$setOnInsert": {"kind": row.partition(":")[0], "layout": LAYOUT, "fence": 0}}
+        self.rows.update_one({"_id": row}, setting, upsert=True)
 
     def raise_fence(self, fence: int) -> None:
         """Stamp every row that may still change, so that no write of an earlier holder matches it."""

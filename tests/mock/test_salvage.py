@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure
+from pymongo.errors import AutoReconnect, BulkWriteError, ConnectionFailure, OperationFailure
 
 from lbmigrate import emit, fake, mongo
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.fake import memory
 from lbmigrate.models import Counts
-from lbmigrate.schema import EVENTS, REJECTS
+from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.state import COLLECTION
 from lbmigrate.steps import STEPS
-from tests.apps import App, config, oid, task, user
+from tests.apps import App, config, oid, pieces, task, user
 
 every_example = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 TASKS = 23
@@ -149,7 +151,7 @@ def test_attempts_are_bounded_and_the_chunk_that_failed_is_kept_for_the_next_run
     app.backfill()
     assert len(app.events()) == TASKS
     assert {row["status"] for row in app.chunks()} == {"rolled"}
-    assert app.chunks(_id=failed["_id"])[0]["attempts"] == 2
+    assert app.chunks(_id=failed["_id"])[0]["attempts"] == 4
 
 
 def test_an_error_that_is_no_documents_fault_stops_the_run_and_rejects_nothing(fresh, server):
@@ -162,6 +164,33 @@ def test_an_error_that_is_no_documents_fault_stops_the_run_and_rejects_nothing(f
     server.bad = {}
     app.backfill()
     assert len(app.events()) == TASKS
+
+
+@pytest.mark.parametrize(
+    ("collection", "write"),
+    [(EVENTS, "insert_many"), (ENTRIES, "insert_many"), (ENTRIES, "bulk_write"), (COLLECTION, "bulk_write")],
+)
+def test_a_write_that_no_majority_had_and_that_was_undone_is_made_again(fresh, monkeypatch, collection, write):
+    app = fresh(chunk_size=TASKS)
+    app.database["tasks"].create_index("updatedAt")
+    app.backfill()
+    app.database["tasks"].insert_many([task(number) for number in range(TASKS, 2 * TASKS)])
+    app.database["users"].insert_one(user(3))
+    app.database["tasks"].insert_one(task(2 * TASKS, owner=3))
+    original, undone = getattr(memory._Collection, write), iter([True])
+
+    def undo(self: Any, *arguments: Any, **options: Any) -> Any:
+        if self.name == collection and next(undone, False):
+            raise BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64, "errmsg": "late"}]})
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(memory._Collection, write, undo)
+    app.backfill()
+    assert next(undone, None) is None, "it was undone"
+    assert len(app.events()) == 2 * TASKS + 1
+    scores = {entry["userId"]: entry["score"] for key, entry in app.entries().items() if key.startswith("global:")}
+    assert scores == {oid(1): 350, oid(2): 110, oid(3): 10}
+    assert {row["status"] for row in app.chunks()} == {"rolled"}
 
 
 # --- the circuit -------------------------------------------------------------------------------------------------
@@ -194,26 +223,21 @@ def test_a_few_chunks_do_not_make_a_share(fresh, server):
 
 def test_a_source_that_is_dropped_in_the_middle_stops_the_run_with_its_name(fresh):
     app = fresh()
-    pieces = STEPS[3].apply(app.context())
-    for piece in pieces:
-        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
-        if piece.counts.read:
-            break
+    rest = pieces(STEPS[3], app.context())
+    next(piece for piece in rest if piece.counts.read)
     app.database.drop_collection("tasks")
     with pytest.raises(LbmigrateError, match=r"tasks: collection 'tasks' is gone") as caught:
-        for piece in pieces:
-            app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+        list(rest)
     assert caught.value.hint.startswith("lbmigrate")
     assert len(app.events()) >= 5, "what was checkpointed stays good"
 
 
 def test_documents_deleted_from_a_source_are_no_reason_to_stop(fresh):
     app = fresh()
-    pieces = STEPS[3].apply(app.context())
-    next(pieces)
+    rest = pieces(STEPS[3], app.context())
+    next(rest)
     app.database["tasks"].delete_many({"_id": {"$lt": source(12)}})
-    for piece in pieces:
-        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+    list(rest)
     assert {event["sourceId"] for event in app.events()} >= {source(number) for number in range(12, TASKS)}
 
 
@@ -223,14 +247,10 @@ def test_a_document_that_changes_after_its_chunk_was_planned_is_read_by_the_next
     tasks.create_index("updatedAt")
     app.backfill()
     tasks.insert_many([task(number) for number in range(100, 120)])
-    pieces = STEPS[3].apply(app.context())
-    for piece in pieces:
-        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
-        if piece.counts.read:
-            break
+    rest = pieces(STEPS[3], app.context())
+    next(piece for piece in rest if piece.counts.read)
     tasks.update_one({"_id": source(119)}, {"$set": {"updatedAt": task(130)["updatedAt"]}})  # beyond the frozen bounds
-    for piece in pieces:
-        app.state.save(*([piece.checkpoint] if piece.checkpoint else []))
+    list(rest)
     assert source(119) not in {event["sourceId"] for event in app.events()}
     app.backfill()
     assert {event["sourceId"] for event in app.events()} >= {source(number) for number in range(100, 120)}

@@ -31,7 +31,9 @@ def terminal(
 ) -> Terminal:
     """A terminal at the test's own database, in a directory of its own, with no variable of the toolkit set."""
     for name in [name for name in os.environ if name.startswith(("LBMIGRATE_", "MONGODB_"))]:
-        monkeypatch.delenv(name)
+        if name != "LBMIGRATE_MONGOD":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LBMIGRATE_BACKUP_REF", "what a test loses, it makes again")
     monkeypatch.chdir(tmp_path)
     terminal = Terminal(monkeypatch, capsys, tmp_path / "leaderboard.yaml", server_uri, database.name)
     terminal.configure()

@@ -91,7 +91,7 @@ def test_what_is_new_since_the_last_run_is_all_that_a_backfill_reads(app, termin
     app["tasks"].insert_many([task(200 + number, owner=2, hours=24 * 300) for number in range(3)])
     planned = terminal("plan", "--json")
     assert planned.code == 3
-    assert "3 documents of tasks that changed" in str(planned.result["steps"][3]["todo"])
+    assert "3 documents of tasks, changed since" in str(planned.result["steps"][3]["todo"])
     done = terminal("backfill", "--json")
     assert done.code == 0
     assert done.result["counts"]["emitted"] == 3

@@ -25,15 +25,15 @@ def at(words: str) -> dt.datetime:
 class Time:
     """A clock that only moves when somebody sleeps, or when a test says so."""
 
-    def __init__(self, now: dt.datetime = at("2026-03-01T00:00")) -> None:
-        self.seconds, self.naps, self._start = 1_000.0, [], now
+    def __init__(self) -> None:
+        self.seconds, self.naps = 1_000.0, []
 
     def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
         self.seconds += seconds
 
     def now(self) -> dt.datetime:
-        return self._start + dt.timedelta(seconds=self.seconds - 1_000)
+        return at("2026-03-01T00:00") + dt.timedelta(seconds=self.seconds - 1_000)
 
     def brake(self, **limits: Any) -> Brake:
         return Brake(Limits(**limits), lambda: self.seconds, self.now, self.sleep)

@@ -141,8 +141,8 @@ def test_days_are_those_of_a_plain_loop(events: list[Event], zone: str) -> None:
         key = user, (local_date(at, zone) - dt.date(1970, 1, 1)).days
         total, count, last = expected.get(key, (0, 0, at))
         expected[key] = total + points, count + 1, max(last, at)
-    rows = {(user, day): (points, count, last.to_pydatetime())
-            for user, day, points, count, last in days_of(events, zone).itertuples(index=False)}  # fmt: skip
+    rows = {(row.user, row.day): (row.points, row.events, row.last.to_pydatetime())
+            for row in days_of(events, zone).itertuples(index=False)}  # fmt: skip
     assert rows == expected
 
 
@@ -218,6 +218,48 @@ def test_a_streak_does_not_run_from_one_user_into_the_next() -> None:
     assert streaks == [1, 1]
 
 
+def standing(*rows: tuple[str, int]) -> list[dict[str, Any]]:
+    """The entries of one user with events on these days that stand, or take back what stood."""
+    times = [dt.datetime.fromisoformat(day) for day, _ in rows]
+    return entries(daily(["ada"] * len(rows), [1] * len(rows), times, "UTC", [s for _, s in rows]), ["global", "week"])
+
+
+def test_a_day_on_which_nothing_stands_any_more_breaks_a_streak() -> None:
+    days = [(f"2025-11-0{day}", 1) for day in (3, 4, 5, 6)]
+    assert standing(*days)[0]["streak"] == 4
+    assert standing(*days, ("2025-11-04", -1))[0]["streak"] == 2
+    assert standing(*days, ("2025-11-04", -1), ("2025-11-04", 1))[0]["streak"] == 4
+    assert standing(*days, ("2025-11-04", 1), ("2025-11-04", -1))[0]["streak"] == 4
+
+
+def test_a_streak_ends_on_the_last_day_on_which_something_stands() -> None:
+    taken_back = [("2025-11-03", 1), ("2025-11-04", 1), ("2025-11-05", 1), ("2025-11-05", -1)]
+    assert standing(*taken_back)[0]["streak"] == 2
+
+
+def test_a_period_in_which_nothing_stands_has_no_streak_but_the_one_before_keeps_its_own() -> None:
+    days = [("2025-11-01", 1), ("2025-11-02", 1), ("2025-11-03", 1), ("2025-11-03", -1)]
+    assert {entry["period"]: entry["streak"] for entry in standing(*days)} == {
+        "global": 2, "2025-W44": 2, "2025-W45": 0,
+    }  # fmt: skip
+
+
+@given(histories(), st.sampled_from(ZONES), st.data())
+def test_streaks_are_those_of_the_events_that_stand(events: list[Event], zone: str, data: st.DataObject) -> None:
+    gone = [event for event in events if data.draw(st.booleans())]
+    whole = [*events, *gone]
+    users, points, times = ([event[field] for event in whole] for field in range(3))
+    days = daily(users, points, times, zone, [1] * len(events) + [-1] * len(gone))
+    left = list(events)
+    for event in gone:
+        left.remove(event)
+    expected = {key: entry["streak"] for key, entry in naive_entries(left, zone).items()}
+    streaks = {key: entry["streak"] for key, entry in board_of(days).items()}
+    ended = {key for key in streaks.keys() - expected.keys() if not key.startswith("global")}
+    assert {key: streak for key, streak in streaks.items() if key in expected} == expected
+    assert all(streaks[key] == 0 for key in ended)
+
+
 def test_the_day_that_a_zone_skipped_breaks_a_streak_as_any_day_without_events() -> None:
     # Apia went from 2011-12-29 to 2011-12-31
     times = [dt.datetime(2011, 12, 30, 9), dt.datetime(2011, 12, 30, 11)]
@@ -249,7 +291,8 @@ def test_entries_hold_only_types_that_bson_knows(user: Any) -> None:
 def test_nothing_makes_nothing() -> None:
     nothing = daily([], [], [], "Europe/Paris")
     assert nothing.dtypes.astype(str).to_dict() == {
-        "user": "object", "day": "int64", "points": "int64", "events": "int64", "last": "datetime64[ms]",
+        "user": "object", "day": "int64", "points": "int64", "events": "int64", "stands": "int64",
+        "last": "datetime64[ms]",
     }  # fmt: skip
     pd.testing.assert_frame_equal(merge([]), nothing)
     assert entries(nothing, KINDS) == []

@@ -1,0 +1,227 @@
+"""What an app calls: is the leaderboard on, and this action has just happened.
+
+A recorder scores by the configuration of the backfill and inserts the very event that the backfill would: whoever comes
+second finds it there. What a crash, an outage or an error leaves out, the next incremental backfill adds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pymongo
+from bson.errors import BSONError
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from lbmigrate import action, emit, identity, mongo, rollup
+from lbmigrate.coerce import excerpt
+from lbmigrate.config import Config, Source
+from lbmigrate.config import Flag as FlagSettings
+from lbmigrate.context import Clock, Context, utc_now
+from lbmigrate.emit import OneUserType, Seen
+from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.flag import Switches, switches
+from lbmigrate.forget import Leavers
+from lbmigrate.models import Document
+from lbmigrate.schema import EVENTS
+from lbmigrate.state import State
+
+TAKES_EFFECT = 5.0  # seconds after which nobody acts on a flag that has been turned off
+LOOK_AGAIN = 2.0  # seconds between two looks at it
+ANSWER = 2.0  # seconds for the server to say how it stands
+FUTURE = dt.timedelta(minutes=5)  # how far ahead of this host's clock an action may be without a word
+
+log = logging.getLogger("lbmigrate.live")
+
+
+# --- the flag ----------------------------------------------------------------------------------------------------
+
+
+class Flag:
+    """The feature flag, cached: off, until it is known to be on, and whenever that is older than TAKES_EFFECT.
+
+    One thread in LOOK_AGAIN seconds looks; meanwhile the others go by what they know and never wait.
+    """
+
+    def __init__(
+        self, database: Database[Any], settings: FlagSettings, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rows, self._id = database[settings.collection], settings.id
+        self._monotonic = monotonic
+        self._known, self._asked = Switches(), float("-inf")  # how it stood when it was asked
+        self._next = float("-inf")
+        self._looking = threading.Lock()
+
+    @property
+    def write(self) -> bool:
+        """Whether actions are to be recorded."""
+        return self._current().write
+
+    @property
+    def read(self) -> bool:
+        """Whether the board is to be shown."""
+        return self._current().read
+
+    def _current(self) -> Switches:
+        if self._monotonic() >= self._next and self._looking.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looking.release()
+        known, asked = self._known, self._asked
+        return known if self._monotonic() - asked < TAKES_EFFECT else Switches()
+
+    def _look(self) -> None:
+        asked = self._monotonic()  # before the answer: it may have been turned since
+        try:
+            with pymongo.timeout(ANSWER):
+                found = switches(self._rows.find_one({"_id": self._id}) or {})
+        except (PyMongoError, BSONError) as error:
+            log.warning("the flag cannot be read, so it counts as off: %s", error)
+            found = Switches()
+        self._known, self._asked, self._next = found, asked, self._monotonic() + LOOK_AGAIN
+
+
+def flag(
+    database: Database[Any], config: Config | None = None, monotonic: Callable[[], float] = time.monotonic
+) -> Flag:
+    """The feature flag of `database`, to be made once and asked often: `leaderboard.read` costs next to nothing.
+
+    Turned off, it is off here within TAKES_EFFECT seconds. Missing or unreadable means off.
+    """
+    return Flag(mongo.fresh(_as_ours(database)), config.flag if config else FlagSettings(), monotonic)
+
+
+# --- the recorder ------------------------------------------------------------------------------------------------
+
+
+class ScoreRecorder:
+    """Records live actions in the ledger and on the board, while the flag's `write` is on. Safe to share by threads.
+
+    `sources` is the database of the app's own collections, by default the same. What goes wrong is logged, counted in
+    `failures`, and never disturbs the app; `strict` raises it. Actions well ahead of the clock are kept, but logged and
+    counted in `ahead`. After a fork, make a client and a recorder of its own.
+    """
+
+    def __init__(
+        self,
+        database: Database[Any],
+        config: Config,
+        *,
+        sources: Database[Any] | None = None,
+        strict: bool = False,
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        target = _as_ours(database)
+        home = target if sources is None else _as_ours(sources)
+        state = State(mongo.durable(target.client[config.state.database or target.name]))
+        self._context = Context(config, home, target, state, run="live", clock=clock, live=True)
+        self._flag = flag(database, config, monotonic)
+        self._strict = strict
+        self._counting = threading.Lock()
+        self._one_type: OneUserType | None = None
+        self.failures = 0
+        self.ahead = 0
+
+    def record(
+        self,
+        action_type: str,
+        user_id: Any,
+        source_id: Any,
+        points: int | None = None,
+        at: dt.datetime | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Record that a user has just done something; True if that is new, and now on the board.
+
+        `action_type` is the action of a source, and `source_id` the `_id` of the document that tells of it: together
+        they name the event. `points` may be left out where every document of the action is worth the same. `at` (naive
+        is UTC) is now unless given: give it what the document says, for that is what the backfill would say.
+        """
+
+        def work() -> bool:
+            config, now = self._context.config, self._context.clock()
+            source = action.source_of(config, action_type)
+            worth = action.constant_points(config, action_type) if points is None else points
+            name = self._source_id(source, source_id)
+            return self._insert(source, action.event(source, user_id, name, worth, at or now, meta or {}), now)
+
+        return self._guarded(work)
+
+    def record_source(self, source_name: str, document_or_id: Any) -> bool:
+        """Record a document of a source, or its elements, as it stands; True if an event is new, and now on the board.
+
+        It is read again and scored as the backfill does it, and left out if it does not meet the source's `where`.
+        """
+        return self._guarded(lambda: self._emit(source_name, document_or_id))
+
+    def _guarded(self, work: Callable[[], bool]) -> bool:
+        if not self._flag.write:
+            return False
+        try:
+            return work()
+        except Exception as error:  # whatever it is: the app's own action has happened
+            with self._counting:
+                self.failures += 1
+            if self._strict:
+                raise
+            expected = isinstance(error, LbmigrateError | PyMongoError)
+            log.warning("an action was not recorded; the next backfill does it: %s", error, exc_info=not expected)
+            return False
+
+    def _insert(self, source: Source, event: Document, now: dt.datetime) -> bool:
+        self._types().check([event], source)
+        if event["createdAt"] > now + FUTURE:
+            with self._counting:
+                self.ahead += 1
+            log.warning("%s is %s ahead of this host's clock", event["_id"], event["createdAt"] - now)
+        if event["userId"] in Leavers(self._context.state):
+            return False
+        added = emit.insert(mongo.durable(self._context.target)[EVENTS], [event])
+        # Also when it was there already: whoever inserted it may have died before this.
+        rollup.roll_up(self._context, {"$in": [event["userId"]]})
+        return added > 0
+
+    def _emit(self, name: str, given: Any) -> bool:
+        source = action.source_named(self._context.config, name)
+        key = given.get("_id") if isinstance(given, Mapping) else given
+        if key is None:
+            raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
+        condition = {"_id": {"$in": identity.parse(key) if isinstance(key, str) else [key]}}
+        done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
+        for users in rollup.selections(list(done.users)):
+            rollup.roll_up(self._context, users)
+        if done.counts.rejected:
+            raise LbmigrateError(f"{name}: {excerpt(key)} cannot be scored", hint="lbmigrate rejects")
+        return done.counts.emitted > 0
+
+    def _source_id(self, source: Source, given: Any) -> Any:
+        """As the source has it: web frameworks hand an ObjectId on as its digits."""
+        if given is None:
+            raise UsageError("source_id is missing: it names the action, so that it counts once")
+        forms = identity.parse(given) if isinstance(given, str) else [given]
+        if len(forms) == 1:
+            return given
+        found = mongo.fresh(self._context.sources)[source.collection].find_one({"_id": {"$in": forms}}, {"_id": 1})
+        return found["_id"] if found else given
+
+    def _types(self) -> OneUserType:
+        if self._one_type is None:
+            self._one_type = OneUserType(self._context, sample=1)  # the app is waiting
+        return self._one_type
+
+
+def _as_ours(database: Database[Any]) -> Database[Any]:
+    """The database whose documents read as the toolkit reads them, however the app's client is set up."""
+    given: object = database
+    if isinstance(given, AsyncDatabase):
+        hint = "open a MongoClient beside the AsyncMongoClient, then: await asyncio.to_thread(recorder.record, …)"
+        raise UsageError("a ScoreRecorder takes a database of MongoClient", hint)
+    return database if mongo.is_fake(database) else database.with_options(codec_options=emit.CODECS)

@@ -1,0 +1,434 @@
+"""Following change streams: nothing is lost and nothing counts twice, whatever happens to the one who follows."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import signal
+import time
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from pymongo import MongoClient
+
+from lbmigrate import fake, mongod, tail
+from lbmigrate.changes import WINDOW
+from lbmigrate.errors import LbmigrateError, Refused
+from lbmigrate.flag import turn
+from lbmigrate.live import Flag
+from lbmigrate.models import Checkpoint
+from lbmigrate.state import FOLLOWING, State
+from lbmigrate.steps import STEPS
+from lbmigrate.tail import Tail
+from tests import oracle
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
+from tests.runs import ended, started, until, write_config
+
+GLOBAL = f"global:{oid(1)}"
+
+
+@pytest.fixture
+def app(database):
+    """Three users, ten tasks and four sessions, all backfilled."""
+    database["users"].insert_many([user(number) for number in (1, 2, 3)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(10)])
+    database["tasks"].create_index("updatedAt")
+    database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(4)])
+    app = App(database, config(TASKS, SESSIONS))
+    app.climb(STEPS[:4])
+    return app
+
+
+@pytest.fixture
+def settings(app, tmp_path):
+    """A configuration file for processes of their own."""
+    return write_config(tmp_path, app.database.name, [TASKS, SESSIONS])
+
+
+def follower(app):
+    """Somebody who follows, whose every look at the clock is ten seconds after the last."""
+    clock = itertools.count(0, 10).__next__
+    context = app.context(live=True)
+    return Tail(context, Flag(app.database, app.config.flag, clock), clock).follow()
+
+
+def save(app, piece):
+    if isinstance(piece.checkpoint, Checkpoint):
+        app.state.note(piece.checkpoint.row, **piece.checkpoint.fields)
+
+
+def walk(app, pieces, found, most=200):
+    """Follow until `found` says so; the pieces."""
+    seen = []
+    for piece in itertools.islice(pieces, most):
+        save(app, piece)
+        seen.append(piece)
+        if found():
+            return seen
+    raise AssertionError(f"{most} pieces and it has not happened: {app.state.get('tail')}")
+
+
+def row(app):
+    return app.state.get(tail.ROW)
+
+
+def is_right(app):
+    return oracle.recorded(app.database) == oracle.actions(app.database)
+
+
+# --- what is followed --------------------------------------------------------------------------------------------
+
+
+def test_what_is_inserted_finished_and_replaced_is_recorded(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    tasks = app.database["tasks"]
+    tasks.insert_one(task(20))
+    tasks.insert_one(task(21, status="todo"))
+    tasks.insert_one(task(22, status="todo"))
+    tasks.update_one({"_id": oid(1021)}, {"$set": {"status": "done"}})
+    tasks.replace_one({"_id": oid(1022)}, task(22, owner=2))
+    app.database["sessions"].insert_one(session(9))
+    walk(app, pieces, partial(is_right, app))
+    oracle.check(app.database)
+    new = app.database["score_events"].find({"meta.origin": "live"})
+    assert sorted(event["_id"] for event in new) == [
+        f"focus_session:{oid(5009)}", *(f"task_complete:{oid(1000 + number)}" for number in (20, 21, 22))
+    ]  # fmt: skip
+    assert row(app)["events"] == 4
+
+
+def test_what_does_not_score_is_followed_and_left_alone(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    before = app.events()
+    app.database["tasks"].insert_one(task(30, status="todo"))
+    app.database["tasks"].update_one({"_id": oid(1001)}, {"$set": {"priority": "high"}})
+    app.database["users"].insert_one(user(9))
+    walk(app, pieces, lambda: row(app).get("changes") == 2)
+    assert app.events() == before
+
+
+def test_deletes_are_counted_for_a_reconciliation(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.database["tasks"].delete_many({"_id": {"$in": [oid(1001), oid(1002)]}})
+    walk(app, pieces, lambda: row(app).get("deletes") == 2)
+    assert len(app.events()) == 14
+
+
+def test_a_document_that_cannot_be_scored_holds_nobody_up(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.database["tasks"].insert_many([task(20, completedAt="soon"), task(21)])
+    walk(app, pieces, lambda: f"task_complete:{oid(1021)}" in app.event_ids())
+    assert app.database["lbmigrate_rejects"].find_one()["sourceId"] == oid(1020)
+
+
+def test_nobody_is_rolled_up_twice_for_one_batch(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.database["tasks"].insert_many([task(number) for number in range(20, 60)])
+    walk(app, pieces, partial(is_right, app))
+    assert app.entries()[GLOBAL]["score"] == oracle.board(oracle.actions(app.database))["global", oid(1)][0]
+    assert app.entries()[GLOBAL]["rev"] < 45
+
+
+# --- stops, crashes and holds ------------------------------------------------------------------------------------
+
+
+def test_a_batch_whose_checkpoint_was_not_saved_is_done_again_and_counts_once(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.database["tasks"].insert_many([task(20), task(21)])
+    lost = next(piece for piece in pieces if piece.counts.emitted)
+    pieces.close()
+    assert lost.counts.emitted >= 1
+    app.database["leaderboard_entries"].delete_many({"userId": oid(1)})  # as if it had died before the roll-up
+    walk(app, follower(app), partial(is_right, app))
+    oracle.check(app.database)
+
+
+def test_what_was_written_while_nobody_followed_is_recorded_by_the_next(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    pieces.close()
+    app.database["tasks"].insert_many([task(number) for number in range(20, 40)])
+    walk(app, follower(app), partial(is_right, app))
+    oracle.check(app.database)
+
+
+def test_while_write_is_off_it_holds_and_then_records_what_happened_meanwhile(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    turn(app.database, app.config, "write", False, NEW_YEAR)
+    app.database["tasks"].insert_one(task(20))
+    seen = walk(app, pieces, lambda: row(app)["held"] is not None)
+    assert seen[-1].held == "the flag's write is off"
+    assert not is_right(app)
+    turn(app.database, app.config, "write", True, NEW_YEAR)
+    walk(app, pieces, partial(is_right, app))
+    assert row(app)["held"] is None
+
+
+def test_a_token_moves_even_where_nothing_happens(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    first = row(app)
+    app.database["unrelated"].insert_one({})
+    walk(app, pieces, lambda: row(app)["token"] != first["token"])
+    assert row(app)["at"] >= first["at"]
+    assert row(app)["lag"] == 0
+
+
+# --- gaps --------------------------------------------------------------------------------------------------------
+
+
+def lose_history(app):
+    """Make the token one of 1970, which no server remembers."""
+    data = row(app)["token"]["_data"]
+    app.state.note(tail.ROW, token={"_data": f"{data[:2]}{'0000000100000001'}{data[18:]}"})
+
+
+def test_the_first_tail_knows_that_it_has_not_seen_what_was_before(app):
+    assert tail.gap(app.state, app.config) is None
+    pieces = follower(app)
+    save(app, next(pieces))
+    assert tail.gap(app.state, app.config) == tail.Gap(("tasks", "sessions"), None, full=False)
+    app.backfill()
+    assert tail.gap(app.state, app.config) is None
+    walk(app, pieces, lambda: row(app)["missed"] is None)
+
+
+def test_a_pass_that_was_open_already_does_not_close_the_gap(app):
+    opened = app.context()
+    list(itertools.islice(STEPS[3].apply(opened), 0))
+    for piece in itertools.islice(STEPS[3].apply(opened), 1):
+        app.state.save(piece.checkpoint)
+    save(app, next(follower(app)))
+    app.backfill()
+    assert tail.gap(app.state, app.config).sources == ("tasks",)
+    app.backfill()
+    assert tail.gap(app.state, app.config) is None
+
+
+def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.backfill()
+    pieces.close()
+    app.database["tasks"].insert_one(task(20))
+    lose_history(app)
+    pieces = follower(app)
+    seen = walk(app, pieces, lambda: tail.gap(app.state, app.config))
+    assert "does not remember" in seen[-1].warning
+    gap = tail.gap(app.state, app.config)
+    assert gap.sources == ("tasks", "sessions")
+    assert gap.since is not None
+    app.database["tasks"].insert_one(task(21))
+    walk(app, pieces, lambda: f"task_complete:{oid(1021)}" in app.event_ids())  # it goes on all the same
+    assert not is_right(app)
+    app.backfill()
+    assert tail.gap(app.state, app.config) is None
+    oracle.check(app.database)
+
+
+def test_one_who_is_killed_after_a_lost_history_does_not_forget_the_gap(app):
+    save(app, next(follower(app)))
+    app.backfill()
+    lose_history(app)
+    since = row(app)["reached"]
+    save(app, next(piece for piece in follower(app) if piece.warning))
+    assert tail.gap(app.state, app.config).since == since
+    save(app, next(follower(app)))
+    assert tail.gap(app.state, app.config).since == since
+
+
+def test_a_collection_replaced_by_a_rename_asks_for_a_full_backfill(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.backfill()
+    old = NEW_YEAR.replace(year=2020)
+    app.database["staged"].insert_many([task(number, completedAt=old, updatedAt=old) for number in range(50, 53)])
+    app.database["staged"].rename("tasks", dropTarget=True)
+    seen = walk(app, pieces, lambda: row(app)["missed"])
+    assert any("backfill --full" in piece.warning for piece in seen)
+    app.backfill()
+    assert tail.gap(app.state, app.config) is not None
+    from lbmigrate.context import Scope
+
+    app.backfill(scope=Scope(full=True))
+    assert tail.gap(app.state, app.config) is None
+    assert f"task_complete:{oid(1050)}" in app.event_ids()
+
+
+def test_a_dropped_database_ends_it(app):
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.database.client.drop_database(app.database.name)
+    with pytest.raises(LbmigrateError, match="was dropped"):
+        for _ in pieces:
+            pass
+
+
+# --- where it does not work --------------------------------------------------------------------------------------
+
+
+def test_a_standalone_server_is_told_what_to_become(mongod, home):
+    server = mongod_standalone(home)
+    with MongoClient(server.uri) as client:
+        app = App(client["app"], config(TASKS))
+        app.database["tasks"].insert_one(task(1))
+        app.climb(STEPS[:4])
+        with pytest.raises(Refused, match="standalone") as refused:
+            next(follower(app))
+    assert "rs.initiate" in refused.value.hint
+
+
+def mongod_standalone(home):
+    return mongod.start(home, mongod.free_port())
+
+
+def test_the_in_memory_database_has_nothing_to_follow():
+    with fake.client() as client:
+        app = App(client["app"], config(TASKS))
+        app.database["tasks"].insert_one(task(1))
+        app.climb(STEPS[:4])
+        with pytest.raises(Refused, match="in-memory"):
+            next(follower(app))
+
+
+# --- the verb ----------------------------------------------------------------------------------------------------
+
+
+def following(app):
+    """Whether a process of its own follows by now, and has found what was before."""
+    return until(lambda: row(app).get("token") and not row(app).get("missed"), "a tail that has caught up")
+
+
+def test_an_action_is_on_the_board_within_a_second(app, server_uri, settings):
+    took = []
+    with started(server_uri, settings, "tail"):
+        following(app)
+        for number in range(100, 105):
+            score = app.entries()[GLOBAL]["score"]
+            began = time.monotonic()
+            app.database["tasks"].insert_one(task(number))
+            until(lambda score=score: app.entries()[GLOBAL]["score"] == score + 10, "the entry")
+            took.append(time.monotonic() - began)
+    assert min(took) < 1.0
+
+
+def test_it_runs_until_a_signal_and_tells_how_to_go_on(app, server_uri, settings):
+    with started(server_uri, settings, "tail") as run:
+        following(app)
+        run.send(signal.SIGTERM)
+        code, _, err = run.end()
+    assert code == 143
+    assert "lbmigrate tail" in err
+    assert app.state.get(FOLLOWING)["holder"] is None
+
+
+def test_it_ends_well_when_its_time_is_over(app, terminal):
+    done = terminal("tail", "--max-runtime", "1s", "--json")
+    assert done.code == 0
+    assert done.result["verb"] == "tail"
+
+
+def test_two_do_not_follow_at_once_and_a_backfill_goes_on_beside_one(app, server_uri, settings):
+    with started(server_uri, settings, "tail"):
+        following(app)
+        code, _, err = ended(server_uri, settings, "tail")
+        assert code == 4
+        assert "another tail" in err
+        app.database["tasks"].insert_one(task(20))
+        code, _, err = ended(server_uri, settings, "backfill")
+        assert code == 0, err
+        app.database["tasks"].insert_one(task(21))
+        until(partial(is_right, app), "the task after the backfill")
+
+
+def test_on_a_virgin_database_it_is_refused_and_leaves_it_so(database, terminal):
+    database["tasks"].insert_one(task(1))
+    before = picture(database)
+    assert terminal("tail").code == 6
+    assert picture(database) == before
+
+
+def test_healing_backfills_what_a_lost_history_did_not_tell(app, server_uri, settings):
+    save(app, next(follower(app)))
+    app.backfill()
+    lose_history(app)
+    app.database["tasks"].insert_one(task(20, updatedAt=NEW_YEAR.replace(year=2026)))
+    with started(server_uri, settings, "tail"):
+        until(lambda: tail.gap(app.state, app.config), "the gap to be noticed")
+        app.database["tasks"].insert_one(task(21))
+        until(lambda: f"task_complete:{oid(1021)}" in app.event_ids(), "the task after the gap")
+        assert not is_right(app)
+    with started(server_uri, settings, "tail", "--heal"):
+        until(partial(is_right, app), "the gap to be healed")
+        following(app)
+    oracle.check(app.database)
+
+
+def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server_uri, settings):
+    rng = random.Random(7)
+    tasks = app.database["tasks"]
+    numbers = itertools.count(100)
+    for _ in range(5):
+        with started(server_uri, settings, "tail") as run:
+            end = time.monotonic() + rng.uniform(0.8, 2.5)
+            while time.monotonic() < end:
+                number = next(numbers)
+                tasks.insert_one(task(number, owner=1 + number % 3, hours=number, status=rng.choice(["done", "todo"])))
+                tasks.update_one({"_id": oid(1000 + rng.randrange(100, number + 1))}, {"$set": {"status": "done"}})
+            run.send(signal.SIGKILL)
+    with started(server_uri, settings, "tail"):
+        until(partial(is_right, app), "the last tail to catch up")
+        until(lambda: oracle.shown(app.database) == oracle.board(oracle.actions(app.database)), "the entries")
+    assert next(numbers) > 200
+    oracle.check(app.database)
+
+
+def test_a_backfill_of_its_own_closes_the_gap_before_the_first_start(app, server_uri, settings):
+    app.database["tasks"].insert_one(task(20, updatedAt=NEW_YEAR.replace(year=2026)))
+    with started(server_uri, settings, "tail"):
+        following(app)
+        assert is_right(app)
+
+
+def test_before_the_first_backfill_it_follows_and_asks_for_one(database, server_uri, tmp_path):
+    settings = write_config(tmp_path, database.name, [TASKS])
+    database["tasks"].insert_many([task(number) for number in range(5)])
+    app = App(database, config(TASKS))
+    app.climb(STEPS[:3])
+    with ExitStack() as later:
+        run = later.enter_context(started(server_uri, settings, "tail"))
+        until(lambda: row(app).get("token"), "a tail")
+        database["tasks"].insert_one(task(20))
+        until(lambda: app.event_ids() == [f"task_complete:{oid(1020)}"], "the new task alone")
+        code, _, err = ended(server_uri, settings, "run", "--to", "4")
+        assert code == 0, err
+        until(lambda: tail.gap(app.state, app.config) is None, "the gap to be closed")
+        run.send(signal.SIGINT)
+        code, _, err = run.end()
+    assert code == 130
+    assert "lbmigrate run" in err
+    assert len(app.event_ids()) == 6
+
+
+def test_a_state_elsewhere_is_where_the_tail_keeps_its_progress(app, terminal):
+    elsewhere = app.database.client[f"{app.database.name}_state"]
+    try:
+        terminal.configure(state={"database": elsewhere.name})
+        assert terminal("run", "--to", "4").code == 0
+        assert terminal("tail", "--max-runtime", "1s").code == 0
+        assert State(elsewhere).get(tail.ROW)["token"]
+        assert row(app) == {}
+    finally:
+        app.database.client.drop_database(elsewhere.name)
+
+
+def test_a_batch_is_not_gathered_for_ever(app):
+    assert WINDOW < 1
