@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lbmigrate import chunks, doctor, flag, mongo, passes, schema, verify
+from lbmigrate import chunks, doctor, flag, mongo, passes, reconcile, schema, verify
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.doctor import Finding
@@ -56,10 +56,21 @@ def look(context: Context) -> Plan:
     """Raises nothing for a database that the migration never touched, and leaves it untouched."""
     context.state.check_layout()
     findings = tuple(finding for finding in doctor.findings(context) if finding.level != "ok")
+    findings += tuple(_rules(context))
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
     sources = tuple(_source(context, source) for source in context.config.sources if source.name not in refused)
     steps = tuple(_step(context, step, sources) for step in STEPS)
     return Plan(steps, sources, findings)
+
+
+def _rules(context: Context) -> Iterator[Finding]:
+    """What a changed rule would do to what is counted already."""
+    if not reconcile.changed_rules(context):
+        return
+    due = reconcile.preview(context)
+    about = "" if due.exact else "at least "
+    moved = f"{about}{amount(sum(due.reasons.values()), 'adjustment')} would move {about}{due.points:,} points"
+    yield Finding("warning", "rules", f"they changed since the ledger was scored: {moved}", "lbmigrate reconcile")
 
 
 def _source(context: Context, source: Source) -> SourceOutlook:

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from lbmigrate import runner
 from lbmigrate.config import Config
 from lbmigrate.context import Context
-from lbmigrate.models import Checkpoint, Counts, Document, Piece, Report
+from lbmigrate.models import Counts, Document, Piece, Report
 from lbmigrate.state import COLLECTION, State
 from lbmigrate.steps import STEPS, Step, s4_backfill
 
@@ -75,7 +75,13 @@ def session(number: int, owner: int = 1, minutes: int = 25, **fields: Any) -> Do
 def config(*sources: Document, **parts: Any) -> Config:
     """A configuration for these sources, by default tasks alone, in chunks of five documents by one worker."""
     backfill = {"chunk_size": 5, "workers": 1, "target": None, **parts.pop("backfill", {})}
-    written = {"users": USERS, "sources": list(sources or [TASKS]), "backfill": backfill, "throttle": UNHURRIED, **parts}
+    written = {
+        "users": USERS,
+        "sources": list(sources or [TASKS]),
+        "backfill": backfill,
+        "throttle": UNHURRIED,
+        **parts,
+    }
     return Config.model_validate(written)
 
 
@@ -179,7 +185,3 @@ def untimed(collection: str, document: Document) -> Document:
         "lbmigrate_rejects": {"createdAt", "run"},
     }.get(collection, set())
     return {key: value for key, value in document.items() if key not in left_out}
-
-
-def mark(row: str, **fields: Any) -> Checkpoint:
-    return Checkpoint(row, fields)

@@ -117,9 +117,9 @@ class Run:
     def send(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def end(self) -> tuple[int, str, str]:
-        """Wait for the end: the exit code, stdout and stderr."""
-        out, err = self.process.communicate(timeout=PATIENCE)
+    def end(self, patience: float = PATIENCE) -> tuple[int, str, str]:
+        """Wait for the end, at most `patience` seconds: the exit code, stdout and stderr."""
+        out, err = self.process.communicate(timeout=patience)
         return self.process.returncode, out, err
 
     def kill(self) -> None:

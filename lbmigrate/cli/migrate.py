@@ -53,10 +53,10 @@ def run(
         raise UsageError("--sample belongs to a dry run; a real run reads everything", "add --dry-run, or leave it out")
     with desk.connected() as session:
         context = session.context(scope=bounds)
-        doctor.refuse(checkup.everything(context))
-        _vouched(context, backup_ref, no_backup)
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
+        doctor.refuse(checkup.everything(context))
+        _vouched(context, backup_ref, no_backup)
         totals = climb(desk, session, steps, context, "run", terms)
     desk.console.result({"verb": "run", "counts": totals})
 
@@ -90,10 +90,10 @@ def backfill(
     bounds = options.scope(since, until, user, full)
     with desk.connected() as session:
         context = session.context(scope=bounds)
-        doctor.refuse(checkup.everything(context))
-        _vouched(context)
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
+        doctor.refuse(checkup.everything(context))
+        _vouched(context)
         totals = climb(desk, session, runner.chosen(STEPS, only=4), context, "backfill", terms)
     desk.console.result({"verb": "backfill", "counts": totals})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lbmigrate import backfill, mongo, passes, throttle
+from lbmigrate import backfill, mongo, passes, reconcile, throttle
 from lbmigrate.context import Context
 from lbmigrate.emit import OneUserType
 from lbmigrate.models import Forgotten, Piece
@@ -20,6 +20,9 @@ DERIVED_HERE = {"rev": {"$exists": True}, "events": {"$exists": True}}
 
 def apply(context: Context) -> Iterator[Piece]:
     one_type = OneUserType(context)
+    rules = reconcile.remember_rules(context)
+    if rules:
+        yield Piece("rules", checkpoint=rules)
     gate = throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")

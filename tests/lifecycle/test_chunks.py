@@ -341,7 +341,12 @@ def test_a_full_backfill_reads_everything_again_and_adds_what_was_lost(database)
 
 def test_every_document_read_is_accounted_for(database):
     documents = [task(number) for number in range(8)]
-    documents += [task(20, userId=None), task(21, userId="  "), task(22, completedAt=None), task(23, completedAt="soon")]
+    documents += [
+        task(20, userId=None),
+        task(21, userId="  "),
+        task(22, completedAt=None),
+        task(23, completedAt="soon"),
+    ]
     documents += [task(30, status="todo")]
     app = app_of(database, documents)
     counts = app.backfill()

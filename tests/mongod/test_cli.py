@@ -239,7 +239,6 @@ def test_reading_is_not_turned_on_without_a_verdict(app, terminal):
 # --- the way back ---------------------------------------------------------------------------------------------------
 
 
-
 def nothing(database):
     """Nothing was there."""
 
@@ -261,7 +260,9 @@ def empty_collections(database):
     database["leaderboard_entries"].create_index([("score", -1)])
 
 
-@pytest.mark.parametrize("there", [nothing, a_flag, another_programs_events, empty_collections], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "there", [nothing, a_flag, another_programs_events, empty_collections], ids=lambda f: f.__name__
+)
 @pytest.mark.parametrize("state", [None, "elsewhere"], ids=["state here", "state elsewhere"])
 def test_a_rollback_leaves_what_was_there_before_and_so_does_a_second_one(app, terminal, there, state):
     there(app)
@@ -299,5 +300,3 @@ def test_live_events_go_with_a_rollback_too(app, terminal):
     app["score_events"].insert_one({**event, "_id": "live", "meta": {"origin": "live"}})
     terminal("rollback", "--yes")
     assert set(app.list_collection_names()) == {"users", "tasks", "sessions", "lbmigrate_state"}
-
-

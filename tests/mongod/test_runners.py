@@ -163,15 +163,15 @@ def test_an_interrupt_ends_a_run_after_the_chunk_at_hand_and_says_how_to_go_on(s
 
 def test_a_second_signal_ends_a_run_now_even_if_the_server_is_mute(site, wanted):
     port = int(site.database.client.address[1])
-    with Proxy(port) as proxy, started(proxy.uri, site.config(**SLOW), "run") as run:
-        site.closed(2)
-        proxy.freeze()
+    with Proxy(port) as proxy, started(proxy.uri, site.config(), "run") as run:
+        site.closed(1)
+        proxy.freeze()  # by now both workers have work, and so wait for the server
         run.send(signal.SIGTERM)
         said = until(lambda: run.process.stderr.readline().endswith("once more stops now\n"), "the warning")
         assert said
         assert run.alive
         run.send(signal.SIGTERM)
-        assert run.end()[0] == 130
+        assert run.end(patience=10.0)[0] == 130  # before any time limit of the network
     assert site.ended("run")[0] == 0
     assert derived(site.database) == wanted
 

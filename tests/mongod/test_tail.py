@@ -13,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 
 from lbmigrate import fake, mongod, tail
+from lbmigrate.brake import Brake
 from lbmigrate.changes import WINDOW
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.flag import turn
@@ -47,9 +48,9 @@ def settings(app, tmp_path):
 
 
 def follower(app):
-    """Somebody who follows, whose every look at the clock is ten seconds after the last."""
-    clock = itertools.count(0, 10).__next__
-    context = app.context(live=True)
+    """Somebody who follows, whose every look at the clock is a second after the last, and who never sleeps."""
+    clock = itertools.count().__next__
+    context = app.context(live=True, brake=Brake(monotonic=clock, sleep=lambda _: None))
     return Tail(context, Flag(app.database, app.config.flag, clock), clock).follow()
 
 
@@ -58,7 +59,7 @@ def save(app, piece):
         app.state.note(piece.checkpoint.row, **piece.checkpoint.fields)
 
 
-def walk(app, pieces, found, most=200):
+def walk(app, pieces, found, most=100):
     """Follow until `found` says so; the pieces."""
     seen = []
     for piece in itertools.islice(pieces, most):
