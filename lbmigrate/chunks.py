@@ -16,10 +16,6 @@ from uuid import UUID
 from bson import DatetimeMS, Decimal128, ObjectId, json_util
 from pymongo.collection import Collection
 
-from lbmigrate import identity
-from lbmigrate.coerce import MILLISECONDS_FROM
-from lbmigrate.config import Source
-from lbmigrate.context import Context, Scope
 from lbmigrate.errors import Refused
 from lbmigrate.models import Document
 
@@ -76,101 +72,11 @@ class Bounds:
             raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({error!r})", hint) from error
 
 
-# --- what a pass covers ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why."""
-
-    spans: tuple[Span, ...]
-    watermark: dt.datetime | None
-    why: str = ""
-
-
-def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
-    """What the next pass over a source reads. `started` is the server's time now; nothing is written."""
-    collection = context.sources[source.collection]
-    mark = None if context.scope.full else context.state.watermark(source.name).get("value")
-    seekable = is_indexed(collection, source.cursor) and not _is_unwound(source)
-    following = _newest(collection, source.cursor, started) if seekable else started
-    if context.scope.user is not None:
-        return Outline((_of_user(context.scope.user, source),), following)
-    if context.scope.bounded:
-        return Outline(*_between(collection, source, context.scope))
-    if mark is None:
-        return Outline(_everything(collection), following)
-    if not seekable:
-        reason = "is inside the unwound array" if _is_unwound(source) else "has no index"
-        return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
-    return Outline(_since(collection, source.cursor, mark - context.config.backfill.lag), following)
-
-
-def is_indexed(collection: Collection[Any], key: str) -> bool:
-    """Whether some full index starts with `key`, so that a range of it is a seek and not a scan."""
-    return key == "_id" or any(
-        spec["key"][0][0] == key and not {"sparse", "partialFilterExpression"} & spec.keys()
-        for spec in collection.index_information().values()
-    )
-
-
-def _is_unwound(source: Source) -> bool:
-    """Whether a document has as many values of the cursor field as the array has elements, so that none orders it."""
-    return source.unwind is not None and f"{source.cursor}.".startswith(f"{source.unwind}.")
-
-
-def _of_user(user: str, source: Source) -> Span:
-    return Span("_id", extra={source.user.path: {"$in": identity.parse(user)}})
-
-
-def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
-    """A bounded backfill seeks on the time of the action; only where it falls back on other fields must it walk."""
-    key = source.at[0]
-    if len(source.at) > 1 or source.unwind or not is_indexed(collection, key):
-        return _everything(collection), None, f"{source.collection}: no one indexed field holds the time"
-    since = scope.since or dt.datetime(1, 1, 1)
-    return _since(collection, key, since), None, ""
-
-
-def _everything(collection: Collection[Any]) -> tuple[Span, ...]:
-    """The whole collection in `_id` order, one span for each type of `_id` in it."""
-    return tuple(span for name in TYPES for span in _bracket(collection, "_id", {"_id": {"$type": name}}))
-
-
-def _bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
-    """From the first to the last value of `key` that meets the condition: one span, or none."""
-    ends = [collection.find_one(condition, {key: 1}, sort=[(key, way)]) for way in (1, -1)]
-    found = [_value(end, key) for end in ends if end is not None]
-    return [Span(key, *found)] if found else []
-
-
-def _value(document: Document, path: str) -> Any:
+def value_at(document: Document, path: str) -> Any:
+    """The value at a dotted path of a projected document."""
     for part in path.split("."):
         document = document.get(part, {})
     return document
-
-
-def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:
-    """Dates from `since` on, epoch numbers from it on, and every document whose key tells no order in time."""
-    seconds = since.replace(tzinfo=dt.UTC).timestamp()
-    spans = _bracket(collection, key, {key: {"$gte": since}})
-    spans += _bracket(collection, key, {key: {"$gte": seconds, "$lt": MILLISECONDS_FROM}})
-    spans += _bracket(collection, key, {key: {"$gte": max(seconds * 1000, MILLISECONDS_FROM)}})
-    # An array counts by its elements; only the empty one must be asked for, and `$type: array` no index can answer.
-    timeless: list[Document] = [{key: None}, {key: []}]
-    timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
-    return tuple(spans) + tuple(
-        Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
-    )
-
-
-def _newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime | None:
-    """The newest date in the cursor field, but never one ahead of the server's clock."""
-    newest = _bracket(collection, key, {key: {"$type": "date"}})
-    return min(started, newest[0].high) if newest and isinstance(newest[0].high, dt.datetime) else started
-
-
-# --- cutting ------------------------------------------------------------------------------------------------------
 
 
 Size = Callable[[], int]
@@ -209,7 +115,7 @@ def _hop(collection: Collection[Any], span: Span, start: Document, skip: int) ->
     asked = {span.key: {**start, "$lte": span.high}}
     projection = {span.key: 1} if span.key == "_id" else {span.key: 1, "_id": 0}  # covered by the key's index
     found = list(collection.find(asked, projection).sort(span.key, 1).skip(skip).limit(1))
-    return _value(found[0], span.key) if found else None
+    return value_at(found[0], span.key) if found else None
 
 
 def _above(collection: Collection[Any], span: Span, value: Any) -> Any:

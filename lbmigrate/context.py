@@ -45,7 +45,7 @@ class Scope:
 
     def row(self) -> Document:
         """As it is kept in the state; equal rows are the same scope."""
-        return {"since": self.since, "until": self.until, "user": self.user}
+        return {"since": self.since, "until": self.until, "user": self.user, "full": self.full}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from lbmigrate import flag, schema
 from lbmigrate.context import Context
+from lbmigrate.models import Document, amount
 from lbmigrate.schema import ENTRIES, EVENTS
-from lbmigrate.steps import Step
+from lbmigrate.steps import Step, s3_dual_write
 from lbmigrate.steps.s4_backfill import DERIVED_HERE, MADE_HERE
+
+OURS: dict[str, Document] = {ENTRIES: DERIVED_HERE, EVENTS: MADE_HERE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class Undoing:
 
 def preview(context: Context, steps: Sequence[Step]) -> tuple[Undoing, ...]:
     """The steps in the order in which they would be reverted."""
-    return tuple(Undoing(step.NUMBER, step.NAME, tuple(LINES[step.NUMBER](context))) for step in reversed(steps))
+    told = {step: list(LINES[step.NUMBER](context)) for step in reversed(steps)}
+    if s3_dual_write in told and flag.read(context.target, context.config).write:
+        next(iter(told.values())).append("turn write off: the app stops recording")
+    return tuple(Undoing(step.NUMBER, step.NAME, tuple(lines)) for step, lines in told.items())
 
 
 def _cut_over(context: Context) -> Iterator[str]:
@@ -41,13 +47,13 @@ def _backfill(context: Context) -> Iterator[str]:
     if context.keep_data:
         yield f"keep {EVENTS} and {ENTRIES}; the next run takes up from there"
         return
-    for name, ours in ((ENTRIES, DERIVED_HERE), (EVENTS, MADE_HERE)):
+    for name, ours in OURS.items():
         collection = context.target[name]
         going, whole = collection.count_documents(ours), collection.count_documents({})
         if going:
-            yield f"remove {going:,} documents from {name}"
+            yield f"remove {amount(going, 'document')} from {name}"
         if whole > going:
-            yield f"leave {whole - going:,} documents in {name} that this migration did not make"
+            yield f"leave {amount(whole - going, 'document')} in {name} that this migration did not make"
     yield from _by_run(context)
 
 
@@ -65,8 +71,6 @@ def _by_run(context: Context) -> Iterator[str]:
 
 
 def _dual_write(context: Context) -> Iterator[str]:
-    if flag.read(context.target, context.config).write:
-        yield "turn write off: the app stops recording"
     was = context.state.step(3).get("was")
     if was is not None:
         place = f"{context.config.flag.collection}/{context.config.flag.id}"
@@ -83,10 +87,13 @@ def _indexes(context: Context) -> Iterator[str]:
 
 def _collections(context: Context) -> Iterator[str]:
     present = schema.present_collections(context.target)
-    verb = "keep" if context.keep_data else "drop"
-    for name in context.state.step(1).get("made", []):
-        if name in present:
-            yield f"{verb} {name}" + ("" if context.keep_data else ", unless it holds documents of others")
+    for name in (name for name in context.state.step(1).get("made", []) if name in present):
+        if context.keep_data:
+            yield f"keep {name}"
+        elif name in OURS and context.target[name].find_one({"$nor": [OURS[name]]}, {"_id": 1}):
+            yield f"leave {name}, which holds documents of others"
+        else:
+            yield f"drop {name}"
 
 
 LINES: dict[int, Callable[[Context], Iterator[str]]] = {

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from pymongo.collection import Collection
 
 from lbmigrate import emit, fields, identity, people, schema, scoring
-from lbmigrate.chunks import is_indexed
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import Refused
 from lbmigrate.models import Document, amount
+from lbmigrate.outlines import is_indexed
 
 Level = Literal["ok", "warning", "refusal"]
 CHECK_CONFIG = "correct the path or the collection: lbmigrate config show"

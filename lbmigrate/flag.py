@@ -14,6 +14,7 @@ from lbmigrate.config import Config
 from lbmigrate.models import Document
 
 Side = Literal["write", "read"]
+FIELDS = ("write", "read", "updatedAt", "updatedBy")  # what `turn` writes
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def summary(database: Database[Any]) -> Document:
     text by user and period and joined by a newline.
     """
     actions = Counter(row["actionType"] for row in database[EVENTS].find({}, {"actionType": 1, "_id": 0}))
-    entries = Counter(_kind(row["period"]) for row in database[ENTRIES].find({}, {"period": 1, "_id": 0}))
+    entries = Counter(kind_of(row["period"]) for row in database[ENTRIES].find({}, {"period": 1, "_id": 0}))
     overall = [(user, score) for user, _, score in _scores(database, "global")]
     weeks = [f"{user} {period} {score}" for user, period, score in sorted(_scores(database, "week"))]
     return {
@@ -35,11 +35,11 @@ def summary(database: Database[Any]) -> Document:
 
 def _scores(database: Database[Any], kind: str) -> Iterator[tuple[str, str, int]]:
     for row in database[ENTRIES].find({}, {"userId": 1, "period": 1, "score": 1, "_id": 0}):
-        if _kind(row["period"]) == kind:
+        if kind_of(row["period"]) == kind:
             yield identity.text(row["userId"]), row["period"], int(row["score"])
 
 
-def _kind(period: str) -> str:
+def kind_of(period: str) -> str:
     """The kind of a period, told from its label: `global`, `2025-W44`, `2025-11-04`, `2025-11`, `2025`."""
     if "W" in period:
         return "week"

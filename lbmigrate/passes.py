@@ -14,7 +14,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import ExecutionTimeout
 
-from lbmigrate import chunks, mongo
+from lbmigrate import chunks, mongo, outlines
 from lbmigrate.chunks import Bounds, Size, Span
 from lbmigrate.config import Source
 from lbmigrate.context import Context
@@ -48,7 +48,7 @@ def row_of(context: Context, source: Source) -> str:
 def unfinished(context: Context, source: Source) -> Document:
     """The pass that was opened with the same scope and not closed, or an empty document."""
     kept = _kept(context, source, row_of(context, source))
-    resumable = kept and not kept["done"] and kept["scope"] == context.scope.row() and not context.scope.full
+    resumable = kept and not kept["done"] and kept["scope"] == context.scope.row()
     return kept if resumable else {}
 
 
@@ -58,7 +58,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
     kept = unfinished(context, source)
     if kept:
         return Pass(row, kept["number"], tuple(map(Span.from_row, kept["spans"])), fresh=False), None
-    outline = chunks.outline(context, source, mongo.server_time(context.sources))
+    outline = outlines.outline(context, source, mongo.server_time(context.sources))
     number = _last_number(context, source) + 1
     opened = {
         "number": number,

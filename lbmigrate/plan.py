@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lbmigrate import chunks, doctor, flag, mongo, passes, reconcile, schema, verify
+from lbmigrate import doctor, flag, mongo, outlines, passes, reconcile, schema, verify
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.doctor import Finding
@@ -74,7 +74,7 @@ def _rules(context: Context) -> Iterator[Finding]:
 
 
 def _source(context: Context, source: Source) -> SourceOutlook:
-    outline = chunks.outline(context, source, mongo.server_time(context.sources))
+    outline = outlines.outline(context, source, mongo.server_time(context.sources))
     watermark = context.state.watermark(source.name).get("value")
     documents, estimated = passes.size(context, source, outline.spans)
     size = context.config.backfill.chunk_size
@@ -124,13 +124,13 @@ def _read(outlook: SourceOutlook) -> str:
 def _changed(context: Context, source: Source, watermark: dt.datetime) -> int:
     """How many documents in scope are newer than the watermark; not asked where that would scan the collection."""
     collection = context.sources[source.collection]
-    if source.unwind or not chunks.is_indexed(collection, source.cursor):
+    if source.unwind or not outlines.is_indexed(collection, source.cursor):
         return 0
     return collection.count_documents({"$and": [{source.cursor: {"$gt": watermark}}, source.where]})
 
 
 def _verify(context: Context, _: tuple[SourceOutlook, ...]) -> Iterator[str]:
-    if not verify.is_current(context.state.get("verdict"), context.state.last_emission()):
+    if not verify.is_current(context):
         yield "compare entries with the ledger"
 
 

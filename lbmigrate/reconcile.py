@@ -105,7 +105,8 @@ def pieces(context: Context) -> Iterator[Piece]:
     for action in actions:
         row = passes.row_of(context, _ledger(action))
         yield Piece(action.name, checkpoint=Checkpoint(row, {"pass.done": True}))
-    yield Piece(NAME, checkpoint=_in_force(context))
+    if changed_rules(context) or not context.state.get(RULES):
+        yield Piece(NAME, checkpoint=_in_force(context))
 
 
 def told(context: Context) -> dict[str, int]:

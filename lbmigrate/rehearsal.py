@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bson import json_util
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
@@ -143,6 +144,16 @@ def _differences(expected: dict[Any, Document], found: dict[Any, Document]) -> I
             yield f"{key}: expected, and not there"
         elif key not in expected:
             yield f"{key}: there, and not expected"
-        elif fields := [name for name in expected[key] | found[key] if expected[key].get(name) != found[key].get(name)]:
-            words = ", ".join(f"{name} {expected[key].get(name)!r} → {found[key].get(name)!r}" for name in fields)
+        elif words := ", ".join(_changes(expected[key], found[key])):
             yield f"{key}: {words}"
+
+
+def _changes(old: Document, new: Document) -> Iterator[str]:
+    for name in old | new:
+        if _text(old.get(name)) != _text(new.get(name)):
+            yield f"{name} {old.get(name)!r} → {new.get(name)!r}"
+
+
+def _text(value: Any) -> str:
+    """As it is kept: tells a double from an integer, and takes a NaN for itself."""
+    return json_util.dumps(value, json_options=extjson.CANONICAL)

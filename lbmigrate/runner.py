@@ -9,6 +9,7 @@ import gc
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -18,7 +19,7 @@ from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.flag import operator
 from lbmigrate.models import Checkpoint, Counts, Document, Piece, Report
 from lbmigrate.state import Lease
-from lbmigrate.steps import Step
+from lbmigrate.steps import Step, s3_dual_write
 
 Guard = Callable[[], None]
 LAST_WORDS = 2.0  # seconds for them, if the server is gone
@@ -94,12 +95,13 @@ def carry_out(context: Context, number: int, name: str, pieces: Iterator[Piece],
 
 
 def descend(context: Context, steps: Sequence[Step], guard: Guard) -> Iterator[Report]:
-    """Revert the steps from the last to the first, so that the flag is off before data goes."""
+    """Revert the steps from the last to the first; before data goes the flag is off, on both sides."""
+    silence = s3_dual_write.fall_silent(context) if s3_dual_write in steps else iter(())
     for step in reversed(steps):
         if context.stopping():
             return
         yield Report("begin", step.NUMBER, step.NAME, "down")
-        yield from _through(context, step.NUMBER, step.NAME, step.revert(context), "down", guard)
+        yield from _through(context, step.NUMBER, step.NAME, chain(silence, step.revert(context)), "down", guard)
         if context.stopping():
             return
         _save_step(context, step, "kept" if context.keep_data else "reverted", {}, guard)

@@ -27,7 +27,7 @@ from lbmigrate.models import Checkpoint, Counts, Document, Piece
 from lbmigrate.state import State
 
 ROW = "tail"
-HEARTBEAT = 5.0  # seconds between two signs of life while nothing changes
+HEARTBEAT = 2.0  # seconds between two signs of life while nothing changes
 HOLD = 1.0  # seconds between two looks at a flag that is off
 FAILURES = 5  # in a row, after which a server that does not answer ends the tail
 

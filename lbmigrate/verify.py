@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pymongo.database import Database
 
-from lbmigrate import mongo, schema
+from lbmigrate import flag, mongo, outcome, schema
 from lbmigrate.context import Context, Looking
 from lbmigrate.models import Document
 from lbmigrate.schema import COUNTED, ENTRIES, EVENT, EVENTS
@@ -116,9 +116,14 @@ def confirmed(context: Context, differences: Sequence[Difference]) -> list[Diffe
 
 
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
-    """What the entries say."""
+    """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
     rows = mongo.durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}})
-    return {(r["userId"], r["period"]): (r["score"], r["events"], r["lastEventAt"]) for r in rows}
+    kinds = context.config.periods
+    return {
+        (row["userId"], row["period"]): (row["score"], row["events"], row["lastEventAt"])
+        for row in rows
+        if outcome.kind_of(row["period"]) in kinds
+    }
 
 
 def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
@@ -186,9 +191,12 @@ def verdict(
     }
 
 
-def is_current(row: Document, covers: str | None) -> bool:
-    """Whether a passing verdict vouches for everything that was emitted so far."""
-    return bool(row.get("passed")) and row.get("covers") == covers
+def is_current(context: Context) -> bool:
+    """Whether a passing verdict vouches for everything emitted so far, and is fresh where the cut-over waits for it."""
+    row, covers = context.state.get("verdict"), context.state.last_emission()
+    if flag.read(context.target, context.config).read:
+        return bool(row.get("passed")) and row.get("covers") == covers
+    return not objection(row, covers, context.clock())
 
 
 def objection(row: Document, covers: str | None, now: dt.datetime) -> str:

@@ -1,6 +1,7 @@
 """What the board should say, worked out from the app's own documents in plain Python. Shares nothing with the project.
 
-Knows the tasks and sessions of `tests.apps`: 10 points for a finished task; a focus session's whole minutes, at most 120.
+Knows the tasks and sessions of `tests.apps`: 10 points for a finished task, the whole minutes of a focus session but at
+most 120.
 """
 
 from __future__ import annotations
@@ -65,3 +66,22 @@ def check(database: Any) -> None:
     assert shown(database) == board(expected)
     for entry in database["leaderboard_entries"].find({"period": "global"}):
         assert entry["events"] == sum(user == entry["userId"] for user, _, _ in expected.values())
+
+
+def check_sums(database: Any) -> None:
+    """Every action is worth in the ledger what its document says, others nothing, and the board is the sum.
+
+    For an app that took things back: reconciled, each action has its event, and perhaps adjustments.
+    """
+    expected = actions(database)
+    sums: dict[str, int] = defaultdict(int)
+    firsts: dict[str, int] = defaultdict(int)
+    for event in database["score_events"].find():
+        name = f"{event['actionType']}:{event['sourceId']}"
+        sums[name] += event["points"]
+        firsts[name] += event["meta"].get("reason") is None
+    assert set(firsts.values()) == {1}
+    assert {name: points for name, points in sums.items() if points} == {
+        name: points for name, (_, points, _) in expected.items() if points
+    }
+    assert shown(database) == board(expected)

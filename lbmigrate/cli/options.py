@@ -83,11 +83,19 @@ def instant(words: str | None, option: str) -> dt.datetime | None:
     ago = AGO.fullmatch(words.strip())
     try:
         if ago:
-            return utc_now() - relativedelta(**{STEPS_BACK[ago[2]]: int(ago[1])})  # type: ignore[arg-type]  # one unit
+            return _whole(ago[2]) - relativedelta(**{STEPS_BACK[ago[2]]: int(ago[1])})  # type: ignore[arg-type]  # one unit
         at = dt.datetime.fromisoformat(words.strip())
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{option} {words!r} is no time", "write 2025-05-01, 2025-05-01T02:00Z or 6mo") from error
     return at.astimezone(dt.UTC).replace(tzinfo=None) if at.tzinfo else at
+
+
+def _whole(unit: str) -> dt.datetime:
+    """Now, cut to the minute, the hour or the day: the same words a moment later mean the same, and go on."""
+    now = utc_now().replace(second=0, microsecond=0)
+    if unit == "min":
+        return now
+    return now.replace(minute=0) if unit == "h" else now.replace(hour=0, minute=0)
 
 
 def scope(since: str | None, until: str | None, user: str | None = None, full: bool = False) -> Scope:

@@ -23,9 +23,14 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("flag", note="write is on: the app records live actions from now on")
 
 
-def revert(context: Context) -> Iterator[Piece]:
+def fall_silent(context: Context) -> Iterator[Piece]:
+    """Turn recording off, and nothing else: before the ledger goes, and long before this step's own turn."""
     if flag.turn(context.target, context.config, "write", False, context.clock()):
         yield Piece("flag", note="write is off")
+
+
+def revert(context: Context) -> Iterator[Piece]:
+    yield from fall_silent(context)
     was = context.state.step(NUMBER).get("was")
     if was is None:
         return
@@ -34,13 +39,15 @@ def revert(context: Context) -> Iterator[Piece]:
 
 
 def _put_back(context: Context, was: dict[str, object]) -> None:
-    """The document as it was, but off: nobody may record into a ledger that is about to go."""
+    """Our fields as they were, but off: nobody may record into a ledger that is about to go."""
     flags = context.target[context.config.flag.collection]
     this = {"_id": context.config.flag.id}
-    if isinstance(was["document"], dict):
-        before = was["document"]
+    before = was["document"]
+    if isinstance(before, dict):
         off = {side: False for side in ("write", "read") if before.get(side) is True}
-        flags.replace_one(this, {**before, **off}, upsert=True)
+        ours = {name: before[name] for name in flag.FIELDS if name in before} | off
+        gone = {name: "" for name in flag.FIELDS if name not in before}
+        flags.update_one(this, {verb: fields for verb, fields in (("$set", ours), ("$unset", gone)) if fields})
         return
     flags.delete_one(this)
     if not was["collection"] and flags.find_one({}, {"_id": 1}) is None:

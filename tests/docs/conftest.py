@@ -66,3 +66,12 @@ def run(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         return Said(number, said.err + said.out)
 
     return lbmigrate
+
+
+@pytest.fixture
+def migrated(app: Database[Any], run: Run) -> Database[Any]:
+    """The app where every job and most runbooks begin: configured, filled, verified, shown."""
+    for command in ("lbmigrate config init", "lbmigrate run --no-backup"):
+        said = run(command.split())
+        assert said.status == 0, said.text
+    return app

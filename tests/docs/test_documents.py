@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from bson import json_util
 
 from lbmigrate import configfile, errors, schema
 from lbmigrate.cli.seam import app as command_line
@@ -20,8 +22,10 @@ README = DOCUMENTS[0].read_text("utf-8")
 
 CUT = "[…]"  # where a document leaves lines out
 NOT_RUN = {"export", "make", "mongoexport", "pip", "python3"}  # commands that need another machine than this
-AFTERWARDS = {"verify.md", "roll-back.md"}  # runbooks for when the migration is done
-STAND_INS = {"make demo": "lbmigrate demo --users 60 --tasks 1500 --sessions 600"}
+STAND_INS = {
+    "make demo": "lbmigrate demo --users 60 --tasks 1500 --sessions 600",
+    "lbmigrate tail": "lbmigrate tail --max-runtime 2s",
+}
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -49,7 +53,7 @@ def blocks(text: str, *languages: str) -> Iterator[tuple[str, str]]:
 def examples(text: str) -> Iterator[Example]:
     for language, content in blocks(text, "console", "python"):
         if language == "python":
-            yield Example(code=content)
+            yield Example(code=content, shown=re.findall(r"^print\(.*\)  # (.+)$", content, re.MULTILINE))
         else:
             yield from session(content)
 
@@ -86,23 +90,85 @@ def occurs(shown: str, output: str) -> bool:
     return any(all(word in line for word in plain(shown)) for line in lines)
 
 
+# --- the scenes in which runbooks are tried ------------------------------------------------------------------------
+
+
+def quiet(app):
+    """Nothing else has happened: the migration is done, and the board is on."""
+
+
+def minds_changed(app):
+    """Of the tasks that were done, one was opened again, one was deleted, and one turns out to be from another day."""
+    opened, deleted, moved = app["tasks"].find({"status": "done", "completedAt": {"$exists": True}}).limit(3)
+    app["tasks"].update_one({"_id": opened["_id"]}, {"$set": {"status": "todo"}})
+    app["tasks"].delete_one({"_id": deleted["_id"]})
+    app["tasks"].update_one({"_id": moved["_id"]}, {"$set": {"completedAt": dt.datetime(2025, 10, 1)}})
+
+
+def locked_and_paused(app):
+    """A backfill on another host holds the lock, and somebody has paused all runs."""
+    now = dt.datetime.now(dt.UTC)
+    holder = {"host": "worker-2", "pid": 4242, "born": 0.0, "command": "lbmigrate backfill", "table": ""}
+    lock = {"holder": holder, "expiresAt": now + dt.timedelta(minutes=1)}
+    app["lbmigrate_state"].update_one({"_id": "lock"}, {"$set": lock})
+    paused = {"kind": "control", "layout": 1, "fence": 0, "paused": {"by": "sam@office", "at": now}}
+    app["lbmigrate_state"].update_one({"_id": "control"}, {"$set": paused}, upsert=True)
+
+
+SCENES = {
+    "verify.md": quiet,
+    "roll-back.md": quiet,
+    "live.md": quiet,
+    "correct.md": minds_changed,
+    "incident.md": locked_and_paused,
+}
+
+
 # --- trying --------------------------------------------------------------------------------------------------------
 
 
 @every_document
-def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys):
-    if document.name in AFTERWARDS:
-        assert run(["lbmigrate", "config", "init"]).status == run(["lbmigrate", "run"]).status == 0
+def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys, request):
+    if document.name in SCENES:
+        SCENES[document.name](request.getfixturevalue("migrated"))
     for example in examples(document.read_text("utf-8")):
         if example.code:
             exec(compile(example.code, str(document), "exec"), {})
-            assert capsys.readouterr().out, "the snippet shows nothing"
+            assert example.shown == capsys.readouterr().out.splitlines() or not example.shown
         elif example.words[0] not in NOT_RUN:
             said = run(example.words)
             output = said.text.replace(app.name, "app")
             assert said.status == example.status, f"{example.words} exits {said.status}:\n{output}"
             for line in example.shown:
                 assert occurs(line, output), f"{example.words} does not say {line!r}:\n{output}"
+
+
+def shown_event():
+    """The event that the runbook has an app insert, and the task that it tells of."""
+    text = (ROOT / "runbooks" / "live.md").read_text("utf-8")
+    [(_, content)] = blocks(text, "json")
+    event = json_util.loads(content, json_options=json_util.JSONOptions(tz_aware=False))
+    task = {"_id": event["sourceId"], "userId": event["userId"], "status": "done", "priority": event["meta"]["priority"]}
+    return event, {**task, "completedAt": event["createdAt"], "updatedAt": event["createdAt"]}
+
+
+def test_the_event_that_an_app_is_told_to_insert_is_the_one_that_a_backfill_makes(migrated, run):
+    event, task = shown_event()
+    migrated["tasks"].insert_one(task)
+    assert run(["lbmigrate", "backfill"]).status == 0
+    made = migrated[schema.EVENTS].find_one({"_id": event["_id"]})
+    assert made == {**event, "meta": {**event["meta"], "origin": "backfill"}}
+
+
+def test_the_event_that_an_app_is_told_to_insert_is_on_the_board_after_the_next_backfill(migrated, run):
+    event, task = shown_event()
+    entry = {"_id": f"global:{event['userId']}"}
+    before = migrated[schema.ENTRIES].find_one(entry)
+    migrated["tasks"].insert_one(task)
+    migrated[schema.EVENTS].insert_one(event)
+    assert run(["lbmigrate", "backfill"]).status == run(["lbmigrate", "verify", "--full"]).status == 0
+    assert migrated[schema.ENTRIES].find_one(entry)["score"] == before["score"] + event["points"]
+    assert migrated[schema.EVENTS].find_one({"_id": event["_id"]})["meta"]["origin"] == "live"
 
 
 def test_what_is_not_run_is_no_command_of_ours():

@@ -93,7 +93,9 @@ def face(user):
 
 
 def test_the_kept_events_are_those_of_a_plain_computation(ledger):
-    assert {key: {k: v for k, v in event.items() if k != "_id"} for key, event in kept("score_events").items()} == ledger
+    assert {
+        key: {k: v for k, v in event.items() if k != "_id"} for key, event in kept("score_events").items()
+    } == ledger
 
 
 def test_the_kept_entries_are_those_of_a_plain_computation(ledger):

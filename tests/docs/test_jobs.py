@@ -21,12 +21,6 @@ SERVICES = [path for path in UNITS if path.suffix == ".service"]
 WANTED = {"backfill", "verify"}
 
 
-@pytest.fixture
-def migrated(app, run):
-    assert run(["lbmigrate", "config", "init"]).status == run(["lbmigrate", "run"]).status == 0
-    return app
-
-
 # --- cron ----------------------------------------------------------------------------------------------------------
 
 

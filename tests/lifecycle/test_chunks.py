@@ -10,7 +10,7 @@ import uuid
 import pytest
 from bson import Int64, ObjectId
 
-from lbmigrate import chunks, mongo
+from lbmigrate import chunks, mongo, outlines
 from lbmigrate.brake import Brake
 from lbmigrate.chunks import Bounds, Span
 from lbmigrate.context import Scope
@@ -74,7 +74,7 @@ def test_ids_of_every_type_in_one_collection_are_all_read(database, ids):
     assert_counts_add_up(app)
 
 
-@pytest.mark.parametrize("stop", range(1, 12))
+@pytest.mark.parametrize("stop", [1, 3, 6, 10])
 def test_ids_of_every_type_survive_a_stop_between_any_two_chunks(database, ids, stop):
     app = app_of(database, [task(0, _id=each) for each in ids])
     stopped_after(STEPS[3], app.context(), stop, saved=True)
@@ -95,7 +95,7 @@ def changed_at(number, rng):
 
 
 @indexed_or_not
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_later_passes_find_new_and_changed_documents_whatever_their_times_look_like(database, ids, indexed, seed):
     rng = random.Random(seed)
     everything = [task(number, _id=each, updatedAt=changed_at(number, rng)) for number, each in enumerate(ids)]
@@ -118,7 +118,7 @@ def test_later_passes_find_new_and_changed_documents_whatever_their_times_look_l
 
 
 @indexed_or_not
-@pytest.mark.parametrize("stop", [1, 2, 4, 7])
+@pytest.mark.parametrize("stop", [2, 4, 7])
 def test_a_later_pass_stopped_between_chunks_loses_nothing(database, ids, indexed, stop):
     rng = random.Random(stop)
     app = app_of(database, [task(number) for number in range(4)], indexed=indexed)
@@ -191,6 +191,23 @@ def test_only_what_changed_is_read_again_where_an_index_leads_to_it(database, in
     assert counts.emitted == 4
     assert counts.read == (6 if indexed else 64)  # the lag of a day reaches back to two documents
     assert counts.read == sum(row["counts"]["read"] for row in app.chunks(**{"pass": 2}))
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "leads"),
+    [
+        ([("updatedAt", 1)], {}, True),
+        ([("updatedAt", -1), ("userId", 1)], {}, True),
+        ([("userId", 1), ("updatedAt", 1)], {}, False),
+        ([("updatedAt", "hashed")], {}, False),
+        ([("updatedAt", 1)], {"sparse": True}, False),
+        ([("updatedAt", 1)], {"partialFilterExpression": {"status": "done"}}, False),
+    ],
+    ids=["plain", "compound", "second of two", "hashed", "sparse", "partial"],
+)
+def test_an_index_leads_to_what_changed_only_if_it_has_all_documents_in_order(database, keys, options, leads):
+    database["tasks"].create_index(keys, **options)
+    assert outlines.is_indexed(database["tasks"], "updatedAt") is leads
 
 
 def test_a_pass_with_nothing_new_changes_nothing(database):

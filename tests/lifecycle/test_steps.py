@@ -22,6 +22,7 @@ def fresh(database):
         home["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
         home["tasks"].insert_one(task(90, userId=None))  # a reject
         home["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
+        home["tasks"].create_index("updatedAt")  # so that later passes seek
         app = App(home, config(TASKS, SESSIONS))
         app.climb(STEPS[: (step.NUMBER - 1 if upto is None else upto)])
         return app

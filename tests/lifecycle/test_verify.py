@@ -114,11 +114,11 @@ WRONGS = [
 
 
 @pytest.mark.parametrize("spoil", WRONGS, ids=lambda spoil: spoil.__name__)
-@pytest.mark.parametrize("looking", [EVERYONE, Looking(sample=50, top=0)], ids=["everyone", "a sample"])
-def test_verification_fails_for(app, spoil, looking):
+def test_verification_fails_for(app, spoil):
     spoil(app.database["leaderboard_entries"], app.database["score_events"])
-    with pytest.raises(Mismatch, match="mismatch"):
-        app.climb(VERIFY, looking=looking)
+    for looking in (Looking(sample=50, top=0), EVERYONE):
+        with pytest.raises(Mismatch, match="mismatch"):
+            app.climb(VERIFY, looking=looking)
     assert verdict(app)["passed"] is False
     assert verdict(app)["mismatches"] >= 1
     with pytest.raises(Refused, match="mismatches"):

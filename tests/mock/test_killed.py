@@ -59,6 +59,7 @@ def fresh(life):
         life.left = None
         app = App(fake.client()["app"], config(TASKS, SESSIONS, backfill={"workers": 2}), clock=ticking())
         app.database["users"].insert_many([user(number) for number in (1, 2, 3)])
+        app.database["tasks"].create_index("updatedAt")
         app.database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
         app.database["tasks"].insert_one(task(90, userId=None))
         app.database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
@@ -90,12 +91,15 @@ def killed_everywhere(life, app_of, act):
 
 def test_a_run_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     app = fresh()
+    before = picture(app.database)
     app.climb()
     wanted = picture(app.database, times=False)
     assert len(app.events()) == 18
     for writes, left in killed_everywhere(life, fresh, App.climb):
         left.climb()
         assert picture(left.database, times=False) == wanted, f"killed after {writes} writes"
+        left.descend()
+        assert picture(left.database) == before, f"killed after {writes} writes, then run and rolled back"
 
 
 def test_a_run_killed_before_any_write_can_be_rolled_back(fresh, life):
@@ -108,7 +112,6 @@ def test_a_run_killed_before_any_write_can_be_rolled_back(fresh, life):
 def test_a_later_backfill_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     def grown():
         app = fresh()
-        app.database["tasks"].create_index("updatedAt")
         app.climb()
         app.database["tasks"].insert_many([task(200 + number, owner=1 + number % 4) for number in range(9)])
         app.database["tasks"].insert_one(task(91, userId=None, updatedAt=None))

@@ -20,7 +20,7 @@ from lbmigrate.state import COLLECTION
 from lbmigrate.steps import STEPS
 from tests.apps import App, config, oid, pieces, task, user
 
-every_example = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+every_example = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 TASKS = 23
 
 

@@ -17,7 +17,7 @@ from lbmigrate.state import State
 from lbmigrate.testing import Proxy
 from tests.apps import SESSIONS as SESSIONS_SOURCE
 from tests.apps import TASKS, session, task, user
-from tests.runs import closed_chunks, derived, ended, started, state_rows, until, write_config
+from tests.runs import Run, closed_chunks, derived, ended, started, state_rows, until, write_config
 
 pytestmark = pytest.mark.usefixtures("mongod")
 ALL = 600
@@ -46,9 +46,10 @@ class Site:
     def ended(self, *arguments: str) -> tuple[int, str, str]:
         return ended(self.uri, self.config(), *arguments)
 
-    def closed(self, least: int) -> None:
-        """Wait until so many chunks are closed."""
-        until(lambda: closed_chunks(self.database) >= least, f"{least} chunks")
+    def closed(self, run: Run, least: int) -> None:
+        """Wait until so many chunks are closed, while a run lasts."""
+        until(lambda: closed_chunks(self.database) >= least or not run.alive, f"{least} chunks")
+        assert run.alive, run.end()
 
     @property
     def lock(self) -> Any:
@@ -86,7 +87,7 @@ def test_runs_killed_at_random_moments_end_like_one_that_was_not(site, wanted):
     chunks = ALL // 20 + ALL // 120
     for moment in sorted(rng.sample(range(1, chunks), 4)):
         with site.run() as run:
-            site.closed(moment)
+            site.closed(run, moment)
             run.kill()
     with site.run() as run:  # the last one dies while entries are written
         until(site.database["leaderboard_entries"].find_one, "an entry")
@@ -104,7 +105,7 @@ def test_runs_killed_at_random_moments_end_like_one_that_was_not(site, wanted):
 
 def test_of_two_runs_one_works_and_the_other_exits_4_at_once_with_the_holder(site, wanted):
     with site.run(**SLOW) as one:
-        site.closed(1)
+        site.closed(one, 1)
         before = site.lock["fence"]
         code, _, err = site.ended("run")
         assert (code, f"pid {one.pid}" in err) == (4, True), err
@@ -116,9 +117,9 @@ def test_of_two_runs_one_works_and_the_other_exits_4_at_once_with_the_holder(sit
 
 def test_a_second_run_that_was_told_to_wait_goes_on_when_the_first_one_ends(site, wanted):
     with site.run(**SLOW) as one:
-        site.closed(1)
+        site.closed(one, 1)
         with site.run("--wait-lock", "60s") as two:
-            site.closed(5)
+            site.closed(one, 5)
             one.send(signal.SIGTERM)
             assert one.end()[0] == 143
             assert two.end()[0] == 0
@@ -126,8 +127,8 @@ def test_a_second_run_that_was_told_to_wait_goes_on_when_the_first_one_ends(site
 
 
 def test_a_run_frozen_past_its_lease_writes_no_checkpoint_when_it_wakes_up(site, wanted):
-    with site.run("--lock-ttl", "2s", **SLOW) as sleeper:
-        site.closed(2)
+    with site.run("--lock-ttl", "4s", **SLOW) as sleeper:
+        site.closed(sleeper, 2)
         testing.freeze(sleeper.pid)
         held = site.lock
         with site.run("--wait-lock", "30s") as successor:
@@ -147,7 +148,7 @@ def test_a_run_frozen_past_its_lease_writes_no_checkpoint_when_it_wakes_up(site,
 
 def test_an_interrupt_ends_a_run_after_the_chunk_at_hand_and_says_how_to_go_on(site, wanted):
     with site.run(**SLOW) as run:
-        site.closed(2)
+        site.closed(run, 2)
         run.send(signal.SIGINT)
         code, _, err = run.end()
     assert code == 130
@@ -164,7 +165,7 @@ def test_an_interrupt_ends_a_run_after_the_chunk_at_hand_and_says_how_to_go_on(s
 def test_a_second_signal_ends_a_run_now_even_if_the_server_is_mute(site, wanted):
     port = int(site.database.client.address[1])
     with Proxy(port) as proxy, started(proxy.uri, site.config(), "run") as run:
-        site.closed(1)
+        site.closed(run, 1)
         proxy.freeze()  # by now both workers have work, and so wait for the server
         run.send(signal.SIGTERM)
         said = until(lambda: run.process.stderr.readline().endswith("once more stops now\n"), "the warning")
@@ -203,7 +204,7 @@ def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpo
     with Proxy(port) as proxy:
         way = f"{proxy.uri}&serverSelectionTimeoutMS=500"
         with started(way, site.config(**SLOW), "run") as run:
-            site.closed(2)
+            site.closed(run, 2)
             proxy.cut()
             code, _, err = run.end()
     assert code == 1
@@ -214,8 +215,8 @@ def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpo
 
 
 def test_the_lock_of_a_run_that_is_alive_can_be_taken_away_and_it_stops(site, wanted):
-    with site.run("--lock-ttl", "1s", **SLOW) as run:
-        site.closed(1)
+    with site.run(**SLOW) as run:
+        site.closed(run, 1)
         asked = ended(site.uri, site.config(), "unlock")
         assert (asked[0], f"pid {run.pid}" in asked[2], "--yes" in asked[2]) == (2, True, True), asked
         assert run.alive

@@ -6,13 +6,14 @@ import itertools
 import random
 import signal
 import time
+import uuid
 from contextlib import ExitStack
 from functools import partial
 
 import pytest
 from pymongo import MongoClient
 
-from lbmigrate import fake, mongod, tail
+from lbmigrate import backup, fake, mongo, mongod, tail
 from lbmigrate.brake import Brake
 from lbmigrate.changes import WINDOW
 from lbmigrate.errors import LbmigrateError, Refused
@@ -24,13 +25,12 @@ from lbmigrate.steps import STEPS
 from lbmigrate.tail import Tail
 from tests import oracle
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
-from tests.runs import ended, started, until, write_config
+from tests.runs import FAILPOINTS, ended, failing, replica_set, started, until, write_config
 
 GLOBAL = f"global:{oid(1)}"
 
 
-@pytest.fixture
-def app(database):
+def backfilled(database):
     """Three users, ten tasks and four sessions, all backfilled."""
     database["users"].insert_many([user(number) for number in (1, 2, 3)])
     database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(10)])
@@ -38,7 +38,30 @@ def app(database):
     database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(4)])
     app = App(database, config(TASKS, SESSIONS))
     app.climb(STEPS[:4])
+    backup.record(app.state, "none", "", NEW_YEAR)
     return app
+
+
+@pytest.fixture
+def app(database):
+    return backfilled(database)
+
+
+@pytest.fixture(scope="module")
+def fragile(mongod, tmp_path_factory):
+    """The URI of a server that fails to order."""
+    with replica_set(tmp_path_factory.mktemp("fragile"), 1, FAILPOINTS) as (node,):
+        yield node.uri
+
+
+@pytest.fixture
+def forgetful(fragile):
+    """An app that was followed once, on a server that fails to order."""
+    with mongo.open_client(fragile) as client:
+        app = backfilled(client[f"test_{uuid.uuid4().hex[:12]}"])
+        save(app, next(follower(app)))
+        app.backfill()
+        yield app
 
 
 @pytest.fixture
@@ -47,11 +70,11 @@ def settings(app, tmp_path):
     return write_config(tmp_path, app.database.name, [TASKS, SESSIONS])
 
 
-def follower(app):
+def follower(app, flag_clock=None):
     """Somebody who follows, whose every look at the clock is a second after the last, and who never sleeps."""
     clock = itertools.count().__next__
     context = app.context(live=True, brake=Brake(monotonic=clock, sleep=lambda _: None))
-    return Tail(context, Flag(app.database, app.config.flag, clock), clock).follow()
+    return Tail(context, Flag(app.database, app.config.flag, flag_clock or clock), clock).follow()
 
 
 def save(app, piece):
@@ -186,10 +209,10 @@ def test_a_token_moves_even_where_nothing_happens(app):
 # --- gaps --------------------------------------------------------------------------------------------------------
 
 
-def lose_history(app):
-    """Make the token one of 1970, which no server remembers."""
-    data = row(app)["token"]["_data"]
-    app.state.note(tail.ROW, token={"_data": f"{data[:2]}{'0000000100000001'}{data[18:]}"})
+def history_lost(app):
+    """Within the block the server says once that it does not know the token any more."""
+    place = f"{app.database.name}.$cmd.aggregate"
+    return failing(app.database.client, "aggregate", 1, errorCode=286, namespace=place)
 
 
 def test_the_first_tail_knows_that_it_has_not_seen_what_was_before(app):
@@ -214,19 +237,17 @@ def test_a_pass_that_was_open_already_does_not_close_the_gap(app):
     assert tail.gap(app.state, app.config) is None
 
 
-def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(app):
-    pieces = follower(app)
-    save(app, next(pieces))
-    app.backfill()
-    pieces.close()
+def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(forgetful):
+    app = forgetful
     app.database["tasks"].insert_one(task(20))
-    lose_history(app)
     pieces = follower(app)
-    seen = walk(app, pieces, lambda: tail.gap(app.state, app.config))
+    with history_lost(app):
+        seen = walk(app, pieces, lambda: tail.gap(app.state, app.config))
     assert "does not remember" in seen[-1].warning
     gap = tail.gap(app.state, app.config)
     assert gap.sources == ("tasks", "sessions")
     assert gap.since is not None
+    walk(app, pieces, lambda: row(app)["token"])
     app.database["tasks"].insert_one(task(21))
     walk(app, pieces, lambda: f"task_complete:{oid(1021)}" in app.event_ids())  # it goes on all the same
     assert not is_right(app)
@@ -235,15 +256,22 @@ def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(app):
     oracle.check(app.database)
 
 
-def test_one_who_is_killed_after_a_lost_history_does_not_forget_the_gap(app):
-    save(app, next(follower(app)))
-    app.backfill()
-    lose_history(app)
+def test_one_who_is_killed_after_a_lost_history_does_not_forget_the_gap(forgetful):
+    app = forgetful
     since = row(app)["reached"]
-    save(app, next(piece for piece in follower(app) if piece.warning))
+    with history_lost(app):
+        save(app, next(piece for piece in follower(app) if piece.warning))
     assert tail.gap(app.state, app.config).since == since
     save(app, next(follower(app)))
     assert tail.gap(app.state, app.config).since == since
+
+
+def test_a_server_that_steps_down_for_a_moment_is_waited_for(forgetful):
+    pieces = follower(forgetful)
+    forgetful.database["tasks"].insert_one(task(20))
+    with failing(forgetful.database.client, "getMore", 3, errorCode=11600, closeConnection=False):
+        walk(forgetful, pieces, partial(is_right, forgetful))
+    oracle.check(forgetful.database)
 
 
 def test_a_collection_replaced_by_a_rename_asks_for_a_full_backfill(app):
@@ -265,7 +293,7 @@ def test_a_collection_replaced_by_a_rename_asks_for_a_full_backfill(app):
 
 
 def test_a_dropped_database_ends_it(app):
-    pieces = follower(app)
+    pieces = follower(app, flag_clock=lambda: 0)  # it has gone with the flag, and nobody has looked
     save(app, next(pieces))
     app.database.client.drop_database(app.database.name)
     with pytest.raises(LbmigrateError, match="was dropped"):
@@ -357,17 +385,17 @@ def test_on_a_virgin_database_it_is_refused_and_leaves_it_so(database, terminal)
     assert picture(database) == before
 
 
-def test_healing_backfills_what_a_lost_history_did_not_tell(app, server_uri, settings):
-    save(app, next(follower(app)))
-    app.backfill()
-    lose_history(app)
-    app.database["tasks"].insert_one(task(20, updatedAt=NEW_YEAR.replace(year=2026)))
-    with started(server_uri, settings, "tail"):
+def test_healing_backfills_what_a_lost_history_did_not_tell(forgetful, fragile, tmp_path):
+    app = forgetful
+    settings = write_config(tmp_path, app.database.name, [TASKS, SESSIONS])
+    app.database["tasks"].insert_one(task(20))
+    with history_lost(app), started(fragile, settings, "tail"):
         until(lambda: tail.gap(app.state, app.config), "the gap to be noticed")
+        until(lambda: row(app)["token"], "a new token")
         app.database["tasks"].insert_one(task(21))
         until(lambda: f"task_complete:{oid(1021)}" in app.event_ids(), "the task after the gap")
         assert not is_right(app)
-    with started(server_uri, settings, "tail", "--heal"):
+    with started(fragile, settings, "tail", "--heal"):
         until(partial(is_right, app), "the gap to be healed")
         following(app)
     oracle.check(app.database)
@@ -401,6 +429,7 @@ def test_a_backfill_of_its_own_closes_the_gap_before_the_first_start(app, server
 
 def test_before_the_first_backfill_it_follows_and_asks_for_one(database, server_uri, tmp_path):
     settings = write_config(tmp_path, database.name, [TASKS])
+    database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number) for number in range(5)])
     app = App(database, config(TASKS))
     app.climb(STEPS[:3])

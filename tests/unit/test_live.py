@@ -131,7 +131,10 @@ def test_a_flag_needs_no_configuration():
 SOURCE = config().sources[0]
 
 
-def made(user=oid(1), source_id=oid(7), points=10, at=NEW_YEAR, meta=(), source=SOURCE):
+SOMEBODY, SOME_TASK = oid(1), oid(7)
+
+
+def made(user=SOMEBODY, source_id=SOME_TASK, points=10, at=NEW_YEAR, meta=(), source=SOURCE):
     return action.event(source, user, source_id, points, at, dict(meta))
 
 

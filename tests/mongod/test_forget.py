@@ -1,0 +1,60 @@
+"""`forget` at a terminal, on a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.apps import oid, picture, session, task, user
+
+ADA = str(oid(1))
+
+
+@pytest.fixture
+def app(database, terminal):
+    """An app with three users, migrated."""
+    database["users"].insert_many([user(number) for number in (1, 2, 3)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(30)])
+    database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(12)])
+    assert terminal("run").code == 0
+    return database
+
+
+def test_one_who_is_forgotten_is_on_no_board_and_stays_away(app, terminal):
+    assert terminal("rank", ADA).code == 0
+    done = terminal("forget", ADA, "--yes", "--json")
+    assert done.code == 0
+    assert done.result == {"verb": "forget", "forgotten": True}
+    assert terminal("rank", ADA).code == 2
+    assert terminal("backfill", "--full").code == 0
+    assert terminal("reconcile").code == 0
+    assert terminal("verify", "--full").code == 0
+    assert {place["user"] for place in terminal("top", "--json").result["places"]} == {str(oid(2)), str(oid(3))}
+    assert app["score_events"].count_documents({"userId": oid(1)}) == 0
+    assert terminal("plan").code == 0
+
+
+def test_neither_the_record_of_the_run_nor_the_lock_tells_who_it_was(app, terminal):
+    assert terminal("forget", ADA, "--yes").code == 0
+    assert app["lbmigrate_state"].find_one({"verb": "forget"})["outcome"] == "done"
+    assert ADA not in str(list(app["lbmigrate_state"].find()))
+    assert ADA not in str(list(app["lbmigrate_rejects"].find()))
+
+
+def test_without_a_terminal_nobody_is_forgotten_unasked(app, terminal):
+    before = picture(app)
+    done = terminal("forget", ADA)
+    assert done.code == 2
+    assert "--yes" in done.err
+    assert picture(app) == before
+
+
+def test_somebody_whom_nobody_knows_is_told_so(app, terminal):
+    before, rows = picture(app), list(app["lbmigrate_state"].find())
+    assert terminal("forget", "eve", "--yes").code == 2
+    assert (picture(app), list(app["lbmigrate_state"].find())) == (before, rows)
+
+
+def test_a_rollback_removes_what_is_under_a_tombstone_too(app, terminal):
+    assert terminal("forget", ADA, "--yes").code == 0
+    assert terminal("rollback", "--yes").code == 0
+    assert not {"score_events", "leaderboard_entries"} & set(app.list_collection_names())
