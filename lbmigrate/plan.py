@@ -153,6 +153,7 @@ class Status:
     verdict: Document
     lock: Document
     control: Document
+    tail: Document
     last_run: Document
 
 
@@ -181,6 +182,7 @@ def status(context: Context) -> Status:
         verdict=context.state.get("verdict"),
         lock=context.state.get("lock"),
         control=context.state.get("control"),
+        tail=context.state.get("tail"),
         last_run=runs[0] if runs else {},
     )
 

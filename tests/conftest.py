@@ -19,7 +19,8 @@ from lbmigrate.mongod import find_mongod
 
 # The same examples every time and no deadlines; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile("explore", deadline=None)
-settings.load_profile("ci")
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=30)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,9 @@ def _standing(found: Status) -> Iterable[tuple[str, Any]]:
     yield "lock", _holder(found.lock)
     if paused := found.control.get("paused"):
         yield "paused", Text(f"by {plain(paused['by'])} since {cell(paused['at'])}", "yellow")
+    if tail := found.tail:
+        seen = f"seen {cell(tail.get('at'))}, {tail.get('events', 0):,} events"
+        yield "tail", f"{tail.get('lag') or 0:.1f} s behind, {seen}"
     if held := found.last_run.get("held"):
         yield "held", Text(f"{plain(held)}, since {cell(found.last_run.get('heldSince'))}", "yellow")
     if run := found.last_run:

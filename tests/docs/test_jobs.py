@@ -19,6 +19,7 @@ JOBS = Path(__file__).parents[2] / "jobs"
 UNITS = sorted((JOBS / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
 WANTED = {"backfill", "verify"}
+ALWAYS = {"tail"}  # what is started once, and restarted
 
 
 # --- cron ----------------------------------------------------------------------------------------------------------
@@ -70,21 +71,27 @@ def unit(path: Path) -> configparser.ConfigParser:
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
-def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run):
+def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run, monkeypatch):
     service = unit(path)["Service"]
     program, *words = shlex.split(service["ExecStart"])
+    if words[0] in ALWAYS:
+        monkeypatch.setenv("LBMIGRATE_MAX_RUNTIME", "1s")
     assert Path(program).name == "lbmigrate"
     assert path.stem == f"lbmigrate-{words[0]}"
     assert run(["lbmigrate", *words]).status == 0
     assert service["SuccessExitStatus"].split() == ["4", "143"]
 
 
-def test_every_service_has_a_timer_that_is_wanted():
-    assert {path.stem for path in SERVICES} == {f"lbmigrate-{name}" for name in WANTED}
-    for path in SERVICES:
-        timer = unit(path.with_suffix(".timer"))
+def test_every_service_has_a_timer_that_is_wanted_or_is_restarted():
+    assert {path.stem for path in SERVICES} == {f"lbmigrate-{name}" for name in WANTED | ALWAYS}
+    for name in WANTED:
+        timer = unit(JOBS / "systemd" / f"lbmigrate-{name}.timer")
         assert timer["Timer"]["OnCalendar"]
         assert timer["Install"]["WantedBy"] == "timers.target"
+    for name in ALWAYS:
+        service = unit(JOBS / "systemd" / f"lbmigrate-{name}.service")
+        assert service["Service"]["Restart"] == "always"
+        assert service["Install"]["WantedBy"] == "multi-user.target"
 
 
 # --- Kubernetes ----------------------------------------------------------------------------------------------------
@@ -94,9 +101,13 @@ def cron_jobs() -> list[dict]:
     return list(yaml.safe_load_all((JOBS / "kubernetes.yaml").read_text("utf-8")))
 
 
+def deployment() -> dict:
+    return yaml.safe_load((JOBS / "kubernetes-tail.yaml").read_text("utf-8"))
+
+
 def containers() -> Iterator[dict]:
-    for job in cron_jobs():
-        yield from job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    for job in (*(job["spec"]["jobTemplate"] for job in cron_jobs()), deployment()):
+        yield from job["spec"]["template"]["spec"]["containers"]
 
 
 def test_containers_run_a_command_with_what_the_manifest_gives_them(migrated, scratch, server_uri, run, monkeypatch):
@@ -106,8 +117,10 @@ def test_containers_run_a_command_with_what_the_manifest_gives_them(migrated, sc
             secret = "valueFrom" in variable
             monkeypatch.setenv(variable["name"], server_uri if secret else given[variable["value"]])
         monkeypatch.delenv("MONGODB_URI", raising=False)
+        if container["args"][0] in ALWAYS:
+            monkeypatch.setenv("LBMIGRATE_MAX_RUNTIME", "1s")
         assert run([*container["command"], *container["args"]]).status == 0
-    assert {container["args"][0] for container in containers()} == WANTED
+    assert {container["args"][0] for container in containers()} == WANTED | ALWAYS
 
 
 def test_the_uri_comes_from_a_secret_and_the_image_has_our_version():
@@ -120,3 +133,8 @@ def test_the_uri_comes_from_a_secret_and_the_image_has_our_version():
 def test_a_cron_job_never_overlaps_itself():
     assert {job["kind"] for job in cron_jobs()} == {"CronJob"}
     assert {job["spec"]["concurrencyPolicy"] for job in cron_jobs()} == {"Forbid"}
+
+
+def test_only_one_pod_follows_at_a_time():
+    assert deployment()["kind"] == "Deployment"
+    assert (deployment()["spec"]["replicas"], deployment()["spec"]["strategy"]["type"]) == (1, "Recreate")

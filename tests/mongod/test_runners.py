@@ -87,7 +87,7 @@ def test_runs_killed_at_random_moments_end_like_one_that_was_not(site, wanted):
     chunks = ALL // 20 + ALL // 120
     for moment in sorted(rng.sample(range(1, chunks), 4)):
         with site.run() as run:
-            site.closed(run, moment)
+            until(lambda least=moment: closed_chunks(site.database) >= least, "the moment to kill")
             run.kill()
     with site.run() as run:  # the last one dies while entries are written
         until(site.database["leaderboard_entries"].find_one, "an entry")
@@ -215,12 +215,14 @@ def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpo
 
 
 def test_the_lock_of_a_run_that_is_alive_can_be_taken_away_and_it_stops(site, wanted):
-    with site.run(**SLOW) as run:
-        site.closed(run, 1)
+    State(site.database).control(paused={"by": "ada", "at": task(0)["completedAt"]})  # it stays, whatever time we take
+    with site.run() as run:
+        until(lambda: site.lock.get("holder"), "the run to hold the lock")
         asked = ended(site.uri, site.config(), "unlock")
         assert (asked[0], f"pid {run.pid}" in asked[2], "--yes" in asked[2]) == (2, True, True), asked
         assert run.alive
         assert site.ended("unlock", "--yes")[0] == 0
+        State(site.database).control(paused=None)
         assert run.end()[0] == 4
     assert site.ended("run")[0] == 0
     assert derived(site.database) == wanted

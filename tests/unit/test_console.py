@@ -449,7 +449,7 @@ def test_a_status_shows_how_far_everything_is() -> None:
     source = SourceStatus("tasks", AT, 2, False, {"rolled": 8, "claimed": 2}, {"read": 9_000, "emitted": 8_000})
     lock = {"holder": {"pid": 7, "host": "web1"}, "expiresAt": AT}
     run = {"verb": "run", "outcome": "running", "startedAt": AT, "by": "ada@web1"}
-    seen.console.status(Status(steps(), (source,), 8_000, 400, {}, lock, {}, run))
+    seen.console.status(Status(steps(), (source,), 8_000, 400, {}, lock, {}, {}, run))
     assert seen.out.splitlines() == [
         "Steps",
         "step                  state    finished",
@@ -470,7 +470,7 @@ def test_a_status_shows_how_far_everything_is() -> None:
 
 def test_an_untouched_database_has_a_status_too() -> None:
     seen = Seen()
-    seen.console.status(Status(steps(), (), 0, 0, {}, {}, {}, {}))
+    seen.console.status(Status(steps(), (), 0, 0, {}, {}, {}, {}, {}))
     assert seen.out.splitlines()[-4:] == [
         "events   0",
         "entries  0",

@@ -62,9 +62,11 @@ EVERYTHING = {
     "reading here and writing there": [grant(READ, db="app", collection=""), grant(READ_WRITE, db="", collection="")],
     "each collection": least(),
     "root, with resources of other kinds": [
-        grant(["addShard"], cluster=True), grant(["find"], db="", system_buckets=""), grant(READ_WRITE, anyResource=True),
+        grant(["addShard"], cluster=True),
+        grant(["find"], db="", system_buckets=""),
+        grant(READ_WRITE, anyResource=True),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("privileges", EVERYTHING.values(), ids=EVERYTHING)

@@ -1,0 +1,133 @@
+"""`python -m benchmarks.record`: how long an app waits for `ScoreRecorder.record`, on the embedded server.
+
+Users with few, more and many events each; beside it what the two writes cost that nobody can do without: an event
+inserted and an entry changed, each known to a majority.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bson import Int64, ObjectId
+from pymongo.database import Database
+
+from benchmarks import table
+from benchmarks.results import Target
+from benchmarks.stage import Stage, clear, config, opened, set_up
+from lbmigrate import ScoreRecorder, embedded, schema
+from lbmigrate.models import Document
+
+SIZES = (50, 500, 5_000)  # events of a user
+END = dt.datetime(2025, 7, 1)
+DAYS = 365
+FIGURES = (("record", "p50"), ("record", "p99"), ("record", "max"), ("writes", "p50"), ("writes", "p99"))
+
+
+def main() -> int:
+    options = _parsed()
+    with tempfile.TemporaryDirectory(prefix="lbmigrate-bench-") as home, embedded.serve(Path(home)) as uri:
+        stage = Stage(uri, home, 0)
+        with opened(stage) as database:
+            clear(database)
+            set_up(database)
+            database["feature_flags"].insert_one({"_id": "leaderboard", "write": True})
+            found = {size: _measured(stage, database, size, options.calls) for size in SIZES}
+            clear(database)
+    print(_shown(found))
+    targets = _targets(found)
+    print(f"\n{table.verdicts(targets)}")
+    if options.json:
+        told = {"record": found, "targets": [{**asdict(each), "verdict": each.verdict} for each in targets]}
+        options.json.write_text(json.dumps(told, indent=2) + "\n")
+    return 0
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks.record", description=__doc__)
+    parser.add_argument("--calls", type=int, default=300, metavar="N", help="how often each is called (300)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="also write what was measured to this file")
+    return parser.parse_args()
+
+
+def _measured(stage: Stage, database: Database[Any], size: int, calls: int) -> Document:
+    """Percentiles in milliseconds of `record`, and of the bare writes, for a user with so many events."""
+    user = ObjectId()
+    database["users"].insert_one({"_id": user, "displayName": f"Member of {size}"})
+    events = [_event(user, END - dt.timedelta(days=DAYS * n / size)) for n in range(size)]
+    database[schema.EVENTS].insert_many(events)
+    recorder = ScoreRecorder(database, config(stage), strict=True)
+    recorder.record("task_complete", user, ObjectId(), at=END)  # what only the first call does
+    moments = (END + dt.timedelta(seconds=second) for second in count())
+    writes = _timed(_writes(database), calls)
+    return {
+        "record": _timed(lambda: recorder.record("task_complete", user, ObjectId(), at=next(moments)), calls),
+        "writes": writes,
+    }
+
+
+def _event(user: ObjectId, at: dt.datetime) -> Document:
+    key = ObjectId()
+    return {
+        "_id": f"task_complete:{key}",
+        "userId": user,
+        "actionType": "task_complete",
+        "points": Int64(10),
+        "sourceId": key,
+        "meta": {"origin": "backfill", "priority": "low"},
+        "createdAt": at,
+    }
+
+
+def _writes(database: Database[Any]) -> Callable[[], Any]:
+    """An event and an entry of somebody else, so that the user measured keeps as many."""
+    user, numbers = ObjectId(), dict.fromkeys(("score", "events", "rev"), Int64(1))
+    entry = {"_id": f"global:{user}", "userId": user, "period": "global", **numbers}
+    database[schema.ENTRIES].insert_one(entry)
+
+    def write() -> None:
+        database[schema.EVENTS].insert_one(_event(user, END))
+        database[schema.ENTRIES].update_one({"_id": entry["_id"]}, {"$inc": numbers})
+
+    return write
+
+
+def _timed(call: Callable[[], Any], calls: int) -> dict[str, float]:
+    took = np.fromiter(_durations(call, calls), dtype=np.float64) * 1000
+    return {"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99)), "max": float(took.max())}
+
+
+def _durations(call: Callable[[], Any], calls: int) -> Iterator[float]:
+    for _ in range(calls):
+        began = time.perf_counter()
+        call()
+        yield time.perf_counter() - began
+
+
+def _shown(found: dict[int, Document]) -> str:
+    heads = ("events of the user", "p50 ms", "p99 ms", "max ms", "two bare writes p50", "p99")
+    rows = [(f"{size:,}", *(f"{each[name][figure]:.1f}" for name, figure in FIGURES)) for size, each in found.items()]
+    return table.columns([heads, *rows])
+
+
+def _targets(found: dict[int, Document]) -> list[Target]:
+    few, many = found[SIZES[0]]["record"], found[SIZES[-1]]["record"]
+    return [
+        Target(f"p50 of record() with {SIZES[0]} events, ms", "≤", 5, few["p50"]),
+        Target(f"p99 of record() with {SIZES[0]} events, ms", "≤", 30, few["p99"]),
+        Target(f"p50 with {SIZES[-1]:,} events × that with {SIZES[0]}", "≤", 2, many["p50"] / few["p50"]),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
