@@ -84,21 +84,28 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
     Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
     """
     groups, doubtful = _doubtful(context, action, bounds, doubt)
-    found = Found(len(groups))
+    found = mend(context, action, doubtful, one_type)
     seen = (event for group in groups.values() for event in group)
     found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or _is_live(e))
+    found.sources = len(groups)
+    return found
+
+
+def mend(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
+    """Add what is due for the sources whose first events have these ids; those without an event are left out."""
+    found = Found(len(bases))
     ledger = mongo.durable(context.target)[EVENTS]
     for _ in range(CONFLICTS):
-        events, due = _due(context, action, doubtful)
+        events, due = _due(context, action, bases)
         one_type.check(due, action.sources[0])
         taken = {event["_id"] for event in emit.insert_new(ledger, due)}
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
         found.due += [event for event in due if event["_id"] not in taken]
-        doubtful = list(dict.fromkeys(_base(event) for event in due if event["_id"] in taken))
-        if not doubtful:
+        bases = list(dict.fromkeys(_base(event) for event in due if event["_id"] in taken))
+        if not bases:
             found.adjusted = {_base(event) for event in found.due}
             return found
-    raise LbmigrateError(f"{len(doubtful)} sources of {action.name} change faster than they can be read", "try again")
+    raise LbmigrateError(f"{len(bases)} sources of {action.name} change faster than they can be read", "try again")
 
 
 def _is_live(event: Document) -> bool:
@@ -123,8 +130,7 @@ def _doubtful(
     doubtful = [
         base
         for base, group in groups.items()
-        if base not in ids
-        or above(base) > bounds.high
+        if above(base) > bounds.high
         or (doubt is not Doubt.NOTHING and len(group) > 1)
         or adjustments(group, wanted.get(base), ids)
     ]
@@ -139,7 +145,8 @@ def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[D
     taken, groups = {event["_id"] for event in events}, _grouped(events)
     groups = {base: groups[base] for base in bases if base in groups}
     wanted = _desired(_at_primary(context), action, groups)
-    due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken)]
+    origin = "live" if context.live else "backfill"
+    due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken, origin)]
     return [event for group in groups.values() for event in group], due
 
 

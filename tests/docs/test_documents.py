@@ -13,7 +13,7 @@ import pytest
 import typer
 from bson import json_util
 
-from lbmigrate import configfile, errors, schema
+from lbmigrate import config, configfile, errors, schema
 from lbmigrate.cli.seam import app as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -200,11 +200,15 @@ def test_links_lead_to_files(document):
         assert target.startswith("https://") or (document.parent / target).exists(), target
 
 
-def test_configurations_in_the_readme_are_valid(scratch):
-    for number, (_, content) in enumerate(blocks(README, "yaml")):
-        file = scratch / f"{number}.yaml"
-        file.write_text(content, "utf-8")
-        assert configfile.read(file).config.sources
+def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what_it_leaves_to_them(scratch):
+    first, rest = (content for _, content in blocks(README, "yaml"))
+    file = scratch / "leaderboard.yaml"
+    file.write_text(first, "utf-8")
+    plain = configfile.flatten(configfile.read(file).config)
+    file.write_text(first + rest, "utf-8")
+    assert configfile.flatten(configfile.read(file).config) == plain
+    keys = [*config.Backfill.model_fields, *config.Throttle.model_fields]
+    assert re.findall(r"^  (\w+):", rest, re.MULTILINE) == keys
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

@@ -149,7 +149,8 @@ def test_a_tombstone_is_of_the_type_of_the_ids(database, make, kind):
 
 
 def test_a_tombstone_is_nobodys_id(app, monkeypatch):
-    makers = iter([oid(2), oid(3), oid(77)])
+    app.database["users"].insert_one(user(4))
+    makers = iter([oid(2), oid(4), oid(77)])
     monkeypatch.setitem(forget.MAKERS, "objectId", lambda: next(makers))
     forgotten(app)
     assert tombstones(app) == [oid(77)]

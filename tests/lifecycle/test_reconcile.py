@@ -234,6 +234,17 @@ def test_ids_that_lie_between_a_source_and_its_adjustments_confuse_nobody(databa
         assert reconciled(app).emitted == 0
 
 
+def test_what_an_event_says_in_another_chunk_is_not_overlooked(database):
+    database["users"].insert_one(user(1))
+    database["tasks"].insert_many([task(number, _id=name) for number, name in enumerate(["a", "a !", 'a"'])])
+    app = App(database, config(TASKS, backfill={"chunk_size": 3}))
+    app.climb(STEPS[:5])
+    twice = next(event for event in app.events() if event["sourceId"] == "a")
+    database["score_events"].insert_one({**twice, "_id": f"{twice['_id']}#1"})
+    reconciled(app)
+    assert [event["points"] for event in adjustments(app)] == [-10]
+
+
 def test_any_history_of_changes_ends_like_a_fresh_migration(app):
     rng = random.Random(3)
     for _ in range(6):
@@ -371,7 +382,7 @@ def test_users_whom_somebody_adjusted_live_without_a_roll_up_are_rolled_up(app):
     app.database["score_events"].insert_one(
         {**event, "_id": f"{event['_id']}#1", "points": Int64(-10), "meta": {"origin": "live", "reason": "voided"}}
     )
-    reconciled(app)
+    reconciled(under(app, TASKS, SESSIONS, backfill={"chunk_size": 100}))
     assert reasons(app) == {"voided": 1}
     assert_verified(app)
 
@@ -430,3 +441,15 @@ def test_a_pass_that_was_begun_under_other_rules_begins_anew(app):
     reconciled(cheaper)
     assert digests(app) == digests(fresh(app, *({**TASKS, "points": 1}, SESSIONS)))
     assert_verified(cheaper)
+
+
+def test_what_was_added_under_rules_that_were_taken_back_is_rolled_up(app):
+    change(app, 0, status="todo")
+    walk = reconcile.pieces(under(app, {**TASKS, "meta": {}}, SESSIONS, backfill={"chunk_size": 100}).context())
+    opened = next(walk)
+    app.state.save(opened.checkpoint)
+    next(walk)  # added, and killed before its checkpoint
+    walk.close()
+    assert reasons(app)["voided"] == 1
+    reconciled(under(app, TASKS, SESSIONS, backfill={"chunk_size": 100}))
+    assert_verified(app)

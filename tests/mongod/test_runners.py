@@ -51,6 +51,13 @@ class Site:
         until(lambda: closed_chunks(self.database) >= least or not run.alive, f"{least} chunks")
         assert run.alive, run.end()
 
+    def pause(self) -> None:
+        """Have a run stay, however long the processes of a test take."""
+        State(self.database).control(paused={"by": "ada", "at": task(0)["completedAt"]})
+
+    def resume(self) -> None:
+        State(self.database).control(paused=None)
+
     @property
     def lock(self) -> Any:
         return State(self.database).get("lock")
@@ -106,11 +113,13 @@ def test_runs_killed_at_random_moments_end_like_one_that_was_not(site, wanted):
 def test_of_two_runs_one_works_and_the_other_exits_4_at_once_with_the_holder(site, wanted):
     with site.run(**SLOW) as one:
         site.closed(one, 1)
+        site.pause()
         before = site.lock["fence"]
         code, _, err = site.ended("run")
         assert (code, f"pid {one.pid}" in err) == (4, True), err
         assert one.alive, "it did not wait"
         assert site.lock["fence"] == before
+        site.resume()
         assert one.end()[0] == 0
     assert derived(site.database) == wanted
 
@@ -215,14 +224,14 @@ def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpo
 
 
 def test_the_lock_of_a_run_that_is_alive_can_be_taken_away_and_it_stops(site, wanted):
-    State(site.database).control(paused={"by": "ada", "at": task(0)["completedAt"]})  # it stays, whatever time we take
+    site.pause()
     with site.run() as run:
         until(lambda: site.lock.get("holder"), "the run to hold the lock")
         asked = ended(site.uri, site.config(), "unlock")
         assert (asked[0], f"pid {run.pid}" in asked[2], "--yes" in asked[2]) == (2, True, True), asked
         assert run.alive
         assert site.ended("unlock", "--yes")[0] == 0
-        State(site.database).control(paused=None)
+        site.resume()
         assert run.end()[0] == 4
     assert site.ended("run")[0] == 0
     assert derived(site.database) == wanted

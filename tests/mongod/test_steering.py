@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from lbmigrate import flag
+from lbmigrate import flag, testing
 from lbmigrate.state import State
 from tests.apps import TASKS, UNHURRIED, task, user
 from tests.runs import closed_chunks, ended, started, until, write_config
 
 pytestmark = pytest.mark.usefixtures("mongod")
-ALL = 200
+ALL = 400
 
 
 @pytest.fixture
@@ -44,11 +44,13 @@ def status(uri: str, config: Path) -> tuple[Any, str]:
 
 
 def test_a_pause_from_another_process_holds_a_run_until_it_is_resumed(database, server_uri, configured):
-    config = configured(documents_per_second=100)
+    config = configured(documents_per_second=400)
     with started(server_uri, config, "run") as run:
         until(lambda: closed_chunks(database) >= 2, "two chunks")
+        testing.freeze(run.pid)  # so that it is in the middle however long the other process takes to start
         code, _, err = ended(server_uri, config, "pause")
         paused_at = closed_chunks(database)
+        testing.thaw(run.pid)
         assert (code, "next: lbmigrate resume" in err) == (0, True), err
         until(lambda: held(database).startswith("paused by"), "the run to hold")
         until(lambda: not State(database).rows.count_documents({"status": "claimed"}), "the chunks at hand to end")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 import signal
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -170,6 +172,21 @@ def test_a_batch_whose_checkpoint_was_not_saved_is_done_again_and_counts_once(ap
     pieces.close()
     assert lost.counts.emitted >= 1
     app.database["leaderboard_entries"].delete_many({"userId": oid(1)})  # as if it had died before the roll-up
+    walk(app, follower(app), partial(is_right, app))
+    oracle.check(app.database)
+
+
+def test_killed_after_any_piece_it_loses_nothing(app):
+    """Each piece's checkpoint is saved, and then nothing more happens; a new one goes on."""
+    number = itertools.count(20)
+    for saved in range(1, 6):
+        app.database["tasks"].insert_many([task(next(number), owner=2), task(next(number), owner=3)])
+        pieces = follower(app)
+        for piece in itertools.islice(pieces, saved):
+            save(app, piece)
+        pieces.close()
+        if saved == 1:
+            app.backfill()  # what was there before the first
     walk(app, follower(app), partial(is_right, app))
     oracle.check(app.database)
 
@@ -401,18 +418,37 @@ def test_healing_backfills_what_a_lost_history_did_not_tell(forgetful, fragile, 
     oracle.check(app.database)
 
 
+def changed(look, seconds):
+    """As soon as what there is to see has changed, or when the time is over."""
+    first, end = look(), time.monotonic() + seconds
+    while time.monotonic() < end and look() == first:
+        pass
+
+
 def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server_uri, settings):
     rng = random.Random(7)
-    tasks = app.database["tasks"]
     numbers = itertools.count(100)
-    for _ in range(5):
-        with started(server_uri, settings, "tail") as run:
-            end = time.monotonic() + rng.uniform(0.8, 2.5)
-            while time.monotonic() < end:
-                number = next(numbers)
-                tasks.insert_one(task(number, owner=1 + number % 3, hours=number, status=rng.choice(["done", "todo"])))
-                tasks.update_one({"_id": oid(1000 + rng.randrange(100, number + 1))}, {"$set": {"status": "done"}})
-            run.send(signal.SIGKILL)
+    writing = threading.Event()
+
+    def write():
+        while not writing.is_set():
+            number = next(numbers)
+            status = rng.choice(["done", "todo"])
+            app.database["tasks"].insert_one(task(number, owner=1 + number % 3, hours=number, status=status))
+            some = oid(1000 + rng.randrange(100, number + 1))
+            app.database["tasks"].update_one({"_id": some}, {"$set": {"status": "done"}})
+            writing.wait(0.01)
+
+    moments = [lambda: row(app).get("token"), app.database["score_events"].estimated_document_count, int]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(write)
+        for number in range(6):
+            with started(server_uri, settings, "tail") as run:
+                until(lambda run=run: (app.state.get(FOLLOWING).get("holder") or {}).get("pid") == run.pid, "a tail")
+                changed(int, rng.uniform(0, 1))
+                changed(moments[number % 3], 2)
+                run.send(signal.SIGKILL)
+        writing.set()
     with started(server_uri, settings, "tail"):
         until(partial(is_right, app), "the last tail to catch up")
         until(lambda: oracle.shown(app.database) == oracle.board(oracle.actions(app.database)), "the entries")
