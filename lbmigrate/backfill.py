@@ -110,8 +110,8 @@ class _Circuit:
             )
         elif self._chunks >= CIRCUIT_FROM and self._salvaged > share * self._chunks:
             self._error = self._error or LbmigrateError(
-                f"{self._source.name}: {self._salvaged} of {self._chunks} chunks held documents that cannot be scored; "
-                f"backfill.failing_share allows {share:.0%}",
+                f"{self._source.name}: {self._salvaged} of {self._chunks} chunks held documents that cannot be read "
+                f"or stored; backfill.failing_share allows {share:.0%}",
                 hint="look at lbmigrate_rejects, correct the config, and run again",
             )
 

@@ -14,6 +14,7 @@ from lbmigrate.config import Config
 from lbmigrate.models import Document
 
 Side = Literal["write", "read"]
+TAKES_EFFECT = 5.0  # seconds after which nobody acts on a flag that has been turned off
 FIELDS = ("write", "read", "updatedAt", "updatedBy")  # what `turn` writes
 
 

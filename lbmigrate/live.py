@@ -26,13 +26,12 @@ from lbmigrate.config import Flag as FlagSettings
 from lbmigrate.context import Clock, Context, utc_now
 from lbmigrate.emit import OneUserType, Seen
 from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.flag import Switches, switches
+from lbmigrate.flag import TAKES_EFFECT, Switches, switches
 from lbmigrate.forget import Leavers
 from lbmigrate.models import Document
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import State
 
-TAKES_EFFECT = 5.0  # seconds after which nobody acts on a flag that has been turned off
 LOOK_AGAIN = 2.0  # seconds between two looks at it
 ANSWER = 2.0  # seconds for the server to say how it stands
 FUTURE = dt.timedelta(minutes=5)  # how far ahead of this host's clock an action may be without a word

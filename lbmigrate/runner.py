@@ -6,6 +6,7 @@ The engine reports; what an operator sees of it is the console's. A run holds th
 from __future__ import annotations
 
 import gc
+import re
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -48,11 +49,16 @@ def recorded(context: Context, lease: Lease, verb: str, options: Document) -> It
         yield outcome
         outcome["outcome"] = "done"
     except BaseException as error:
-        outcome |= {"outcome": type(error).__name__.lower(), "error": str(error)[:2000]}
+        outcome |= {"outcome": _words(error), "error": str(error)[:2000]}
         raise
     finally:
         gc.set_threshold(*usual)
         _end(context, lease, Checkpoint(row, {**outcome, "endedAt": context.clock()}))
+
+
+def _words(error: BaseException) -> str:
+    """How a run ended, from the class of what ended it: `stopped`, `work remains`, `lease lost`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
 
 
 def _collect_seldom() -> tuple[int, int, int]:

@@ -24,9 +24,16 @@ def apply(context: Context) -> Iterator[Piece]:
 
 
 def fall_silent(context: Context) -> Iterator[Piece]:
-    """Turn recording off, and nothing else: before the ledger goes, and long before this step's own turn."""
-    if flag.turn(context.target, context.config, "write", False, context.clock()):
-        yield Piece("flag", note="write is off")
+    """Turn recording off, and nothing else: before the ledger goes, and long before this step's own turn.
+
+    Where there are recorders, waits until the last of them has seen the flag: their caches are allowed to be old.
+    """
+    if not flag.turn(context.target, context.config, "write", False, context.clock()):
+        return
+    yield Piece("flag", note="write is off")
+    if context.target[schema.EVENTS].find_one({"meta.origin": "live"}, {"_id": 1}):
+        yield Piece("flag", note=f"waiting {flag.TAKES_EFFECT:.0f} s, until every recorder has seen it")
+        context.brake.wait(flag.TAKES_EFFECT)
 
 
 def revert(context: Context) -> Iterator[Piece]:
