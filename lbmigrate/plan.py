@@ -56,8 +56,8 @@ def look(context: Context) -> Plan:
     """Raises nothing for a database that the migration never touched, and leaves it untouched."""
     context.state.check_layout()
     findings = tuple(finding for finding in doctor.findings(context) if finding.level != "ok")
-    findings += tuple(_rules(context))
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
+    findings += () if refused else tuple(_rules(context))
     sources = tuple(_source(context, source) for source in context.config.sources if source.name not in refused)
     steps = tuple(_step(context, step, sources) for step in STEPS)
     return Plan(steps, sources, findings)
