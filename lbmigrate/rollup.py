@@ -7,6 +7,7 @@ is at least as new as what was read; and an entry written in between has another
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ DUPLICATE_KEY = 11000
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
 FIRST_REVISION = Int64(1)
 CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+BACKOFF = 0.002  # seconds more for each write that was lost
 CONFLICTS = 50  # a write that loses this often in a row is not losing races any more
 DERIVED = (
     "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
@@ -57,12 +59,13 @@ class Rolled:
 def roll_up(context: Context, users: Document) -> Rolled:
     """Bring the entries of the users whose id meets the condition `users` up to the ledger."""
     total = Rolled()
-    for _ in range(CONFLICTS):
+    for lost in range(CONFLICTS):
         done, contested = _attempt(context, users)
         total += done
         if not contested:
             return total
         users = {"$in": contested}
+        context.brake.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
     raise LbmigrateError(f"entries of {len(contested)} users change faster than they can be rolled up", "lbmigrate run")
 
 
@@ -86,7 +89,8 @@ def _wanted(context: Context, database: Database[Any], users: Document) -> list[
     """The entries as the ledger says they should be, snapshots of the users included."""
     zone = context.config.timezone
     parts = [ranking.daily(*columns[:3], zone, columns[3]) for columns in _events(database, users)]
-    found = ranking.entries(ranking.merge(parts), context.config.periods) if parts else []
+    days = parts[0] if len(parts) == 1 else ranking.merge(parts)
+    found = ranking.entries(days, context.config.periods)
     leavers = Leavers(context.state)  # after the events: one who has left meanwhile must not come back
     entries = [entry for entry in found if entry["userId"] not in leavers]
     shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))

@@ -40,7 +40,9 @@ def tail(
     heal: Annotated[
         bool, typer.Option("--heal", envvar="LBMIGRATE_HEAL", help="Backfill what a lost history did not tell.")
     ] = False,
-    max_runtime: options.MaxRuntime = None,
+    max_runtime: Annotated[
+        str | None, typer.Option(envvar="LBMIGRATE_MAX_RUNTIME", help="Follow for this long, such as 12h; exits 0.")
+    ] = None,
     lock_ttl: options.LockTtl = "60s",
     wait_lock: options.WaitLock = None,
 ) -> None:
