@@ -32,7 +32,7 @@ BATCH = 20_000  # events held at once; what is kept of them is one row for each 
 FIRST_REVISION = Int64(1)
 CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 BACKOFF = 0.002  # seconds more for each write that was lost
-CONFLICTS = 50  # a write that loses this often in a row is not losing races any more
+CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
 DERIVED = (
     "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip

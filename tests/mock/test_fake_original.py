@@ -127,7 +127,7 @@ def outcome(call, collection):
         return type(error).__name__, exactly(getattr(error, "details", None))
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts())
 def test_every_query_and_write_ends_as_in_the_original(script):
     pair = fake.client()["app"]["e"], mongomock_ng.MongoClient(uuidRepresentation="standard")["app"]["e"]
