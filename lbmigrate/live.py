@@ -68,9 +68,12 @@ class Flag:
         return self._current().read
 
     def _current(self) -> Switches:
-        if self._monotonic() >= self._next and self._looking.acquire(blocking=False):
+        # Whoever knows nothing yet waits for the one who is looking; whoever knows enough goes on meanwhile.
+        ignorant = self._monotonic() - self._asked >= TAKES_EFFECT
+        if self._monotonic() >= self._next and self._looking.acquire(blocking=ignorant):
             try:
-                self._look()
+                if self._monotonic() >= self._next:
+                    self._look()
             finally:
                 self._looking.release()
         known, asked = self._known, self._asked
