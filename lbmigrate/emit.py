@@ -18,11 +18,11 @@ from lbmigrate import fields, identity, mongo, scoring
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, Refused
+from lbmigrate.faults import DUPLICATE_KEY
 from lbmigrate.forget import Leavers
 from lbmigrate.models import Counts, Document, Reject, Scored
 from lbmigrate.schema import COUNTED, EVENTS, REJECTS
 
-DUPLICATE_KEY = 11000
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
 POSITION = "__position"  # where $unwind leaves an element's index
 CODECS: CodecOptions[Document] = CodecOptions(

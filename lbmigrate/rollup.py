@@ -23,11 +23,11 @@ from pymongo.errors import BulkWriteError
 from lbmigrate import adjust, fields, mongo, people, ranking, wire
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.faults import DUPLICATE_KEY
 from lbmigrate.forget import Leavers
 from lbmigrate.models import Document
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
 
-DUPLICATE_KEY = 11000
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
 FIRST_REVISION = Int64(1)
 CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)

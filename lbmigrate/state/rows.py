@@ -18,10 +18,10 @@ from pymongo.errors import BulkWriteError
 
 from lbmigrate import mongo
 from lbmigrate.errors import LeaseLost, Refused
+from lbmigrate.faults import DUPLICATE_KEY
 from lbmigrate.models import Checkpoint, Document, Forgotten, Mark, RolledUp
 
 COLLECTION = "lbmigrate_state"
-DUPLICATE_KEY = 11000
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
 
 
