@@ -53,7 +53,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         done += counts.read
         size.note(outcome.seconds, counts.read)
         gate.note(outcome.seconds, counts.read)
-        checkpoint = _closing(context, outcome)
+        checkpoint = _closing(context, outcome, current.everyone)
         yield Piece(source.name, done, max(total, done), estimated=estimated, counts=counts, checkpoint=checkpoint)
         circuit.note(outcome)
     circuit.raise_if_open()
@@ -70,15 +70,15 @@ def _told(source: Source, current: passes.Pass) -> str:
     return f"{source.name}: {current.why}; walking every document by _id" if current.why else ""
 
 
-def _closing(context: Context, outcome: Outcome) -> Checkpoint:
-    """What to remember of a chunk that was emitted, or failed."""
+def _closing(context: Context, outcome: Outcome, everyone: bool) -> Checkpoint:
+    """What to remember of a chunk that was emitted, or failed. Its users need no list where everyone is rolled up."""
     took: Document = {"seconds": round(outcome.seconds, 3), "closedAt": context.clock(), "attempts": outcome.attempts}
     if outcome.error is not None:
         return Checkpoint(outcome.chunk.row, {**took, "status": "failed", "error": str(outcome.error)[:1000]})
     closed = {
         "status": "emitted",
         "counts": asdict(outcome.emitted.counts),
-        "users": list(outcome.emitted.users),
+        "users": None if everyone else list(dict.fromkeys(outcome.emitted.users)),
         "salvaged": outcome.salvaged,
         "error": None,
     }
@@ -141,11 +141,11 @@ def roll_up(context: Context, gate: Gate) -> Iterator[Piece]:
 
 
 def _touched(context: Context) -> list[Any] | None:
-    """Every user of an emitted chunk, or None when they are too many to hold."""
+    """Every user of an emitted chunk; None means everyone: where a chunk says so, or where they are too many to hold."""
     users: dict[Any, None] = {}
     for some in context.state.touched_users():
-        users.update(dict.fromkeys(some))
-        if len(users) > USERS_IN_MEMORY:
+        users.update(dict.fromkeys(some or ()))
+        if some is None or len(users) > USERS_IN_MEMORY:
             return None
     return list(users)
 

@@ -36,13 +36,13 @@ class EventRefused(LbmigrateError):
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """What came of some documents: their counts, and the users whose entries may have changed."""
+    """What came of some documents: their counts, and whose entries may have changed, a user for each event."""
 
     counts: Counts = Counts()
-    users: dict[Any, None] = field(default_factory=dict)
+    users: list[Any] = field(default_factory=list)
 
     def __add__(self, other: Emitted) -> Emitted:
-        return Emitted(self.counts + other.counts, self.users | other.users)
+        return Emitted(self.counts + other.counts, self.users + other.users)
 
 
 class Seen(Enum):
@@ -71,8 +71,7 @@ def _emit_batch(
     context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType
 ) -> Emitted:
     scored = score(context, source, documents)
-    leavers = Leavers(context.state)
-    inside = [e for e in scored.events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]
+    inside = _inside(context, scored.events)
     one_type.check(inside, source)
     known = {} if seen is Seen.NEVER else _known(context.target, inside)
     new = [event for event in inside if event["_id"] not in known] if known else inside
@@ -86,7 +85,15 @@ def _emit_batch(
         skipped=len(scored.events) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in new),
     )
-    return Emitted(counts, dict.fromkeys(event["userId"] for event in _touching(inside, known, seen)))
+    return Emitted(counts, [event["userId"] for event in _touching(inside, known, seen)])
+
+
+def _inside(context: Context, events: list[Document]) -> list[Document]:
+    """The events that were asked for, of users who are still there."""
+    leavers = Leavers(context.state)
+    if not leavers and not context.scope.bounded:
+        return events
+    return [e for e in events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]
 
 
 def _touching(events: list[Document], known: dict[str, Any], seen: Seen) -> list[Document]:

@@ -37,6 +37,9 @@ class Leavers:
         self._tombstones = {name: row["tombstone"] for name, row in rows.items()}
         self._names: dict[Any, str] = {}
 
+    def __len__(self) -> int:
+        return len(self._tombstones)
+
     def __contains__(self, user: Any) -> bool:
         return bool(self._tombstones) and self._name(user) in self._tombstones
 

@@ -198,7 +198,7 @@ class ScoreRecorder:
             raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
         condition = {"_id": {"$in": identity.parse(key) if isinstance(key, str) else [key]}}
         done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
-        for users in rollup.selections(list(done.users)):
+        for users in rollup.selections(done.users):
             rollup.roll_up(self._context, users)
         if done.counts.rejected:
             raise LbmigrateError(f"{name}: {excerpt(key)} cannot be scored", hint="lbmigrate rejects")

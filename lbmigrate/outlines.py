@@ -22,11 +22,15 @@ from lbmigrate.models import Document
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why."""
+    """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why.
+
+    A `whole` one reads a source from end to end for the first time, or once more because it was asked to.
+    """
 
     spans: tuple[Span, ...]
     watermark: dt.datetime | None
     why: str = ""
+    whole: bool = False
 
 
 def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
@@ -40,7 +44,7 @@ def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
     if context.scope.bounded:
         return Outline(*_between(collection, source, context.scope))
     if mark is None:
-        return Outline(_everything(collection), following)
+        return Outline(_everything(collection), following, whole=True)
     if not seekable:
         reason = "is inside the unwound array" if _is_unwound(source) else "has no index"
         return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")

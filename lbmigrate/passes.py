@@ -20,6 +20,7 @@ from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import Refused
 from lbmigrate.models import Checkpoint, Document
+from lbmigrate.schema import EVENTS
 from lbmigrate.state import COLLECTION
 
 COUNTING_MS = 250  # a bar is not worth more of the server's time
@@ -28,13 +29,17 @@ LOOKED_AT = 1_000  # documents from which a share is estimated where counting ta
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """An open pass: where it is kept, its number among the source's passes, and what it walks."""
+    """An open pass: where it is kept, its number among the source's passes, and what it walks.
+
+    After `everyone` the whole ledger is rolled up; other passes tell which users they touched.
+    """
 
     row: str
     number: int
     spans: tuple[Span, ...]
     fresh: bool
     why: str = ""
+    everyone: bool = False
 
     def chunk_row(self, source: Source, span: int, number: int) -> str:
         return f"chunk:{source.name}:{self.number}:{span}:{number}"
@@ -57,9 +62,11 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
     row = row_of(context, source)
     kept = unfinished(context, source)
     if kept:
-        return Pass(row, kept["number"], tuple(map(Span.from_row, kept["spans"])), fresh=False), None
+        spans = tuple(map(Span.from_row, kept["spans"]))
+        return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
     outline = outlines.outline(context, source, mongo.server_time(context.sources))
     number = _last_number(context, source) + 1
+    everyone = outline.whole and _outgrows_the_ledger(context, source)
     opened = {
         "number": number,
         "scope": context.scope.row(),
@@ -69,8 +76,15 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
         "done": False,
         "next": outline.watermark,
         "why": outline.why,
+        "everyone": everyone,
     }
-    return Pass(row, number, outline.spans, fresh=True, why=outline.why), Checkpoint(row, {"pass": opened})
+    return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
+
+
+def _outgrows_the_ledger(context: Context, source: Source) -> bool:
+    """Whether rolling up the whole ledger afterwards costs little beside what a walk over the source brings."""
+    events = context.target[EVENTS].estimated_document_count()
+    return bool(events <= context.sources[source.collection].estimated_document_count())
 
 
 def _last_number(context: Context, source: Source) -> int:

@@ -187,9 +187,10 @@ def _collisions(error: BulkWriteError) -> list[Document]:
 
 
 def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
-    """Conditions that name these users, a bounded number in each."""
-    for start in range(0, len(users), size):
-        yield {"$in": list(users[start : start + size])}
+    """Conditions that name these users, each once and a bounded number in each."""
+    distinct = list(dict.fromkeys(users))
+    for start in range(0, len(distinct), size):
+        yield {"$in": distinct[start : start + size]}
 
 
 def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:

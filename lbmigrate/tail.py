@@ -115,7 +115,7 @@ class Tail:
         done = Emitted()
         for source in self._context.config.sources:
             done += salvage.emit_listed(self._context, source, self._one_type, batch.ids(source.collection))
-        for users in rollup.selections(list(done.users)):
+        for users in rollup.selections(done.users):
             mongo.retrying(partial(rollup.roll_up, self._context, users))
         return done
 

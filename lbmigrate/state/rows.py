@@ -71,8 +71,8 @@ class State:
         asked = {"kind": "chunk", "source": source, "pass": number, "span": span}
         return self.rows.find_one(asked, {"users": 0}, sort=[("number", -1)]) or {}
 
-    def touched_users(self) -> Iterator[list[Any]]:
-        """The users of each chunk that is emitted but not rolled up."""
+    def touched_users(self) -> Iterator[list[Any] | None]:
+        """The users of each chunk that is emitted but not rolled up; None for a chunk that stands for everyone."""
         for row in self.rows.find({"kind": "chunk", "status": "emitted"}, {"users": 1}):
             yield row.get("users", [])
 
