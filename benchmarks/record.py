@@ -1,7 +1,8 @@
 """`python -m benchmarks.record`: how long an app waits for `ScoreRecorder.record`, on the embedded server.
 
-Users with few, more and many events each; beside it what the two writes cost that nobody can do without: an event
-inserted and an entry changed, each known to a majority.
+Users with few, more and many events each. Beside it the first call for a user, which must read the whole ledger of that
+user, and what the two writes cost that nobody can do without: an event inserted and an entry changed, each known to a
+majority.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from lbmigrate.models import Document
 SIZES = (50, 500, 5_000)  # events of a user
 END = dt.datetime(2025, 7, 1)
 DAYS = 365
-FIGURES = (("record", "p50"), ("record", "p99"), ("record", "max"), ("writes", "p50"), ("writes", "p99"))
+FIRST_CALLS = 30
+FIGURES = (
+    ("record", "p50"),
+    ("record", "p99"),
+    ("record", "max"),
+    ("first", "p50"),
+    ("writes", "p50"),
+    ("writes", "p99"),
+)
 
 
 def main() -> int:
@@ -72,8 +81,18 @@ def _measured(stage: Stage, database: Database[Any], size: int, calls: int) -> D
     writes = _timed(_writes(database), calls)
     return {
         "record": _timed(lambda: recorder.record("task_complete", user, ObjectId(), at=next(moments)), calls),
+        "first": _first(stage, database, user, FIRST_CALLS),
         "writes": writes,
     }
+
+
+def _first(stage: Stage, database: Database[Any], user: ObjectId, calls: int) -> dict[str, float]:
+    """Of recorders that serve others already, but do not know this user."""
+    others = [ScoreRecorder(database, config(stage), strict=True) for _ in range(calls)]
+    for recorder in others:
+        recorder.record("task_complete", ObjectId(), ObjectId(), at=END)
+    waiting = iter(others)
+    return _timed(lambda: next(waiting).record("task_complete", user, ObjectId(), at=END), calls)
 
 
 def _event(user: ObjectId, at: dt.datetime) -> Document:
@@ -115,7 +134,7 @@ def _durations(call: Callable[[], Any], calls: int) -> Iterator[float]:
 
 
 def _shown(found: dict[int, Document]) -> str:
-    heads = ("events of the user", "p50 ms", "p99 ms", "max ms", "two bare writes p50", "p99")
+    heads = ("events of the user", "p50 ms", "p99 ms", "max ms", "first call p50", "two bare writes p50", "p99")
     rows = [(f"{size:,}", *(f"{each[name][figure]:.1f}" for name, figure in FIGURES)) for size, each in found.items()]
     return table.columns([heads, *rows])
 

@@ -141,7 +141,7 @@ def roll_up(context: Context, gate: Gate) -> Iterator[Piece]:
 
 
 def _touched(context: Context) -> list[Any] | None:
-    """Every user of an emitted chunk; None means everyone: where a chunk says so, or where they are too many to hold."""
+    """Every user of an emitted chunk. None is everyone: a chunk says so, or they are too many to hold."""
     users: dict[Any, None] = {}
     for some in context.state.touched_users():
         users.update(dict.fromkeys(some or ()))

@@ -29,10 +29,11 @@ AT_ONCE = 5_000  # events
 
 
 class Leavers:
-    """Those who were forgotten until now, whichever form of their ids a document has."""
+    """Those who were forgotten until now, whichever form of their ids a document has; `fence` is the newest run's."""
 
     def __init__(self, state: State) -> None:
-        rows = {row["_id"]: row for row in state.of_kind("forgotten")}
+        self.fence, found = state.forgotten()
+        rows = {row["_id"]: row for row in found}
         self._salt: bytes | None = rows.pop(SALT, {}).get("salt")
         self._tombstones = {name: row["tombstone"] for name, row in rows.items()}
         self._names: dict[Any, str] = {}

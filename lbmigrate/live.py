@@ -29,6 +29,7 @@ from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.flag import TAKES_EFFECT, Switches, switches
 from lbmigrate.forget import Leavers
 from lbmigrate.models import Document
+from lbmigrate.recall import Recall
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import State
 
@@ -129,6 +130,7 @@ class ScoreRecorder:
         self._strict = strict
         self._counting = threading.Lock()
         self._one_type: OneUserType | None = None
+        self._recall = Recall()
         self.failures = 0
         self.ahead = 0
 
@@ -184,12 +186,15 @@ class ScoreRecorder:
             with self._counting:
                 self.ahead += 1
             log.warning("%s is %s ahead of this host's clock", event["_id"], event["createdAt"] - now)
-        if event["userId"] in Leavers(self._context.state):
+        leavers = Leavers(self._context.state)
+        if event["userId"] in leavers:
             return False
-        added = emit.insert(mongo.durable(self._context.target)[EVENTS], [event])
+        known = self._recall.of(event["userId"], leavers.fence)
+        added = emit.insert(mongo.durable(self._context.target)[EVENTS], [event]) > 0
+        ledger = self._recall.ledger(event, added, known, leavers.fence)
         # Also when it was there already: whoever inserted it may have died before this.
-        rollup.roll_up(self._context, {"$in": [event["userId"]]})
-        return added > 0
+        rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
+        return added
 
     def _emit(self, name: str, given: Any) -> bool:
         source = action.source_named(self._context.config, name)

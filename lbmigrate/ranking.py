@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,20 +28,37 @@ EPOCH = dt.date(1970, 1, 1)
 CALENDAR_UNITS = {"day": "D", "month": "M", "year": "Y"}
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Columns in step, a row for each user and local day, sorted by user, in order of first appearance, then by day.
+
+    `day` counts days since 1970-01-01, `events` how many there were, and `last` is the newest time, naive UTC.
+    `stands` is by how many the actions that stand have grown.
+    """
+
+    user: list[Any]
+    day: Ints
+    points: Ints
+    events: Ints
+    stands: Ints
+    last: npt.NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
 def daily(
     users: Sequence[Any],
     points: Sequence[int] | Ints,
     times: Times,
     zone: str,
     stands: Sequence[int] | Ints | None = None,
-) -> pd.DataFrame:
-    """Add up events by user and local day: columns `user`, `day`, `points`, `events`, `stands`, `last`.
+) -> Sums:
+    """Add up events by user and day in `zone`, an IANA name.
 
-    The columns run in step, in any order, and may be arrays; users are of one type, times are naive UTC in milliseconds
-    and `zone` is an IANA name. `day` counts days since 1970-01-01 in that zone, `last` is the newest time, naive UTC.
-    `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1. Rows are
-    sorted by user, in order of first appearance, then by day. Raises LbmigrateError if a number of points is not an
-    int64 or a sum would not be one.
+    The columns run in step, in any order, and may be arrays; users are of one type, times are naive UTC in
+    milliseconds. `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1.
+    Raises LbmigrateError if a number of points is not an int64 or a sum would not be one.
     """
     utc = pd.DatetimeIndex(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
@@ -48,22 +66,23 @@ def daily(
     return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, standing, utc.to_numpy())
 
 
-def merge(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def merge(parts: Sequence[Sums]) -> Sums:
     """Add up results of `daily` (same zone) that may share users and days: the same shape and order, each pair once."""
-    days = pd.concat([*parts, daily([], [], [], "UTC")], ignore_index=True)
-    numbers = (days[name].to_numpy() for name in ("day", "points", "events", "stands", "last"))
-    return _added_up(days["user"].tolist(), *numbers)
+    parts = parts or [daily([], [], [], "UTC")]
+    users = [user for part in parts for user in part.user]
+    columns = [(part.day, part.points, part.events, part.stands, part.last) for part in parts]
+    return _added_up(users, *map(np.concatenate, zip(*columns, strict=True)))
 
 
-def entries(days: pd.DataFrame, periods: Sequence[str]) -> list[Document]:
+def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
     """Fold days, as `daily` or `merge` returns them, into one entry per user and period, for every kind in `periods`.
 
     A kind is `global`, `day`, `week`, `month` or `year`. A day is active if an action on it still stands. The streak is
     the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
     before the period count. Values are Python's and bson's own types. Raises LbmigrateError if a score leaves int64.
     """
-    codes, owners = _numbered(days["user"].tolist())
-    streaks = _Streaks(codes, days["day"].to_numpy(), days["stands"].to_numpy() > 0)
+    codes, owners = _numbered(days.user)
+    streaks = _Streaks(codes, days.day, days.stands > 0)
     return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks)]
 
 
@@ -73,21 +92,19 @@ def label(kind: str, at: dt.datetime, zone: str) -> str:
     return _label(kind, int(_period_numbers(kind, day)[0]))
 
 
-def _entries_of_kind(
-    kind: str, days: pd.DataFrame, codes: Ints, owners: Sequence[Any], streaks: _Streaks
-) -> list[Document]:
-    numbers = _period_numbers(kind, days["day"].to_numpy())
+def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], streaks: _Streaks) -> list[Document]:
+    numbers = _period_numbers(kind, days.day)
     starts = _run_starts(codes, numbers)
     labels = {number: _label(kind, number) for number in set(numbers.tolist())}
     names = [str(owner) for owner in owners]
     columns = zip(
         codes[starts].tolist(),
         map(labels.__getitem__, numbers[starts].tolist()),
-        _int64s(_sums(days["points"].to_numpy(), starts, codes, owners)),
+        _int64s(_sums(days.points, starts, codes, owners)),
         streaks.within(starts).tolist(),
-        _int64s(np.add.reduceat(days["events"].to_numpy(), starts)),
+        _int64s(np.add.reduceat(days.events, starts)),
         # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
-        np.maximum.reduceat(days["last"].to_numpy(), starts).tolist(),
+        np.maximum.reduceat(days.last, starts).tolist(),
         strict=True,
     )
     return [
@@ -141,22 +158,20 @@ def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
 
 def _added_up(
     users: Sequence[Any], day: Ints, points: Ints, events: Ints, stands: Ints, last: npt.NDArray[np.datetime64]
-) -> pd.DataFrame:
+) -> Sums:
     """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
     codes, owners = _numbered(users)
     key = codes * 2**32 + day
     order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
     starts = _run_starts(key[order])
     codes = codes[order]
-    return pd.DataFrame(
-        {
-            "user": pd.Series([owners[code] for code in codes[starts].tolist()], dtype=object),
-            "day": day[order][starts],
-            "points": _sums(points[order], starts, codes, owners),
-            "events": np.add.reduceat(events[order], starts),
-            "stands": np.add.reduceat(stands[order], starts),
-            "last": np.maximum.reduceat(last[order], starts),
-        }
+    return Sums(
+        user=[owners[code] for code in codes[starts].tolist()],
+        day=day[order][starts],
+        points=_sums(points[order], starts, codes, owners),
+        events=np.add.reduceat(events[order], starts),
+        stands=np.add.reduceat(stands[order], starts),
+        last=np.maximum.reduceat(last[order], starts),
     )
 
 

@@ -8,7 +8,7 @@ is at least as new as what was read; and an entry written in between has another
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.faults import DUPLICATE_KEY
 from lbmigrate.forget import Leavers
 from lbmigrate.models import Document
+from lbmigrate.ranking import Sums
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
 
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
@@ -56,11 +57,21 @@ class Rolled:
         )
 
 
-def roll_up(context: Context, users: Document) -> Rolled:
+def days(context: Context, database: Database[Any], users: Document) -> Sums:
+    """The ledger of the users whose id meets the condition, added up by user and day (`ranking.daily`)."""
+    zone = context.config.timezone
+    parts = [ranking.daily(*columns[:3], zone, columns[3]) for columns in _events(database, users)]
+    return parts[0] if len(parts) == 1 else ranking.merge(parts)
+
+
+Days = Callable[[Context, Database[Any], Document], Sums]
+
+
+def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
     """Bring the entries of the users whose id meets the condition `users` up to the ledger."""
     total = Rolled()
     for lost in range(CONFLICTS):
-        done, contested = _attempt(context, users)
+        done, contested = _attempt(context, users, ledger)
         total += done
         if not contested:
             return total
@@ -69,11 +80,11 @@ def roll_up(context: Context, users: Document) -> Rolled:
     raise LbmigrateError(f"entries of {len(contested)} users change faster than they can be rolled up", "lbmigrate run")
 
 
-def _attempt(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
+def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
     database = mongo.durable(context.target)
     # Before the events: the order that the proof above rests on.
     present = {entry["_id"]: entry for entry in database[ENTRIES].find({"userId": users})}
-    wanted = _wanted(context, database, users)
+    wanted = _wanted(context, ledger(context, database, users))
     absent, updates, owners = _differences(context, present, wanted)
     contested = [*_insert(database, absent), *_change(database, updates, owners)]
     rolled = Rolled(
@@ -85,12 +96,9 @@ def _attempt(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
     return rolled, list(dict.fromkeys(contested))
 
 
-def _wanted(context: Context, database: Database[Any], users: Document) -> list[Document]:
+def _wanted(context: Context, ledger: Sums) -> list[Document]:
     """The entries as the ledger says they should be, snapshots of the users included."""
-    zone = context.config.timezone
-    parts = [ranking.daily(*columns[:3], zone, columns[3]) for columns in _events(database, users)]
-    days = parts[0] if len(parts) == 1 else ranking.merge(parts)
-    found = ranking.entries(days, context.config.periods)
+    found = ranking.entries(ledger, context.config.periods)
     leavers = Leavers(context.state)  # after the events: one who has left meanwhile must not come back
     entries = [entry for entry in found if entry["userId"] not in leavers]
     shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))

@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"readings"},
     {"backup", "restore", "forget"},
     {"chunks", "rollup", "throttle", "sizing"},  # how work is cut, paced and folded
-    {"outlines"},
+    {"outlines", "recall"},
     {"emit", "passes", "action"},
     {"salvage", "settle", "live", "changes"},
     {"backfill", "tail"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import Counter
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ranking import daily, entries, label, merge
+from lbmigrate.ranking import Sums, daily, entries, label, merge
 
 KINDS = ("global", "day", "week", "month", "year")
 ZONES = (
@@ -114,11 +115,15 @@ def naive_entries(events: list[Event], zone: str, kinds: tuple[str, ...] = KINDS
     return board
 
 
-def days_of(events: list[Event], zone: str) -> pd.DataFrame:
+def days_of(events: list[Event], zone: str) -> Sums:
     return daily([user for user, _, _ in events], [points for _, points, _ in events], [at for *_, at in events], zone)
 
 
-def board_of(days: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def frame(days: Sums) -> pd.DataFrame:
+    return pd.DataFrame({**asdict(days), "user": pd.Series(days.user, dtype=object)})
+
+
+def board_of(days: Sums) -> dict[str, dict[str, Any]]:
     listed = entries(days, KINDS)
     board = {entry["_id"]: entry for entry in listed}
     assert len(board) == len(listed)
@@ -142,7 +147,7 @@ def test_days_are_those_of_a_plain_loop(events: list[Event], zone: str) -> None:
         total, count, last = expected.get(key, (0, 0, at))
         expected[key] = total + points, count + 1, max(last, at)
     rows = {(row.user, row.day): (row.points, row.events, row.last.to_pydatetime())
-            for row in days_of(events, zone).itertuples(index=False)}  # fmt: skip
+            for row in frame(days_of(events, zone)).itertuples()}  # fmt: skip
     assert rows == expected
 
 
@@ -156,7 +161,7 @@ def test_shuffling_the_events_changes_no_entry(events: list[Event], zone: str, r
 def test_merged_parts_equal_the_whole(events: list[Event], zone: str, cuts: list[int]) -> None:
     bounds = [0, *sorted(cuts), len(events)]
     parts = [days_of(events[low:high], zone) for low, high in pairwise(bounds)]
-    pd.testing.assert_frame_equal(merge(parts), days_of(events, zone))
+    pd.testing.assert_frame_equal(frame(merge(parts)), frame(days_of(events, zone)))
 
 
 @given(TIMES, st.sampled_from(ZONES), st.sampled_from(KINDS))
@@ -174,7 +179,7 @@ def test_an_event_every_hour_of_two_years_lands_on_its_own_local_day(zone: str, 
     times = [first + dt.timedelta(hours=hour, milliseconds=hour % 3 - 1) for hour in range(2 * 366 * 24)]
     found = daily(["ada"] * len(times), [1] * len(times), times, zone)
     expected = Counter((local_date(at, zone) - dt.date(1970, 1, 1)).days for at in times)
-    assert list(zip(found["day"], found["events"], strict=True)) == sorted(expected.items())
+    assert list(zip(found.day, found.events, strict=True)) == sorted(expected.items())
 
 
 @pytest.mark.parametrize(
@@ -264,7 +269,7 @@ def test_the_day_that_a_zone_skipped_breaks_a_streak_as_any_day_without_events()
     # Apia went from 2011-12-29 to 2011-12-31
     times = [dt.datetime(2011, 12, 30, 9), dt.datetime(2011, 12, 30, 11)]
     days = daily(["ada", "ada"], [1, 1], times, "Pacific/Apia")
-    assert days["day"].diff().tolist()[1] == 2
+    assert days.day[1] - days.day[0] == 2
     assert entries(days, ["global"])[0]["streak"] == 1
 
 
@@ -290,18 +295,18 @@ def test_entries_hold_only_types_that_bson_knows(user: Any) -> None:
 
 def test_nothing_makes_nothing() -> None:
     nothing = daily([], [], [], "Europe/Paris")
-    assert nothing.dtypes.astype(str).to_dict() == {
+    assert frame(nothing).dtypes.astype(str).to_dict() == {
         "user": "object", "day": "int64", "points": "int64", "events": "int64", "stands": "int64",
         "last": "datetime64[ms]",
     }  # fmt: skip
-    pd.testing.assert_frame_equal(merge([]), nothing)
+    pd.testing.assert_frame_equal(frame(merge([])), frame(nothing))
     assert entries(nothing, KINDS) == []
 
 
-def test_frames_have_the_same_types_whoever_made_them() -> None:
+def test_sums_have_the_same_types_whoever_made_them() -> None:
     day = days_of(one_user("2025-11-04"), "UTC")
-    expected = daily([], [], [], "UTC").dtypes.to_dict()
-    assert day.dtypes.to_dict() == merge([day, day]).dtypes.to_dict() == expected
+    expected = frame(daily([], [], [], "UTC")).dtypes.to_dict()
+    assert frame(day).dtypes.to_dict() == frame(merge([day, day])).dtypes.to_dict() == expected
 
 
 def test_a_sum_that_just_fits_is_exact() -> None:
