@@ -11,7 +11,7 @@ demo: $(READY) ## Run a whole migration on generated history, on the embedded se
 	$(BIN)/lbmigrate demo
 
 test: $(READY) ## Run every test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Document = dict[str, Any]
@@ -59,9 +59,10 @@ class RolledUp:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What to remember about removed data: nothing. The rows of these kinds go."""
+    """What is not to be remembered any more: the rows of these kinds that meet a filter."""
 
     kinds: tuple[str, ...]
+    where: Mapping[str, Any] = field(default_factory=dict)
 
 
 Mark = Checkpoint | RolledUp | Forgotten

@@ -19,10 +19,11 @@ from lbmigrate.chunks import Bounds, Size, Span
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import Refused
-from lbmigrate.models import Checkpoint, Document
+from lbmigrate.models import Checkpoint, Document, Forgotten
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import COLLECTION
 
+PASSES_KEPT = 50  # with all their chunks
 COUNTING_MS = 250  # a bar is not worth more of the server's time
 LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
 
@@ -119,6 +120,13 @@ def close(context: Context, source: Source) -> Checkpoint | None:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"]}
     return Checkpoint(row, {"pass.done": True, **moved})
+
+
+def spent(context: Context, source: Source) -> Forgotten:
+    """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever."""
+    before = _last_number(context, source) - PASSES_KEPT
+    added_nothing = {"status": "rolled", "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
+    return Forgotten(("chunk",), {"source": source.name, "pass": {"$lte": before}, **added_nothing})
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ class Sums:
     def __len__(self) -> int:
         return len(self.user)
 
+    def owners(self) -> list[Any]:
+        """Each user once."""
+        return _numbered(self.user)[1]
+
 
 def daily(
     users: Sequence[Any],

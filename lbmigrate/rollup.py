@@ -25,7 +25,7 @@ from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.faults import DUPLICATE_KEY
 from lbmigrate.forget import Leavers
-from lbmigrate.models import Document
+from lbmigrate.models import Document, amount
 from lbmigrate.ranking import Sums
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
 
@@ -77,18 +77,19 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
             return total
         users = {"$in": contested}
         context.brake.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
-    raise LbmigrateError(f"entries of {len(contested)} users change faster than they can be rolled up", "lbmigrate run")
+    told = f"entries of {amount(len(contested), 'user')} change faster than they can be rolled up"
+    raise LbmigrateError(told, hint="lbmigrate run")
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
     database = mongo.durable(context.target)
     # Before the events: the order that the proof above rests on.
     present = {entry["_id"]: entry for entry in database[ENTRIES].find({"userId": users})}
-    wanted = _wanted(context, ledger(context, database, users))
-    absent, updates, owners = _differences(context, present, wanted)
-    contested = [*_insert(database, absent), *_change(database, updates, owners)]
+    owners, wanted = _wanted(context, ledger(context, database, users))
+    absent, updates, changing = _differences(context, present, wanted)
+    contested = [*_insert(database, absent), *_change(database, updates, changing)]
     rolled = Rolled(
-        users=len({entry["userId"] for entry in wanted}),
+        users=owners,
         inserted=len(absent),
         changed=len(updates),
         unchanged=len(wanted) - len(absent) - len(updates),
@@ -96,15 +97,17 @@ def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, l
     return rolled, list(dict.fromkeys(contested))
 
 
-def _wanted(context: Context, ledger: Sums) -> list[Document]:
-    """The entries as the ledger says they should be, snapshots of the users included."""
-    found = ranking.entries(ledger, context.config.periods)
+def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
+    """How many users there are, and their entries as the ledger says they should be, with the snapshots of users."""
+    entries = ranking.entries(ledger, context.config.periods)
     leavers = Leavers(context.state)  # after the events: one who has left meanwhile must not come back
-    entries = [entry for entry in found if entry["userId"] not in leavers]
-    shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))
+    owners = [user for user in ledger.owners() if user not in leavers]
+    if leavers:
+        entries = [entry for entry in entries if entry["userId"] not in leavers]
+    shown = people.profiles(context.sources, context.config, owners)
     for entry in entries:
         entry.update(shown[entry["userId"]])
-    return entries
+    return len(owners), entries
 
 
 Columns = tuple[list[Any], Any, Any, Any]  # users, points, times and stands, in step; None where every event stands
@@ -148,7 +151,8 @@ def _differences(
     for entry in wanted:
         found = present.get(entry["_id"])
         if found is None:
-            absent.append(entry | born)
+            entry.update(born)
+            absent.append(entry)
         elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
             updates.append(_update(found, changed, now))
             users.append(entry["userId"])

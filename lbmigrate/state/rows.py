@@ -113,7 +113,7 @@ class State:
             if isinstance(mark, RolledUp):
                 self._close_rolled(mark.until)
             elif isinstance(mark, Forgotten):
-                gone = {"kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}}
+                gone = {**mark.where, "kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}}
                 mongo.retrying(partial(self.rows.delete_many, gone))
 
     def put(self, *checkpoints: Checkpoint) -> None:

@@ -37,6 +37,7 @@ def apply(context: Context) -> Iterator[Piece]:
         closed = passes.close(context, source)
         if closed:
             yield Piece(source.name, checkpoint=closed)
+            yield Piece(source.name, checkpoint=passes.spent(context, source))
 
 
 def revert(context: Context) -> Iterator[Piece]:

@@ -10,7 +10,7 @@ import uuid
 import pytest
 from bson import Int64, ObjectId
 
-from lbmigrate import chunks, mongo, outlines
+from lbmigrate import chunks, mongo, outlines, passes
 from lbmigrate.brake import Brake
 from lbmigrate.chunks import Bounds, Span
 from lbmigrate.context import Scope
@@ -391,3 +391,25 @@ def test_a_chunk_is_kept_with_bounds_that_read_back_as_they_were(database):
         (oid(1003), oid(1006), False),
         (oid(1006), oid(1006), True),
     ]
+
+
+def test_chunks_of_long_closed_passes_that_added_nothing_are_dropped(database, monkeypatch):
+    monkeypatch.setattr(passes, "PASSES_KEPT", 2)
+    app = app_of(database, [task(number) for number in range(6)], indexed=True)
+    app.backfill()
+    for number in range(5):
+        if number == 1:
+            late = NEW_YEAR + dt.timedelta(days=300)
+            app.database["tasks"].insert_one(task(50, completedAt=late, updatedAt=late))
+        app.backfill()
+    found = {chunk["pass"]: chunk["counts"]["emitted"] for chunk in app.chunks()}
+    assert found == {1: 3, 3: 1, 5: 0, 6: 0}
+
+
+def test_dropping_spent_chunks_makes_no_verdict_stale(database, monkeypatch):
+    app = app_of(database, [task(number) for number in range(6)], indexed=True)
+    app.climb(STEPS[:5])
+    monkeypatch.setattr(passes, "PASSES_KEPT", 0)
+    before = app.state.last_emission()
+    app.backfill()
+    assert app.state.last_emission() == before
