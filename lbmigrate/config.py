@@ -73,13 +73,14 @@ class OptOut(Model):
 
 
 class Users(Model):
-    """The users, and what the board shows of them."""
+    """The users, and what the board shows of them. `updated` grows when a user changes: a backfill looks there."""
 
     collection: Collection = "users"
     key: Path = "_id"
     display_name: Chain = ()
     avatar: Chain = ()
     opt_out: OptOut | None = None
+    updated: Path | None = None
 
 
 class UserRef(Model):
@@ -160,12 +161,13 @@ class Backfill(Model):
 
     A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`; with null there it is
     always that many. `attempts` are for passing faults; more than `failing_share` of chunks with documents that cannot
-    be read or written stop the run.
+    be read or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told.
     """
 
     chunk_size: int = Field(default=10_000, ge=1, le=1_000_000)
     workers: int = Field(default=2, ge=1, le=64)
     lag: Duration = dt.timedelta(days=1)
+    future: Duration = dt.timedelta(minutes=5)
     target: Duration | None = dt.timedelta(seconds=5)
     attempts: int = Field(default=5, ge=1, le=100)
     failing_share: float = Field(default=0.2, gt=0, le=1)

@@ -77,6 +77,7 @@ def _emit_batch(
     new = [event for event in inside if event["_id"] not in known] if known else inside
     added = insert(mongo.durable(context.target)[EVENTS], new)
     keep_rejects(context, source, scored.rejects)
+    horizon = context.clock() + context.config.backfill.future
     counts = Counts(
         read=len(documents),
         emitted=added,
@@ -84,6 +85,7 @@ def _emit_batch(
         rejected=len(scored.rejects),
         skipped=len(scored.events) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in new),
+        future=sum(event["createdAt"] > horizon for event in new),
     )
     return Emitted(counts, [event["userId"] for event in _touching(inside, known, seen)])
 

@@ -35,7 +35,6 @@ from lbmigrate.state import State
 
 LOOK_AGAIN = 2.0  # seconds between two looks at it
 ANSWER = 2.0  # seconds for the server to say how it stands
-FUTURE = dt.timedelta(minutes=5)  # how far ahead of this host's clock an action may be without a word
 
 log = logging.getLogger("lbmigrate.live")
 
@@ -108,8 +107,8 @@ class ScoreRecorder:
     """Records live actions in the ledger and on the board, while the flag's `write` is on. Safe to share by threads.
 
     `sources` is the database of the app's own collections, by default the same. What goes wrong is logged, counted in
-    `failures`, and never disturbs the app; `strict` raises it. Actions well ahead of the clock are kept, but logged and
-    counted in `ahead`. After a fork, make a client and a recorder of its own.
+    `failures`, and never disturbs the app; `strict` raises it. Actions ahead of the clock by more than
+    `backfill.future` are kept, but logged and counted in `ahead`. After a fork, make a client and a recorder anew.
     """
 
     def __init__(
@@ -182,7 +181,7 @@ class ScoreRecorder:
 
     def _insert(self, source: Source, event: Document, now: dt.datetime) -> bool:
         self._types().check([event], source)
-        if event["createdAt"] > now + FUTURE:
+        if event["createdAt"] > now + self._context.config.backfill.future:
             with self._counting:
                 self.ahead += 1
             log.warning("%s is %s ahead of this host's clock", event["_id"], event["createdAt"] - now)

@@ -21,7 +21,7 @@ class Counts:
     """What became of the documents of a chunk: read = emitted + duplicates + rejected + skipped.
 
     `skipped` are those outside the asked-for bounds (`--since`, `--until`) and those of forgotten users; `approximate`
-    is a share of `emitted`.
+    is a share of `emitted`, and so is `future`, those well ahead of the clock.
     """
 
     read: int = 0
@@ -30,6 +30,7 @@ class Counts:
     rejected: int = 0
     skipped: int = 0
     approximate: int = 0
+    future: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -39,6 +40,7 @@ class Counts:
             self.rejected + other.rejected,
             self.skipped + other.skipped,
             self.approximate + other.approximate,
+            self.future + other.future,
         )
 
 

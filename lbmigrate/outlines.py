@@ -38,7 +38,7 @@ def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
     collection = context.sources[source.collection]
     mark = None if context.scope.full else context.state.watermark(source.name).get("value")
     seekable = is_indexed(collection, source.cursor) and not _is_unwound(source)
-    following = _newest(collection, source.cursor, started) if seekable else started
+    following = newest(collection, source.cursor, started) if seekable else started
     if context.scope.user is not None:
         return Outline((_of_user(context.scope.user, source),), following)
     if context.scope.bounded:
@@ -115,7 +115,7 @@ def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[S
     )
 
 
-def _newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime | None:
+def newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime:
     """The newest date in the cursor field, but never one ahead of the server's clock."""
-    newest = _bracket(collection, key, {key: {"$type": "date"}})
-    return min(started, newest[0].high) if newest and isinstance(newest[0].high, dt.datetime) else started
+    dates = _bracket(collection, key, {key: {"$type": "date"}})
+    return min(started, dates[0].high) if dates and isinstance(dates[0].high, dt.datetime) else started

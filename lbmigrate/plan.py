@@ -200,7 +200,7 @@ def _source_status(context: Context, source: Source) -> SourceStatus:
     row = context.state.watermark(source.name)
     current = row.get("pass", {})
     kinds: dict[str, int] = {}
-    counts = dict.fromkeys(("read", "emitted", "duplicates", "rejected", "skipped", "approximate"), 0)
+    counts = dict.fromkeys(("read", "emitted", "duplicates", "rejected", "skipped", "approximate", "future"), 0)
     for chunk in context.state.chunks(source=source.name, **{"pass": current.get("number", 0)}):
         kinds[chunk["status"]] = kinds.get(chunk["status"], 0) + 1
         for name, value in chunk.get("counts", {}).items():

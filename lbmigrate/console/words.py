@@ -75,6 +75,7 @@ def outcome(counts: Counts) -> str:
     ]
     told += [f"{counts.skipped:,} skipped"] if counts.skipped else []
     told += [f"{counts.approximate:,} approximate"] if counts.approximate else []
+    told += [f"{counts.future:,} in the future"] if counts.future else []
     return " · ".join(told)
 
 

@@ -1,11 +1,11 @@
-"""Step 4: events from every source, chunk by chunk, then the entries of the users whom they touched."""
+"""Step 4: events from every source, chunk by chunk, then the entries of the users whom they touched or who changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from lbmigrate import backfill, mongo, passes, reconcile, throttle
+from lbmigrate import backfill, mongo, passes, reconcile, snapshots, throttle
 from lbmigrate.context import Context
 from lbmigrate.emit import OneUserType
 from lbmigrate.models import Forgotten, Piece
@@ -23,6 +23,9 @@ def apply(context: Context) -> Iterator[Piece]:
     rules = reconcile.remember_rules(context)
     if rules:
         yield Piece("rules", checkpoint=rules)
+    seen = snapshots.newest(context)  # before entries are made: who changes from now on is for the next run
+    if seen and not context.state.get(snapshots.ROW):
+        yield Piece(snapshots.SUBJECT, checkpoint=seen)
     gate = throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
@@ -31,8 +34,11 @@ def apply(context: Context) -> Iterator[Piece]:
         if context.stopping():
             return
     yield from backfill.roll_up(context, gate)
+    yield from snapshots.refresh(context, gate)
     if context.stopping():
         return
+    if seen:
+        yield Piece(snapshots.SUBJECT, checkpoint=seen)
     for source in context.config.sources:
         closed = passes.close(context, source)
         if closed:
@@ -45,7 +51,7 @@ def revert(context: Context) -> Iterator[Piece]:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
-    yield Piece("events", checkpoint=Forgotten(("chunk", "watermark")))
+    yield Piece("events", checkpoint=Forgotten(("chunk", "watermark", snapshots.ROW)))
     yield from _remove(context, ENTRIES, DERIVED_HERE)
     yield from _remove(context, EVENTS, MADE_HERE)
 

@@ -13,6 +13,7 @@ from bson import Int64, ObjectId
 from lbmigrate import chunks, mongo, outlines, passes
 from lbmigrate.brake import Brake
 from lbmigrate.chunks import Bounds, Span
+from lbmigrate.console.words import outcome
 from lbmigrate.context import Scope
 from lbmigrate.steps import STEPS
 from tests.apps import NEW_YEAR, App, config, oid, picture, stopped_after, task, user
@@ -413,3 +414,20 @@ def test_dropping_spent_chunks_makes_no_verdict_stale(database, monkeypatch):
     before = app.state.last_emission()
     app.backfill()
     assert app.state.last_emission() == before
+
+
+def test_actions_well_ahead_of_the_clock_are_kept_counted_and_told(database):
+    noon = dt.datetime(2025, 6, 1, 12)
+    ahead = [dt.timedelta(minutes=-1), dt.timedelta(minutes=4), dt.timedelta(minutes=6), dt.timedelta(days=9)]
+    tasks = [task(number, completedAt=noon + by) for number, by in enumerate(ahead)]
+    app = app_of(database, tasks)
+    counts = app.backfill(clock=lambda: noon)
+    assert (counts.emitted, counts.future) == (4, 2)
+    assert sum(chunk["counts"]["future"] for chunk in app.chunks()) == 2
+    assert "2 in the future" in outcome(counts)
+
+
+def test_how_far_ahead_is_well_ahead_can_be_configured(database):
+    noon = dt.datetime(2025, 6, 1, 12)
+    app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=9))], backfill={"future": "30d"})
+    assert app.backfill(clock=lambda: noon).future == 0

@@ -88,7 +88,7 @@ def test_without_a_time_it_happened_now(app):
 
 def test_an_action_well_in_the_future_is_kept_counted_and_told(app, caplog):
     recording = recorder(app)
-    assert recording.record("task_complete", oid(1), oid(1001), at=NOW + live.FUTURE)
+    assert recording.record("task_complete", oid(1), oid(1001), at=NOW + app.config.backfill.future)
     assert recording.ahead == 0
     assert recording.record("task_complete", oid(1), oid(1002), at=NOW + dt.timedelta(days=1))
     assert recording.ahead == 1

@@ -291,7 +291,7 @@ def test_json_is_one_compact_object_and_nothing_else_on_stdout() -> None:
     assert seen.out == (
         '{"at":"2026-11-23T02:00:00Z","zoned":"2026-11-23T02:00:00Z","user":"000000000000000000000001",'
         '"uuid":"00000000-0000-0000-0000-000000000007",'
-        '"counts":{"read":1,"emitted":2,"duplicates":0,"rejected":0,"skipped":0,"approximate":0},'
+        '"counts":{"read":1,"emitted":2,"duplicates":0,"rejected":0,"skipped":0,"approximate":0,"future":0},'
         '"points":5,"nan":null,"rows":[{"ok":true,"none":null},[3]],"name":"\\u5c71\\u001b"}\n'
     )
     assert seen.err == ""

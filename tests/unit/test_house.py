@@ -33,7 +33,7 @@ FLOORS: list[set[str]] = [
     {"outlines", "recall"},
     {"emit", "passes", "action"},
     {"salvage", "settle", "live", "changes"},
-    {"backfill", "tail"},
+    {"backfill", "tail", "snapshots"},
     {"verify", "board", "doctor", "rehearsal", "reconcile"},
     {"rights"},
     {"checkup"},

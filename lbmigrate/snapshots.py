@@ -1,0 +1,80 @@
+"""Users who took another name, opted out or came back: their entries take over what their documents say now.
+
+The board looks at the user when it shows an entry, so nobody who opted out is seen before that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from lbmigrate import fields, mongo, outlines, people, rollup
+from lbmigrate.coerce import MILLISECONDS_FROM
+from lbmigrate.context import Context
+from lbmigrate.models import Checkpoint, Document, Piece
+from lbmigrate.overlap import Held
+from lbmigrate.schema import ENTRIES
+from lbmigrate.throttle import Gate
+
+ROW = "profiles"  # keeps up to when changes of users are in the entries
+SUBJECT = "profiles"
+AT_ONCE = 500  # users
+COPIED = ("optOutSnapshot", "displayNameSnapshot", "avatarSnapshot")
+
+
+def newest(context: Context) -> Checkpoint | None:
+    """What to remember once everybody who changed until now is in the entries; None where that cannot be told."""
+    users = context.config.users
+    if users.updated is None or context.scope.bounded:
+        return None
+    now = mongo.server_time(context.sources)
+    return Checkpoint(ROW, {"value": outlines.newest(context.sources[users.collection], users.updated, now)})
+
+
+def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
+    """Roll up those who changed since the last time and whose entries show something else.
+
+    A user without the field that `users.updated` names counts as unchanged.
+    """
+    since = context.state.get(ROW).get("value")
+    if context.config.users.updated is None or context.scope.bounded or since is None:
+        return
+    done = 0
+    for some in gate.through(_changed(context, since - context.config.backfill.lag)):
+        if isinstance(some, Held):
+            yield Piece(SUBJECT, done, unit="users", held=some.reason)
+            continue
+        for users in rollup.selections(mongo.retrying(partial(_outdated, context, some))):
+            mongo.retrying(partial(rollup.roll_up, context, users))
+        done += len(some)
+        yield Piece(SUBJECT, done, unit="users")
+
+
+def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
+    """The keys of the users who changed, some at a time; the field may hold dates or epoch times."""
+    users = context.config.users
+    seconds = since.replace(tzinfo=dt.UTC).timestamp()
+    ranges = [
+        {"$gte": since},
+        {"$gte": seconds, "$lt": MILLISECONDS_FROM},
+        {"$gte": max(seconds * 1000, MILLISECONDS_FROM)},
+    ]
+    asked = {"$or": [{users.updated: each} for each in ranges]}
+    found = mongo.durable(context.sources)[users.collection].find(asked, fields.projection([users.key]))
+    while some := list(islice(found, AT_ONCE)):
+        yield [key for key in fields.pluck(some, [users.key])[users.key] if key is not None]
+
+
+def _outdated(context: Context, keys: list[Any]) -> list[Any]:
+    """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
+    theirs = {"userId": {"$in": [form for key in keys for form in people.forms(key)]}}
+    entries = list(mongo.durable(context.target)[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1)))
+    shown = people.profiles(context.sources, context.config, list({entry["userId"] for entry in entries}))
+    return [entry["userId"] for entry in entries if _copied(entry) != shown[entry["userId"]]]
+
+
+def _copied(entry: Document) -> Document:
+    return {name: entry.get(name) for name in COPIED}
