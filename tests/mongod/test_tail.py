@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import signal
 import threading
@@ -30,6 +31,7 @@ from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, ses
 from tests.runs import FAILPOINTS, ended, failing, replica_set, started, until, write_config
 
 GLOBAL = f"global:{oid(1)}"
+KILLS = int(os.environ.get("LBMIGRATE_TAIL_KILLS", "6"))  # 20 by hand
 
 
 def backfilled(database):
@@ -442,7 +444,7 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server
     moments = [lambda: row(app).get("token"), app.database["score_events"].estimated_document_count, int]
     with ThreadPoolExecutor(1) as pool:
         pool.submit(write)
-        for number in range(6):
+        for number in range(KILLS):
             with started(server_uri, settings, "tail") as run:
                 until(lambda run=run: (app.state.get(FOLLOWING).get("holder") or {}).get("pid") == run.pid, "a tail")
                 changed(int, rng.uniform(0, 1))
