@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from lbmigrate import fields, identity, mongo, scoring
+from lbmigrate import fields, forget, identity, mongo, scoring
 from lbmigrate.config import Source
 from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, Refused
@@ -95,6 +95,7 @@ def _inside(context: Context, events: list[Document]) -> list[Document]:
     leavers = Leavers(context.state)
     if not leavers and not context.scope.bounded:
         return events
+    forget.bury(context, leavers, events)
     return [e for e in events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]
 
 

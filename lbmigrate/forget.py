@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -85,10 +85,25 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
             told = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
             yield Piece(EVENTS, events, events, unit="events", note=told)
             return
-        change = {"$set": {"userId": tombstone, f"meta.{FORGOTTEN}": True}}
-        mongo.retrying(partial(database[EVENTS].update_many, {"_id": {"$in": ids}, **theirs}, change))
+        mongo.retrying(partial(database[EVENTS].update_many, {"_id": {"$in": ids}, **theirs}, _buried(tombstone)))
         entries, events = entries + removed, events + len(ids)
         yield Piece(EVENTS, events, unit="events")
+
+
+def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None:
+    """Put the tombstone on those of `events` that somebody has inserted for a user who had left already."""
+    late: dict[Any, list[str]] = {}
+    for event in events:
+        if event["userId"] in leavers:
+            late.setdefault(event["userId"], []).append(event["_id"])
+    ledger = mongo.durable(context.target)[EVENTS]
+    for user, ids in late.items():
+        change = _buried(leavers.tombstone(user))  # a repeat finds no event of that user any more
+        mongo.retrying(partial(ledger.update_many, {"_id": {"$in": ids}, "userId": user}, change))
+
+
+def _buried(tombstone: Any) -> Document:
+    return {"$set": {"userId": tombstone, f"meta.{FORGOTTEN}": True}}
 
 
 def _remember(context: Context, user: str) -> Iterator[Piece]:

@@ -53,16 +53,6 @@ def coerce_column(values: Sequence[Any], to: IdType | None) -> list[Any]:
     return [coerce(value, to) for value in values]
 
 
-def variants(value: Any) -> tuple[Any, ...]:
-    """The ids under which the users collection may store the user that a source calls `value`; itself comes first.
-
-    The other way round than `coerce`: a hex string may stand for an ObjectId, a decimal for an int, and so on.
-    """
-    if isinstance(value, str):
-        return (value, *_read(value))
-    return (value, text(value)) if type_name(value) else (value,)
-
-
 def parse(argument: str) -> list[Any]:
     """The ids that a command-line argument may mean, the most specific type first and the string itself last."""
     return [*_read(argument), argument]

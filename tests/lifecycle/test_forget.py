@@ -201,6 +201,22 @@ def test_what_changes_hands_is_taken_from_a_tombstone_and_given_to_one(app):
     assert reconciled(app).emitted == 0
 
 
+def test_what_an_app_inserts_for_one_who_left_gets_the_tombstone_when_a_backfill_meets_the_action(app):
+    app.backfill()
+    forgotten(app)
+    late = task(40, owner=1)
+    app.database["tasks"].insert_one(late)
+    event = {"_id": f"task_complete:{late['_id']}", "userId": oid(1), "actionType": "task_complete"}
+    rest = {"points": Int64(10), "sourceId": late["_id"], "meta": {"origin": "live"}, "createdAt": late["completedAt"]}
+    app.database["score_events"].insert_one({**event, **rest})
+    app.backfill()
+    assert_gone(app, 1)
+    app.climb(STEPS[4:5], looking=Looking(full=True))  # raises where entries and ledger disagree
+    before = picture(app.database)
+    reconciled(app)
+    assert picture(app.database)["score_events"] == before["score_events"]
+
+
 def test_after_a_rollback_a_new_migration_leaves_a_user_out_too(app):
     forgotten(app)
     app.descend()

@@ -111,31 +111,6 @@ def test_a_column_of_one_type_is_coerced_like_its_values(column: list[Any], to: 
 
 
 @pytest.mark.parametrize(
-    ("value", "others"),
-    [
-        (OID, [HEX]),
-        (HEX, [OID]),
-        ("someone", []),
-        (42, ["42"]),
-        ("42", [42]),
-        ("042", []),
-        (BINARY, [str(UUID)]),
-        (UUID, [str(UUID)]),
-        (str(UUID), [BINARY]),
-        (None, []),
-    ],
-)
-def test_the_same_user_may_be_stored_under_another_type(value: Any, others: list[Any]) -> None:
-    assert identity.variants(value) == (value, *others)
-
-
-@given(ids.filter(identity.type_name))
-def test_an_id_that_was_coerced_to_a_string_still_finds_its_user(value: Any) -> None:
-    stored = Binary.from_uuid(value) if isinstance(value, uuid.UUID) else value
-    assert stored in identity.variants(identity.coerce(value, "string"))
-
-
-@pytest.mark.parametrize(
     ("argument", "candidates"),
     [
         (HEX, [OID, HEX]),
