@@ -63,7 +63,7 @@ def constant_points(config: Config, action: str) -> int:
 
 
 def _user(given: Any, source: Source) -> Any:
-    user = identity.coerce(given, source.user.coerce)
+    user = identity.plain(identity.coerce(given, source.user.coerce))
     if user is None:
         raise UsageError(f"user_id cannot name a user of {source.name} ({excerpt(given)})")
     return user

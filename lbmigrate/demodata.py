@@ -109,7 +109,8 @@ def _moments(rng: Random, rota: Rota, count: int, start: dt.datetime) -> Iterato
 
 def _users(rng: Random, people: list[Person]) -> Iterator[Document]:
     for number, person in enumerate(people, start=1):
-        user: Document = {"_id": person.id, "displayName": f"{_name(rng)} {_name(rng)}", "createdAt": person.joined}
+        user: Document = {"_id": person.id, "displayName": f"{_name(rng)} {_name(rng)}"}
+        user |= {"createdAt": person.joined, "updatedAt": person.joined}
         if rng.random() < 0.02:
             del user["displayName"]  # signed up and never filled in the profile
         if rng.random() < 0.7:

@@ -142,11 +142,12 @@ def _users(context: Context, present: dict[str, Document]) -> Iterator[Finding]:
         fact = f"collection {users.collection!r} does not exist: the board would have no names and hide nobody"
         yield Finding("refusal", "users", fact, CHECK_CONFIG)
         return
-    rows = list(context.sources[users.collection].find({}, fields.projection(people.paths(users))).limit(SAMPLE))
+    paths = (*people.paths(users), *([users.updated] if users.updated else []))
+    rows = list(context.sources[users.collection].find({}, fields.projection(paths)).limit(SAMPLE))
     if not rows:
         yield Finding("warning", "users", f"{users.collection} is empty: the board will have no names", CHECK_CONFIG)
         return
-    columns = fields.pluck(rows, people.paths(users))
+    columns = fields.pluck(rows, paths)
     having = {path: sum(value is not None for value in column) for path, column in columns.items()}
     yield Finding("ok", "users", f"of {amount(len(rows), 'user')}: {_shares(having, len(rows))}")
     for path in (path for path, count in having.items() if count == 0):
@@ -156,10 +157,13 @@ def _users(context: Context, present: dict[str, Document]) -> Iterator[Finding]:
     if not is_indexed(context.sources[users.collection], users.key):
         fact = f"{users.collection}.{users.key} has no index: every roll-up reads the whole collection"
         yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.key!r}: 1}})")
+    if users.updated and having[users.updated] and not is_indexed(context.sources[users.collection], users.updated):
+        fact = f"{users.collection}.{users.updated} has no index: each incremental backfill looks at every user"
+        yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.updated!r}: 1}})")
     nameless = sum(people.snapshot(users, row)["displayNameSnapshot"] is None for row in rows)
     if nameless:
-        paths = " or ".join(users.display_name) or "a display name: users.display_name is empty"
-        fact = f"{nameless} of {amount(len(rows), 'user')} looked at have no {paths}"
+        names = " or ".join(users.display_name) or "a display name: users.display_name is empty"
+        fact = f"{nameless} of {amount(len(rows), 'user')} looked at have no {names}"
         yield Finding("warning", "users", fact, "they are shown without a name; add a path to users.display_name")
     yield from _strangers(context)
 

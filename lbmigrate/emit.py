@@ -75,17 +75,18 @@ def _emit_batch(
     one_type.check(inside, source)
     known = {} if seen is Seen.NEVER else _known(context.target, inside)
     new = [event for event in inside if event["_id"] not in known] if known else inside
-    added = insert(mongo.durable(context.target)[EVENTS], new)
+    taken = {event["_id"] for event in insert_new(mongo.durable(context.target)[EVENTS], new)}
+    added = [event for event in new if event["_id"] not in taken] if taken else new
     keep_rejects(context, source, scored.rejects)
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
         read=len(documents),
-        emitted=added,
-        duplicates=len(inside) - added,
+        emitted=len(added),
+        duplicates=len(inside) - len(added),
         rejected=len(scored.rejects),
         skipped=len(scored.events) - len(inside),
-        approximate=sum("approximate" in event["meta"] for event in new),
-        future=sum(event["createdAt"] > horizon for event in new),
+        approximate=sum("approximate" in event["meta"] for event in added),
+        future=sum(event["createdAt"] > horizon for event in added),
     )
     return Emitted(counts, [event["userId"] for event in _touching(inside, known, seen)])
 

@@ -26,7 +26,7 @@ SECRET = re.compile(r"([^=?&;]*(?:password|token|secret|authMechanismProperties)
 SHORTEST_SECRET = 3
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-AUTHENTICATION_FAILED, DUPLICATE_KEY, TOO_LARGE = 18, 11000, 10334
+AUTHENTICATION_FAILED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 11000, 10334, 166
 MAJORITY_LATE = {64, 100}
 MOVED = {91, 189, 10107, 11600, 11602, 13435, 13436}
 UNREACHABLE = {6, 7, 89, 262, 9001}

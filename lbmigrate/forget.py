@@ -29,7 +29,10 @@ AT_ONCE = 5_000  # events
 
 
 class Leavers:
-    """Those who were forgotten until now, whichever form of their ids a document has; `fence` is the newest run's."""
+    """Those who were forgotten until now, whichever form of their ids a document has.
+
+    `fence` is that of the newest run, None while it runs.
+    """
 
     def __init__(self, state: State) -> None:
         self.fence, found = state.forgotten()

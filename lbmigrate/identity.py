@@ -43,6 +43,11 @@ def coerce(value: Any, to: IdType | None) -> Any:
     return ObjectId(value) if kind == "string" and _is_hex(value) else None
 
 
+def plain(value: Any) -> Any:
+    """A UUID as the toolkit's own clients read it, which PyMongo hands to others as `Binary`; all else as it is."""
+    return value.as_uuid() if isinstance(value, Binary) and value.subtype == UUID_SUBTYPE else value
+
+
 def coerce_column(values: Sequence[Any], to: IdType | None) -> list[Any]:
     """`coerce` over a column; a column that is right already, but for absent values, costs a look at its types."""
     given = [value for value in values if value is not None]

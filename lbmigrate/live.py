@@ -182,9 +182,7 @@ class ScoreRecorder:
     def _insert(self, source: Source, event: Document, now: dt.datetime) -> bool:
         self._types().check([event], source)
         if event["createdAt"] > now + self._context.config.backfill.future:
-            with self._counting:
-                self.ahead += 1
-            log.warning("%s is %s ahead of this host's clock", event["_id"], event["createdAt"] - now)
+            self._tell_ahead(1, f"{event['_id']} is {event['createdAt'] - now} ahead of this host's clock")
         leavers = Leavers(self._context.state)
         if event["userId"] in leavers:
             return False
@@ -204,9 +202,16 @@ class ScoreRecorder:
         done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
         for users in rollup.selections(done.users):
             rollup.roll_up(self._context, users)
+        if done.counts.future:
+            self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
         if done.counts.rejected:
             raise LbmigrateError(f"{name}: {excerpt(key)} cannot be scored", hint="lbmigrate rejects")
         return done.counts.emitted > 0
+
+    def _tell_ahead(self, count: int, told: str) -> None:
+        with self._counting:
+            self.ahead += count
+        log.warning("%s", told)
 
     def _source_id(self, source: Source, given: Any) -> Any:
         """As the source has it: web frameworks hand an ObjectId on as its digits."""

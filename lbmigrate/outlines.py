@@ -6,17 +6,21 @@ Where no index orders a source in time, the outline says why and walks everythin
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from bson import json_util
 from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
 from lbmigrate import identity, mongo
 from lbmigrate.chunks import TYPES, Span, value_at
 from lbmigrate.coerce import MILLISECONDS_FROM
 from lbmigrate.config import Source
 from lbmigrate.context import Context, Scope
+from lbmigrate.faults import NOT_ON_A_VIEW
 from lbmigrate.models import Document
 
 
@@ -48,7 +52,12 @@ def outline(context: Context, source: Source, started: dt.datetime) -> Outline:
     if not seekable:
         reason = "is inside the unwound array" if _is_unwound(source) else "has no index"
         return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
-    return Outline(_since(collection, source.cursor, mark - context.config.backfill.lag), following)
+    return Outline(_since(collection, source.cursor, before(mark, context.config.backfill.lag)), following)
+
+
+def before(mark: dt.datetime, lag: dt.timedelta) -> dt.datetime:
+    """`mark` less `lag`, and no earlier than there are datetimes: some apps write the year 1 for never."""
+    return mark - min(lag, mark - dt.datetime.min)
 
 
 def is_indexed(collection: Collection[Any], key: str) -> bool:
@@ -57,15 +66,25 @@ def is_indexed(collection: Collection[Any], key: str) -> bool:
     return key == "_id" or any(
         tuple(spec["key"][0]) in ordered
         and not {"sparse", "partialFilterExpression", "hidden"} & spec.keys()
-        and not _is_multikey(collection, name)
-        for name, spec in collection.index_information().items()
+        and not _is_multikey(collection, name, key)
+        for name, spec in _indexes(collection).items()
     )
 
 
-def _is_multikey(collection: Collection[Any], index: str) -> bool:
+def _indexes(collection: Collection[Any]) -> Mapping[str, Any]:
+    try:
+        return collection.index_information()
+    except OperationFailure as error:
+        if error.code != NOT_ON_A_VIEW:
+            raise
+        return {}
+
+
+def _is_multikey(collection: Collection[Any], index: str, key: str) -> bool:
     """Whether some document has an array there: then it stands in the index several times, and no value orders it."""
     if mongo.is_fake(collection.database):
-        return False
+        places = accumulate(key.split("."), "{}.{}".format)
+        return collection.find_one({"$or": [{place: {"$type": "array"}} for place in places]}) is not None
     plan = collection.find({}).hint(index).limit(1).explain()["queryPlanner"]["winningPlan"]
     return '"isMultiKey": true' in json_util.dumps(plan)
 

@@ -2,7 +2,8 @@
 
 The ledger only grows. So what was known of a user before an event was inserted, and that event, are the whole ledger if
 it holds exactly one event more. Whatever else was inserted meanwhile shows in that count, which an index answers alone;
-then everything is read. Only a rollback removes events, and it is a run: what was known under another fence is dropped.
+then everything is read. Only a rollback removes events, and it is a run: what was known under another fence is dropped,
+and while a run goes on nothing is learnt and nothing recalled.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class Recall:
         self._known: OrderedDict[Any, Known] = OrderedDict()
         self._changing = threading.Lock()
 
-    def of(self, user: Any, fence: int) -> Known | None:
+    def of(self, user: Any, fence: int | None) -> Known | None:
         """What is known of a user; to be asked before the event is inserted, so that it cannot hold that event."""
         known = self._known.get(user)
         return known if known and known.fence == fence else None
 
-    def ledger(self, event: Document, added: bool, known: Known | None, fence: int) -> rollup.Days:
+    def ledger(self, event: Document, added: bool, known: Known | None, fence: int | None) -> rollup.Days:
         """What tells a roll-up of the event's user the days; `added` is whether the insert found it absent."""
 
         def days(context: Context, database: Database[Any], users: Document) -> Sums:
@@ -55,7 +56,8 @@ class Recall:
                 found = rollup.days(context, database, users)
                 if database[EVENTS].count_documents({"userId": event["userId"]}) != count:
                     return found  # somebody is writing: it cannot be told which of their events these days hold
-            self._keep(event["userId"], Known(fence, count, found))
+            if fence is not None:
+                self._keep(event["userId"], Known(fence, count, found))
             return found
 
         return days

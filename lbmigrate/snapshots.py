@@ -22,6 +22,7 @@ from lbmigrate.throttle import Gate
 ROW = "profiles"  # keeps up to when changes of users are in the entries
 SUBJECT = "profiles"
 AT_ONCE = 500  # users
+EVER = dt.datetime.min
 COPIED = ("optOutSnapshot", "displayNameSnapshot", "avatarSnapshot")
 
 
@@ -30,8 +31,16 @@ def newest(context: Context) -> Checkpoint | None:
     users = context.config.users
     if users.updated is None or context.scope.bounded:
         return None
-    now = mongo.server_time(context.sources)
-    return Checkpoint(ROW, {"value": outlines.newest(context.sources[users.collection], users.updated, now)})
+    now, collection = mongo.server_time(context.sources), context.sources[users.collection]
+    indexed = outlines.is_indexed(collection, users.updated)
+    return Checkpoint(ROW, {"value": outlines.newest(collection, users.updated, now) if indexed else now})
+
+
+def opening(context: Context, seen: Checkpoint) -> Checkpoint | None:
+    """What to remember before the first entries are made; where there are some, their users are looked at once."""
+    if context.state.get(ROW):
+        return None
+    return Checkpoint(ROW, {"value": EVER}) if context.target[ENTRIES].find_one({}, {"_id": 1}) else seen
 
 
 def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
@@ -43,7 +52,7 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
     if context.config.users.updated is None or context.scope.bounded or since is None:
         return
     done = 0
-    for some in gate.through(_changed(context, since - context.config.backfill.lag)):
+    for some in gate.through(_changed(context, outlines.before(since, context.config.backfill.lag))):
         if isinstance(some, Held):
             yield Piece(SUBJECT, done, unit="users", held=some.reason)
             continue
@@ -54,15 +63,18 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
 
 
 def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
-    """The keys of the users who changed, some at a time; the field may hold dates or epoch times."""
+    """The keys of the users who changed, some at a time; the field may hold dates, epoch times or ISO 8601 strings."""
     users = context.config.users
     seconds = since.replace(tzinfo=dt.UTC).timestamp()
     ranges = [
         {"$gte": since},
         {"$gte": seconds, "$lt": MILLISECONDS_FROM},
         {"$gte": max(seconds * 1000, MILLISECONDS_FROM)},
+        {
+            "$gte": since.date().isoformat()
+        },  # such strings sort as their times do, give or take the offset: less than `lag`
     ]
-    asked = {"$or": [{users.updated: each} for each in ranges]}
+    asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in ranges]}
     found = mongo.durable(context.sources)[users.collection].find(asked, fields.projection([users.key]))
     while some := list(islice(found, AT_ONCE)):
         yield [key for key in fields.pluck(some, [users.key])[users.key] if key is not None]

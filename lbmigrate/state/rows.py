@@ -57,12 +57,16 @@ class State:
         """All rows `<kind>:<name>`."""
         return list(self.rows.find({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}))
 
-    def forgotten(self) -> tuple[int, list[Document]]:
-        """The fence of the newest run (0: there was none), and the rows about those who were forgotten until then."""
+    def forgotten(self) -> tuple[int | None, list[Document]]:
+        """The fence of the newest run (0: there was none), and the rows about those who were forgotten until then.
+
+        None stands for a run that has not ended, or not cleanly: it may be taking away what is there.
+        """
         asked = {"$or": [{"_id": "lock"}, {"_id": {"$gte": "forgotten:", "$lt": "forgotten;"}}]}
         rows = {row["_id"]: row for row in self.rows.find(asked)}
-        fence = rows.pop("lock", {}).get("fence", 0)
-        return int(fence), list(rows.values())
+        lock = rows.pop("lock", {})
+        fence = None if lock.get("holder") else int(lock.get("fence", 0))
+        return fence, list(rows.values())
 
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""

@@ -24,8 +24,9 @@ def apply(context: Context) -> Iterator[Piece]:
     if rules:
         yield Piece("rules", checkpoint=rules)
     seen = snapshots.newest(context)  # before entries are made: who changes from now on is for the next run
-    if seen and not context.state.get(snapshots.ROW):
-        yield Piece(snapshots.SUBJECT, checkpoint=seen)
+    opening = seen and snapshots.opening(context, seen)
+    if opening:
+        yield Piece(snapshots.SUBJECT, checkpoint=opening)
     gate = throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")

@@ -10,7 +10,7 @@ import uuid
 import pytest
 from bson import Int64, ObjectId
 
-from lbmigrate import chunks, mongo, outlines, passes
+from lbmigrate import ScoreRecorder, chunks, mongo, outlines, passes
 from lbmigrate.brake import Brake
 from lbmigrate.chunks import Bounds, Span
 from lbmigrate.console.words import outcome
@@ -425,6 +425,17 @@ def test_actions_well_ahead_of_the_clock_are_kept_counted_and_told(database):
     assert (counts.emitted, counts.future) == (4, 2)
     assert sum(chunk["counts"]["future"] for chunk in app.chunks()) == 2
     assert "2 in the future" in outcome(counts)
+
+
+def test_what_a_recorder_inserted_first_is_neither_new_nor_counted_as_ahead(database):
+    noon = dt.datetime(2025, 6, 1, 12)
+    app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=9))])
+    app.climb(STEPS[2:3])
+    recording = ScoreRecorder(database, app.config, strict=True, clock=lambda: noon)
+    assert recording.record_source("tasks", oid(1001))
+    assert recording.ahead == 1
+    counts = app.backfill(clock=lambda: noon)
+    assert (counts.emitted, counts.duplicates, counts.future) == (0, 1, 0)
 
 
 def test_how_far_ahead_is_well_ahead_can_be_configured(database):

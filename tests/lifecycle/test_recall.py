@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
-from bson import Int64
+from bson import Binary, Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,30 @@ def test_what_is_known_under_one_fence_is_not_known_under_another(app):
     remembered.ledger(event, False, None, fence=3)(app.context(), app.database, {"$in": [oid(1)]})
     assert remembered.of(oid(1), 3) is not None
     assert remembered.of(oid(1), 4) is None
+
+
+def test_what_is_learnt_while_a_run_goes_on_is_not_kept(app):
+    one, other = recorder(app), recorder(app)
+    for number in range(3):
+        one.record("task_complete", oid(1), oid(100 + number), points=1, at=NEW_YEAR)
+    lease = Lease(app.state, Holder.here("rollback"), lambda: NOW)
+    lease.take()
+    one.record("task_complete", oid(1), oid(110), points=1, at=NEW_YEAR)  # before the rollback has come to them
+    app.database["score_events"].delete_many({})
+    lease.release()
+    for number in range(4):
+        other.record("task_complete", oid(1), oid(200 + number), points=500, at=NEW_YEAR)
+    one.record("task_complete", oid(1), oid(300), points=500, at=NEW_YEAR)
+    assert shown(app)[:2] == (2500, 5)
+
+
+def test_a_uuid_is_the_same_user_however_the_apps_client_hands_it_out(app):
+    name = uuid.uuid4()
+    recording = recorder(app)
+    for day in range(4):
+        given = Binary.from_uuid(name) if day % 2 == 0 else name
+        recording.record("task_complete", given, oid(1 + day), at=NEW_YEAR + dt.timedelta(days=day))
+    assert shown(app, f"global:{name}") == (40, 4, 4)
 
 
 ACTIONS = st.lists(

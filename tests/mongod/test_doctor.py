@@ -343,7 +343,8 @@ def test_every_mapped_word_of_the_shipped_configuration_is_tried():
     assert len(tried) == len(PLACES)
     assert tried == {
         "users.collection", "users.key", "users.display_name.0", "users.display_name.1", "users.avatar.0",
-        "users.opt_out.path", "sources.0.collection", "sources.0.where.status", "sources.0.user", "sources.0.at.0",
+        "users.opt_out.path", "users.updated",
+        "sources.0.collection", "sources.0.where.status", "sources.0.user", "sources.0.at.0",
         "sources.0.at.1", "sources.0.updated", "sources.0.meta.priority", "sources.1.collection",
         "sources.1.where.type", "sources.1.where.completed", "sources.1.user", "sources.1.at",
         "sources.1.let.minutes.path", "sources.1.let.weight.path",
