@@ -41,24 +41,24 @@ class Server:
         self.failures: Iterator[bool] = iter(())
         self.calls = 0
 
-    def insert(self, events: Any, documents: Any) -> int:
+    def insert(self, events: Any, documents: Any) -> Any:
         if events.name != EVENTS:
-            return int(self._insert(events, documents))
+            return self._insert(events, documents)
         self.calls += 1
         bad = [document for document in documents if document["sourceId"] in self.bad]
-        added = int(self._insert(events, [document for document in documents if document not in bad]))
+        taken = self._insert(events, [document for document in documents if document not in bad])
         if next(self.failures, False):
             raise AutoReconnect("the connection broke after the write")
         if bad:
             raise self.bad[bad[0]["sourceId"]](bad[0])
-        return added
+        return taken
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     """Retries without waiting, on a server that fails to order."""
-    server = Server(emit.insert)
-    monkeypatch.setattr(emit, "insert", server.insert)
+    server = Server(emit.insert_new)
+    monkeypatch.setattr(emit, "insert_new", server.insert)
     monkeypatch.setattr(mongo, "retrying", functools.partial(mongo.retrying, sleep=lambda _: None))
     return server
 
