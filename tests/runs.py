@@ -46,11 +46,11 @@ def until(found: Callable[[], T], goal: str, patience: float = PATIENCE) -> T:
 def replica_set(directory: Path, size: int, *extra: str) -> Iterator[list[Server]]:
     """So many servers in one replica set that elects within about a second; its name is `tests`."""
     with ExitStack() as later:
-        nodes = []
+        nodes: list[Server] = []
+        later.callback(lambda: [node.stop() for node in nodes])  # also those that a test has put in another's place
         for number in range(size):
             home = directory / f"node{number}"
             nodes.append(mongod.start(home, mongod.free_port(), replica_set="tests", extra=[AT_ONCE, *extra]))
-            later.callback(nodes[-1].stop)
         with mongo.open_client(nodes[0].uri) as client:
             client.admin.command("replSetInitiate", _configuration(nodes))
             until(lambda: client.admin.command("hello")["isWritablePrimary"], "a primary")
