@@ -122,16 +122,20 @@ def _bracket(collection: Collection[Any], key: str, condition: Document) -> list
 
 def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:
     """Dates from `since` on, epoch numbers from it on, and every document whose key tells no order in time."""
-    seconds = since.replace(tzinfo=dt.UTC).timestamp()
-    spans = _bracket(collection, key, {key: {"$gte": since}})
-    spans += _bracket(collection, key, {key: {"$gte": seconds, "$lt": MILLISECONDS_FROM}})
-    spans += _bracket(collection, key, {key: {"$gte": max(seconds * 1000, MILLISECONDS_FROM)}})
+    spans = [span for wanted in ranges(since) for span in _bracket(collection, key, {key: wanted})]
     # An array counts by its elements; only the empty one must be asked for, and `$type: array` no index can answer.
     timeless: list[Document] = [{key: None}, {key: []}]
     timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
     return tuple(spans) + tuple(
         Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
     )
+
+
+def ranges(since: dt.datetime) -> list[Document]:
+    """What a field is asked for that tells a time from `since` on: as a date, in epoch seconds or milliseconds."""
+    seconds = since.replace(tzinfo=dt.UTC).timestamp()
+    later = {"$gte": max(seconds * 1000, MILLISECONDS_FROM)}
+    return [{"$gte": since}, {"$gte": seconds, "$lt": MILLISECONDS_FROM}, later]
 
 
 def newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime:

@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 from lbmigrate import fields, mongo, outlines, people, rollup
-from lbmigrate.coerce import MILLISECONDS_FROM
 from lbmigrate.context import Context
 from lbmigrate.models import Checkpoint, Document, Piece
 from lbmigrate.overlap import Held
@@ -65,16 +64,9 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
 def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
     """The keys of the users who changed, some at a time; the field may hold dates, epoch times or ISO 8601 strings."""
     users = context.config.users
-    seconds = since.replace(tzinfo=dt.UTC).timestamp()
-    ranges = [
-        {"$gte": since},
-        {"$gte": seconds, "$lt": MILLISECONDS_FROM},
-        {"$gte": max(seconds * 1000, MILLISECONDS_FROM)},
-        {
-            "$gte": since.date().isoformat()
-        },  # such strings sort as their times do, give or take the offset: less than `lag`
-    ]
-    asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in ranges]}
+    text = {"$gte": since.date().isoformat()}  # sorts as the times do, give or take the offset, less than `lag`
+    wanted = [*outlines.ranges(since), text]
+    asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
     found = mongo.durable(context.sources)[users.collection].find(asked, fields.projection([users.key]))
     while some := list(islice(found, AT_ONCE)):
         yield [key for key in fields.pluck(some, [users.key])[users.key] if key is not None]
