@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks import data, results, rounds, table
 from benchmarks.results import Target
 from benchmarks.stage import Stage, clear, opened
-from lbmigrate import embedded
-from lbmigrate.models import Document
+from lbmigrate.mongo import embedded
+from lbmigrate.records import Document
 
 HELP = """\
 Measures the backfill against what else one could do, in one run, on the embedded server: all contestants read the same

@@ -17,7 +17,7 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 
 from benchmarks.stage import ACTION, DONE, POINTS, Figures, Stage, Work, opened, set_up
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS
 
 BATCH = 1_000

@@ -17,7 +17,7 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from lbmigrate.demodata import THINGS, VERBS
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 
 VERSION = 1  # raised when other documents are generated: kept ones of an older version are made anew
 MARK = "generated"

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.stage import WORKERS, Figures, Stage, Work, config
-from lbmigrate import runner, session
-from lbmigrate.session import Session
-from lbmigrate.steps import STEPS, Step
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS, Step
+from lbmigrate.run.connection import Session, connect
 
 
 @contextmanager
 def first_run(stage: Stage) -> Iterator[Work]:
     """Steps 1 to 3 before the clock starts, step 4 while it runs."""
-    with session.connect(config(stage)) as opened:
+    with connect(config(stage)) as opened:
         _climb(opened, STEPS[:3])
         yield partial(_climb, opened, STEPS[3:4])
 
@@ -23,7 +23,7 @@ def first_run(stage: Stage) -> Iterator[Work]:
 @contextmanager
 def later_run(stage: Stage) -> Iterator[Work]:
     """Step 4 again, after a first run."""
-    with session.connect(config(stage)) as opened:
+    with connect(config(stage)) as opened:
         yield partial(_climb, opened, STEPS[3:4])
 
 

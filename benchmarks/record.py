@@ -26,8 +26,9 @@ from pymongo.database import Database
 from benchmarks import table
 from benchmarks.results import Target
 from benchmarks.stage import Stage, clear, config, opened, set_up
-from lbmigrate import ScoreRecorder, embedded, schema
-from lbmigrate.models import Document
+from lbmigrate import ScoreRecorder, schema
+from lbmigrate.mongo import embedded
+from lbmigrate.records import Document
 
 SIZES = (50, 500, 5_000)  # events of a user
 END = dt.datetime(2025, 7, 1)

@@ -15,7 +15,7 @@ from pymongo.database import Database
 
 from benchmarks import data, floor
 from benchmarks.stage import DONE, Figures, Stage, clear, opened
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS
 
 # Groups stay together, because what follows in a group goes on from what its first has left.

@@ -11,9 +11,10 @@ from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate import mongo, schema, state
-from lbmigrate.config import Config
-from lbmigrate.models import Document
+from lbmigrate import schema, state
+from lbmigrate.config.model import Config
+from lbmigrate.mongo.client import durable, open_client
+from lbmigrate.records import Document
 
 WORKERS = 2  # threads of ours and of the floor
 POINTS = 10
@@ -82,8 +83,8 @@ def config(stage: Stage) -> Config:
 @contextmanager
 def opened(stage: Stage) -> Iterator[Database[Any]]:
     """The database, with the concerns that the product uses: whatever is compared is equally safe."""
-    with mongo.open_client(stage.uri) as client:
-        yield mongo.durable(client[stage.database])
+    with open_client(stage.uri) as client:
+        yield durable(client[stage.database])
 
 
 def clear(database: Database[Any]) -> None:

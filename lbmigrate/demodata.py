@@ -15,7 +15,7 @@ from random import Random
 
 from bson import ObjectId
 
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 
 DAYS = 548  # a year and a half
 DELETED = 0.03  # deleted users for each one that is left; their tasks and sessions stayed

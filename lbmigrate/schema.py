@@ -10,7 +10,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 
 EVENTS = "score_events"
 ENTRIES = "leaderboard_entries"
@@ -18,6 +18,10 @@ REJECTS = "lbmigrate_rejects"
 REJECT_DAYS = 30
 EVENT: Document = {"points": {"$type": "long"}, "createdAt": {"$type": "date"}}  # what makes a document an event
 COUNTED: Document = {**EVENT, "meta.forgotten": {"$ne": True}}  # what counts for somebody's entries
+
+# The kinds of periods, and how the period of a day is named: a format that both Python's strftime and the server's
+# $dateToString have. A new kind is one line here. %G-W%V is the ISO 8601 week: that of the year of its Thursday.
+PERIODS: dict[str, str] = {"global": "global", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
 
 _USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
 _INT64 = {"bsonType": "long"}

@@ -21,7 +21,7 @@ from typing import Any
 from bson import Decimal128, Int64, ObjectId
 from pymongo.database import Database
 
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS
 
 HOST = "127.0.0.1"

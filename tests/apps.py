@@ -11,12 +11,12 @@ from typing import Any
 from bson import ObjectId
 from pymongo.database import Database
 
-from lbmigrate import runner
-from lbmigrate.config import Config
-from lbmigrate.context import Context
-from lbmigrate.models import Counts, Document, Piece, Report
+from lbmigrate.config.model import Config
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS, Step, s4_backfill
+from lbmigrate.records import Counts, Document, Piece, Report
+from lbmigrate.run.context import Context
 from lbmigrate.state import COLLECTION, State
-from lbmigrate.steps import STEPS, Step, s4_backfill
 
 NEW_YEAR = dt.datetime(2025, 1, 1)
 WRITING_TIMES = {"createdAt", "updatedAt", "lastUpdated", "rev"}

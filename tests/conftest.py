@@ -12,10 +12,11 @@ from hypothesis import settings
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from lbmigrate import embedded, mongo
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.models import Document
-from lbmigrate.mongod import find_mongod
+from lbmigrate.mongo import embedded
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.process import find_mongod
+from lbmigrate.records import Document
 
 # The same examples every time and no deadlines; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile("explore", deadline=None)
@@ -47,7 +48,7 @@ def server_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="session")
 def client(server_uri: str) -> Iterator[MongoClient[Document]]:
     """A client as the product opens it."""
-    with mongo.open_client(server_uri) as client:
+    with open_client(server_uri) as client:
         yield client
 
 

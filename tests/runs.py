@@ -16,9 +16,9 @@ import yaml
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from lbmigrate import mongo, mongod
-from lbmigrate.models import Document
-from lbmigrate.mongod import Server
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.process import Server, free_port, start_mongod
+from lbmigrate.records import Document
 from lbmigrate.state import State
 from tests.apps import UNHURRIED, USERS, untimed
 
@@ -50,8 +50,8 @@ def replica_set(directory: Path, size: int, *extra: str) -> Iterator[list[Server
         later.callback(lambda: [node.stop() for node in nodes])  # also those that a test has put in another's place
         for number in range(size):
             home = directory / f"node{number}"
-            nodes.append(mongod.start(home, mongod.free_port(), replica_set="tests", extra=[AT_ONCE, *extra]))
-        with mongo.open_client(nodes[0].uri) as client:
+            nodes.append(start_mongod(home, free_port(), replica_set="tests", extra=[AT_ONCE, *extra]))
+        with open_client(nodes[0].uri) as client:
             client.admin.command("replSetInitiate", _configuration(nodes))
             until(lambda: client.admin.command("hello")["isWritablePrimary"], "a primary")
         yield nodes

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from lbmigrate.cli import seam
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 from tests.apps import SESSIONS, TASKS, UNHURRIED, USERS
 
 

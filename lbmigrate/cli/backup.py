@@ -12,15 +12,17 @@ import typer
 from pymongo.errors import PyMongoError
 from typer.core import TyperGroup
 
-from lbmigrate import backup, faults, restore
-from lbmigrate.archive import Archive
-from lbmigrate.brake import Brake
+from lbmigrate.backup import make as making
+from lbmigrate.backup import restore
+from lbmigrate.backup.archive import Archive
+from lbmigrate.backup.manifest import Manifest
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.context import utc_now
 from lbmigrate.errors import Refused, UsageError
-from lbmigrate.manifest import Manifest
-from lbmigrate.session import Session
+from lbmigrate.mongo import faults
+from lbmigrate.run.connection import Session
+from lbmigrate.run.context import utc_now
+from lbmigrate.run.stop import Brake
 
 HOME = Path("backups")
 Directory = Annotated[Path, typer.Argument(help="The backup's directory.")]
@@ -71,7 +73,7 @@ def _make(desk: Desk, session: Session, into: Archive, sources: bool, again: str
     brake = Brake()
     try:
         with into.held(), desk.heeding_signals(brake):
-            desk.console.follow(backup.make(session.context(brake=brake), into, sources, again))
+            desk.console.follow(making.make(session.context(brake=brake), into, sources, again))
     except PyMongoError as error:
         told = faults.explain(error, session.config.database.uri)
         told.hint = again if faults.is_transient(error) else told.hint

@@ -10,14 +10,18 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import checkup, doctor, forget, reconcile, runner
+from lbmigrate.checks import server
+from lbmigrate.checks.finding import refuse
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.cli.running import running
-from lbmigrate.context import Context
 from lbmigrate.errors import Refused, UsageError
-from lbmigrate.models import Document, amount
-from lbmigrate.session import Session
+from lbmigrate.ledger import forget
+from lbmigrate.migration import runner
+from lbmigrate.reconcile import reconcile
+from lbmigrate.records import Document, amount
+from lbmigrate.run.connection import Session
+from lbmigrate.run.context import Context
 
 LISTED = 1_000  # adjustments that a dry run shows one by one
 COLUMNS = ("adjustment", "user", "points", "reason", "at")
@@ -43,7 +47,7 @@ def reconciling(
         context = session.context()
         if session.is_virgin():
             raise UsageError(f"there is no leaderboard in {session.target.name} yet", hint="lbmigrate run")
-        doctor.refuse(checkup.everything(context))
+        refuse(server.check_everything(context))
         if dry_run:
             _list(desk, context)
             return

@@ -11,15 +11,20 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import configfile, demodata, doctor, extjson, runner
-from lbmigrate.board import Board
-from lbmigrate.brake import Brake
+from lbmigrate import demodata
+from lbmigrate.board.board import Board
+from lbmigrate.checks import data
+from lbmigrate.checks.finding import refuse
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.config import Config
-from lbmigrate.context import utc_now
-from lbmigrate.outcome import summary
-from lbmigrate.session import Session
-from lbmigrate.steps import STEPS
+from lbmigrate.config.load import starter_config
+from lbmigrate.config.model import Config
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.rehearsal.outcome import summary
+from lbmigrate.run.connection import Session
+from lbmigrate.run.context import utc_now
+from lbmigrate.run.stop import Brake
+from lbmigrate.values import extjson
 
 app = typer.Typer()
 
@@ -61,7 +66,7 @@ def _configured(desk: Desk, uri: str) -> Config:
     """The given configuration, or the starter's, always on the embedded server: a demo never touches another."""
     if desk.path is not None:
         return desk.loaded(**{"database.uri": uri}).config
-    return configfile.starter_config({**desk.overrides, "database.uri": uri})
+    return starter_config({**desk.overrides, "database.uri": uri})
 
 
 def _load(session: Session, data: Path | None, sizes: dict[str, int]) -> dict[str, int]:
@@ -76,7 +81,7 @@ def _load(session: Session, data: Path | None, sizes: dict[str, int]) -> dict[st
 
 
 def _migrate(desk: Desk, session: Session) -> None:
-    doctor.refuse(doctor.findings(session.context()))
+    refuse(data.check_data(session.context()))
     brake = Brake()
     with desk.heeding_signals(brake):
         context = session.context(run=runner.new_run(), brake=brake, workers=session.config.backfill.workers)

@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import typer
 from pymongo.errors import PyMongoError
 
-from lbmigrate import faults, session
-from lbmigrate.brake import Brake
 from lbmigrate.cli import signals
-from lbmigrate.config import Config
-from lbmigrate.configfile import Loaded, read
+from lbmigrate.config.load import Loaded, read_config
+from lbmigrate.config.model import Config
 from lbmigrate.console import Console
-from lbmigrate.session import Session
+from lbmigrate.mongo import faults
+from lbmigrate.run.connection import Session, connect
+from lbmigrate.run.stop import Brake
 
 # The first three have their variables read by `configfile`, so that `config show` can tell a flag from a variable.
 ConfigOption = Annotated[
@@ -56,13 +56,13 @@ class Desk:
 
     def loaded(self, **more: Any) -> Loaded:
         """The configuration and where each of its values comes from."""
-        return read(self.path, {**self.overrides, **more})
+        return read_config(self.path, {**self.overrides, **more})
 
     @contextmanager
     def connected(self, config: Config | None = None) -> Iterator[Session]:
         """A session on the configured server; its first words name the server and the database."""
         config = config or self.loaded().config
-        with self.explained(config), session.connect(config) as opened:
+        with self.explained(config), connect(config) as opened:
             self.console.header(self.shown_uri(config), config.database.name)
             yield opened
 

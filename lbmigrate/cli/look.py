@@ -9,11 +9,15 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import checkup, configfile, faults, plan
-from lbmigrate.board import Board, check_period
+from lbmigrate.board.board import Board, check_period
+from lbmigrate.checks import server
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
+from lbmigrate.config.load import config_digest, flatten, json_schema, schema_text, starter
 from lbmigrate.errors import Refused, UsageError, WorkRemains
+from lbmigrate.migration import plan
+from lbmigrate.migration.status import status as look_at
+from lbmigrate.mongo import faults
 from lbmigrate.schema import REJECTS
 
 app = typer.Typer()
@@ -36,7 +40,7 @@ def show_plan(desk: Desk) -> None:
 def doctor(desk: Desk) -> None:
     """Check everything worth checking before a run, each with the mend. Exits 6 when a run would be refused."""
     with desk.connected() as session:
-        found = checkup.everything(session.context())
+        found = server.check_everything(session.context())
         desk.console.findings(found)
         desk.console.result({"verb": "doctor", "findings": [asdict(finding) for finding in found]})
     refusals = [finding for finding in found if finding.level == "refusal"]
@@ -48,7 +52,7 @@ def doctor(desk: Desk) -> None:
 def status(desk: Desk) -> None:
     """Show how far each step, source and run is."""
     with desk.connected() as session:
-        found = plan.status(session.context())
+        found = look_at(session.context())
         desk.console.status(found)
         desk.console.result({"verb": "status", **asdict(found)})
 
@@ -136,7 +140,7 @@ def config_init(
     if path.exists():
         raise UsageError(f"{path} exists already and is left as it is", f"lbmigrate config check --config {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(configfile.starter(), encoding="utf-8")
+    path.write_text(starter(), encoding="utf-8")
     desk.console.note(f"wrote {path}; next: lbmigrate config check --config {path}")
     desk.console.result({"verb": "config init", "path": str(path)})
 
@@ -147,14 +151,14 @@ def config_check(desk: Desk) -> None:
     loaded = desk.loaded()
     names = ", ".join(source.name for source in loaded.config.sources)
     desk.console.note(f"{loaded.path} is fine: sources {names}; next: lbmigrate plan")
-    desk.console.result({"verb": "config check", "path": str(loaded.path), "digest": configfile.digest(loaded.config)})
+    desk.console.result({"verb": "config check", "path": str(loaded.path), "digest": config_digest(loaded.config)})
 
 
 @verb(configs, "show")
 def config_show(desk: Desk) -> None:
     """Show every value and where it comes from. URIs are redacted."""
     loaded = desk.loaded()
-    values = configfile.flatten(loaded.config)
+    values = flatten(loaded.config)
     rows = [(key, _shown(key, value), loaded.origins[key]) for key, value in values.items()]
     desk.console.config_origins(rows)
     shown = {key: {"value": value, "from": origin} for key, value, origin in rows}
@@ -175,5 +179,5 @@ def _shown(key: str, value: object) -> str:
 @verb(configs, "schema")
 def config_schema(desk: Desk) -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    desk.console.text(configfile.schema_text())
-    desk.console.result({"verb": "config schema", "schema": configfile.schema()})
+    desk.console.text(schema_text())
+    desk.console.result({"verb": "config schema", "schema": json_schema()})

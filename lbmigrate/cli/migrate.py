@@ -8,15 +8,19 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import backup, checkup, doctor, flag, runner
+from lbmigrate import feature_flag
+from lbmigrate.backup import record
+from lbmigrate.checks import server
+from lbmigrate.checks.finding import refuse
 from lbmigrate.cli import options, rehearse
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.cli.running import climb
-from lbmigrate.context import Context, utc_now
 from lbmigrate.errors import Mismatch, Refused, UsageError
-from lbmigrate.faults import LOCAL
-from lbmigrate.session import Session
-from lbmigrate.steps import STEPS
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo.faults import LOCAL
+from lbmigrate.run.connection import Session
+from lbmigrate.run.context import Context, utc_now
 
 app = typer.Typer()
 
@@ -55,7 +59,7 @@ def run(
         context = session.context(scope=bounds)
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
-        doctor.refuse(checkup.everything(context))
+        refuse(server.check_everything(context))
         _vouched(context, backup_ref, no_backup)
         totals = climb(desk, session, steps, context, "run", terms)
     desk.console.result({"verb": "run", "counts": totals})
@@ -67,9 +71,9 @@ def _vouched(context: Context, reference: str | None = None, none: bool = False)
         raise UsageError("--backup-ref and --no-backup contradict each other", "give one of them")
     embedded = context.config.database.uri.startswith(LOCAL)
     if not embedded and (reference or none):
-        backup.record(context.state, "reference" if reference else "none", reference or "", context.clock())
-    if objection := backup.objection(context, embedded):
-        raise Refused(objection, hint=backup.HINT)
+        record.record(context.state, "reference" if reference else "none", reference or "", context.clock())
+    if objection := record.objection(context, embedded):
+        raise Refused(objection, hint=record.HINT)
 
 
 @verb(app)
@@ -92,7 +96,7 @@ def backfill(
         context = session.context(scope=bounds)
         limits = options.limits(session.config, max_runtime, max_docs, between)
         terms = options.terms(lock_ttl, wait_lock, limits, workers)
-        doctor.refuse(checkup.everything(context))
+        refuse(server.check_everything(context))
         _vouched(context)
         totals = climb(desk, session, runner.chosen(STEPS, only=4), context, "backfill", terms)
     desk.console.result({"verb": "backfill", "counts": totals})
@@ -152,16 +156,16 @@ def flag_read(desk: Desk, way: Annotated[Way, typer.Argument(help="on or off")])
     _turn(desk, "read", way)
 
 
-def _turn(desk: Desk, side: flag.Side, way: Way) -> None:
+def _turn(desk: Desk, side: feature_flag.Side, way: Way) -> None:
     with desk.connected() as session:
         if side == "read" and way is Way.on:
             list(STEPS[5].apply(session.context()))
         else:
-            flag.turn(session.target, session.config, side, way is Way.on, utc_now())
+            feature_flag.turn(session.target, session.config, side, way is Way.on, utc_now())
         _show_flag(desk, session)
 
 
 def _show_flag(desk: Desk, session: Session) -> None:
-    document = flag.find(session.target, session.config)
-    desk.console.flag(flag.read(session.target, session.config), document)
+    document = feature_flag.find(session.target, session.config)
+    desk.console.flag(feature_flag.read(session.target, session.config), document)
     desk.console.result({"verb": "flag", "flag": document})

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import typer
 from dateutil.relativedelta import relativedelta
 
-from lbmigrate.brake import Limits, Window
 from lbmigrate.cli.running import Terms
-from lbmigrate.config import Config
-from lbmigrate.context import Looking, Scope, utc_now
+from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
+from lbmigrate.run.context import Looking, Scope, utc_now
+from lbmigrate.run.stop import Limits, Window
 
 Since = Annotated[
     str | None, typer.Option(envvar="LBMIGRATE_SINCE", help="Only actions from then on: 2025-05-01, or 6mo ago.")

@@ -10,16 +10,18 @@ from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate import doctor, rehearsal
-from lbmigrate.board import Board
+from lbmigrate.board.board import Board
+from lbmigrate.checks import data
+from lbmigrate.checks.finding import refuse
 from lbmigrate.cli.desk import Desk
 from lbmigrate.cli.running import REHEARSAL, climb
-from lbmigrate.config import Config
-from lbmigrate.context import Scope
+from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch
-from lbmigrate.models import Document
-from lbmigrate.session import Session, rehearse, shadow
-from lbmigrate.steps import Step
+from lbmigrate.migration.steps import Step
+from lbmigrate.records import Document
+from lbmigrate.rehearsal import report
+from lbmigrate.run.connection import Session, rehearse, shadow
+from lbmigrate.run.context import Scope
 
 SAMPLE_CHUNK = 500  # documents: small chunks spread a sample over the collection
 SHOWN = 10
@@ -38,18 +40,18 @@ def dry_run(desk: Desk, steps: Sequence[Step], scope: Scope, asked: Rehearsal) -
     """Rehearse, report, keep and compare. Raises Mismatch when the outcome is not the expected one."""
     config = _sampled(desk.loaded().config, scope)
     with _stage(desk, config, asked.fixtures) as (session, present, check):
-        doctor.refuse(doctor.findings(session.context()))
+        refuse(data.check_data(session.context()))
         counts = climb(desk, session, steps, session.context(scope=scope), "run", REHEARSAL, check)
-        told = {"counts": counts, **rehearsal.report(session.target)}
-        moves = rehearsal.moves(present, session.target)
+        told = {"counts": counts, **report.report(session.target)}
+        moves = report.moves(present, session.target)
         _show(desk, config, session, told, moves)
         if asked.out:
-            rehearsal.keep(session.target, asked.out)
+            report.keep(session.target, asked.out)
             desk.console.note(f"kept the outcome in {asked.out}")
-        differing = rehearsal.compare(session.target, asked.expect) if asked.expect else []
+        differing = report.compare(session.target, asked.expect) if asked.expect else []
     desk.console.note("dry run: nothing was written to any server")
     result = {"verb": "run", "dry_run": True, **told, "moves": [asdict(move) for move in moves]}
-    desk.console.result({**result, "differences": differing[: rehearsal.DIFFERENCES]})
+    desk.console.result({**result, "differences": differing[: report.DIFFERENCES]})
     if differing:
         raise Mismatch(
             _differing(differing, asked.expect), hint="look at the differences; keep them with --out if right"
@@ -80,7 +82,7 @@ def _stage(
         watch.check()
 
 
-def _show(desk: Desk, config: Config, session: Session, told: Document, moves: list[rehearsal.Move]) -> None:
+def _show(desk: Desk, config: Config, session: Session, told: Document, moves: list[report.Move]) -> None:
     desk.console.board("global", Board(session.target, config, session.sources).top("global", SHOWN))
     if told["rejects"]:
         desk.console.table("Rejects", ("reason", "documents"), told["rejects"].items())
@@ -93,7 +95,7 @@ def _show(desk: Desk, config: Config, session: Session, told: Document, moves: l
 
 
 def _differing(lines: Sequence[str], expect: Path | None) -> str:
-    shown = "\n  ".join(lines[: rehearsal.DIFFERENCES])
-    more = len(lines) - rehearsal.DIFFERENCES
+    shown = "\n  ".join(lines[: report.DIFFERENCES])
+    more = len(lines) - report.DIFFERENCES
     rest = f"\n  … and {more:,} more" if more > 0 else ""
     return f"the outcome differs from {expect} in {len(lines):,} documents:\n  {shown}{rest}"

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
-from lbmigrate import runner
-from lbmigrate.brake import Brake, Limits
 from lbmigrate.cli.desk import Desk
-from lbmigrate.context import Context
-from lbmigrate.models import Document
-from lbmigrate.session import Session
-from lbmigrate.steps import Step
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import Step
+from lbmigrate.records import Document
+from lbmigrate.run.connection import Session
+from lbmigrate.run.context import Context
+from lbmigrate.run.stop import Brake, Limits
 
 DAY = 86_400.0
 

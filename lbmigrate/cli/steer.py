@@ -8,10 +8,10 @@ import typer
 
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
-from lbmigrate.context import utc_now
 from lbmigrate.errors import Refused, UsageError
-from lbmigrate.flag import operator
+from lbmigrate.run.context import utc_now
 from lbmigrate.state import lease
+from lbmigrate.state.operator import operator
 
 app = typer.Typer()
 

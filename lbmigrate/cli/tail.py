@@ -15,18 +15,22 @@ import pymongo
 import typer
 from pymongo.errors import PyMongoError
 
-from lbmigrate import checkup, doctor, live, mongo, runner
-from lbmigrate import tail as following
-from lbmigrate.brake import Brake
+from lbmigrate.checks import server
+from lbmigrate.checks.finding import refuse
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.cli.running import Terms, climb
-from lbmigrate.context import Context, Scope
 from lbmigrate.errors import Locked, Refused
-from lbmigrate.models import Checkpoint, Counts, Piece, amount
-from lbmigrate.session import Session
+from lbmigrate.live.flag_cache import flag
+from lbmigrate.live.tail import Tail, gap
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo.client import retrying
+from lbmigrate.records import Checkpoint, Counts, Piece, amount
+from lbmigrate.run.connection import Session
+from lbmigrate.run.context import Context, Scope
+from lbmigrate.run.stop import Brake
 from lbmigrate.state import FOLLOWING, Lease
-from lbmigrate.steps import STEPS
 
 TRY_AGAIN = 10.0  # seconds between two attempts at a backfill while another run holds the lock
 TOLD = 10.0  # seconds between two lines about what was followed
@@ -55,7 +59,7 @@ def tail(
             raise Refused(f"there is no leaderboard in {session.target.name} yet", hint="lbmigrate run")
         brake = Brake(limits)
         context = session.context(run=runner.new_run(), live=True, brake=brake)
-        doctor.refuse(checkup.everything(context))
+        refuse(server.check_everything(context))
         lease = session.lease(again, terms.lock_ttl, terms.wait_lock, FOLLOWING)
         with _alone(lease), desk.heeding_signals(brake):
             counts = _Follower(desk, session, context, lease, replace(terms, wait_lock=0.0), heal).follow()
@@ -93,8 +97,8 @@ class _Follower:
 
     def follow(self) -> Counts:
         """Until a stop is asked for; what became of the documents that changed."""
-        flag = live.flag(self.session.target, self.session.config)
-        for piece in following.Tail(self.context, flag).follow():
+        switch = flag(self.session.target, self.session.config)
+        for piece in Tail(self.context, switch).follow():
             self._save(piece)
             self._tell(piece)
             if time.monotonic() - self.tried >= TRY_AGAIN and not piece.held:
@@ -105,7 +109,7 @@ class _Follower:
     def _save(self, piece: Piece) -> None:
         if isinstance(piece.checkpoint, Checkpoint):
             self.lease.check()
-            mongo.retrying(partial(self.context.state.note, piece.checkpoint.row, **piece.checkpoint.fields))
+            retrying(partial(self.context.state.note, piece.checkpoint.row, **piece.checkpoint.fields))
 
     def _tell(self, piece: Piece) -> None:
         self.counts += piece.counts
@@ -126,13 +130,13 @@ class _Follower:
 
     def _catch_up(self) -> None:
         """Backfill what happened before the stream was open, and with `--heal` what a lost history did not tell."""
-        gap = following.gap(self.context.state, self.context.config)
-        if gap is None or (gap.since is not None and not self.heal):
+        missed = gap(self.context.state, self.context.config)
+        if missed is None or (missed.since is not None and not self.heal):
             return
-        if any(self.context.state.watermark(name).get("value") is None for name in gap.sources):
+        if any(self.context.state.watermark(name).get("value") is None for name in missed.sources):
             self._say("the history is not backfilled yet; next: lbmigrate run")
             return
-        context = self.session.context(scope=Scope(full=gap.full))
+        context = self.session.context(scope=Scope(full=missed.full))
         try:
             climb(self.desk, self.session, [STEPS[3]], context, "tail", self.terms)
         except Locked as error:

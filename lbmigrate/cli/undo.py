@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate import descent, runner
 from lbmigrate.cli import options
 from lbmigrate.cli.desk import Desk, verb
 from lbmigrate.cli.running import running
-from lbmigrate.descent import Undoing
 from lbmigrate.errors import Refused, UsageError
-from lbmigrate.steps import STEPS
+from lbmigrate.migration import rollback as preview_of
+from lbmigrate.migration import runner
+from lbmigrate.migration.rollback import Undoing
+from lbmigrate.migration.steps import STEPS
 
 app = typer.Typer()
 
@@ -44,7 +45,7 @@ def rollback(
             return
         steps = [step for step in STEPS if to < step.NUMBER]
         context = session.context(keep_data=keep_data)
-        undoings = descent.preview(context, steps)
+        undoings = preview_of.preview(context, steps)
         result = {"verb": "rollback", "dry_run": dry_run, "steps": [asdict(undoing) for undoing in undoings]}
         if not yes or dry_run:
             _show(desk, undoings)

@@ -10,15 +10,17 @@ from typing import Any, TextIO
 
 from rich.console import RenderableType
 
-from lbmigrate.board import Place
-from lbmigrate.console import tables, words
+from lbmigrate.board.board import Place
+from lbmigrate.checks.finding import Finding
+from lbmigrate.console import tables
+from lbmigrate.console.format import jsonable, plain, plain_lines
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen
-from lbmigrate.doctor import Finding
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
-from lbmigrate.flag import Switches
-from lbmigrate.models import Counts, Document, Report
-from lbmigrate.plan import Plan, Status
+from lbmigrate.feature_flag import Switches
+from lbmigrate.migration.plan import Plan
+from lbmigrate.migration.status import Status
+from lbmigrate.records import Counts, Document, Report
 
 __all__ = ["Console"]
 
@@ -46,8 +48,8 @@ class Console:
     def header(self, uri: str, database: str, detail: str = "") -> None:
         """The first words of every verb: which server (its URI already redacted) and which database."""
         if not self._quiet:
-            more = f"  {words.plain(detail)}" if detail else ""
-            server, name = words.plain(uri), words.plain(database)
+            more = f"  {plain(detail)}" if detail else ""
+            server, name = plain(uri), plain(database)
             self._err.line(("server ", "dim"), server, ("  database ", "dim"), (name, "bold"), (more, "dim"))
 
     def follow(self, reports: Iterable[Report]) -> Counts:
@@ -67,13 +69,13 @@ class Console:
     def error(self, error: LbmigrateError) -> None:
         """What failed, every problem of a configuration, and the next thing to do."""
         style = "bold yellow" if isinstance(error, WorkRemains) else "bold red"
-        self._err.line(("lbmigrate:", style), f" {words.plain_lines(error.message)}")
+        self._err.line(("lbmigrate:", style), f" {plain_lines(error.message)}")
         if isinstance(error, ConfigError):
             file = error.message.rpartition(": ")[0]  # of "FILE: 3 problems"
             for problem in error.problems:
                 self._err.line(f"  {_located(file, problem)}")
         if error.hint:
-            self._err.line(("next: ", "dim"), (words.plain(error.hint), "cyan"))
+            self._err.line(("next: ", "dim"), (plain(error.hint), "cyan"))
 
     # --- results, on stdout ------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class Console:
     def result(self, document: Mapping[str, Any]) -> None:
         """With `--json`, the result as one line. All ASCII, so that no encoding can harm it."""
         if self._as_json:
-            self._out.write(json.dumps(words.jsonable(document), separators=(",", ":"), allow_nan=False) + "\n")
+            self._out.write(json.dumps(jsonable(document), separators=(",", ":"), allow_nan=False) + "\n")
 
     def _show(self, *views: RenderableType) -> None:
         if not self._as_json:
@@ -126,4 +128,4 @@ def _located(file: str, problem: Problem) -> str:
     """`file:line  path: message`, without the parts that are not known."""
     where = ":".join(str(part) for part in (file, problem.line) if part)
     path = f"{problem.path}: " if problem.path else ""
-    return words.plain(f"{where}  {path}{problem.message}".strip())
+    return plain(f"{where}  {path}{problem.message}".strip())

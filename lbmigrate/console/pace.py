@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lbmigrate.models import Counts, Piece
+from lbmigrate.records import Counts, Piece
 
 
 @dataclass(slots=True)

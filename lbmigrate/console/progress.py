@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lbmigrate.console import words
+from lbmigrate.console.format import countdown, duration, outcome, plain, rate
 from lbmigrate.console.pace import Line, Stage
 from lbmigrate.console.screen import Screen
-from lbmigrate.models import Counts, Piece, Report
+from lbmigrate.records import Counts, Piece, Report
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
 SUBJECT, TITLE, TOOK = 14, 20, 12  # columns of a bar's subject; of a step's title and of the time it took
@@ -54,7 +54,7 @@ class Progress:
         now = self._clock()
         if report.event == "begin":
             number = f"{report.step} " if report.step else ""  # what is no step of the migration has none
-            self._stage = Stage(f"{number}{words.plain(report.name)}", begun=now, seen=now)
+            self._stage = Stage(f"{number}{plain(report.name)}", begun=now, seen=now)
         elif report.event == "end":
             self._end("✓", {"up": "", "down": "reverted", "kept": "kept"}[report.direction], "green")
         elif report.piece is not None and self._stage is not None:
@@ -65,14 +65,14 @@ class Progress:
         before = stage.held
         line = stage.take(piece, now)
         if stage.held != before:
-            self._say(f"  · held: {words.plain(stage.held)}" if stage.held else "  · going on")
+            self._say(f"  · held: {plain(stage.held)}" if stage.held else "  · going on")
         if line is not None:
             self._close(stage, [other for other in stage.open if other != line.subject])
             if not self._screen.live and now - line.told >= EVERY:
                 line.told = now
                 self._say(underway(line))
         if piece.note:
-            self._say(f"  · {words.plain(piece.note)}")
+            self._say(f"  · {plain(piece.note)}")
         if piece.warning:
             self._screen.sentence("!", piece.warning, "yellow")
 
@@ -89,7 +89,7 @@ class Progress:
         if self._quiet:
             return
         head = _head(f"{stage.title:<{TITLE}} {word}".rstrip(), self._clock() - stage.begun)
-        told = words.outcome(stage.counts)
+        told = outcome(stage.counts)
         fits = len(head) + len(told) + 5 <= self._screen.width
         self._screen.line((mark, style), f" {head}", (f"   {told}" if told and fits else "", "dim"))
         if told and not fits:
@@ -104,9 +104,9 @@ class Progress:
         stage = self._stage
         if stage is None:
             return ""
-        age = words.duration(self._clock() - stage.begun)
+        age = duration(self._clock() - stage.begun)
         bars = [bar(line, self._screen.width) for line in list(stage.open.values())]
-        held = f"  held: {words.plain(stage.held)}" if stage.held else ""
+        held = f"  held: {plain(stage.held)}" if stage.held else ""
         return Group(*bars, Text.assemble("  ", stage.title, (f"  {age}", "dim"), (held, "yellow")))
 
 
@@ -117,8 +117,8 @@ def underway(line: Line) -> str:
 
 def finished(line: Line) -> str:
     """A line in words, when it came to its end."""
-    speed = f" · {words.rate(line.rate)}" if line.rate else ""
-    return f"  {_head(words.plain(line.subject), line.active)}   {line.done:,} {line.unit}{speed}"
+    speed = f" · {rate(line.rate)}" if line.rate else ""
+    return f"  {_head(plain(line.subject), line.active)}   {line.done:,} {line.unit}{speed}"
 
 
 def bar(line: Line, width: int) -> Text:
@@ -138,12 +138,12 @@ def bar(line: Line, width: int) -> Text:
 
 def _head(title: str, seconds: float) -> str:
     """What took how long: the first two columns of everything that ended."""
-    return f"{title}{' ' * (TITLE - cell_len(title))}{words.duration(seconds):>{TOOK}}"
+    return f"{title}{' ' * (TITLE - cell_len(title))}{duration(seconds):>{TOOK}}"
 
 
 def _subject(line: Line) -> str:
     """Indented, and padded so that the figures of all subjects stand below each other."""
-    name = words.plain(line.subject)
+    name = plain(line.subject)
     return f"  {name}{' ' * (SUBJECT - cell_len(name))}"
 
 
@@ -156,9 +156,9 @@ def _amount(line: Line) -> str:
 
 def _pace(line: Line) -> tuple[str, str, str]:
     """Percent, rate and time left, each empty where nothing can be said."""
-    percent, rate, seconds = line.percent, line.rate, line.seconds_left  # once each: a bar moves while it is drawn
+    percent, speed, seconds = line.percent, line.rate, line.seconds_left  # once each: a bar moves while it is drawn
     return (
         "" if percent is None else f"{percent} %",
-        words.rate(rate) if rate else "",
-        f"{words.countdown(seconds)} left" if seconds else "",
+        rate(speed) if speed else "",
+        f"{countdown(seconds)} left" if seconds else "",
     )

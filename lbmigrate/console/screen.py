@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lbmigrate.console.words import plain_lines
+from lbmigrate.console.format import plain_lines
 
 NEAREST = str.maketrans("✓✗·━─›–…→", "+x-=->-.>")
 UNBOUNDED = 10_000  # columns: what is piped into a file or a program is never cut or wrapped

@@ -10,12 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lbmigrate.board import Place
-from lbmigrate.console.words import cell, duration, iso, plain
-from lbmigrate.doctor import Finding
-from lbmigrate.flag import Switches
-from lbmigrate.models import Document
-from lbmigrate.plan import Plan, SourceOutlook, SourceStatus, Status, StepOutlook
+from lbmigrate.board.board import Place
+from lbmigrate.checks.finding import Finding
+from lbmigrate.console.format import cell, duration, iso, plain
+from lbmigrate.feature_flag import Switches
+from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
+from lbmigrate.migration.status import SourceStatus, Status
+from lbmigrate.records import Document
 
 STATES = {"applied": "green", "reverted": "yellow", "kept": "yellow", "done": "green", "running": "cyan"}
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "refusal": ("✗", "red")}

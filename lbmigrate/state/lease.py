@@ -23,7 +23,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from lbmigrate.errors import LeaseLost, Locked
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 from lbmigrate.state.rows import LAYOUT, State
 
 LOCK = "lock"

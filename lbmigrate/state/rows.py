@@ -16,10 +16,10 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from lbmigrate import mongo
 from lbmigrate.errors import LeaseLost, Refused
-from lbmigrate.faults import DUPLICATE_KEY
-from lbmigrate.models import Checkpoint, Document, Forgotten, Mark, RolledUp
+from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.faults import DUPLICATE_KEY
+from lbmigrate.records import Checkpoint, Document, Forgotten, Mark, RolledUp
 
 COLLECTION = "lbmigrate_state"
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
@@ -118,7 +118,7 @@ class State:
                 self._close_rolled(mark.until)
             elif isinstance(mark, Forgotten):
                 gone = {**mark.where, "kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}}
-                mongo.retrying(partial(self.rows.delete_many, gone))
+                retrying(partial(self.rows.delete_many, gone))
 
     def put(self, *checkpoints: Checkpoint) -> None:
         """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
@@ -128,7 +128,7 @@ class State:
         if not checkpoints:
             return
         try:
-            mongo.retrying(lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]))
+            retrying(lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]))
         except BulkWriteError as error:
             # An upsert does not match a row with a higher fence, and so collides with its _id.
             if all(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
@@ -147,7 +147,7 @@ class State:
     def _close_rolled(self, until: dt.datetime) -> None:
         emitted = {"kind": "chunk", "status": "emitted", "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
         closing = {"$set": {"status": "rolled", "fence": self.fence}, "$unset": {"users": ""}}
-        mongo.retrying(lambda: self.rows.update_many(emitted, closing))
+        retrying(lambda: self.rows.update_many(emitted, closing))
 
     def control(self, **fields: Any) -> None:
         """Set what steers runs from outside."""

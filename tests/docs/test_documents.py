@@ -13,8 +13,10 @@ import pytest
 import typer
 from bson import json_util
 
-from lbmigrate import config, configfile, errors, schema
+from lbmigrate import errors, schema
 from lbmigrate.cli.seam import app as command_line
+from lbmigrate.config.load import flatten, read_config
+from lbmigrate.config.model import Backfill, Throttle
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("runbooks/*.md"))]
@@ -204,10 +206,10 @@ def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what
     first, rest = (content for _, content in blocks(README, "yaml"))
     file = scratch / "leaderboard.yaml"
     file.write_text(first, "utf-8")
-    plain = configfile.flatten(configfile.read(file).config)
+    plain = flatten(read_config(file).config)
     file.write_text(first + rest, "utf-8")
-    assert configfile.flatten(configfile.read(file).config) == plain
-    keys = [*config.Backfill.model_fields, *config.Throttle.model_fields]
+    assert flatten(read_config(file).config) == plain
+    keys = [*Backfill.model_fields, *Throttle.model_fields]
     assert re.findall(r"^  (\w+):", rest, re.MULTILINE) == keys
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from lbmigrate import fake
+from lbmigrate.mongo import fake
 
 
 @pytest.fixture(params=["fake", "mongod"])

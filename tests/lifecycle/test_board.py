@@ -9,9 +9,9 @@ from bson import Int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbmigrate import board as board_module
-from lbmigrate import fake
-from lbmigrate.board import Board
+from lbmigrate.board import board
+from lbmigrate.board.board import Board
+from lbmigrate.mongo import fake
 from tests.apps import config, oid, user
 
 WEEK = "2025-W10"
@@ -64,15 +64,15 @@ def told(places):
 @given(standings=players, n=st.integers(1, 6), page=st.integers(1, 4))
 def test_top_rank_and_neighbours_agree_with_a_plain_sort(standings, n, page):
     with fake.client() as client, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(board_module, "PAGE", page)
+        patch.setattr(board, "PAGE", page)
         fill(client["app"], standings)
-        board, wanted = Board(client["app"], config()), naive(standings)
-        assert told(board.top(WEEK, n)) == wanted[:n]
+        shown, wanted = Board(client["app"], config()), naive(standings)
+        assert told(shown.top(WEEK, n)) == wanted[:n]
         ranks = dict(wanted)
         for number in range(1, len(standings) + 1):
-            place = board.rank(str(oid(number)), WEEK)
+            place = shown.rank(str(oid(number)), WEEK)
             assert (place.rank if place else None) == ranks.get(oid(number))
-            around = told(board.around(str(oid(number)), WEEK, n))
+            around = told(shown.around(str(oid(number)), WEEK, n))
             if place is None:
                 assert around == []
             else:

@@ -10,12 +10,15 @@ import uuid
 import pytest
 from bson import Int64, ObjectId
 
-from lbmigrate import ScoreRecorder, chunks, mongo, outlines, passes
-from lbmigrate.brake import Brake
-from lbmigrate.chunks import Bounds, Span
-from lbmigrate.console.words import outcome
-from lbmigrate.context import Scope
-from lbmigrate.steps import STEPS
+from lbmigrate import ScoreRecorder
+from lbmigrate.console.format import outcome
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo.client import is_fake
+from lbmigrate.passes import chunks, passes
+from lbmigrate.passes.chunks import Bounds, Span
+from lbmigrate.passes.read_plan import is_indexed
+from lbmigrate.run.context import Scope
+from lbmigrate.run.stop import Brake
 from tests.apps import NEW_YEAR, App, config, oid, picture, stopped_after, task, user
 
 DAY = dt.timedelta(days=1)
@@ -35,7 +38,7 @@ by_threes = {"chunk_size": 3}
 @pytest.fixture
 def ids(database):
     """Ids of every type, in no order; the fake cannot sort UUIDs among other binary data."""
-    some = [each for each in IDS if not (mongo.is_fake(database) and isinstance(each, bytes))]
+    some = [each for each in IDS if not (is_fake(database) and isinstance(each, bytes))]
     random.Random(1).shuffle(some)
     return some
 
@@ -208,7 +211,7 @@ def test_only_what_changed_is_read_again_where_an_index_leads_to_it(database, in
 )
 def test_an_index_leads_to_what_changed_only_if_it_has_all_documents_in_order(database, keys, options, leads):
     database["tasks"].create_index(keys, **options)
-    assert outlines.is_indexed(database["tasks"], "updatedAt") is leads
+    assert is_indexed(database["tasks"], "updatedAt") is leads
 
 
 def test_a_pass_with_nothing_new_changes_nothing(database):

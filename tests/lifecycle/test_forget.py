@@ -8,12 +8,15 @@ import uuid
 import pytest
 from bson import Int64, ObjectId
 
-from lbmigrate import forget, mongo, reconcile, rollup, runner
-from lbmigrate.board import Board
-from lbmigrate.context import Looking, Scope
+from lbmigrate.board.board import Board
 from lbmigrate.errors import UsageError
-from lbmigrate.forget import Leavers
-from lbmigrate.steps import STEPS
+from lbmigrate.ledger import forget, rollup
+from lbmigrate.ledger.forget import Leavers
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo.client import is_fake
+from lbmigrate.reconcile import reconcile
+from lbmigrate.run.context import Looking, Scope
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, total, user
 
 ADA = str(oid(1))
@@ -133,7 +136,7 @@ def test_everybody_may_leave(app):
     ],
 )
 def test_a_tombstone_is_of_the_type_of_the_ids(database, make, kind):
-    if kind is uuid.UUID and mongo.is_fake(database):
+    if kind is uuid.UUID and is_fake(database):
         pytest.skip("the fake does not find a UUID by its BSON form")
     database["users"].insert_many([user(number, _id=make(number)) for number in (1, 2)])
     database["tasks"].insert_many([task(number, userId=make(1 + number % 2)) for number in range(6)])

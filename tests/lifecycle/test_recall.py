@@ -10,10 +10,13 @@ from bson import Binary, Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbmigrate import ScoreRecorder, fake, recall, rollup
-from lbmigrate.recall import Recall
+from lbmigrate import ScoreRecorder
+from lbmigrate.ledger import rollup
+from lbmigrate.live import cache
+from lbmigrate.live.cache import Recall
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo import fake
 from lbmigrate.state import Holder, Lease
-from lbmigrate.steps import STEPS
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, user
 
 NOW = dt.datetime(2025, 6, 1)
@@ -126,7 +129,7 @@ def test_days_read_while_somebody_was_writing_are_not_remembered(app, monkeypatc
 
 
 def test_only_those_who_acted_last_are_remembered(app, monkeypatch, whole_reads):
-    monkeypatch.setattr(recall, "USERS", 2)
+    monkeypatch.setattr(cache, "USERS", 2)
     recording = recorder(app)
     for number, owner in enumerate((1, 2, 3, 2, 3, 1)):
         recording.record("task_complete", oid(owner), oid(1000 + number), at=NEW_YEAR)

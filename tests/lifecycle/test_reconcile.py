@@ -11,11 +11,15 @@ from dataclasses import replace
 import pytest
 from bson import Int64
 
-from lbmigrate import emit, reconcile, runner, settle
-from lbmigrate.context import Looking
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.outcome import summary
-from lbmigrate.steps import STEPS
+from lbmigrate.ledger import events
+from lbmigrate.ledger.scored_by import changed_rules, remember_rules
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.reconcile import chunk, reconcile
+from lbmigrate.reconcile.chunk import _due
+from lbmigrate.rehearsal.outcome import summary
+from lbmigrate.run.context import Looking
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, total, user
 
 DAY = dt.timedelta(days=1)
@@ -294,18 +298,18 @@ def test_a_database_without_a_ledger_has_nothing_to_preview(database):
 
 def test_rules_count_as_changed_until_a_reconciliation_has_been_through(app):
     dearer = under(app, DEARER, SESSIONS)
-    assert not reconcile.changed_rules(app.context())
-    assert reconcile.changed_rules(dearer.context())
-    assert reconcile.remember_rules(dearer.context()) is None
+    assert not changed_rules(app.context())
+    assert changed_rules(dearer.context())
+    assert remember_rules(dearer.context()) is None
     reconciled(dearer)
-    assert not reconcile.changed_rules(dearer.context())
-    assert reconcile.changed_rules(app.context())
+    assert not changed_rules(dearer.context())
+    assert changed_rules(app.context())
 
 
 def test_rules_are_forgotten_with_the_events(app):
     app.descend()
-    assert not reconcile.changed_rules(under(app, DEARER).context())
-    assert reconcile.remember_rules(app.context()) is not None
+    assert not changed_rules(under(app, DEARER).context())
+    assert remember_rules(app.context()) is not None
 
 
 def test_new_rules_for_entries_reach_everybody(app):
@@ -348,15 +352,15 @@ def test_a_rollback_removes_adjustments_too(app):
 
 def test_another_who_adjusts_at_the_same_time_is_noticed(app, monkeypatch):
     change(app, 0, status="todo")
-    insert = emit.insert_new
+    insert = events.insert_new
 
     def beaten(events, documents):
-        monkeypatch.setattr(emit, "insert_new", insert)
+        monkeypatch.setattr(chunk, "insert_new", insert)
         other = App(app.database, app.config)
         reconciled(other)
         return insert(events, documents)
 
-    monkeypatch.setattr(emit, "insert_new", beaten)
+    monkeypatch.setattr(chunk, "insert_new", beaten)
     assert reconciled(app).emitted == 0
     assert reasons(app) == {"voided": 1}
     assert points_of(app, 0) == {}
@@ -365,13 +369,13 @@ def test_another_who_adjusts_at_the_same_time_is_noticed(app, monkeypatch):
 
 def test_a_source_that_changes_back_between_two_looks_is_left_alone(app, monkeypatch):
     change(app, 0, status="todo")
-    due = settle._due
+    due = _due
 
     def late(*arguments):
         change(app, 0, status="done")
         return due(*arguments)
 
-    monkeypatch.setattr(settle, "_due", late)
+    monkeypatch.setattr(chunk, "_due", late)
     assert reconciled(app).emitted == 0
     assert adjustments(app) == []
 

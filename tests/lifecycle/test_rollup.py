@@ -11,10 +11,12 @@ from functools import partial
 import pytest
 from bson import Int64
 
-from lbmigrate import backfill, emit, mongo, rollup
+from lbmigrate.backfill import backfill
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import events, rollup
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo.client import is_fake
 from lbmigrate.schema import COUNTED
-from lbmigrate.steps import STEPS
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
 
 GLOBAL = f"global:{oid(1)}"
@@ -56,7 +58,7 @@ def everybody(app):
 def test_an_entry_that_somebody_changed_is_recomputed_when_its_user_is_rolled_up(app, wrong):
     app.backfill()
     right = shown(app)
-    if not mongo.is_fake(app.database):
+    if not is_fake(app.database):
         app.database.command("collMod", "leaderboard_entries", validator={})
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": wrong})
     rolled = rollup.roll_up(app.context(), {"$in": [oid(1)]})
@@ -208,7 +210,7 @@ def test_a_walk_never_passes_over_users_who_are_not_done_yet(app, monkeypatch):
 def test_inserting_events_twice_changes_nothing_the_second_time(app):
     app.backfill()
     before = picture(app.database)
-    assert emit.insert(app.database["score_events"], app.events()) == 0
+    assert events.insert(app.database["score_events"], app.events()) == 0
     assert picture(app.database) == before
 
 

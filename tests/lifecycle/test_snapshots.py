@@ -6,9 +6,10 @@ import datetime as dt
 
 import pytest
 
-from lbmigrate import fake, mongo
-from lbmigrate.context import Scope
-from lbmigrate.steps import STEPS, s4_backfill
+from lbmigrate.migration.steps import STEPS, s4_backfill
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.client import is_fake
+from lbmigrate.run.context import Scope
 from tests.apps import NEW_YEAR, USERS, App, config, oid, picture, pieces, task, untimed, user
 
 LATER = NEW_YEAR + dt.timedelta(days=30)
@@ -165,7 +166,7 @@ def test_an_odd_value_in_the_field_stops_nothing(database, updated, fields, inde
 
 
 def test_users_may_be_a_view(database):
-    if mongo.is_fake(database):
+    if is_fake(database):
         pytest.skip("the fake has no views")
     database.create_collection("users", viewOn="members", pipeline=[])
     app = migrated(database, people(1, 2, 3), home="members")

@@ -15,9 +15,9 @@ import psutil
 import pytest
 from pymongo.database import Database
 
-from lbmigrate import mongo
 from lbmigrate.errors import LeaseLost, Locked, Refused
-from lbmigrate.models import Checkpoint, Document, Forgotten, Mark, RolledUp
+from lbmigrate.mongo.client import durable
+from lbmigrate.records import Checkpoint, Document, Forgotten, Mark, RolledUp
 from lbmigrate.state import Holder, Lease, State
 from lbmigrate.state.lease import LOCK, break_open
 
@@ -60,7 +60,7 @@ def runner(database: Database[Any], clock: Clock) -> Callable[..., tuple[State, 
     """Makes runners of the one migration: each has a state of its own, and a lease that it may take."""
 
     def make(holder: Holder = ELSEWHERE, **options: Any) -> tuple[State, Lease]:
-        state = State(mongo.durable(database))
+        state = State(durable(database))
         given = {"server_time": clock.server_time, "monotonic": clock.monotonic, "ttl": TTL, **options}
         return state, Lease(state, holder, **given)
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from lbmigrate.steps import STEPS, s4_backfill
+from lbmigrate.migration.steps import STEPS, s4_backfill
 from tests.apps import SESSIONS, TASKS, App, config, picture, session, stopped_after, task, user
 
 every_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.NAME)

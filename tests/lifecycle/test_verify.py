@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from bson import Int64
 
-from lbmigrate import flag
-from lbmigrate.context import Looking, Scope
+from lbmigrate import feature_flag
 from lbmigrate.errors import Mismatch, Refused
-from lbmigrate.steps import STEPS
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.run.context import Looking, Scope
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 VERIFY, CUT_OVER = STEPS[4:5], STEPS[5:6]
@@ -123,7 +123,7 @@ def test_verification_fails_for(app, spoil):
     assert verdict(app)["mismatches"] >= 1
     with pytest.raises(Refused, match="mismatches"):
         app.climb(CUT_OVER)
-    assert flag.read(app.database, app.config).read is False
+    assert feature_flag.read(app.database, app.config).read is False
 
 
 def test_a_mismatch_names_the_user_the_period_and_both_figures(app):
@@ -197,7 +197,7 @@ def test_cutting_over_without_a_verdict_is_refused(app):
     with pytest.raises(Refused, match="nothing was verified yet") as caught:
         app.climb(CUT_OVER)
     assert caught.value.hint == "lbmigrate verify"
-    assert flag.read(app.database, app.config).read is False
+    assert feature_flag.read(app.database, app.config).read is False
 
 
 def test_cutting_over_with_events_added_since_the_verdict_is_refused(app):
@@ -208,14 +208,14 @@ def test_cutting_over_with_events_added_since_the_verdict_is_refused(app):
         app.climb(CUT_OVER)
     app.climb(VERIFY)
     app.climb(CUT_OVER)
-    assert flag.read(app.database, app.config).read is True
+    assert feature_flag.read(app.database, app.config).read is True
 
 
 def test_a_backfill_without_new_events_leaves_the_verdict_good(app):
     app.climb(VERIFY)
     app.backfill(scope=Scope(full=True))
     app.climb(CUT_OVER)
-    assert flag.read(app.database, app.config).read is True
+    assert feature_flag.read(app.database, app.config).read is True
 
 
 def test_cutting_over_on_a_verdict_of_the_day_before_yesterday_is_refused(app):

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import ConfigurationError, OperationFailure
 
-from lbmigrate import backup, fake, restore
-from lbmigrate.archive import MANIFEST, UNFINISHED, Archive, digest
+from lbmigrate.backup import make, record, restore
+from lbmigrate.backup.archive import MANIFEST, UNFINISHED, Archive, digest
+from lbmigrate.backup.restore import PREFIX
 from lbmigrate.errors import LbmigrateError, Locked, Refused
-from lbmigrate.fake import memory
-from lbmigrate.restore import PREFIX
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.fake import memory
 from lbmigrate.state import COLLECTION
 from tests.apps import App, config, picture, task, user
 
@@ -50,7 +51,7 @@ def archive(tmp_path):
 def take(app, archive, sources=True, reports=None):
     """Back up, or begin to: as many reports as are asked for."""
     with archive.held():
-        walk = backup.make(app.context(), archive, sources, AGAIN)
+        walk = make.make(app.context(), archive, sources, AGAIN)
         for _ in itertools.islice(walk, reports):
             pass
         walk.close()
@@ -149,7 +150,7 @@ def test_a_backup_of_nothing_is_a_backup(client, archive):
     take(empty, archive)
     assert archive.manifest().collections == ()
     assert empty.database.list_collection_names() == [COLLECTION]  # where it is on record
-    assert backup.evidence(empty.context())["how"] == "lbmigrate"
+    assert record.evidence(empty.context())["how"] == "lbmigrate"
 
 
 def test_a_state_in_another_database_is_in_the_backup_and_comes_back_there(client, archive):
@@ -175,33 +176,33 @@ def test_the_state_is_read_before_what_it_tells_of(app, archive):
 
 
 def test_a_run_is_objected_to_until_a_backup_is_on_record(app, archive):
-    said = backup.objection(app.context())
+    said = record.objection(app.context())
     assert said == "no backup is on record for database app"
     take(app, archive)
-    assert backup.objection(app.context()) == ""
-    row = backup.evidence(app.context())
+    assert record.objection(app.context()) == ""
+    row = record.evidence(app.context())
     assert (row["how"], row["ref"]) == ("lbmigrate", str(archive.root))
     assert row["digest"] == digest(archive.root / MANIFEST)
 
 
 @pytest.mark.parametrize(("how", "ref"), [("reference", "snapshot 17"), ("none", "")])
 def test_other_ways_are_put_on_record_as_well(app, how, ref):
-    backup.record(app.state, how, ref, app.clock())
-    assert backup.objection(app.context()) == ""
-    row = backup.evidence(app.context())
+    record.record(app.state, how, ref, app.clock())
+    assert record.objection(app.context()) == ""
+    row = record.evidence(app.context())
     assert (row["how"], row["ref"], row["kind"]) == (how, ref, "backup")
 
 
 def test_looking_for_the_record_leaves_a_virgin_database_virgin(client):
     context = App(client["empty"]).context()
-    assert backup.objection(context)
-    assert backup.objection(context, embedded=True) == ""
+    assert record.objection(context)
+    assert record.objection(context, embedded=True) == ""
     assert client["empty"].list_collection_names() == []
 
 
 def test_an_unfinished_backup_is_not_on_record(app, archive):
     take(app, archive, reports=8)
-    assert backup.evidence(app.context()) is None
+    assert record.evidence(app.context()) is None
 
 
 # --- there and back --------------------------------------------------------------------------------------------------
@@ -464,7 +465,7 @@ def test_where_nothing_can_be_written_is_told(app, tmp_path):
 def test_a_stop_asked_for_in_the_middle_names_the_command_that_goes_on(app, archive):
     context = app.context()
     with archive.held():
-        walk = backup.make(context, archive, True, AGAIN)
+        walk = make.make(context, archive, True, AGAIN)
         for _ in itertools.islice(walk, 4):
             pass
         context.brake.press(15)
@@ -478,10 +479,10 @@ def test_a_stop_asked_for_in_the_middle_names_the_command_that_goes_on(app, arch
 def test_a_backup_that_cannot_be_put_on_record_is_whole_all_the_same(app, archive):
     app.state.rows.update_one({"_id": "step:1"}, {"$set": {"layout": 99}})
     with archive.held():
-        reports = list(backup.make(app.context(), archive, False, AGAIN))
+        reports = list(make.make(app.context(), archive, False, AGAIN))
     assert "could not be put on record" in reports[-2].piece.warning
     archive.check(archive.manifest())
-    assert backup.evidence(app.context()) is None
+    assert record.evidence(app.context()) is None
 
 
 @pytest.mark.parametrize(
@@ -494,14 +495,14 @@ def test_a_backup_that_cannot_be_put_on_record_is_whole_all_the_same(app, archiv
     ],
 )
 def test_a_moment_is_given_up_for_all_unless_only_one_collection_lacks_it(error, kept):
-    moment = backup.Moment(object(), "2025-01-01T00:00:00Z")
+    moment = make.Moment(object(), "2025-01-01T00:00:00Z")
     moment.lose(error)
     assert (moment.session is not None) is kept
     assert moment.lost == str(error).partition(",")[0]
 
 
 def test_other_errors_do_not_cost_the_moment():
-    moment = backup.Moment(object(), "2025-01-01T00:00:00Z")
+    moment = make.Moment(object(), "2025-01-01T00:00:00Z")
     with pytest.raises(OperationFailure):
         moment.lose(OperationFailure("not authorized", 13))
     assert moment.session is not None
@@ -509,5 +510,5 @@ def test_other_errors_do_not_cost_the_moment():
 
 def test_documents_of_a_batch_are_counted_by_their_lengths():
     some = [bson.encode({"_id": number, "text": "x" * number}) for number in range(5)]
-    assert backup._count(b"".join(some)) == 5
-    assert backup._count(b"") == 0
+    assert make._count(b"".join(some)) == 5
+    assert make._count(b"") == 0

@@ -7,9 +7,10 @@ import datetime as dt
 import pytest
 from bson import Int64
 
-from lbmigrate import descent, fake, runner
-from lbmigrate.models import Checkpoint
-from lbmigrate.steps import STEPS
+from lbmigrate.migration import rollback, runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo import fake
+from lbmigrate.records import Checkpoint
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 THEIRS = {"_id": "theirs", "userId": "9", "what": "a document of another program"}
@@ -28,7 +29,7 @@ def app():
 
 def shown(app, steps=STEPS, **chosen):
     """The lines of each step by its number."""
-    return {undoing.number: list(undoing.lines) for undoing in descent.preview(app.context(**chosen), steps)}
+    return {undoing.number: list(undoing.lines) for undoing in rollback.preview(app.context(**chosen), steps)}
 
 
 def done(app, **chosen):

@@ -12,8 +12,9 @@ from pymongo.errors import BulkWriteError, CollectionInvalid, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from lbmigrate import extjson, fake
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo import fake
+from lbmigrate.values import extjson
 
 SCHEMA = {"$jsonSchema": {"bsonType": "object", "required": ["points"]}}
 

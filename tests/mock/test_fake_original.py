@@ -12,7 +12,7 @@ from bson import Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbmigrate import fake
+from lbmigrate.mongo import fake
 
 OIDS = st.sampled_from([ObjectId(f"{number:024x}") for number in (7, 1, 300)])
 TIMES = st.sampled_from([dt.datetime(2024, 1, day, 5) for day in (3, 1, 2)])

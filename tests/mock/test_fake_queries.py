@@ -9,7 +9,7 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Timestamp
 from bson.errors import InvalidDocument
 
-from lbmigrate import fake
+from lbmigrate.mongo import fake
 
 NUMBERS = ("number", "int", "long", "double", "decimal")
 TYPES = (*NUMBERS, "string", "object", "array", "binData", "objectId", "bool", "date", "timestamp")

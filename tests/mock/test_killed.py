@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
-from lbmigrate import fake
-from lbmigrate.fake import memory
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.fake import memory
 from tests.apps import SESSIONS, TASKS, App, config, picture, session, task, ticking, user
 
 WRITES = ("_insert", "_update", "_delete", "_find_and_modify", "create_index", "drop_index")

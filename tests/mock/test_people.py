@@ -8,10 +8,10 @@ import pytest
 from bson import Binary, ObjectId
 from pymongo.database import Database
 
-from lbmigrate import fake
-from lbmigrate.config import Config
-from lbmigrate.models import Document
-from lbmigrate.people import profiles
+from lbmigrate.board.profiles import profiles_of
+from lbmigrate.config.model import Config
+from lbmigrate.mongo import fake
+from lbmigrate.records import Document
 
 HEX = "65a0c0ffee65a0c0ffee65a0"
 UUID = uuid.UUID("6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
@@ -53,28 +53,28 @@ def test_a_wish_is_heeded_whichever_form_of_the_id_the_source_has(
     database: Database[Document], stored: Any, said: Any
 ) -> None:
     database["users"].insert_one({"_id": stored, "name": "Ann", "hidden": True})
-    assert profiles(database, config(), [said]) == {said: HIDDEN}
+    assert profiles_of(database, config(), [said]) == {said: HIDDEN}
 
 
 @pytest.mark.parametrize(("stored", "said"), [("ann", "Ann"), ("07", 7), ("ann", HEX)])
 def test_ids_that_only_look_alike_are_different_users(database: Database[Document], stored: Any, said: Any) -> None:
     database["users"].insert_one({"_id": stored, "name": "Ann", "hidden": True})
-    assert profiles(database, config(), [said]) == {said: ABSENT}
+    assert profiles_of(database, config(), [said]) == {said: ABSENT}
 
 
 def test_the_very_id_goes_before_its_other_forms(database: Database[Document]) -> None:
     forms = [ObjectId(HEX), HEX, HEX.upper()]
     database["users"].insert_many([{"_id": form, "name": str(number)} for number, form in enumerate(forms)])
-    names = [profiles(database, config(), [form])[form]["displayNameSnapshot"] for form in forms]
+    names = [profiles_of(database, config(), [form])[form]["displayNameSnapshot"] for form in forms]
     assert names == ["0", "1", "2"]
 
 
 def test_users_may_be_found_under_any_path(database: Database[Document]) -> None:
     database["users"].insert_one({"account": {"id": HEX.upper()}, "name": "Ann", "hidden": "yes"})
-    assert profiles(database, config("account.id"), [ObjectId(HEX)]) == {ObjectId(HEX): HIDDEN}
+    assert profiles_of(database, config("account.id"), [ObjectId(HEX)]) == {ObjectId(HEX): HIDDEN}
 
 
 def test_of_several_users_each_gets_its_own(database: Database[Document]) -> None:
     database["users"].insert_many([{"_id": 1, "name": "Ann", "hidden": True}, {"_id": "2", "name": "Bob"}])
-    found = profiles(database, config(), [1, 2, 3])
+    found = profiles_of(database, config(), [1, 2, 3])
     assert found == {1: HIDDEN, 2: {**ABSENT, "displayNameSnapshot": "Bob"}, 3: ABSENT}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lbmigrate import fake, reconcile, runner
-from lbmigrate.context import Looking
-from lbmigrate.steps import STEPS
+from lbmigrate.migration import runner
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo import fake
+from lbmigrate.reconcile import reconcile
+from lbmigrate.run.context import Looking
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, ticking, total, user
 from tests.mock import test_killed
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from bson import Int64
 
-from lbmigrate import extjson, fake, rehearsal
+from lbmigrate.mongo import fake
+from lbmigrate.rehearsal import report
+from lbmigrate.values import extjson
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid, session, task, user
 from tests.terminal import Terminal
 
@@ -123,7 +125,7 @@ def test_kept_files_are_canonical_sorted_by_id_and_without_the_times_of_writing(
     assert first["createdAt"] == {
         "$date": {"$numberLong": str(int(NEW_YEAR.replace(tzinfo=dt.UTC).timestamp()) * 1000)}
     }
-    for name in rehearsal.KEPT:
+    for name in report.KEPT:
         ids = [document["_id"] for document in extjson.read(kept / f"{name}.ndjson")]
         assert ids == sorted(ids)
         assert ids
@@ -145,7 +147,7 @@ def test_a_changed_rule_shows_what_it_changes(terminal, fixtures, kept):
     assert f"score_events task_complete:{oid(1000)}: points 10 → 11" in done.result["differences"]
     assert f"score_events task_complete:{oid(1000)}: points 10 → 11" in done.err
     assert "… and " in done.err
-    assert len(done.result["differences"]) == rehearsal.DIFFERENCES
+    assert len(done.result["differences"]) == report.DIFFERENCES
 
 
 def test_what_is_missing_and_what_is_more_is_told(terminal, fixtures, kept):
@@ -165,11 +167,11 @@ def test_what_is_missing_and_what_is_more_is_told(terminal, fixtures, kept):
 def test_another_value_or_type_of_one_field_is_one_difference(kept, points):
     with fake.client() as client:
         target = client["app"]
-        for name in rehearsal.KEPT:
+        for name in report.KEPT:
             target[name].insert_many(list(extjson.read(kept / f"{name}.ndjson")))
-        assert rehearsal.compare(target, kept) == []
+        assert report.compare(target, kept) == []
         target["score_events"].update_one({"_id": f"focus_session:{oid(5000)}"}, {"$set": {"points": points}})
-        assert rehearsal.compare(target, kept) == [f"score_events focus_session:{oid(5000)}: points 25 → {points}"]
+        assert report.compare(target, kept) == [f"score_events focus_session:{oid(5000)}: points 25 → {points}"]
 
 
 def test_values_that_equal_nothing_are_no_difference_to_themselves(terminal, fixtures, tmp_path):

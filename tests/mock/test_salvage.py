@@ -11,13 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, BulkWriteError, ConnectionFailure, OperationFailure
 
-from lbmigrate import emit, fake, mongo
+from lbmigrate.backfill import isolate
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.fake import memory
-from lbmigrate.models import Counts
+from lbmigrate.ledger import emit, events
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.fake import memory
+from lbmigrate.records import Counts
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state import COLLECTION
-from lbmigrate.steps import STEPS
 from tests.apps import App, config, oid, pieces, task, user
 
 every_example = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -25,7 +28,7 @@ TASKS = 23
 
 
 def refused(document: dict[str, Any]) -> Exception:
-    return emit.EventRefused(f"{document['_id']} is refused")
+    return events.EventRefused(f"{document['_id']} is refused")
 
 
 def quota(document: dict[str, Any]) -> Exception:
@@ -57,9 +60,9 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     """Retries without waiting, on a server that fails to order."""
-    server = Server(emit.insert_new)
+    server = Server(events.insert_new)
     monkeypatch.setattr(emit, "insert_new", server.insert)
-    monkeypatch.setattr(mongo, "retrying", functools.partial(mongo.retrying, sleep=lambda _: None))
+    monkeypatch.setattr(isolate, "retrying", functools.partial(retrying, sleep=lambda _: None))
     return server
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pymongo.database import Database
 
-from lbmigrate.models import Document
-from lbmigrate.mongod import find_running
+from lbmigrate.mongo.process import find_running
+from lbmigrate.records import Document
 from tests.terminal import Terminal
 
 

@@ -13,8 +13,10 @@ import bson
 import pytest
 from bson import Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
 
-from lbmigrate import backup, mongo, mongod, restore
-from lbmigrate.archive import Archive
+from lbmigrate.backup import make, restore
+from lbmigrate.backup.archive import Archive
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.process import free_port, start_mongod
 from lbmigrate.state import COLLECTION
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
@@ -45,7 +47,7 @@ def archive(tmp_path):
 
 def take(app, archive, sources=True):
     with archive.held():
-        return list(backup.make(app.context(), archive, sources, AGAIN))
+        return list(make.make(app.context(), archive, sources, AGAIN))
 
 
 def bring_back(app, archive, renamed=False):
@@ -154,7 +156,7 @@ def test_metadata_has_the_uuid_of_the_collection_without_dashes(app, archive):
 
 def begun(app, archive, done):
     """A backup that has read just the collections up to `done`, and was left alone since."""
-    walk = backup.make(app.context(), archive, True, AGAIN)
+    walk = make.make(app.context(), archive, True, AGAIN)
     for report in walk:
         piece = report.piece
         if piece is not None and piece.subject == done and piece.done == piece.total and not piece.estimated:
@@ -199,9 +201,9 @@ def test_a_backup_in_two_goes_is_not_of_one_moment(app, archive):
 
 
 def test_a_standalone_server_is_backed_up_without_a_moment(home, archive):
-    server = mongod.start(home / "alone", mongod.free_port())
+    server = start_mongod(home / "alone", free_port())
     try:
-        with mongo.open_client(server.uri) as client:
+        with open_client(server.uri) as client:
             app = App(client["app"])
             app.database["users"].insert_one(user(1))
             app.database["tasks"].insert_many([task(number) for number in range(5)])

@@ -9,8 +9,8 @@ import re
 import pytest
 from bson import ObjectId
 
-from lbmigrate import mongo
-from lbmigrate import mongod as servers
+from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.process import HOST, free_port, start_mongod
 from lbmigrate.state import Holder, Lease, State
 from tests.apps import SESSIONS, TASKS, oid, picture, task, user
 
@@ -41,7 +41,7 @@ def refused(outcome, code, *parts):
 
 @pytest.mark.parametrize("words", [["plan"], ["run"], ["status"], ["rollback", "--yes"], ["top"]], ids=" ".join)
 def test_no_server(terminal, words):
-    uri = f"mongodb://{servers.HOST}:{servers.free_port()}/?serverSelectionTimeoutMS=100"
+    uri = f"mongodb://{HOST}:{free_port()}/?serverSelectionTimeoutMS=100"
     refused(terminal(*words, "--uri", uri), 1, "cannot be reached", "MONGODB_URI")
 
 
@@ -49,11 +49,11 @@ def test_no_server(terminal, words):
 def guarded(mongod, tmp_path_factory):
     """A server that asks for a password; `app` has one."""
     home = tmp_path_factory.mktemp("guarded")
-    server = servers.start(home, servers.free_port())
-    with mongo.open_client(server.uri) as client:
+    server = start_mongod(home, free_port())
+    with open_client(server.uri) as client:
         client.admin.command("createUser", "app", pwd="s3cret-word", roles=["root"])
     server.stop()
-    server = servers.start(home, servers.free_port(), extra=["--auth"])
+    server = start_mongod(home, free_port(), extra=["--auth"])
     yield server.address
     server.stop()
 
@@ -251,7 +251,7 @@ def test_a_failure_shows_a_traceback_only_on_demand(terminal):
 
 def test_a_second_runner_is_told_who_holds_the_lock_and_changes_nothing(app, terminal):
     state = State(app)
-    lease = Lease(state, Holder("another-host", 4711, 0.0, "lbmigrate run"), lambda: mongo.server_time(app))
+    lease = Lease(state, Holder("another-host", 4711, 0.0, "lbmigrate run"), lambda: server_time(app))
     lease.take()
     before = picture(app)
     rows = list(state.rows.find({"kind": {"$ne": "backup"}}))

@@ -16,11 +16,13 @@ import pytest
 import yaml
 from pymongo import MongoClient
 
-from lbmigrate import checkup, demodata, doctor, mongo
-from lbmigrate.config import Config
-from lbmigrate.context import Context
-from lbmigrate.models import Document
-from lbmigrate.mongod import free_port, prepare, start
+from lbmigrate import demodata
+from lbmigrate.checks import data, server
+from lbmigrate.config.model import Config
+from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.process import free_port, prepare_home, start_mongod
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context
 from lbmigrate.state import State
 from tests.apps import SESSIONS, TASKS, oid, picture, session, task, user
 
@@ -270,8 +272,8 @@ def test_a_server_that_is_too_old_is_refused(app, terminal, monkeypatch):
 
 @pytest.mark.parametrize(("seconds", "level"), [(0, "ok"), (3, "ok"), (60, "warning"), (-60, "warning")])
 def test_a_clock_that_differs_is_told(app, terminal, monkeypatch, seconds, level):
-    truth = mongo.server_time
-    monkeypatch.setattr(mongo, "server_time", lambda database: truth(database) + dt.timedelta(seconds=seconds))
+    truth = server_time
+    monkeypatch.setattr(server, "server_time", lambda database: truth(database) + dt.timedelta(seconds=seconds))
     [fact] = found(terminal, level)["clock"]
     assert level == "ok" or (f"{abs(seconds) - 1}" in fact or f"{abs(seconds)}" in fact)
     assert ("ahead of" in fact) if seconds > 0 else ("behind" in fact or level == "ok")
@@ -280,9 +282,9 @@ def test_a_clock_that_differs_is_told(app, terminal, monkeypatch, seconds, level
 def test_a_disk_without_room_for_what_a_run_would_write_is_refused(app, terminal, monkeypatch):
     stats = app.command("dbStats")
     free, documents = stats["fsTotalSize"] - stats["fsUsedSize"], 42
-    monkeypatch.setattr(checkup, "ENTRY_BYTES", 0)
+    monkeypatch.setattr(server, "ENTRY_BYTES", 0)
     for share, level in ((0.5, "ok"), (0.8, "warning"), (1.5, "refusal")):
-        monkeypatch.setattr(checkup, "EVENT_BYTES", share * free / documents)
+        monkeypatch.setattr(server, "EVENT_BYTES", share * free / documents)
         assert "free, about" in found(terminal, level)["disk"][0]
     assert terminal("run").code == 6
 
@@ -367,7 +369,7 @@ def test_a_letter_mistyped_is_found_and_named(shipped_app, place, slip):
 
 def bad(app, config, word):
     """The findings, but for the fine ones, that name a word."""
-    told = doctor.findings(Context(config, app, app, State(app)))
+    told = data.check_data(Context(config, app, app, State(app)))
     return [finding for finding in told if finding.level != "ok" and word in finding.fact]
 
 
@@ -389,11 +391,11 @@ MAKING = (*WRITING, "createCollection", "createIndex", "dropCollection", "dropIn
 def guarded(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A standalone server that asks for passwords, as its administrator."""
     home = tmp_path_factory.mktemp("guarded")
-    server = start(prepare(home), free_port(), extra=["--auth"])
+    server = start_mongod(prepare_home(home), free_port(), extra=["--auth"])
     try:
-        with mongo.open_client(server.uri) as first:
+        with open_client(server.uri) as first:
             first.admin.command("createUser", "root", pwd="root", roles=["root"])
-        with mongo.open_client(as_user(server.uri, "root", "root")) as admin:
+        with open_client(as_user(server.uri, "root", "root")) as admin:
             yield admin, server.uri
     finally:
         server.stop()

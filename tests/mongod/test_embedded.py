@@ -12,15 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lbmigrate import embedded, mongo, mongod
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.mongo import embedded, process
+from lbmigrate.mongo.client import durable, open_client
 
 pytestmark = pytest.mark.usefixtures("mongod")
 
 USER_OF_THE_SERVER = """
 import sys
 from pathlib import Path
-from lbmigrate import embedded
+from lbmigrate.mongo import embedded
 with embedded.serve(Path(sys.argv[1])) as uri:
     print(uri, flush=True)
     sys.stdin.read()
@@ -52,13 +53,13 @@ def servers_on(home: Path) -> list[psutil.Process]:
 
 
 def count(uri: str) -> int:
-    with mongo.open_client(uri) as client:
+    with open_client(uri) as client:
         return client["app"]["notes"].count_documents({})
 
 
 def note(uri: str) -> None:
-    with mongo.open_client(uri) as client:
-        mongo.durable(client["app"])["notes"].insert_one({"text": "kept"})
+    with open_client(uri) as client:
+        durable(client["app"])["notes"].insert_one({"text": "kept"})
 
 
 def kill_server(home: Path) -> None:
@@ -68,7 +69,7 @@ def kill_server(home: Path) -> None:
 
 
 def test_the_server_is_a_primary_and_is_gone_after_the_block(home: Path) -> None:
-    with mongo.open_client(f"local:{home}") as client:
+    with open_client(f"local:{home}") as client:
         hello = client.admin.command("hello")
         assert (hello["isWritablePrimary"], hello["setName"]) == (True, "lbmigrate")
         with client.start_session() as session, session.start_transaction():
@@ -114,7 +115,7 @@ def test_processes_that_begin_together_share_one_server(home: Path) -> None:
 def test_nobody_starts_a_server_while_another_starts_or_stops_one(
     home: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongod, "PATIENCE", 0.0)
+    monkeypatch.setattr(embedded, "PATIENCE", 0.0)
     with (home / name).open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(LbmigrateError, match="starting or stopping"), embedded.serve(home):
@@ -178,7 +179,7 @@ def test_a_directory_that_cannot_be_written_is_a_usage_error(tmp_path: Path, dir
 def test_a_server_that_keeps_silent_is_told_with_its_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with other_process(home) as other:
         assert uri_of(other)
-        monkeypatch.setattr(mongod, "PATIENCE", 0.0)
+        monkeypatch.setattr(process, "PATIENCE", 0.0)
         (server,) = servers_on(home)
         with pytest.raises(LbmigrateError, match=f"process {server.pid}.* did not become primary") as caught:
             embedded.serve(home).__enter__()

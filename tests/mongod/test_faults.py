@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 from pymongo.errors import PyMongoError
 
-from lbmigrate import faults, mongo, verify
-from lbmigrate.context import Scope
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.mongod import Server
+from lbmigrate.migration.steps import STEPS, s4_backfill, s5_verify, s6_cut_over
+from lbmigrate.mongo import faults
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.process import Server
+from lbmigrate.run.context import Scope
 from lbmigrate.schema import REJECTS
 from lbmigrate.state import State
-from lbmigrate.steps import STEPS, s4_backfill, s5_verify, s6_cut_over
 from lbmigrate.testing import Proxy
+from lbmigrate.verify import verdict
 from tests.apps import SESSIONS as SESSIONS_SOURCE
 from tests.apps import TASKS as TASKS_SOURCE
 from tests.apps import App, config, pieces, session, stopped_after, task, ticking, user
@@ -39,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, mongod: Any) -> Iterator[Se
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[Any]:
-    with mongo.open_client(server.uri + BRISK) as client:
+    with open_client(server.uri + BRISK) as client:
         yield client
 
 
@@ -107,7 +109,7 @@ def test_a_write_that_no_majority_confirmed_is_made_again(app, client, wanted, c
 
 
 def test_a_cut_in_the_middle_heals_by_itself(app, server, wanted):
-    with Proxy(server.port) as proxy, mongo.open_client(proxy.uri + BRISK) as client:
+    with Proxy(server.port) as proxy, open_client(proxy.uri + BRISK) as client:
         through = App(client[app.database.name], app.config)
         cut = 0
         for piece in pieces(s4_backfill, through.context()):
@@ -154,7 +156,7 @@ def test_a_fault_that_stays_stops_the_run_with_what_to_do_and_harms_nothing(app,
 
 def verified(app: App) -> App:
     app.climb([STEPS[2], s4_backfill, s5_verify])
-    assert verify.is_current(app.context())
+    assert verdict.is_current(app.context())
     return app
 
 

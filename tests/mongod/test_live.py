@@ -14,7 +14,7 @@ from pymongo.write_concern import WriteConcern
 
 from lbmigrate import ScoreRecorder
 from lbmigrate.errors import UsageError
-from lbmigrate.steps import STEPS
+from lbmigrate.migration.steps import STEPS
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, picture, task, user
 
 GLOBAL = f"global:{oid(1)}"

@@ -11,9 +11,11 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from lbmigrate import faults, mongo, mongod
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.models import Document
+from lbmigrate.mongo import faults
+from lbmigrate.mongo.client import durable, is_fake, open_client, retrying, server_time
+from lbmigrate.mongo.process import HOST, Server, free_port, start_mongod
+from lbmigrate.records import Document
 
 pytestmark = pytest.mark.usefixtures("mongod")
 
@@ -22,27 +24,27 @@ PATIENT = "serverSelectionTimeoutMS=30000"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mongod.Server]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A standalone server that asks for a password; bob may read `app` and nothing else."""
     home = tmp_path_factory.mktemp("guarded")
-    server = mongod.start(home, mongod.free_port())
-    with mongo.open_client(server.uri) as client:
+    server = start_mongod(home, free_port())
+    with open_client(server.uri) as client:
         client.admin.command("createUser", "bob", pwd="hunter22", roles=[{"role": "read", "db": "app"}])
     server.stop()
-    server = mongod.start(home, server.port, extra=["--auth"])
+    server = start_mongod(home, server.port, extra=["--auth"])
     yield server
     server.stop()
 
 
-def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: mongod.Server) -> None:
+def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None:
     with pytest.raises(LbmigrateError, match="rejected the user name or the password") as caught:
-        mongo.open_client(f"mongodb://bob:wrong-hunter@{guarded.address}/").__enter__()
+        open_client(f"mongodb://bob:wrong-hunter@{guarded.address}/").__enter__()
     assert "hunter" not in f"{caught.value}{caught.value.hint}"
 
 
-def test_a_missing_right_is_refused_with_the_command_that_misses_it(guarded: mongod.Server) -> None:
+def test_a_missing_right_is_refused_with_the_command_that_misses_it(guarded: Server) -> None:
     uri = f"mongodb://bob:hunter22@{guarded.address}/"
-    with mongo.open_client(uri) as client:
+    with open_client(uri) as client:
         assert client["app"]["tasks"].count_documents({}) == 0
         with pytest.raises(OperationFailure) as caught:
             client["app"]["tasks"].insert_one({"secret": 1})
@@ -51,8 +53,8 @@ def test_a_missing_right_is_refused_with_the_command_that_misses_it(guarded: mon
     assert str(told).endswith('not authorized on app to execute command { insert: "tasks" }')
 
 
-def test_a_login_that_is_missing_altogether_is_refused(guarded: mongod.Server) -> None:
-    with mongo.open_client(guarded.uri) as client, pytest.raises(OperationFailure) as caught:
+def test_a_login_that_is_missing_altogether_is_refused(guarded: Server) -> None:
+    with open_client(guarded.uri) as client, pytest.raises(OperationFailure) as caught:
         client["app"]["tasks"].find_one()
     told = faults.explain(caught.value, guarded.uri)
     assert isinstance(told, Refused)
@@ -60,10 +62,10 @@ def test_a_login_that_is_missing_altogether_is_refused(guarded: mongod.Server) -
 
 
 def test_a_standalone_server_takes_durable_reads_and_writes(home: Path) -> None:
-    server = mongod.start(home, mongod.free_port())
+    server = start_mongod(home, free_port())
     try:
-        with mongo.open_client(server.uri) as client:
-            notes = mongo.durable(client["app"])["notes"]
+        with open_client(server.uri) as client:
+            notes = durable(client["app"])["notes"]
             notes.insert_one({"_id": 1})
             assert notes.find_one() == {"_id": 1}
             assert list(notes.aggregate([{"$match": {}}])) == [{"_id": 1}]
@@ -75,21 +77,21 @@ def test_three_servers_make_one_replica_set_that_survives_its_primary(tmp_path: 
     with ExitStack() as later:
         nodes = []
         for name in "abc":
-            nodes.append(mongod.start(tmp_path / name, mongod.free_port(), replica_set="three", extra=[AT_ONCE]))
+            nodes.append(start_mongod(tmp_path / name, free_port(), replica_set="three", extra=[AT_ONCE]))
             later.callback(nodes[-1].stop)
-        with mongo.open_client(nodes[0].uri) as client:
+        with open_client(nodes[0].uri) as client:
             client.admin.command("replSetInitiate", replica_set_of(nodes))
         addresses = ",".join(node.address for node in nodes)
-        client = later.enter_context(mongo.open_client(f"mongodb://{addresses}/?replicaSet=three&{PATIENT}"))
-        notes = mongo.durable(client["app"])["notes"]
+        client = later.enter_context(open_client(f"mongodb://{addresses}/?replicaSet=three&{PATIENT}"))
+        notes = durable(client["app"])["notes"]
         notes.insert_one({"_id": 1})
         primary = client.primary
-        next(node for node in nodes if (mongod.HOST, node.port) == primary).process.kill()
-        assert mongo.retrying(lambda: notes.count_documents({})) == 1
+        next(node for node in nodes if (HOST, node.port) == primary).process.kill()
+        assert retrying(lambda: notes.count_documents({})) == 1
         assert client.primary != primary
 
 
-def replica_set_of(nodes: list[mongod.Server]) -> Document:
+def replica_set_of(nodes: list[Server]) -> Document:
     members = [{"_id": n, "host": node.address} for n, node in enumerate(nodes)]
     return {
         "_id": "three",
@@ -99,7 +101,7 @@ def replica_set_of(nodes: list[mongod.Server]) -> Document:
 
 
 def test_the_servers_clock_is_naive_and_counts_milliseconds(database: Database[Document]) -> None:
-    now = mongo.server_time(database)
+    now = server_time(database)
     assert now.tzinfo is None
     assert now.microsecond % 1000 == 0
     assert abs(now - dt.datetime.now(dt.UTC).replace(tzinfo=None)) < dt.timedelta(minutes=5)
@@ -107,15 +109,15 @@ def test_the_servers_clock_is_naive_and_counts_milliseconds(database: Database[D
 
 def test_the_servers_clock_is_the_same_for_a_client_with_time_zones(server_uri: str) -> None:
     with MongoClient[Document](server_uri, tz_aware=True) as client:
-        assert mongo.server_time(client["app"]).tzinfo is None
+        assert server_time(client["app"]).tzinfo is None
 
 
 def test_durable_keeps_the_name_and_asks_for_a_majority(database: Database[Document]) -> None:
-    durable = mongo.durable(database)
-    assert durable.name == database.name
-    assert durable.write_concern.document["w"] == "majority"
-    assert durable.read_concern == ReadConcern("majority")
-    assert not mongo.is_fake(durable)
+    found = durable(database)
+    assert found.name == database.name
+    assert found.write_concern.document["w"] == "majority"
+    assert found.read_concern == ReadConcern("majority")
+    assert not is_fake(found)
 
 
 def test_a_date_out_of_range_does_not_spoil_a_batch(database: Database[Document]) -> None:

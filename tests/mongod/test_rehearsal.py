@@ -12,11 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbmigrate import emit, extjson, fake, mongo, outcome, rehearsal
-from lbmigrate.context import Context
 from lbmigrate.errors import LbmigrateError, Refused
+from lbmigrate.ledger import emit
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.write_guard import WriteWatch
+from lbmigrate.rehearsal import report
+from lbmigrate.rehearsal.outcome import summary
+from lbmigrate.run.context import Context
 from lbmigrate.testing import messy
-from lbmigrate.watch import WriteWatch
+from lbmigrate.values import extjson
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, ticking, untimed, user
 
 EXAMPLES = int(os.environ.get("LBMIGRATE_TEST_DATABASES", "40"))
@@ -51,8 +56,8 @@ def came_to(app: App, **chosen: Any) -> Any:
         counts = app.climb(**chosen)
     except LbmigrateError as error:
         return type(error), error.message
-    told = rehearsal.report(app.database)
-    made = [repr(untimed(name, row)) for name in rehearsal.KEPT for row in app.database[name].find().sort("_id", 1)]
+    told = report.report(app.database)
+    made = [repr(untimed(name, row)) for name in report.KEPT for row in app.database[name].find().sort("_id", 1)]
     return counts, {key: told[key] for key in told if key != "samples"}, made
 
 
@@ -112,7 +117,7 @@ def test_a_dry_run_comes_to_what_the_run_then_does(app, terminal):
     real = terminal("run", "--json")
     assert dry.code == real.code == 0
     assert dry.result["counts"] == real.result["counts"]
-    made = outcome.summary(app)
+    made = summary(app)
     assert {name: dry.result[name] for name in made} == made
     assert dry.result["rejects"] == {"no usable time in completedAt": 1, "no user": 1}
 
@@ -213,7 +218,7 @@ def watched(server_uri, database):
     """The test's database through a client that is watched."""
     database["c"].insert_one({"a": 1})
     watch = WriteWatch()
-    with mongo.open_client(server_uri, watch) as client:
+    with open_client(server_uri, watch) as client:
         yield client[database.name], watch
 
 
@@ -235,7 +240,7 @@ def test_looking_is_not_taken_for_writing(watched):
     database["c"].index_information()
     database.list_collection_names()
     database.command("dbStats")
-    mongo.server_time(database)
+    server_time(database)
     watch.check()
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from lbmigrate import mongo, mongod, testing
-from lbmigrate.mongod import Server
-from lbmigrate.readings import Level, replication_lag
+from lbmigrate import testing
+from lbmigrate.mongo.client import durable, open_client
+from lbmigrate.mongo.process import HOST, Server, start_mongod
+from lbmigrate.run.indicators import Level, replication_lag
+from lbmigrate.run.throttle import gate
 from lbmigrate.state import State
-from lbmigrate.throttle import gate
 from tests.apps import TASKS, UNHURRIED, App, config, task, user
 from tests.runs import AT_ONCE, closed_chunks, ended, replica_set, started, until, write_config
 
@@ -34,14 +35,14 @@ def uri(nodes: list[Server]) -> str:
 
 @pytest.fixture(scope="module")
 def client(uri: str) -> Iterator[Any]:
-    with mongo.open_client(uri) as client:
+    with open_client(uri) as client:
         yield client
 
 
 @pytest.fixture
 def database(client: Any, request: pytest.FixtureRequest) -> Any:
     """An app with tasks, worth ten points each."""
-    database = mongo.durable(client[f"test_{abs(hash(request.node.name))}"])
+    database = durable(client[f"test_{abs(hash(request.node.name))}"])
     database["users"].insert_many([user(number) for number in range(5)])
     database["tasks"].insert_many([task(number, owner=number % 5) for number in range(ALL)])
     return database
@@ -66,7 +67,7 @@ def newest(database: Any) -> Any:
 
 
 def test_a_run_waits_for_a_secondary_that_stands_still_and_goes_on_when_it_catches_up(nodes, uri, database, tmp_path):
-    behind = next(node for node in nodes if (mongod.HOST, node.port) != database.client.primary)
+    behind = next(node for node in nodes if (HOST, node.port) != database.client.primary)
     with started(uri, configured(tmp_path, database, max_lag="2s", documents_per_second=150), "run") as run:
         until(lambda: closed_chunks(database) >= 2, "two chunks")
         testing.freeze(behind.process.pid)
@@ -84,7 +85,7 @@ def test_a_run_waits_for_a_secondary_that_stands_still_and_goes_on_when_it_catch
 
 
 def test_a_run_outlives_its_primary_and_nothing_is_lost(nodes, uri, database, tmp_path):
-    primary = next(node for node in nodes if (mongod.HOST, node.port) == database.client.primary)
+    primary = next(node for node in nodes if (HOST, node.port) == database.client.primary)
     with started(uri, configured(tmp_path, database, max_lag="10s"), "run") as run:
         until(lambda: closed_chunks(database) >= 5, "five chunks")
         primary.process.kill()
@@ -93,7 +94,7 @@ def test_a_run_outlives_its_primary_and_nothing_is_lost(nodes, uri, database, tm
     assert_all_is_there(database)
     assert ended(uri, configured(tmp_path, database), "verify", "--full")[0] == 0
     # As it was, for whichever test comes next.
-    back = mongod.start(primary.directory, primary.port, replica_set="tests", extra=[AT_ONCE])
+    back = start_mongod(primary.directory, primary.port, replica_set="tests", extra=[AT_ONCE])
     nodes[nodes.index(primary)] = back
 
 

@@ -13,7 +13,7 @@ import sys
 import pytest
 from pymongo.collection import Collection
 
-from lbmigrate.steps import s4_backfill
+from lbmigrate.migration.steps import s4_backfill
 from tests.apps import picture, session, task, user
 
 KILLER = """

@@ -8,8 +8,8 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
+from lbmigrate.migration.steps import STEPS
 from lbmigrate.schema import EVENTS, REJECTS
-from lbmigrate.steps import STEPS
 from lbmigrate.testing import messy
 from tests.apps import TASKS, App, config, task, user
 

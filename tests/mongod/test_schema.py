@@ -10,7 +10,7 @@ from pymongo.database import Database
 from pymongo.errors import WriteError
 
 from lbmigrate import schema
-from lbmigrate.models import Document
+from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 
 DOCUMENT_VALIDATION_FAILURE = 121

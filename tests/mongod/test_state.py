@@ -9,9 +9,9 @@ from contextlib import ExitStack
 import pytest
 from pymongo.database import Database
 
-from lbmigrate import mongo
 from lbmigrate.errors import Locked
-from lbmigrate.models import Document
+from lbmigrate.mongo.client import durable, server_time
+from lbmigrate.records import Document
 from lbmigrate.state import Holder, Lease, State
 
 PROCESSES, ROUNDS = 3, 20
@@ -67,7 +67,7 @@ def test_of_processes_that_race_for_the_lease_exactly_one_wins(
         for process in runners:
             tell(process)
         assert sorted(said(process) for process in runners) == [str(number), *["locked"] * (PROCESSES - 1)]
-        now = mongo.server_time(database)
+        now = server_time(database)
         State(database).rows.update_one({"_id": "lock"}, {"$set": {"expiresAt": now}})
 
 
@@ -77,8 +77,8 @@ def test_the_lease_of_a_killed_process_is_free_long_before_it_ends(
     first, *_ = runners
     tell(first)
     assert said(first) == "1"
-    state = State(mongo.durable(database))
-    lease = Lease(state, Holder.here(), lambda: mongo.server_time(database), ttl=3600)
+    state = State(durable(database))
+    lease = Lease(state, Holder.here(), lambda: server_time(database), ttl=3600)
     with pytest.raises(Locked, match=f"pid {first.pid}"):
         lease.take()
     first.kill()

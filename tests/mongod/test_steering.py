@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lbmigrate import flag, testing
+from lbmigrate import testing
 from lbmigrate.state import State
+from lbmigrate.state.operator import operator
 from tests.apps import TASKS, UNHURRIED, task, user
 from tests.runs import closed_chunks, ended, started, until, write_config
 
@@ -58,7 +59,7 @@ def test_a_pause_from_another_process_holds_a_run_until_it_is_resumed(database, 
         assert stood <= paused_at + 2  # the chunk at hand, and the one that its worker had been handed already
         told, shown = status(server_uri, config)
         paused = told["control"]["paused"]
-        assert paused["by"] == flag.operator()
+        assert paused["by"] == operator()
         assert told["last_run"]["held"] == f"paused by {paused['by']} since {paused['at'][:19]}Z"
         assert told["last_run"]["heldSince"]
         assert f"by {paused['by']} since {paused['at'][:19]}Z" in shown

@@ -16,16 +16,19 @@ from functools import partial
 import pytest
 from pymongo import MongoClient
 
-from lbmigrate import backup, fake, mongo, mongod, tail
-from lbmigrate.brake import Brake
-from lbmigrate.changes import WINDOW
+from lbmigrate.backup import record
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.flag import turn
-from lbmigrate.live import Flag
-from lbmigrate.models import Checkpoint
+from lbmigrate.feature_flag import turn
+from lbmigrate.live.changes import WINDOW
+from lbmigrate.live.flag_cache import Flag
+from lbmigrate.live.tail import ROW, Gap, Tail, gap
+from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.process import free_port, start_mongod
+from lbmigrate.records import Checkpoint
+from lbmigrate.run.stop import Brake
 from lbmigrate.state import FOLLOWING, State
-from lbmigrate.steps import STEPS
-from lbmigrate.tail import Tail
 from tests import oracle
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
 from tests.runs import FAILPOINTS, ended, failing, replica_set, started, until, write_config
@@ -42,7 +45,7 @@ def backfilled(database):
     database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(4)])
     app = App(database, config(TASKS, SESSIONS))
     app.climb(STEPS[:4])
-    backup.record(app.state, "none", "", NEW_YEAR)
+    record.record(app.state, "none", "", NEW_YEAR)
     return app
 
 
@@ -61,7 +64,7 @@ def fragile(mongod, tmp_path_factory):
 @pytest.fixture
 def forgetful(fragile):
     """An app that was followed once, on a server that fails to order."""
-    with mongo.open_client(fragile) as client:
+    with open_client(fragile) as client:
         app = backfilled(client[f"test_{uuid.uuid4().hex[:12]}"])
         save(app, next(follower(app)))
         app.backfill()
@@ -98,7 +101,7 @@ def walk(app, pieces, found, most=100):
 
 
 def row(app):
-    return app.state.get(tail.ROW)
+    return app.state.get(ROW)
 
 
 def is_right(app):
@@ -235,12 +238,12 @@ def history_lost(app):
 
 
 def test_the_first_tail_knows_that_it_has_not_seen_what_was_before(app):
-    assert tail.gap(app.state, app.config) is None
+    assert gap(app.state, app.config) is None
     pieces = follower(app)
     save(app, next(pieces))
-    assert tail.gap(app.state, app.config) == tail.Gap(("tasks", "sessions"), None, full=False)
+    assert gap(app.state, app.config) == Gap(("tasks", "sessions"), None, full=False)
     app.backfill()
-    assert tail.gap(app.state, app.config) is None
+    assert gap(app.state, app.config) is None
     walk(app, pieces, lambda: row(app)["missed"] is None)
 
 
@@ -251,9 +254,9 @@ def test_a_pass_that_was_open_already_does_not_close_the_gap(app):
         app.state.save(piece.checkpoint)
     save(app, next(follower(app)))
     app.backfill()
-    assert tail.gap(app.state, app.config).sources == ("tasks",)
+    assert gap(app.state, app.config).sources == ("tasks",)
     app.backfill()
-    assert tail.gap(app.state, app.config) is None
+    assert gap(app.state, app.config) is None
 
 
 def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(forgetful):
@@ -261,17 +264,17 @@ def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(forgetful):
     app.database["tasks"].insert_one(task(20))
     pieces = follower(app)
     with history_lost(app):
-        seen = walk(app, pieces, lambda: tail.gap(app.state, app.config))
+        seen = walk(app, pieces, lambda: gap(app.state, app.config))
     assert "does not remember" in seen[-1].warning
-    gap = tail.gap(app.state, app.config)
-    assert gap.sources == ("tasks", "sessions")
-    assert gap.since is not None
+    found = gap(app.state, app.config)
+    assert found.sources == ("tasks", "sessions")
+    assert found.since is not None
     walk(app, pieces, lambda: row(app)["token"])
     app.database["tasks"].insert_one(task(21))
     walk(app, pieces, lambda: f"task_complete:{oid(1021)}" in app.event_ids())  # it goes on all the same
     assert not is_right(app)
     app.backfill()
-    assert tail.gap(app.state, app.config) is None
+    assert gap(app.state, app.config) is None
     oracle.check(app.database)
 
 
@@ -280,9 +283,9 @@ def test_one_who_is_killed_after_a_lost_history_does_not_forget_the_gap(forgetfu
     since = row(app)["reached"]
     with history_lost(app):
         save(app, next(piece for piece in follower(app) if piece.warning))
-    assert tail.gap(app.state, app.config).since == since
+    assert gap(app.state, app.config).since == since
     save(app, next(follower(app)))
-    assert tail.gap(app.state, app.config).since == since
+    assert gap(app.state, app.config).since == since
 
 
 def test_a_server_that_steps_down_for_a_moment_is_waited_for(forgetful):
@@ -303,11 +306,11 @@ def test_a_collection_replaced_by_a_rename_asks_for_a_full_backfill(app):
     seen = walk(app, pieces, lambda: row(app)["missed"])
     assert any("backfill --full" in piece.warning for piece in seen)
     app.backfill()
-    assert tail.gap(app.state, app.config) is not None
-    from lbmigrate.context import Scope
+    assert gap(app.state, app.config) is not None
+    from lbmigrate.run.context import Scope
 
     app.backfill(scope=Scope(full=True))
-    assert tail.gap(app.state, app.config) is None
+    assert gap(app.state, app.config) is None
     assert f"task_complete:{oid(1050)}" in app.event_ids()
 
 
@@ -335,7 +338,7 @@ def test_a_standalone_server_is_told_what_to_become(mongod, home):
 
 
 def mongod_standalone(home):
-    return mongod.start(home, mongod.free_port())
+    return start_mongod(home, free_port())
 
 
 def test_the_in_memory_database_has_nothing_to_follow():
@@ -409,7 +412,7 @@ def test_healing_backfills_what_a_lost_history_did_not_tell(forgetful, fragile, 
     settings = write_config(tmp_path, app.database.name, [TASKS, SESSIONS])
     app.database["tasks"].insert_one(task(20))
     with history_lost(app), started(fragile, settings, "tail"):
-        until(lambda: tail.gap(app.state, app.config), "the gap to be noticed")
+        until(lambda: gap(app.state, app.config), "the gap to be noticed")
         until(lambda: row(app)["token"], "a new token")
         app.database["tasks"].insert_one(task(21))
         until(lambda: f"task_complete:{oid(1021)}" in app.event_ids(), "the task after the gap")
@@ -478,7 +481,7 @@ def test_before_the_first_backfill_it_follows_and_asks_for_one(database, server_
         until(lambda: app.event_ids() == [f"task_complete:{oid(1020)}"], "the new task alone")
         code, _, err = ended(server_uri, settings, "run", "--to", "4")
         assert code == 0, err
-        until(lambda: tail.gap(app.state, app.config) is None, "the gap to be closed")
+        until(lambda: gap(app.state, app.config) is None, "the gap to be closed")
         run.send(signal.SIGINT)
         code, _, err = run.end()
     assert code == 130
@@ -492,7 +495,7 @@ def test_a_state_elsewhere_is_where_the_tail_keeps_its_progress(app, terminal):
         terminal.configure(state={"database": elsewhere.name})
         assert terminal("run", "--to", "4").code == 0
         assert terminal("tail", "--max-runtime", "1s").code == 0
-        assert State(elsewhere).get(tail.ROW)["token"]
+        assert State(elsewhere).get(ROW)["token"]
         assert row(app) == {}
     finally:
         app.database.client.drop_database(elsewhere.name)

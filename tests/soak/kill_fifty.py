@@ -20,19 +20,22 @@ from typing import Any
 
 import yaml
 
-from lbmigrate import configfile, embedded, extjson, mongo
-from lbmigrate.outcome import summary
+from lbmigrate.config.load import read_config
+from lbmigrate.mongo import embedded
+from lbmigrate.mongo.client import open_client
+from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.state import State
+from lbmigrate.values import extjson
 from tests.runs import Run, closed_chunks, derived, ended, started, until
 
 
 def main() -> int:
     asked = arguments()
-    source = configfile.read(asked.directory / "leaderboard.yaml", {}).config
+    source = read_config(asked.directory / "leaderboard.yaml", {}).config
     with (
         tempfile.TemporaryDirectory(prefix="kill-") as home,
         embedded.serve(Path(home, "server")) as uri,
-        mongo.open_client(uri) as client,
+        open_client(uri) as client,
     ):
         databases = {name: client[name] for name in ("undisturbed", "killed")}
         for database in databases.values():

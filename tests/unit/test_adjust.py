@@ -10,9 +10,9 @@ from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.adjust import adjustments, base_id, stand
-from lbmigrate.models import Document
-from lbmigrate.ranking import daily, entries
+from lbmigrate.records import Document
+from lbmigrate.rules.adjustments import adjustments, base_id, stand
+from lbmigrate.rules.ranking import daily, entries
 
 MONDAY = dt.datetime(2025, 11, 3, 9)
 TUESDAY = MONDAY + dt.timedelta(days=1)

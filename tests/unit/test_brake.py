@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.brake import Brake, Limits, Window
 from lbmigrate.cli import options
 from lbmigrate.errors import Stopped, UsageError, WorkRemains
+from lbmigrate.run.stop import Brake, Limits, Window
 from tests.apps import config
 
 UTC = ZoneInfo("UTC")

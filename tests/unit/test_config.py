@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lbmigrate.config import Config, Let, Source
-from lbmigrate.vocabulary import duration
+from lbmigrate.config.model import Config, Let, Source
+from lbmigrate.config.types import duration
 
 TASKS = {"name": "tasks", "collection": "tasks", "action": "done", "user": "userId", "at": "doneAt", "points": 10}
 

@@ -13,18 +13,18 @@ from bson import Decimal128, Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.config import Config
-from lbmigrate.configfile import (
+from lbmigrate.config.load import (
     ENVIRONMENT,
-    digest,
+    config_digest,
     flatten,
+    json_schema,
     load_config,
-    read,
-    schema,
+    read_config,
     schema_text,
     starter,
     starter_config,
 )
+from lbmigrate.config.model import Config
 from lbmigrate.errors import ConfigError, Problem
 
 REPOSITORY = Path(__file__).parents[2]
@@ -374,12 +374,12 @@ def test_without_a_path_the_variable_then_the_usual_places_are_tried(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="no configuration: neither"):
-        read(environ={})
+        read_config(environ={})
     for name in ("leaderboard.yaml", "config/leaderboard.yaml", "other.yaml"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(VALID, "utf-8")
         environ = {"LBMIGRATE_CONFIG": name} if name == "other.yaml" else {}
-        assert read(environ=environ).path == Path(name)
+        assert read_config(environ=environ).path == Path(name)
 
 
 # precedence
@@ -388,7 +388,7 @@ def test_without_a_path_the_variable_then_the_usual_places_are_tried(
 def test_a_flag_goes_before_the_environment_that_before_the_file_that_before_the_default(file: Path) -> None:
     file.write_text(VALID, "utf-8")
     environ = {"LBMIGRATE_DATABASE": "from_env", "LBMIGRATE_CHUNK_SIZE": "7", "LBMIGRATE_REDIS_URL": ""}
-    loaded = read(file, {"database.name": "from_flag", "timezone": None}, environ)
+    loaded = read_config(file, {"database.name": "from_flag", "timezone": None}, environ)
     values = flatten(loaded.config)
     assert {path: (values[path], loaded.origins[path]) for path in ORIGINS} == ORIGINS | {
         "sources[0].user.path": ("userId", f"{file}:14"),
@@ -412,14 +412,14 @@ ORIGINS: dict[str, tuple[Any, str]] = {
 def test_every_variable_of_the_table_reaches_its_setting(file: Path, path: str, variable: str) -> None:
     value = {"timezone": "Asia/Tokyo", "backfill.lag": "3"}.get(path, "3")
     file.write_text(VALID, "utf-8")
-    loaded = read(file, environ={variable: value})
+    loaded = read_config(file, environ={variable: value})
     assert loaded.origins[path] == f"environment {variable}"
     assert flatten(loaded.config)[path] in (value, int("3"), dt.timedelta(seconds=3))
 
 
 def test_a_shorthand_a_line_holds_gives_its_line_to_what_it_stands_for(file: Path) -> None:
     file.write_text(VALID.replace("{path: userId, as: string}", "userId"), "utf-8")
-    assert read(file, environ={}).origins["sources[0].user.path"] == f"{file}:14"
+    assert read_config(file, environ={}).origins["sources[0].user.path"] == f"{file}:14"
 
 
 def test_a_problem_of_a_variable_names_the_variable_instead_of_a_line(file: Path) -> None:
@@ -444,10 +444,10 @@ def test_an_override_of_an_unknown_path_is_a_problem(file: Path) -> None:
 
 
 def test_the_digest_ignores_the_order_of_keys_and_everything_that_decides_no_points(file: Path) -> None:
-    first = digest(load(file))
+    first = config_digest(load(file))
     assert re.fullmatch("[0-9a-f]{12}", first)
     moved = VALID.replace("1: 1, 2: 2, yes: 3", "yes: 3, 2: 2, 1: 1").replace("[global, week]", "[week, global]")
-    assert digest(load(file, moved, {"LBMIGRATE_WORKERS": "5", "LBMIGRATE_URI": "local:x"})) == first
+    assert config_digest(load(file, moved, {"LBMIGRATE_WORKERS": "5", "LBMIGRATE_URI": "local:x"})) == first
 
 
 @pytest.mark.parametrize(
@@ -462,11 +462,11 @@ def test_the_digest_ignores_the_order_of_keys_and_everything_that_decides_no_poi
     ],
 )
 def test_the_digest_changes_with_whatever_decides_points(file: Path, old: str, new: str) -> None:
-    assert digest(load(file, VALID.replace(old, new))) != digest(load(file))
+    assert config_digest(load(file, VALID.replace(old, new))) != config_digest(load(file))
 
 
 def test_the_schema_allows_shorthand_and_forbids_unknown_keys() -> None:
-    described = schema()
+    described = json_schema()
     assert described["additionalProperties"] is False
     assert described["required"] == ["sources"]
     assert {"type", "items"} <= described["$defs"]["Source"]["properties"]["at"]["anyOf"][1].keys()
@@ -475,7 +475,7 @@ def test_the_schema_allows_shorthand_and_forbids_unknown_keys() -> None:
 
 
 def test_the_schemas_text_is_the_schema_indented() -> None:
-    assert json.loads(schema_text()) == schema()
+    assert json.loads(schema_text()) == json_schema()
     assert '\n  "$schema": ' in schema_text()
 
 

@@ -17,14 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lbmigrate.board import Place
-from lbmigrate.console import Console, progress, words
+from lbmigrate.board.board import Place
+from lbmigrate.checks.finding import Finding
+from lbmigrate.console import Console, progress
+from lbmigrate.console import format as words
 from lbmigrate.console.pace import Line, Stage
-from lbmigrate.doctor import Finding
 from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
-from lbmigrate.flag import Switches
-from lbmigrate.models import Counts, Piece, Report
-from lbmigrate.plan import Plan, SourceOutlook, SourceStatus, Status, StepOutlook
+from lbmigrate.feature_flag import Switches
+from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
+from lbmigrate.migration.status import SourceStatus, Status
+from lbmigrate.records import Counts, Piece, Report
 
 AT = dt.datetime(2026, 11, 23, 2, 0, 0, 123_000)
 ADA = ObjectId("0" * 23 + "1")

@@ -13,8 +13,8 @@ from bson.int64 import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate import extjson
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.values import extjson
 
 ID = ObjectId("65a000000000000000000001")
 NOON = dt.datetime(2025, 11, 4, 12, 30, 15, 250_000)

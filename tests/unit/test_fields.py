@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.fields import pluck, projection
+from lbmigrate.values.paths import pluck, projection_of
 
 names = st.sampled_from(["a", "b", "c", "0", "1", "_id"])
 dotted = st.lists(names, min_size=1, max_size=4).map(".".join)
@@ -58,24 +58,24 @@ def test_every_column_is_what_walking_each_document_finds(documents: list[dict[s
 
 
 def test_the_projection_keeps_the_ancestor_of_a_colliding_pair() -> None:
-    assert projection(["a.b", "a", "c.d"]) == {"_id": 1, "a": 1, "c.d": 1}
+    assert projection_of(["a.b", "a", "c.d"]) == {"_id": 1, "a": 1, "c.d": 1}
 
 
 def test_the_projection_ends_before_an_array_index() -> None:
-    assert projection(["profileDetails.0.uid", "0.a"]) == {"0.a": 1, "_id": 1, "profileDetails": 1}
+    assert projection_of(["profileDetails.0.uid", "0.a"]) == {"0.a": 1, "_id": 1, "profileDetails": 1}
 
 
 def test_the_id_is_projected_even_if_nothing_is_asked_for() -> None:
-    assert projection([]) == {"_id": 1}
+    assert projection_of([]) == {"_id": 1}
 
 
 def test_a_path_inside_the_id_does_not_collide_with_it() -> None:
-    assert projection(["_id.day", "ab", "a.b"]) == {"_id": 1, "a.b": 1, "ab": 1}
+    assert projection_of(["_id.day", "ab", "a.b"]) == {"_id": 1, "a.b": 1, "ab": 1}
 
 
 @given(st.lists(dotted, max_size=6))
 def test_no_projected_path_contains_another_and_every_path_is_covered(paths: list[str]) -> None:
-    wanted = projection(paths)
+    wanted = projection_of(paths)
     assert not any(f"{b}.".startswith(f"{a}.") or f"{a}.".startswith(f"{b}.") for a, b in combinations(wanted, 2))
     assert all(any(f"{path}.".startswith(f"{kept}.") for kept in wanted) for path in paths)
     assert set(wanted.values()) == {1}

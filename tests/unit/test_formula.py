@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate import formula
 from lbmigrate.errors import ConfigError
+from lbmigrate.values import formula
 
 NAMES = ["minutes", "weight"]
 COLUMNS = {"minutes": np.array([0.5, 25.0, 500.0]), "weight": np.array([1.0, 2.0, 3.0])}

@@ -9,8 +9,7 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate import identity
-from lbmigrate.identity import IdType
+from lbmigrate.values.ids import IdType, coerce_id, coerce_ids, id_text, id_texts, id_type, parse_id
 
 HEX = "507f1f77bcf86cd799439011"
 OID = ObjectId(HEX)
@@ -58,7 +57,7 @@ targets: st.SearchStrategy[IdType | None] = st.sampled_from([None, "objectId", "
     ],
 )
 def test_only_four_types_can_name_a_user(value: Any, name: str | None) -> None:
-    assert identity.type_name(value) == name
+    assert id_type(value) == name
 
 
 @pytest.mark.parametrize(
@@ -93,21 +92,21 @@ def test_only_four_types_can_name_a_user(value: Any, name: str | None) -> None:
     ],
 )
 def test_an_id_becomes_the_asked_for_type_or_nothing(value: Any, to: IdType | None, result: Any) -> None:
-    found = identity.coerce(value, to)
+    found = coerce_id(value, to)
     assert (found, type(found)) == (result, type(result))
 
 
 @given(st.lists(ids | junk), targets)
 def test_a_column_is_coerced_like_its_values(values: list[Any], to: IdType | None) -> None:
-    expected = [identity.coerce(value, to) for value in values]
-    found = identity.coerce_column(values, to)
+    expected = [coerce_id(value, to) for value in values]
+    found = coerce_ids(values, to)
     assert [(type(value), repr(value)) for value in found] == [(type(value), repr(value)) for value in expected]
 
 
 @pytest.mark.parametrize("column", [[OID, OID], [OID, None], ["a", "b"], ["a", ""], [Int64(1), UUID], ["a", None], []])
 @pytest.mark.parametrize("to", [None, "objectId", "string"])
 def test_a_column_of_one_type_is_coerced_like_its_values(column: list[Any], to: IdType | None) -> None:
-    assert identity.coerce_column(column, to) == [identity.coerce(value, to) for value in column]
+    assert coerce_ids(column, to) == [coerce_id(value, to) for value in column]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ def test_a_column_of_one_type_is_coerced_like_its_values(column: list[Any], to: 
     ],
 )
 def test_an_argument_may_mean_several_ids_and_the_string_is_the_last(argument: str, candidates: list[Any]) -> None:
-    assert identity.parse(argument) == candidates
+    assert parse_id(argument) == candidates
 
 
 @pytest.mark.parametrize(
@@ -143,14 +142,14 @@ def test_an_argument_may_mean_several_ids_and_the_string_is_the_last(argument: s
     ],
 )
 def test_an_id_is_written_in_one_way(value: Any, written: str) -> None:
-    assert identity.text(value) == written
+    assert id_text(value) == written
 
 
 @given(st.lists(ids | junk))
 def test_a_column_is_written_like_its_values(values: list[Any]) -> None:
-    assert identity.text_column(values) == [identity.text(value) for value in values]
+    assert id_texts(values) == [id_text(value) for value in values]
 
 
 @given(st.lists(object_ids))
 def test_object_ids_are_written_as_their_24_digits(values: list[ObjectId]) -> None:
-    assert identity.text_column(values) == [str(value) for value in values]
+    assert id_texts(values) == [str(value) for value in values]

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import ServerSelectionTimeoutError
 
-from lbmigrate import action, live
-from lbmigrate.config import Flag as Settings
+from lbmigrate.config.model import Flag as Settings
+from lbmigrate.config.types import MOST_POINTS
 from lbmigrate.errors import UsageError
-from lbmigrate.live import LOOK_AGAIN, TAKES_EFFECT, Flag
-from lbmigrate.vocabulary import MOST_POINTS
+from lbmigrate.live.flag_cache import LOOK_AGAIN, Flag, flag
+from lbmigrate.live.recorder import TAKES_EFFECT
+from lbmigrate.rules.event import constant_points, live_event, source_named, source_of
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, config, oid
 
 
@@ -123,7 +124,7 @@ def test_while_one_thread_looks_the_others_go_by_what_they_know(clock):
 
 
 def test_a_flag_needs_no_configuration():
-    assert live.flag(Flags(write=True)).write
+    assert flag(Flags(write=True)).write
 
 
 # --- an action ---------------------------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ SOMEBODY, SOME_TASK = oid(1), oid(7)
 
 
 def made(user=SOMEBODY, source_id=SOME_TASK, points=10, at=NEW_YEAR, meta=(), source=SOURCE):
-    return action.event(source, user, source_id, points, at, dict(meta))
+    return live_event(source, user, source_id, points, at, dict(meta))
 
 
 def test_an_action_becomes_the_event_that_its_document_would():
@@ -194,19 +195,19 @@ def test_names_in_meta_that_are_taken_are_refused():
 
 def test_points_may_be_left_out_only_where_they_are_constant():
     both = config(TASKS, SESSIONS)
-    assert action.constant_points(both, "task_complete") == 10
+    assert constant_points(both, "task_complete") == 10
     with pytest.raises(UsageError, match="no constant points"):
-        action.constant_points(both, "focus_session")
+        constant_points(both, "focus_session")
     two = config(TASKS, {**TASKS, "name": "big", "where": {"big": True}, "points": 20})
     with pytest.raises(UsageError, match="no constant points"):
-        action.constant_points(two, "task_complete")
+        constant_points(two, "task_complete")
 
 
 def test_an_action_or_a_source_that_nobody_configured_is_named_with_those_that_there_are():
     with pytest.raises(UsageError, match=r"task_complet'; there are task_complete, focus_session"):
-        action.source_of(config(TASKS, SESSIONS), "task_complet")
+        source_of(config(TASKS, SESSIONS), "task_complet")
     with pytest.raises(UsageError, match=r"'task'; there are tasks"):
-        action.source_named(config(), "task")
+        source_named(config(), "task")
 
 
 def test_the_same_id_in_another_form_is_the_same_event():

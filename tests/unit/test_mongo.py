@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo import errors
 
-from lbmigrate import faults, mongo
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
+from lbmigrate.mongo import faults
+from lbmigrate.mongo.client import durable, is_fake, open_client, retrying, server_time
 
 SERVER = "mongodb://bob:hunter22@db.example:27017/app?replicaSet=rs0"
 awkward = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -98,7 +99,7 @@ def test_a_redacted_uri_still_says_where_it_leads(uri: str, shown: str) -> None:
     ],
 )
 def test_a_uri_that_cannot_be_used_is_a_usage_error(uri: str) -> None:
-    with pytest.raises(UsageError) as caught, mongo.open_client(uri):
+    with pytest.raises(UsageError) as caught, open_client(uri):
         pass
     assert "hun" not in f"{caught.value}"
     assert caught.value.hint
@@ -107,7 +108,7 @@ def test_a_uri_that_cannot_be_used_is_a_usage_error(uri: str) -> None:
 def test_a_server_that_is_not_there_is_named_at_once_with_the_way_out() -> None:
     uri = "mongodb://bob:hunter22@127.0.0.1:1/?serverSelectionTimeoutMS=1"
     with pytest.raises(LbmigrateError, match=r"\*\*\*@127\.0\.0\.1:1.*cannot be reached.*refused") as caught:
-        mongo.open_client(uri).__enter__()
+        open_client(uri).__enter__()
     assert caught.value.exit_code == 1
     assert "local:DIR" in caught.value.hint
 
@@ -188,7 +189,7 @@ def test_what_will_not_pass_is_not_transient(error: Exception) -> None:
 def test_a_call_is_repeated_until_it_succeeds_and_waits_longer_each_time() -> None:
     clock = Clock()
     call = failing(*[errors.AutoReconnect("gone")] * 4, "done")
-    assert mongo.retrying(call, sleep=clock.sleep) == "done"
+    assert retrying(call, sleep=clock.sleep) == "done"
     assert len(clock.naps) == 4
     assert all(0.2 * 2**n <= nap <= 0.2 * 2**n + 0.2 for n, nap in enumerate(clock.naps))
 
@@ -196,7 +197,7 @@ def test_a_call_is_repeated_until_it_succeeds_and_waits_longer_each_time() -> No
 def test_after_the_last_attempt_the_last_error_comes_out() -> None:
     first, last = errors.AutoReconnect("first"), errors.AutoReconnect("last")
     with pytest.raises(errors.AutoReconnect, match="last"):
-        mongo.retrying(failing(first, last, "too late"), attempts=2, sleep=Clock().sleep)
+        retrying(failing(first, last, "too late"), attempts=2, sleep=Clock().sleep)
 
 
 @given(st.floats(min_value=0, max_value=120))
@@ -210,28 +211,28 @@ def test_no_attempt_begins_after_the_time_is_over(seconds: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tenacity.time.monotonic", clock.now)
         with pytest.raises(errors.AutoReconnect):
-            mongo.retrying(call, attempts=10_000, seconds=seconds, sleep=clock.sleep)
+            retrying(call, attempts=10_000, seconds=seconds, sleep=clock.sleep)
 
 
 def test_an_error_that_will_not_pass_comes_out_at_once() -> None:
     clock = Clock()
     with pytest.raises(errors.DuplicateKeyError):
-        mongo.retrying(failing(errors.DuplicateKeyError("twice"), "never"), sleep=clock.sleep)
+        retrying(failing(errors.DuplicateKeyError("twice"), "never"), sleep=clock.sleep)
     assert clock.naps == []
 
 
 def test_the_fake_has_the_local_clock_and_is_durable_as_it_is() -> None:
     fake: Any = mongomock_ng.MongoClient()["app"]
-    now = mongo.server_time(fake)
+    now = server_time(fake)
     assert now.tzinfo is None
     assert now.microsecond % 1000 == 0
     assert abs(now - dt.datetime.now(dt.UTC).replace(tzinfo=None)) < dt.timedelta(minutes=1)
-    assert mongo.is_fake(fake)
-    assert mongo.durable(fake) is fake
+    assert is_fake(fake)
+    assert durable(fake) is fake
 
 
 def test_a_local_uri_names_a_directory_as_it_is_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(UsageError, match=str(file)), mongo.open_client(f"local:{file}"):
+    with pytest.raises(UsageError, match=str(file)), open_client(f"local:{file}"):
         pass

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.overlap import Held, overlapped
+from lbmigrate.run.workers import Held, overlapped
 
 LONG = 10.0  # seconds until a test that would hang fails instead
 

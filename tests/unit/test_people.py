@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.config import OptOut, Users
-from lbmigrate.people import NAME_LENGTH, opted_out, paths, snapshot
+from lbmigrate.board.profiles import NAME_LENGTH, opted_out, profile_paths, snapshot
+from lbmigrate.config.model import OptOut, Users
 
 USERS = Users(
     key="_id",
@@ -40,8 +40,8 @@ def test_a_user_who_is_not_there_has_nothing_to_show() -> None:
 
 def test_every_path_that_a_snapshot_reads_is_fetched() -> None:
     named = ("displayName", "profile.name", "email", "avatarUrl", "profile.picture", "settings.hidden")
-    assert paths(USERS) == ("_id", *named)
-    assert paths(Users()) == ("_id",)
+    assert profile_paths(USERS) == ("_id", *named)
+    assert profile_paths(Users()) == ("_id",)
 
 
 @pytest.mark.parametrize("unusable", [None, "", "  \n", "ann@example.org", 7, True, ["Ann"], {"first": "Ann"}])

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lbmigrate import rights
-from lbmigrate.context import Context
-from lbmigrate.models import Document
+from lbmigrate.checks import rights
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context
 from tests.apps import config
 
 READ = ["collStats", "dbStats", "find", "listCollections", "listIndexes"]

@@ -13,10 +13,10 @@ from bson import BSON, Binary, Decimal128, Int64, ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbmigrate import scoring
-from lbmigrate.config import Source
+from lbmigrate.config.model import Source
 from lbmigrate.errors import ConfigError, LbmigrateError
-from lbmigrate.models import Scored
+from lbmigrate.records import Scored
+from lbmigrate.rules import scoring
 
 USER = ObjectId("507f1f77bcf86cd799439011")
 TASK = ObjectId("507f191e810c19729de860ea")

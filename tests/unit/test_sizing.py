@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.sizing import ChunkSize
+from lbmigrate.passes.chunk_size import ChunkSize
 
 GROWTH = 1.2
 chunks = st.lists(st.tuples(st.floats(0, 1e4), st.integers(0, 10**6)), max_size=50)

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate import fake, testing
-from lbmigrate.context import Looking
+from lbmigrate import testing
 from lbmigrate.errors import Mismatch
+from lbmigrate.migration.steps import STEPS, s5_verify
+from lbmigrate.mongo import fake
+from lbmigrate.run.context import Looking
 from lbmigrate.schema import REJECTS
-from lbmigrate.steps import STEPS, s5_verify
 from lbmigrate.testing import Proxy
 from tests.apps import App, config, task, user
 from tests.runs import until

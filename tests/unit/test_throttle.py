@@ -11,13 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from lbmigrate import fake, readings, throttle
-from lbmigrate.brake import Brake
-from lbmigrate.config import Throttle
-from lbmigrate.overlap import Held
-from lbmigrate.readings import NORMAL, Latency, Level, Reading
+from lbmigrate.config.model import Throttle
+from lbmigrate.mongo import fake
+from lbmigrate.run import throttle
+from lbmigrate.run.indicators import (
+    NORMAL,
+    Latency,
+    Level,
+    Reading,
+    cached,
+    flag_file,
+    operator_pause,
+    readable,
+    replication_lag,
+    server_queue,
+)
+from lbmigrate.run.stop import Brake
+from lbmigrate.run.throttle import Gate
+from lbmigrate.run.workers import Held
 from lbmigrate.state import State
-from lbmigrate.throttle import Gate
 from tests.apps import App, config
 
 TEN = dt.timedelta(seconds=10)
@@ -139,7 +151,7 @@ def test_after_a_chunk_of_a_thousand_documents_in_two_seconds_the_run_rests(sett
 def test_a_pause_holds_with_who_and_since_when_until_it_is_taken_back():
     with fake.client() as client:
         state = State(client["app"])
-        read = readings.operator_pause(state)
+        read = operator_pause(state)
         assert read() == NORMAL
         state.control(paused={"by": "ada@desk", "at": NOON})
         assert read() == Reading(Level.STOP, "paused by ada@desk since 2026-03-01T12:00:00Z")
@@ -149,7 +161,7 @@ def test_a_pause_holds_with_who_and_since_when_until_it_is_taken_back():
 
 def test_a_flag_file_holds_while_it_is_there(tmp_path):
     brake = tmp_path / "brake"
-    read = readings.flag_file(brake)
+    read = flag_file(brake)
     assert read() == NORMAL
     brake.touch()
     assert read() == Reading(Level.STOP, f"{brake} exists")
@@ -160,7 +172,7 @@ def test_a_flag_file_holds_while_it_is_there(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
 def test_a_flag_file_in_a_closed_directory_is_unknown(tmp_path):  # pragma: no cover
     tmp_path.chmod(0)
-    read = readings.readable("throttle.flag_file", readings.flag_file(tmp_path / "brake"))
+    read = readable("throttle.flag_file", flag_file(tmp_path / "brake"))
     assert read().level is Level.UNKNOWN
     tmp_path.chmod(0o700)
 
@@ -189,13 +201,13 @@ REFUSED = "Error connecting to b:1 :: caused by :: Connection refused"
     ],
 )
 def test_a_secondary_that_lags_or_does_not_answer_holds_and_one_that_is_gone_does_not(members, reason):
-    read = readings.replication_lag(answering({"members": members}), TEN)
+    read = replication_lag(answering({"members": members}), TEN)
     assert read() == (Reading(Level.STOP, reason) if reason else NORMAL)
 
 
 def test_a_server_without_replication_cannot_lag():
     standalone = OperationFailure("not running with --replSet", 76)
-    assert readings.replication_lag(answering(standalone), TEN)() == NORMAL
+    assert replication_lag(answering(standalone), TEN)() == NORMAL
 
 
 def queue(waiting: int, tickets: int | None = 128) -> dict[str, Any]:
@@ -213,7 +225,7 @@ def queue(waiting: int, tickets: int | None = 128) -> dict[str, Any]:
     ],
 )
 def test_a_server_with_a_long_queue_or_no_tickets_holds(status, reason):
-    read = readings.server_queue(answering(status), 100)
+    read = server_queue(answering(status), 100)
     assert read() == (Reading(Level.STOP, reason) if reason else NORMAL)
 
 
@@ -223,15 +235,15 @@ def test_a_server_with_a_long_queue_or_no_tickets_holds(status, reason):
 @pytest.mark.parametrize("name", ["lag", "queue"])
 def test_a_server_that_gives_no_such_figure_makes_its_signal_unknown(answer, name):
     database = answering(answer)
-    signals = {"lag": readings.replication_lag(database, TEN), "queue": readings.server_queue(database, 100)}
-    reading = readings.readable(name, signals[name])()
+    signals = {"lag": replication_lag(database, TEN), "queue": server_queue(database, 100)}
+    reading = readable(name, signals[name])()
     assert reading.level is Level.UNKNOWN
     assert reading.reason.startswith(f"{name} cannot be read: ")
 
 
 def test_a_costly_signal_is_read_once_a_second():
     clock = SimpleNamespace(now=5.0)
-    read = readings.cached(told(NORMAL, STOP), lambda: clock.now)
+    read = cached(told(NORMAL, STOP), lambda: clock.now)
     assert read() == NORMAL
     clock.now += 0.9
     assert read() == NORMAL

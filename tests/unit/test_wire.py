@@ -9,8 +9,8 @@ import bson
 import pytest
 from bson import Int64, ObjectId
 
-from lbmigrate import wire
-from lbmigrate.models import Document
+from lbmigrate.records import Document
+from lbmigrate.values import raw_bson
 
 AT = dt.datetime(2025, 11, 3, 9, 30, 15, 123_000)
 
@@ -27,7 +27,7 @@ def event(number: int, meta: Document | None = None, user: Any = None) -> Docume
 @pytest.mark.parametrize("make", [lambda number: ObjectId(f"{number:024x}"), "user {:03}".format, Int64])
 def test_columns_are_what_bson_decodes(make: Any) -> None:
     rows = [event(number, user=make(number)) for number in (3, 3, 1, 5, 7)]
-    found = wire.columns(batch(*rows))
+    found = raw_bson.columns(batch(*rows))
     assert found is not None
     assert found["userId"].ids() == [row["userId"] for row in rows]
     assert found["points"].numbers().tolist() == [row["points"] for row in rows]
@@ -36,7 +36,7 @@ def test_columns_are_what_bson_decodes(make: Any) -> None:
 
 @pytest.mark.parametrize("meta", [{}, {"reason": "voided"}, {"a": {"b": [1, "x"]}, "c": None}])
 def test_a_sub_document_that_all_rows_have_is_handed_out(meta: Document) -> None:
-    found = wire.columns(batch(event(1, meta), event(2, meta)))
+    found = raw_bson.columns(batch(event(1, meta), event(2, meta)))
     assert found is not None
     assert found["meta"].document() == meta
 
@@ -53,10 +53,10 @@ def test_a_sub_document_that_all_rows_have_is_handed_out(meta: Document) -> None
 )
 def test_documents_of_different_shapes_are_no_columns(odd: Document) -> None:
     usual = event(1, {"reason": "restored"})
-    assert wire.columns(batch(usual, odd)) is None
-    assert wire.columns(batch(odd, usual)) is None
+    assert raw_bson.columns(batch(usual, odd)) is None
+    assert raw_bson.columns(batch(odd, usual)) is None
 
 
 @pytest.mark.parametrize("value", [True, None, 1.5, [1], 7])
 def test_a_field_of_another_type_is_left_to_bson(value: Any) -> None:
-    assert wire.columns(batch({"a": value}, {"a": value})) is None
+    assert raw_bson.columns(batch({"a": value}, {"a": value})) is None

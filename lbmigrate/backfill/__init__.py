@@ -1,0 +1,1 @@
+"""The history into the ledger, and from there into entries."""

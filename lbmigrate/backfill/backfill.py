@@ -1,0 +1,194 @@
+"""The backfill: every source chunk by chunk into the ledger, then the touched users into entries.
+
+Both halves yield pieces that are durable and not yet checkpointed; see `steps` for the contract.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+from lbmigrate.backfill import isolate
+from lbmigrate.backfill.isolate import Outcome
+from lbmigrate.config.model import Source
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import rollup
+from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.mongo.client import durable, retrying
+from lbmigrate.passes import passes
+from lbmigrate.passes.chunk_size import ChunkSize
+from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
+from lbmigrate.run.context import Context
+from lbmigrate.run.throttle import Gate
+from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.schema import present_collections
+
+STEP = "step:4"
+USERS_IN_MEMORY = 50_000  # beyond this many touched users the roll-up walks the whole ledger instead of a list
+CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
+
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+def emit_source(context: Context, source: Source, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
+    """The pass that is open, or a new one, up to its last chunk; ends early when a stop is asked for."""
+    current, opened = passes.open_pass(context, source)
+    if opened:
+        yield Piece(source.name, checkpoint=opened, note=_told(source, current))
+    total, estimated = passes.size(context, source, current.spans)
+    done = context.state.read_in_pass(source.name, current.number)
+    target = context.config.backfill.target
+    size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
+    circuit = _Circuit(context, source)
+    todo = takewhile(lambda _: circuit.closed, passes.todo(context, source, current, size))
+    work = partial(isolate.emit_chunk, context, source, one_type, _seen(context, current))
+    for outcome in overlapped(work, gate.through(todo), context.workers):
+        if isinstance(outcome, Held):
+            yield Piece(source.name, done, max(total, done), estimated=estimated, held=outcome.reason)
+            continue
+        counts = outcome.emitted.counts
+        done += counts.read
+        size.note(outcome.seconds, counts.read)
+        gate.note(outcome.seconds, counts.read)
+        checkpoint = _closing(context, outcome, current.everyone)
+        yield Piece(source.name, done, max(total, done), estimated=estimated, counts=counts, checkpoint=checkpoint)
+        circuit.note(outcome)
+    circuit.raise_if_open()
+
+
+def _seen(context: Context, current: passes.Pass) -> Seen:
+    """What was asked for by name is rolled up again even where no event is new: that is how an entry is mended."""
+    if context.scope.full or context.scope.bounded:
+        return Seen.RETRY
+    return Seen.OVERLAP if current.number > 1 else Seen.NEVER
+
+
+def _told(source: Source, current: passes.Pass) -> str:
+    return f"{source.name}: {current.why}; walking every document by _id" if current.why else ""
+
+
+def _closing(context: Context, outcome: Outcome, everyone: bool) -> Checkpoint:
+    """What to remember of a chunk that was emitted, or failed. Its users need no list where everyone is rolled up."""
+    took: Document = {"seconds": round(outcome.seconds, 3), "closedAt": context.clock(), "attempts": outcome.attempts}
+    if outcome.error is not None:
+        return Checkpoint(outcome.chunk.row, {**took, "status": "failed", "error": str(outcome.error)[:1000]})
+    closed = {
+        "status": "emitted",
+        "counts": asdict(outcome.emitted.counts),
+        "users": None if everyone else list(dict.fromkeys(outcome.emitted.users)),
+        "salvaged": outcome.salvaged,
+        "error": None,
+    }
+    return Checkpoint(outcome.chunk.row, {**took, **closed})
+
+
+class _Circuit:
+    """Opens, and so ends the run, at the first error that is no document's fault, or when too many chunks had some."""
+
+    def __init__(self, context: Context, source: Source) -> None:
+        self._context, self._source = context, source
+        self._chunks = self._salvaged = 0
+        self._error: Exception | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._error is None
+
+    def note(self, outcome: Outcome) -> None:
+        self._chunks += 1
+        self._salvaged += outcome.salvaged
+        share = self._context.config.backfill.failing_share
+        if outcome.error is not None:
+            self._error = self._error or outcome.error
+        elif outcome.emitted.counts.read == 0 and self._source_is_gone():
+            self._error = LbmigrateError(
+                f"{self._source.name}: collection {self._source.collection!r} is gone; it was dropped or renamed",
+                hint="lbmigrate plan",
+            )
+        elif self._chunks >= CIRCUIT_FROM and self._salvaged > share * self._chunks:
+            self._error = self._error or LbmigrateError(
+                f"{self._source.name}: {self._salvaged} of {self._chunks} chunks held documents that cannot be read "
+                f"or stored; backfill.failing_share allows {share:.0%}",
+                hint="look at lbmigrate_rejects, correct the config, and run again",
+            )
+
+    def _source_is_gone(self) -> bool:
+        return self._source.collection not in present_collections(self._context.sources)
+
+    def raise_if_open(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+# --- entries -----------------------------------------------------------------------------------------------------
+
+
+def roll_up(context: Context, gate: Gate) -> Iterator[Piece]:
+    """Roll up everyone whom emitted chunks touched; a chunk stays `emitted` until all of them are done."""
+    until = context.state.last_closed()
+    if until is None:
+        return
+    users = _touched(context)
+    if users is None:
+        yield from _roll_up_everyone(context, until, gate)
+    else:
+        yield from _roll_up_listed(context, users, gate)
+    if not context.stopping():
+        yield Piece("entries", unit="users", checkpoint=RolledUp(until))
+
+
+def _touched(context: Context) -> list[Any] | None:
+    """Every user of an emitted chunk. None is everyone: a chunk says so, or they are too many to hold."""
+    users: dict[Any, None] = {}
+    for some in context.state.touched_users():
+        users.update(dict.fromkeys(some or ()))
+        if some is None or len(users) > USERS_IN_MEMORY:
+            return None
+    return list(users)
+
+
+def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:
+    done = 0
+    selections = gate.through(rollup.selections(users))
+    for outcome in overlapped(partial(_roll_up_some, context), selections, context.workers):
+        if isinstance(outcome, Held):
+            yield Piece("entries", done, len(users), unit="users", held=outcome.reason)
+            continue
+        done += outcome[1].users
+        yield Piece("entries", done, len(users), unit="users")
+
+
+def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Iterator[Piece]:
+    """Walk the ledger in order of its users, remembering up to which user everything is done."""
+    kept = context.state.get(STEP).get("rolling") or {}
+    after = kept.get("after") if kept.get("until") == until else None
+    begun: list[Document] = []
+    walk = rollup.everyone(durable(context.target), after)
+    done = 0
+    for outcome in overlapped(partial(_roll_up_some, context), gate.through(_noted(walk, begun)), context.workers):
+        if isinstance(outcome, Held):
+            yield Piece("entries", done, unit="users", held=outcome.reason)
+            continue
+        users, rolled = outcome
+        begun.remove(users)
+        done += rolled.users
+        frontier = begun[0].get("$gt", after) if begun else users["$lte"]
+        rolling = Checkpoint(STEP, {"rolling": {"until": until, "after": frontier}})
+        yield Piece("entries", done, unit="users", checkpoint=rolling)
+
+
+def _noted(selections: Iterator[Document], begun: list[Document]) -> Iterator[Document]:
+    for selection in selections:
+        begun.append(selection)
+        yield selection
+
+
+def _roll_up_some(context: Context, users: Document) -> tuple[Document, Rolled]:
+    return users, retrying(lambda: rollup.roll_up(context, users), attempts=context.config.backfill.attempts)

@@ -1,0 +1,104 @@
+"""A chunk that cannot be emitted: tried again after passing faults, then halved until the bad documents stand alone.
+
+A document that cannot be read, scored or stored becomes a reject with the reason; the rest of its chunk is emitted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson.errors import BSONError
+from pymongo.errors import DocumentTooLarge, PyMongoError
+
+from lbmigrate.config.model import Source
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import emit, events
+from lbmigrate.ledger.emit import Emitted, Seen
+from lbmigrate.ledger.events import EventRefused
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.mongo.client import retrying
+from lbmigrate.passes.passes import Claimed
+from lbmigrate.records import Counts, Document, Reject
+from lbmigrate.run.context import Context
+
+IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
+REASON_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a claimed chunk: emitted, after `salvaged` or not, or the error that stopped it.
+
+    `attempts` are all that were ever made at it or a part of it.
+    """
+
+    chunk: Claimed
+    seconds: float
+    emitted: Emitted = field(default_factory=Emitted)
+    salvaged: bool = False
+    attempts: int = 1
+    error: LbmigrateError | PyMongoError | None = None
+
+
+def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
+    """Emit a chunk whatever it takes. Never raises what a checkpoint of its siblings should survive."""
+    began = time.monotonic()
+    attempt = _Attempts(context, source, one_type, seen, chunk.tried)
+    condition = chunk.bounds.condition()
+    try:
+        try:
+            emitted, salvaged = attempt(condition), False
+        except IN_THE_DOCUMENTS:
+            ids = retrying(lambda: _ids(context, source, condition))
+            emitted, salvaged = _halved(context, source, attempt, ids), True
+        return Outcome(chunk, time.monotonic() - began, emitted, salvaged, attempt.tried)
+    except (LbmigrateError, PyMongoError) as error:
+        return Outcome(chunk, time.monotonic() - began, attempts=attempt.tried, error=error)
+
+
+def emit_listed(context: Context, source: Source, one_type: OneUserType, ids: list[Any]) -> Emitted:
+    """Emit these documents whatever it takes, as if somebody had tried before. Raises what is no document's fault."""
+    return _halved(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0), ids)
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """Emits a condition, again after a passing fault; from the second attempt on any event may be there already."""
+
+    context: Context
+    source: Source
+    one_type: OneUserType
+    seen: Seen
+    tried: int
+
+    def __call__(self, condition: Document) -> Emitted:
+        return retrying(lambda: self._once(condition), attempts=self.context.config.backfill.attempts)
+
+    def _once(self, condition: Document) -> Emitted:
+        seen = Seen.RETRY if self.tried else self.seen
+        self.tried += 1
+        return emit.emit(self.context, self.source, condition, seen, self.one_type)
+
+
+def _ids(context: Context, source: Source, condition: Document) -> list[Any]:
+    wanted = {"$and": [condition, source.where]} if source.where and not source.unwind else condition
+    return [row["_id"] for row in context.sources[source.collection].find(wanted, {"_id": 1})]
+
+
+def _halved(context: Context, source: Source, attempt: Callable[[Document], Emitted], ids: list[Any]) -> Emitted:
+    try:
+        return attempt({"_id": {"$in": ids}}) if ids else Emitted()
+    except IN_THE_DOCUMENTS as error:
+        if len(ids) == 1:
+            return _rejected(context, source, ids[0], error)
+    middle = len(ids) // 2
+    return _halved(context, source, attempt, ids[:middle]) + _halved(context, source, attempt, ids[middle:])
+
+
+def _rejected(context: Context, source: Source, source_id: Any, error: Exception) -> Emitted:
+    reason = f"{type(error).__name__}: {error}"[:REASON_LENGTH]
+    events.keep_rejects(context, source, [Reject(source_id, reason)])
+    return Emitted(Counts(read=1, rejected=1))

@@ -1,0 +1,89 @@
+"""Users who took another name, opted out or came back: their entries take over what their documents say now.
+
+The board looks at the user when it shows an entry, so nobody who opted out is seen before that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from lbmigrate.board.profiles import profiles_of
+from lbmigrate.ledger import rollup
+from lbmigrate.mongo.client import durable, retrying, server_time
+from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
+from lbmigrate.records import Checkpoint, Document, Piece
+from lbmigrate.run.context import Context
+from lbmigrate.run.throttle import Gate
+from lbmigrate.run.workers import Held
+from lbmigrate.schema import ENTRIES
+from lbmigrate.values.ids import id_forms
+from lbmigrate.values.paths import pluck, projection_of
+
+ROW = "profiles"  # keeps up to when changes of users are in the entries
+SUBJECT = "profiles"
+AT_ONCE = 500  # users
+EVER = dt.datetime.min
+COPIED = ("optOutSnapshot", "displayNameSnapshot", "avatarSnapshot")
+
+
+def reached(context: Context) -> Checkpoint | None:
+    """What to remember once everybody who changed until now is in the entries; None where that cannot be told."""
+    users = context.config.users
+    if users.updated is None or context.scope.bounded:
+        return None
+    now, collection = server_time(context.sources), context.sources[users.collection]
+    indexed = is_indexed(collection, users.updated)
+    return Checkpoint(ROW, {"value": newest(collection, users.updated, now) if indexed else now})
+
+
+def opening(context: Context, seen: Checkpoint) -> Checkpoint | None:
+    """What to remember before the first entries are made; where there are some, their users are looked at once."""
+    if context.state.get(ROW):
+        return None
+    return Checkpoint(ROW, {"value": EVER}) if context.target[ENTRIES].find_one({}, {"_id": 1}) else seen
+
+
+def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
+    """Roll up those who changed since the last time and whose entries show something else.
+
+    A user without the field that `users.updated` names counts as unchanged.
+    """
+    since = context.state.get(ROW).get("value")
+    if context.config.users.updated is None or context.scope.bounded or since is None:
+        return
+    done = 0
+    for some in gate.through(_changed(context, before(since, context.config.backfill.lag))):
+        if isinstance(some, Held):
+            yield Piece(SUBJECT, done, unit="users", held=some.reason)
+            continue
+        for users in rollup.selections(retrying(partial(_outdated, context, some))):
+            retrying(partial(rollup.roll_up, context, users))
+        done += len(some)
+        yield Piece(SUBJECT, done, unit="users")
+
+
+def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
+    """The keys of the users who changed, some at a time; the field may hold dates, epoch times or ISO 8601 strings."""
+    users = context.config.users
+    text = {"$gte": since.date().isoformat()}  # sorts as the times do, give or take the offset, less than `lag`
+    wanted = [*ranges(since), text]
+    asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
+    found = durable(context.sources)[users.collection].find(asked, projection_of([users.key]))
+    while some := list(islice(found, AT_ONCE)):
+        yield [key for key in pluck(some, [users.key])[users.key] if key is not None]
+
+
+def _outdated(context: Context, keys: list[Any]) -> list[Any]:
+    """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
+    theirs = {"userId": {"$in": [form for key in keys for form in id_forms(key)]}}
+    entries = list(durable(context.target)[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1)))
+    shown = profiles_of(context.sources, context.config, list({entry["userId"] for entry in entries}))
+    return [entry["userId"] for entry in entries if _copied(entry) != shown[entry["userId"]]]
+
+
+def _copied(entry: Document) -> Document:
+    return {name: entry.get(name) for name in COPIED}

@@ -1,0 +1,1 @@
+"""Backups: making them, what they hold, and bringing them back."""

@@ -1,0 +1,199 @@
+"""A backup as files, in the layout of `mongodump --gzip`, with a manifest by which it is known again.
+
+    DIR/<database>/<collection>.bson.gz            the documents one after the other, as the server keeps them
+    DIR/<database>/<collection>.metadata.json.gz   options and indexes, canonical Extended JSON
+    DIR/manifest.json                              what there is and its digests; `unfinished.json` until all is there
+
+A file appears when it is complete and on the disk, so that what an interrupted backup leaves is good or gone.
+Layout: https://www.mongodb.com/docs/database-tools/mongodump/#output-format
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import quote
+
+from bson import CodecOptions, decode_file_iter, json_util
+from bson.binary import UuidRepresentation
+from bson.codec_options import DatetimeConversion
+from bson.errors import InvalidBSON
+from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
+
+from lbmigrate.backup.manifest import Entry, Manifest
+from lbmigrate.errors import LbmigrateError, Locked, Refused
+from lbmigrate.records import Document
+from lbmigrate.values.extjson import CANONICAL
+
+MANIFEST, UNFINISHED, PART = "manifest.json", "unfinished.json", ".part"
+AS_THEY_ARE = "-_.~$&+=@"  # characters that mongodump does not escape in a file's name
+ONLY_OURS = 0o700  # what is in a backup is personal
+PLAIN: CodecOptions[Document] = CodecOptions(
+    uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+UNREADABLE = (OSError, EOFError, zlib.error, InvalidBSON)
+
+
+class Archive:
+    """A directory that holds one backup, or is to hold one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def files(self, database: str, collection: str) -> tuple[Path, Path]:
+        """Where a collection's documents are, and where its metadata."""
+        stem = quote(collection, safe=AS_THEY_ARE)
+        return self.root / database / f"{stem}.bson.gz", self.root / database / f"{stem}.metadata.json.gz"
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else writes here during the block. Raises Locked when somebody does."""
+        with self._writing(self.root):
+            self.root.mkdir(ONLY_OURS, parents=True, exist_ok=True)
+            directory = os.open(self.root, os.O_RDONLY)
+        try:
+            self._lock(directory)
+            yield
+        finally:
+            os.close(directory)
+
+    def _lock(self, directory: int) -> None:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            hint = "wait for it, or choose another directory: lbmigrate backup --out DIR"
+            raise Locked(f"another backup is being written to {self.root}", hint) from error
+        except OSError:
+            pass  # some network file systems lock no directories
+
+    def begin(self, wanted: Manifest) -> Manifest:
+        """The manifest to go on from: `wanted` in an empty directory, else that of an unfinished backup of the same.
+
+        Raises Refused when the directory holds anything else.
+        """
+        hint = "choose another directory: lbmigrate backup --out DIR"
+        if (self.root / MANIFEST).exists():
+            raise Refused(f"{self.root} holds a finished backup, which stays as it is", hint)
+        if (self.root / UNFINISHED).exists():
+            found = self._read(UNFINISHED)
+            if found.subject != wanted.subject:
+                raise Refused(f"{self.root} holds the beginning of another backup: {found.words}", hint)
+            return found
+        if any(path.suffix != PART for path in self.root.iterdir()):
+            raise Refused(f"{self.root} holds something that is no backup of lbmigrate", hint)
+        self.save(wanted)
+        return wanted
+
+    def save(self, manifest: Manifest) -> None:
+        """Keep what is known of an unfinished backup."""
+        with self.appearing(self.root / UNFINISHED) as file:
+            file.write(manifest.text().encode())
+
+    def finish(self, manifest: Manifest) -> str:
+        """Declare the backup complete; the manifest's digest."""
+        self.save(manifest)
+        with self._writing(self.root / MANIFEST):
+            (self.root / UNFINISHED).replace(self.root / MANIFEST)
+        return digest(self.root / MANIFEST)
+
+    def save_metadata(self, path: Path, metadata: Document) -> None:
+        """Write a collection's options and indexes."""
+        text = json_util.dumps(metadata, json_options=CANONICAL)
+        with self.appearing(path) as raw, zipped(raw) as file:
+            file.write(text.encode())
+
+    @contextmanager
+    def appearing(self, path: Path) -> Iterator[BinaryIO]:
+        """A file that is there, and on the disk, when the block ends well; otherwise nothing is left of it.
+
+        Raises LbmigrateError naming the file when the disk takes no more.
+        """
+        part = path.with_name(path.name + PART)
+        with self._writing(path):
+            path.parent.mkdir(ONLY_OURS, parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = f"make room there, then: lbmigrate backup --out {self.root} (what is finished is not done again)"
+            raise LbmigrateError(f"{path} cannot be written: {error.strerror}", hint) from error
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def manifest(self) -> Manifest:
+        """What the backup holds. Raises Refused when there is no backup here, or no whole one."""
+        if (self.root / MANIFEST).is_file():
+            return self._read(MANIFEST)
+        if (self.root / UNFINISHED).is_file():
+            raise Refused(f"the backup in {self.root} is unfinished", f"lbmigrate backup --out {self.root}")
+        raise Refused(f"there is no backup in {self.root}: it has no {MANIFEST}", "ls backups")
+
+    def _read(self, name: str) -> Manifest:
+        try:
+            return Manifest.of((self.root / name).read_text("utf-8"))
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+            hint = "take another backup: lbmigrate backup"
+            raise Refused(f"{self.root / name} is no manifest that can be read: {error}", hint) from error
+
+    def metadata(self, entry: Entry) -> Document:
+        """A collection's options and indexes as they were."""
+        _, path = self.files(entry.database, entry.collection)
+        found: Document = json_util.loads(gzip.decompress(path.read_bytes()), json_options=CANONICAL)
+        return found
+
+    def documents(self, entry: Entry) -> Iterator[RawBSONDocument]:
+        """A collection's documents in the order in which they were read."""
+        with gzip.open(self.files(entry.database, entry.collection)[0]) as file:
+            yield from decode_file_iter(cast(BinaryIO, file), DEFAULT_RAW_BSON_OPTIONS)
+
+    def check(self, manifest: Manifest) -> None:
+        """Read every file from end to end. Raises Refused naming those that are not as they were written."""
+        found = [sentence for entry in manifest.collections if (sentence := self.damage(entry))]
+        if found:
+            raise Refused("this backup is damaged: " + "; ".join(found), "take another backup: lbmigrate backup")
+
+    def damage(self, entry: Entry) -> str:
+        """What is wrong with a collection's files; empty when nothing is."""
+        written = (entry.sha256, entry.metadata_sha256)
+        for path, known in zip(self.files(entry.database, entry.collection), written, strict=True):
+            try:
+                if digest(path) != known:
+                    return f"{path} is not what was written (its SHA-256 differs)"
+                if (
+                    path.name.endswith(".bson.gz")
+                    and (count := sum(1 for _ in self.documents(entry))) != entry.documents
+                ):
+                    return f"{path} holds {count:,} documents, not {entry.documents:,}"
+            except UNREADABLE as error:
+                return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return ""
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, as `sha256sum` prints it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def zipped(file: BinaryIO) -> gzip.GzipFile:
+    """A gzip stream to `file`, without a name and a time in it: equal contents make equal bytes."""
+    return gzip.GzipFile("", "wb", 6, file, mtime=0)

@@ -1,0 +1,220 @@
+"""Back up what a migration may touch: documents as the server keeps them, streamed to an archive, and who did so when.
+
+Where the deployment can (replica sets from MongoDB 5.0 on), everything is read as of one moment. A server remembers
+`minSnapshotHistoryWindowInSeconds`, five minutes by default; what takes longer is read as it is, and the manifest
+says so.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import struct
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import bson
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+
+from lbmigrate.backup import archive
+from lbmigrate.backup.archive import Archive
+from lbmigrate.backup.manifest import Entry, Manifest
+from lbmigrate.backup.record import record
+from lbmigrate.errors import Refused
+from lbmigrate.mongo import faults
+from lbmigrate.mongo.client import durable, is_fake
+from lbmigrate.records import Document, Piece, Report
+from lbmigrate.run.context import Context
+from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.state.operator import operator
+
+NAME = "backup"
+BATCH = 5_000  # documents, or 16 MB where those are more
+LENGTH = struct.Struct("<i")
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+NO_SNAPSHOT = {123, 239}  # no replica set, and a moment too long ago
+NOT_HERE = {246}  # a collection that knows nothing of the moment: it is capped, or was made or indexed since
+
+
+@dataclass(slots=True)
+class Moment:
+    """What everything is read as of, `session`, while the server has it; `lost` says why something was not."""
+
+    session: ClientSession | None
+    begun: str
+    lost: str = ""
+
+    def lose(self, error: PyMongoError) -> None:
+        """Give the moment up, for one collection or, if no other would fare better, for all. Raises other errors."""
+        code = getattr(error, "code", None)
+        if self.session is None or not (code in NO_SNAPSHOT | NOT_HERE or isinstance(error, ConfigurationError)):
+            raise error
+        self.lost = str(error).partition(", full error")[0]
+        if code not in NOT_HERE:
+            self.session = None
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A backup under way: what surrounds it, where it goes, and the command that goes on with it after a signal."""
+
+    context: Context
+    into: Archive
+    moment: Moment
+    again: str
+
+    def copy(self, source: Collection[Any], info: Document) -> Generator[Report, None, Entry]:
+        """One collection: options and indexes, then the documents, once more without the moment if that got lost."""
+        files = self.into.files(source.database.name, source.name)
+        self.into.save_metadata(files[1], metadata(source, info))
+        try:
+            return (yield from self._entry(source, files, self.moment.session))
+        except (OperationFailure, ConfigurationError) as error:
+            self.moment.lose(error)
+        return (yield from self._entry(source, files, None))
+
+    def _entry(
+        self, source: Collection[Any], files: tuple[Path, Path], session: ClientSession | None
+    ) -> Generator[Report, None, Entry]:
+        total = source.estimated_document_count()
+        documents = size = 0
+        with self.into.appearing(files[0]) as raw, archive.zipped(raw) as file:
+            for batch in _batches(source, session):
+                self.context.brake.release(self.again)
+                file.write(batch)
+                documents, size = documents + _count(batch), size + len(batch)
+                yield _told(Piece(source.name, documents, max(total, documents), estimated=True))
+        yield _told(Piece(source.name, documents, documents))
+        sha256, metadata_sha256 = map(archive.digest, files)
+        as_of = self.moment.begun if session else None
+        return Entry(source.database.name, source.name, documents, size, sha256, metadata_sha256, as_of)
+
+
+def make(context: Context, into: Archive, sources: bool, again: str) -> Iterator[Report]:
+    """Back up into an archive that is held, going on where an unfinished backup stopped; then put it on record.
+
+    `again` is the command that goes on after a signal. Raises what `Archive.begin` does, and LbmigrateError naming the
+    file that cannot be written.
+    """
+    manifest, notes = _begin(context, into, sources), []
+    yield Report("begin", 0, NAME)
+    done = {(entry.database, entry.collection) for entry in manifest.collections}
+    with _moment(context) as moment:
+        making = Making(context, into, moment, again)
+        for database, info in _listed(context, sources):
+            name = info["name"]
+            if (database.name, name) in done:
+                yield _told(Piece(name, note=f"{name} is there already"))
+            elif info.get("type", "collection") != "collection":
+                notes.append(f"{name} is a {info['type']}, no plain collection, and is not in the backup")
+            else:
+                entry = yield from making.copy(database[name], info)
+                manifest = replace(manifest, collections=(*manifest.collections, entry))
+                into.save(manifest)
+    notes += [] if manifest.is_of_one_moment else [_blurred(moment)]
+    yield from (_told(Piece(NAME, warning=note)) for note in notes)
+    yield from _finish(context, into, replace(manifest, notes=tuple(notes)))
+    yield Report("end", 0, NAME)
+
+
+def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
+    """The manifest to go on from, with those collections whose files are still as they were written."""
+    wanted = Manifest(
+        database=context.target.name,
+        state_database=context.state.rows.database.name,
+        server=faults.redact(context.config.database.uri),
+        sources=sources,
+        by=operator(),
+        begun=_iso(context.clock()),
+    )
+    found = into.begin(wanted)
+    return replace(found, collections=tuple(entry for entry in found.collections if not into.damage(entry)))
+
+
+def _finish(context: Context, into: Archive, manifest: Manifest) -> Iterator[Report]:
+    at = context.clock()
+    digest = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment))
+    try:
+        record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
+    except (PyMongoError, Refused) as error:
+        why = str(error).partition(", full error")[0]
+        yield _told(Piece(NAME, warning=f"the backup is whole, but could not be put on record: {why}"))
+
+
+def _blurred(moment: Moment) -> str:
+    why = moment.lost or "it was taken in several goes"
+    return f"not of one moment ({why}): of what was written meanwhile, some may be in it and some not"
+
+
+def _listed(context: Context, sources: bool) -> Iterator[tuple[Database[Any], Document]]:
+    """What there is of the collections to back up, with its database, as that lists it."""
+    for database, names in _names(context, sources):
+        found = database.list_collections(filter={"name": {"$in": names}})
+        infos = {info["name"]: dict(info) for info in found}
+        yield from ((database, infos[name]) for name in names if name in infos)
+
+
+def _names(context: Context, sources: bool) -> Iterator[tuple[Database[Any], list[str]]]:
+    """The collections to back up, by the database that they live in.
+
+    The state comes first: without a common moment it must not tell of chunks whose events are not in the backup.
+    """
+    yield durable(context.state.rows.database), [context.state.rows.name]
+    ours = [context.config.flag.collection, EVENTS, ENTRIES, REJECTS]
+    read = context.config.collections if sources else ()
+    yield durable(context.target), list(dict.fromkeys([*ours, *read]))
+
+
+@contextmanager
+def _moment(context: Context) -> Iterator[Moment]:
+    begun = _iso(context.clock(), "milliseconds")
+    if is_fake(context.target):
+        yield Moment(None, begun, "an in-memory database has no snapshots")
+        return
+    with context.target.client.start_session(snapshot=True) as session:
+        yield Moment(session, begun)
+
+
+def _batches(source: Collection[Any], session: ClientSession | None) -> Iterator[bytes]:
+    """The documents as BSON, several at a time, end to end."""
+    if not is_fake(source.database):
+        yield from source.find_raw_batches(batch_size=BATCH, session=session)
+        return
+    found = iter(source.find())
+    while some := [bson.encode(each, codec_options=archive.PLAIN) for each in islice(found, BATCH)]:
+        yield b"".join(some)
+
+
+def _count(batch: bytes) -> int:
+    """How many documents lie end to end; each begins with its length (https://bsonspec.org/spec.html)."""
+    number = at = 0
+    while at < len(batch):
+        at += LENGTH.unpack_from(batch, at)[0]
+        number += 1
+    return number
+
+
+def metadata(source: Collection[Any], info: Document) -> Document:
+    """A collection's options and indexes as `mongodump` writes them; `info` is how its database lists it."""
+    uuid = info.get("info", {}).get("uuid")
+    return {
+        "options": info.get("options", {}),
+        "indexes": [dict(spec) for spec in source.list_indexes()],
+        "uuid": uuid.hex() if uuid else "",
+        "collectionName": source.name,
+        "type": "collection",
+    }
+
+
+def _told(piece: Piece) -> Report:
+    return Report("piece", 0, NAME, piece=piece)
+
+
+def _iso(moment: dt.datetime, precision: str = "seconds") -> str:
+    return moment.isoformat(timespec=precision) + "Z"

@@ -1,0 +1,1 @@
+"""What the app reads: the board, and what it shows of a user."""

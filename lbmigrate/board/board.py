@@ -1,0 +1,116 @@
+"""The board as the app reads it: the top of a period, a user's rank, the neighbours. Opted-out users never appear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.database import Database
+
+from lbmigrate.board.profiles import profiles_of
+from lbmigrate.config.model import Config
+from lbmigrate.errors import UsageError
+from lbmigrate.records import Document
+from lbmigrate.schema import ENTRIES
+from lbmigrate.values.ids import parse_id
+
+PAGE = 500  # the most entries read at once while skipping over users who opted out
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One line of the board. `rank` is the competition rank: 1 + the entries of the period with a higher score."""
+
+    rank: int
+    user: Any
+    name: str | None
+    avatar: str | None
+    score: int
+    streak: int
+    events: int
+
+
+class Board:
+    """Reads the leaderboard of `database`. Never writes. `sources` is where the users live, by default the same."""
+
+    def __init__(self, database: Database[Any], config: Config, sources: Database[Any] | None = None) -> None:
+        self._entries = database[ENTRIES]
+        self._users = database if sources is None else sources
+        self._config = config
+
+    def top(self, period: str = "global", n: int = 10) -> list[Place]:
+        """The first `n` visible users of a period, best first."""
+        return self._visible({"period": period}, n, descending=True)
+
+    def rank(self, user: str, period: str = "global") -> Place | None:
+        """A user's own place; None when there is no entry, or the user has opted out."""
+        entry = self._entry(user, period)
+        return next(iter(self._places([entry])), None) if entry else None
+
+    def around(self, user: str, period: str = "global", n: int = 3) -> list[Place]:
+        """A user with up to `n` visible neighbours on either side, best first."""
+        entry = self._entry(user, period)
+        own = self._places([entry]) if entry else []
+        if not entry or not own:
+            return []
+        above = self._visible({"period": period, "$or": _beyond(entry, "$gt")}, n, descending=False)
+        below = self._visible({"period": period, "$or": _beyond(entry, "$lt")}, n, descending=True)
+        return [*reversed(above), *own, *below]
+
+    def periods(self, n: int = 10) -> list[str]:
+        """The newest periods that have entries, `global` among them."""
+        found = self._entries.distinct("period") if n else []
+        return sorted(found, reverse=True)[:n]
+
+    def _entry(self, user: str, period: str) -> Document | None:
+        return self._entries.find_one({"userId": {"$in": parse_id(user)}, "period": period})
+
+    def _visible(self, condition: Document, n: int, descending: bool) -> list[Place]:
+        """Up to `n` places in board order; reads on past hidden users, page by page."""
+        way = -1 if descending else 1
+        places: list[Place] = []
+        page: list[Document] = []
+        if n < 1:
+            return []
+        for entry in self._entries.find(condition).sort([("period", 1), ("score", way), ("userId", way)]):
+            page.append(entry)
+            if len(page) == min(n, PAGE):
+                places += self._places(page)
+                page = []
+            if len(places) >= n:
+                return places[:n]
+        return (places + self._places(page))[:n]
+
+    def _places(self, entries: Iterable[Document]) -> list[Place]:
+        """Entries as places, without the users who opted out: by the snapshot, or since then by their own document."""
+        shown = [entry for entry in entries if not entry.get("optOutSnapshot")]
+        profiles = profiles_of(self._users, self._config, [entry["userId"] for entry in shown])
+        return [self._place(entry) for entry in shown if not profiles[entry["userId"]]["optOutSnapshot"]]
+
+    def _place(self, entry: Document) -> Place:
+        higher = {"period": entry["period"], "score": {"$gt": entry["score"]}}
+        return Place(
+            rank=1 + self._entries.count_documents(higher),
+            user=entry["userId"],
+            name=entry.get("displayNameSnapshot"),
+            avatar=entry.get("avatarSnapshot"),
+            score=int(entry["score"]),
+            streak=entry.get("streak", 0),
+            events=int(entry.get("events", 0)),
+        )
+
+
+def check_period(period: str, board: Board) -> None:
+    """Raise UsageError for a period that has no entries while others do."""
+    known = board.periods(8)
+    if known and not board.top(period, 1) and period not in known:
+        raise UsageError(f"no entries for period {period!r}; there are {', '.join(known)}", "lbmigrate top --period …")
+
+
+def _beyond(entry: Document, operator: str) -> list[Document]:
+    """Entries on one side of this one in board order: by score, then by user id."""
+    return [
+        {"score": {operator: entry["score"]}},
+        {"score": entry["score"], "userId": {operator: entry["userId"]}},
+    ]

@@ -1,0 +1,81 @@
+"""What the board shows of a user: name, avatar, and whether the user wants to be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pymongo.database import Database
+
+from lbmigrate.config.model import Config, OptOut, Users
+from lbmigrate.records import Document
+from lbmigrate.values.ids import folded_id, id_forms, id_text
+from lbmigrate.values.paths import pluck, projection_of
+
+NAME_LENGTH = 120
+_EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
+_TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
+
+
+def known_users(database: Database[Any], config: Config, users: Sequence[Any]) -> set[Any]:
+    """Those of `users` who are in the users collection, under either form of their id."""
+    keys = [form for user in users for form in id_forms(user)]
+    found = {folded_id(key) for key, _ in _find(database, config.users, keys)}
+    return {user for user in users if folded_id(user) in found}
+
+
+def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
+    """The snapshot fields of each of `users`; a user who is not in the collection has none of it but the defaults.
+
+    Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
+    case, or the other way round.
+    """
+    found = {id_text(key): document for key, document in _find(database, config.users, users)}
+    absent = [user for user in users if id_text(user) not in found]
+    if absent:
+        keys = [form for user in absent for form in id_forms(user)]
+        other = {folded_id(key): document for key, document in _find(database, config.users, keys)}
+        found = {id_text(user): other.get(folded_id(user), {}) for user in absent} | found
+    return {user: snapshot(config.users, found[id_text(user)]) for user in users}
+
+
+def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterable[tuple[Any, Document]]:
+    documents = list(
+        database[users.collection].find({users.key: {"$in": list(keys)}}, projection_of(profile_paths(users)))
+    )
+    return zip(pluck(documents, [users.key])[users.key], documents, strict=True)
+
+
+def profile_paths(users: Users) -> tuple[str, ...]:
+    """Every path of a user document that the board needs."""
+    opt_out = (users.opt_out.path,) if users.opt_out else ()
+    return (users.key, *users.display_name, *users.avatar, *opt_out)
+
+
+def snapshot(users: Users, document: Document) -> Document:
+    """The three snapshot fields of an entry."""
+    values = {path: column[0] for path, column in pluck([document], profile_paths(users)).items()}
+    return {
+        "optOutSnapshot": opted_out(users.opt_out, values.get(users.opt_out.path) if users.opt_out else None),
+        "displayNameSnapshot": _first_name(values[path] for path in users.display_name),
+        "avatarSnapshot": next((v for path in users.avatar if isinstance(v := values[path], str) and v), None),
+    }
+
+
+def _first_name(values: Iterable[Any]) -> str | None:
+    for value in values:
+        name = value.strip() if isinstance(value, str) else ""
+        if name and not _EMAIL.search(name):  # a display name is never an e-mail address
+            return name[:NAME_LENGTH]
+    return None
+
+
+def opted_out(rule: OptOut | None, value: Any) -> bool:
+    """Whether a user is off the board; strings are read as the words that settings collections keep."""
+    if rule is None:
+        return False
+    if value is None:
+        return rule.missing
+    truth = value.strip().lower() in _TRUE_WORDS if isinstance(value, str) else bool(value)
+    return truth is not rule.negate

@@ -1,0 +1,1 @@
+"""What forbids or endangers a run: the server, the rights, the data."""

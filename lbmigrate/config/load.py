@@ -1,0 +1,239 @@
+"""Reads a configuration: the YAML file with its lines, the environment, the flags, and what wins.
+
+A flag goes before an `LBMIGRATE_` variable, that before the file, the file before the default. Whatever is wrong is
+collected, each problem with its path and line, and raised as one `ConfigError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bson import json_util
+from pydantic import ValidationError
+
+from lbmigrate.config.messages import Loc, complaints, place
+from lbmigrate.config.model import Config
+from lbmigrate.config.yaml_tree import Tree, dotted, parse
+from lbmigrate.errors import ConfigError, Problem
+from lbmigrate.values import formula
+
+VERSION = 1
+HOMES = ("config/leaderboard.yaml", "leaderboard.yaml")
+STARTER = resources.files("lbmigrate.config") / "starter.yaml"
+ENVIRONMENT = {
+    "database.uri": "LBMIGRATE_URI",
+    "database.name": "LBMIGRATE_DATABASE",
+    "timezone": "LBMIGRATE_TIMEZONE",
+    "backfill.chunk_size": "LBMIGRATE_CHUNK_SIZE",
+    "backfill.workers": "LBMIGRATE_WORKERS",
+    "backfill.lag": "LBMIGRATE_LAG",
+    "redis.url": "LBMIGRATE_REDIS_URL",
+    "state.database": "LBMIGRATE_STATE_DATABASE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and where each of its values came from.
+
+    `origins` has the keys of `flatten(config)`; a value is `flag`, `environment LBMIGRATE_X`, `file:line` or `default`.
+    """
+
+    config: Config
+    path: Path
+    origins: Mapping[str, str]
+
+
+def load_config(
+    path: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """The configuration in force, as `read` finds it. `overrides` go by dotted path: `{"database.name": "app"}`."""
+    return read_config(path, overrides, environ).config
+
+
+def read_config(
+    path: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Loaded:
+    """Read, merge and check a configuration.
+
+    Without a path it is `LBMIGRATE_CONFIG`, else the first of `HOMES` that exists. Overrides of None and empty
+    variables count as not given. Raises ConfigError with every problem found.
+    """
+    file = _find(path, environ)
+    tree = parse(_text(file), environ)
+    if tree.data is None:
+        _refuse(file, tree.problems)
+    given = dict(_given(overrides or {}, environ))
+    for key, (value, _) in given.items():
+        _put(tree.data, key, value)
+    config, found = _checked(tree.data)
+    problems = [_located(problem, tree.lines, given) for problem in _told_once(tree.problems, found, given)]
+    if config is None or problems:
+        _refuse(file, sorted(problems, key=lambda problem: problem.line or 0))
+    leaves = _leaves(config.model_dump(by_alias=True))
+    return Loaded(config, file, {path: _origin(loc, file, tree, given) for path, loc, _ in leaves})
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Lay out every value of a configuration by its path; filters and value maps stay whole. URIs are as they are."""
+    return {path: value for path, _, value in _leaves(config.model_dump(by_alias=True))}
+
+
+def config_digest(config: Config) -> str:
+    """12 hex digits of the SHA-256 of what decides points: time zone, periods, sources; in any order of keys."""
+    parts = config.model_dump(include={"timezone", "sources"}, by_alias=True) | {"periods": sorted(config.periods)}
+    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:12]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+def schema_text() -> str:
+    """Write the JSON Schema as the file that editors read."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False)
+
+
+def starter() -> str:
+    """Return the commented file that `config init` writes."""
+    return STARTER.read_text("utf-8")
+
+
+def starter_config(overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration that the starter says, under the environment and `overrides`; LBMIGRATE_CONFIG is no matter."""
+    with resources.as_file(STARTER) as file:
+        return load_config(file, overrides)
+
+
+def _find(path: str | Path | None, environ: Mapping[str, str]) -> Path:
+    named = path or environ.get("LBMIGRATE_CONFIG")
+    if named:
+        return Path(named)
+    found = next((home for home in HOMES if Path(home).is_file()), None)
+    if found is None:
+        raise ConfigError(f"no configuration: neither {HOMES[0]} nor {HOMES[1]} exists", hint="lbmigrate config init")
+    return Path(found)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file} does not exist", hint="lbmigrate config init") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text", hint="lbmigrate config init") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}", hint=f"ls -l {shlex.quote(str(file))}") from error
+
+
+def _given(overrides: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[Any, str]]]:
+    """Path, value and origin of what the file does not decide; the later of two equal paths wins."""
+    for path, variable in ENVIRONMENT.items():
+        if environ.get(variable):
+            yield path, (environ[variable], f"environment {variable}")
+    for path, value in overrides.items():
+        if value is not None:
+            yield path, (value, "flag")
+
+
+def _put(data: dict[str, Any], path: str, value: Any) -> None:
+    *sections, key = path.split(".")
+    here: Any = data
+    for section in sections:
+        if here.get(section) is None:
+            here[section] = {}
+        here = here[section]
+        if not isinstance(here, dict):
+            return  # and the model says that the section is no mapping
+    here[key] = value
+
+
+def _checked(data: Any) -> tuple[Config | None, list[Problem]]:
+    if not isinstance(data, dict):
+        return None, [Problem("", "must be a mapping (`key: value`)")]
+    version = data.get("version") or VERSION
+    if version != VERSION:
+        newer = f"the file is written for version {version}, and this lbmigrate reads version {VERSION}"
+        return None, [Problem("version", f"{newer}; upgrade lbmigrate, or start again with `lbmigrate config init`")]
+    try:
+        return Config.model_validate(data), list(_formulas(data))
+    except ValidationError as error:
+        return None, [*complaints(error.errors(), data), *_formulas(data)]
+
+
+def _formulas(data: dict[str, Any]) -> Iterator[Problem]:
+    """Problems of the formulas, also of a file that has others."""
+    sources = data.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        points, let = (source.get("points"), source.get("let") or {}) if isinstance(source, dict) else (None, {})
+        if isinstance(points, str) and isinstance(let, dict) and not formula.is_function(points):
+            complaint = formula.check(points, [name for name in let if isinstance(name, str)])
+            if complaint:
+                yield Problem(f"sources[{index}].points", complaint)
+
+
+def _told_once(unreadable: list[Problem], invalid: list[Problem], given: Mapping[str, Any]) -> list[Problem]:
+    """Leave out what a flag or variable replaces, and what is only the consequence of a value that cannot be read."""
+    first = [problem for problem in unreadable if problem.path not in given]
+    paths = {problem.path for problem in first}
+    return first + [problem for problem in invalid if problem.path not in paths]
+
+
+def _refuse(file: Path, problems: list[Problem]) -> NoReturn:
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    error = ConfigError(f"{file}: {count}", problems, hint=f"lbmigrate config check --config {shlex.quote(str(file))}")
+    for problem in problems:
+        error.add_note(f"{file}:{problem.line or '-'}: {problem.path} {problem.message}")
+    raise error
+
+
+def _located(problem: Problem, lines: Mapping[str, int], given: Mapping[str, tuple[Any, str]]) -> Problem:
+    if problem.path in given:
+        return replace(problem, message=f"{problem.message} ({given[problem.path][1]})")
+    return replace(problem, line=problem.line or _line(lines, problem.path))
+
+
+def _line(lines: Mapping[str, int], path: str) -> int | None:
+    """Find the line of `path`, or of the nearest thing around it that the file has."""
+    while path and path not in lines:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return lines.get(path)
+
+
+def _leaves(value: Any, path: str = "", loc: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Loc, Any]]:
+    if isinstance(value, dict) and value and loc[-1:] not in {("where",), ("map",)}:
+        for key, item in value.items():
+            yield from _leaves(item, dotted(path, key), (*loc, key))
+    elif isinstance(value, tuple) and value and isinstance(value[0], dict):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]", (*loc, index))
+    else:
+        yield path, loc, value
+
+
+def _origin(loc: Loc, file: Path, tree: Tree, given: Mapping[str, tuple[Any, str]]) -> str:
+    path, said = place(tree.data, loc)
+    if path in given:
+        return given[path][1]
+    return f"{file}:{_line(tree.lines, path)}" if said else "default"
+
+
+def _canonical(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(sorted(f"{key!r}:{_canonical(item)}" for key, item in value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    return json_util.dumps(value)

@@ -1,0 +1,105 @@
+"""Numbers, times and foreign text as words: what is shown, and what `--json` says. Pure; no terminal needed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from lbmigrate.records import Counts
+
+# Control sequences (colours, cursor moves) and strings (titles, links), as ECMA-48 and xterm write them.
+ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+def plain(value: Any) -> str:
+    """Any value as one line that does nothing to a terminal: no escapes or controls, nothing that hides or reorders."""
+    text = ESCAPES.sub("", str(value))
+    return text if text.isascii() and text.isprintable() else "".join(map(_harmless, text))
+
+
+def plain_lines(text: str) -> str:
+    """The same for a text whose line breaks are meant."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
+def _harmless(character: str) -> str:
+    if character.isspace():
+        return " "
+    category = unicodedata.category(character)
+    if category == "Cs":  # half of a character, which no stream can encode
+        return "\ufffd"
+    return "" if category in ("Cc", "Cf") else character
+
+
+def iso(moment: dt.datetime) -> str:
+    """A moment as ISO 8601 in UTC, to the second. Naive moments are UTC, as MongoDB hands them out."""
+    naive = moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return naive.isoformat(timespec="seconds") + "Z"
+
+
+def duration(seconds: float) -> str:
+    """A time span to about three digits: `6.2 s`, `3 min 20 s`, `1 h 05 min`."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60:,} h {minutes % 60:02} min"
+
+
+def countdown(seconds: float) -> str:
+    """The time left, rounded up so that it never says 0:00 while something is left: `0:04`, `1:12:04`."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def rate(per_second: float) -> str:
+    """Units a second, to a tenth where that matters."""
+    return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"
+
+
+def outcome(counts: Counts) -> str:
+    """What became of the documents; empty when none was read. Rare kinds appear only when there are some."""
+    if counts == Counts():
+        return ""
+    told = [
+        f"{counts.read:,} read",
+        f"{counts.emitted:,} emitted",
+        f"{counts.duplicates:,} duplicates",
+        f"{counts.rejected:,} rejected",
+    ]
+    told += [f"{counts.skipped:,} skipped"] if counts.skipped else []
+    told += [f"{counts.approximate:,} approximate"] if counts.approximate else []
+    told += [f"{counts.future:,} in the future"] if counts.future else []
+    return " · ".join(told)
+
+
+def cell(value: Any) -> str:
+    """A value as it stands in a table."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return iso(value) if isinstance(value, dt.datetime) else plain(value)
+
+
+def jsonable(value: Any) -> Any:
+    """A record as JSON can say it: records and mappings as objects, moments as ISO, ids and whatever else as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, Sequence | Set) and not isinstance(value, str | bytes):
+        return [jsonable(item) for item in value]
+    if isinstance(value, dt.datetime):
+        return iso(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,0 +1,1 @@
+"""The only writers of events and entries."""

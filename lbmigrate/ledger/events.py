@@ -1,0 +1,78 @@
+"""Events into the ledger, and rejects beside it: the `_id` makes a repeat harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from lbmigrate.config.model import Source
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.faults import DUPLICATE_KEY
+from lbmigrate.records import Document, Reject
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS, REJECTS
+from lbmigrate.values.ids import id_text
+
+IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
+
+
+class EventRefused(LbmigrateError):
+    """The server did not take an event, for a reason that lies in the event."""
+
+
+def known(database: Database[Any], events: list[Document]) -> dict[str, Any]:
+    """The events that the ledger has, each with its origin. Asking costs a third of inserting in vain."""
+    if not events:
+        return {}
+    wanted = {"_id": {"$in": [event["_id"] for event in events]}}
+    rows = durable(database)[EVENTS].find(wanted, {"meta.origin": 1})
+    return {row["_id"]: row.get("meta", {}).get("origin") for row in rows}
+
+
+def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
+    """Insert events and tell how many were new. Idempotent: the `_id` names the action, so a repeat is a no-op."""
+    return len(documents) - len(insert_new(events, documents))
+
+
+def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[Document]:
+    """Insert events, and hand back those whose `_id` was there already."""
+    if not documents:
+        return []
+    try:
+        events.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        failures = error.details["writeErrors"]
+        for failure in failures:
+            if failure["code"] in IN_THE_DOCUMENT:
+                raise EventRefused(
+                    f"{events.name} refused {failure['op']['_id']!r}: {failure['errmsg']}", hint="lbmigrate plan"
+                ) from error
+            if failure["code"] != DUPLICATE_KEY:
+                raise
+        if error.details.get("writeConcernErrors"):
+            raise  # it may yet be undone: whoever called tries again
+        return [documents[failure["index"]] for failure in failures]
+    return []
+
+
+def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:
+    """One row for each rejected document; the same rejection again changes nothing."""
+    now = context.clock()
+    rows = [
+        {
+            "_id": f"{source.name}:{id_text(reject.source_id)}",
+            "source": source.name,
+            "collection": source.collection,
+            "sourceId": reject.source_id,
+            "reason": reject.reason,
+            "run": context.run,
+            "createdAt": now,
+        }
+        for reject in rejects
+    ]
+    insert(context.target[REJECTS], rows)

@@ -1,0 +1,237 @@
+"""The ledger becomes entries: read the entries, then the events, recompute, compare, write only the differences.
+
+This is the only code that writes entries, and it never adds to a score: it recomputes. Why no update can be lost: the
+ledger only grows, so an entry's count of events only grows; the entry is read before the events, so what is computed
+is at least as new as what was read; and an entry written in between has another `rev`, which the write does not match.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bson
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from bson.int64 import Int64
+from pymongo import UpdateOne
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from lbmigrate.board.profiles import profiles_of
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.forget import Leavers
+from lbmigrate.mongo.client import durable, is_fake
+from lbmigrate.mongo.faults import DUPLICATE_KEY
+from lbmigrate.records import Document, amount
+from lbmigrate.rules import ranking
+from lbmigrate.rules.adjustments import stand
+from lbmigrate.rules.ranking import Sums
+from lbmigrate.run.context import Context
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
+from lbmigrate.values import raw_bson
+from lbmigrate.values.paths import pluck
+
+BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
+FIRST_REVISION = Int64(1)
+CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+BACKOFF = 0.002  # seconds more for each write that was lost
+CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
+DERIVED = (
+    "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """What a roll-up of some users did: entries inserted, changed, and found right as they were."""
+
+    users: int = 0
+    inserted: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Rolled) -> Rolled:
+        return Rolled(
+            self.users + other.users,
+            self.inserted + other.inserted,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+        )
+
+
+def days(context: Context, database: Database[Any], users: Document) -> Sums:
+    """The ledger of the users whose id meets the condition, added up by user and day (`ranking.daily`)."""
+    zone = context.config.timezone
+    parts = [ranking.daily(*columns[:3], zone, columns[3]) for columns in _events(database, users)]
+    return parts[0] if len(parts) == 1 else ranking.merge(parts)
+
+
+Days = Callable[[Context, Database[Any], Document], Sums]
+
+
+def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
+    """Bring the entries of the users whose id meets the condition `users` up to the ledger."""
+    total = Rolled()
+    for lost in range(CONFLICTS):
+        done, contested = _attempt(context, users, ledger)
+        total += done
+        if not contested:
+            return total
+        users = {"$in": contested}
+        context.brake.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
+    told = f"entries of {amount(len(contested), 'user')} change faster than they can be rolled up"
+    raise LbmigrateError(told, hint="lbmigrate run")
+
+
+def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
+    database = durable(context.target)
+    # Before the events: the order that the proof above rests on.
+    present = {entry["_id"]: entry for entry in database[ENTRIES].find({"userId": users})}
+    owners, wanted = _wanted(context, ledger(context, database, users))
+    absent, updates, changing = _differences(context, present, wanted)
+    contested = [*_insert(database, absent), *_change(database, updates, changing)]
+    rolled = Rolled(
+        users=owners,
+        inserted=len(absent),
+        changed=len(updates),
+        unchanged=len(wanted) - len(absent) - len(updates),
+    )
+    return rolled, list(dict.fromkeys(contested))
+
+
+def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
+    """How many users there are, and their entries as the ledger says they should be, with the snapshots of users."""
+    entries = ranking.entries(ledger, context.config.periods)
+    leavers = Leavers(context.state)  # after the events: one who has left meanwhile must not come back
+    owners = [user for user in ledger.owners() if user not in leavers]
+    if leavers:
+        entries = [entry for entry in entries if entry["userId"] not in leavers]
+    shown = profiles_of(context.sources, context.config, owners)
+    for entry in entries:
+        entry.update(shown[entry["userId"]])
+    return len(owners), entries
+
+
+Columns = tuple[list[Any], Any, Any, Any]  # users, points, times and stands, in step; None where every event stands
+
+
+def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
+    """The events of some users, a bounded number at a time."""
+    projection = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1, "meta.reason": 1}
+    asked = {"userId": users, **COUNTED}
+    if is_fake(database):
+        batch = list(database[EVENTS].find(asked, projection))
+        yield from [_decoded(batch)] if batch else []
+        return
+    for raw in database[EVENTS].find_raw_batches(asked, projection, batch_size=BATCH):
+        found = raw_bson.columns(raw) if raw else {}
+        if found is None or ("meta" in found and found["meta"].document()):
+            yield _decoded(bson.decode_all(raw, CODECS))
+        elif found:
+            yield _read(found)
+
+
+def _read(found: dict[str, raw_bson.Column]) -> Columns:
+    times = found["createdAt"].numbers().view("datetime64[ms]")
+    return found["userId"].ids(), found["points"].numbers(), times, None
+
+
+def _decoded(batch: Sequence[Document]) -> Columns:
+    users, points, times, reasons = pluck(batch, ("userId", "points", "createdAt", "meta.reason")).values()
+    return users, points, times, list(map(stand, reasons, points))
+
+
+def _differences(
+    context: Context, present: dict[str, Document], wanted: Sequence[Document]
+) -> tuple[list[Document], list[UpdateOne], list[Any]]:
+    """Entries that are absent, updates of those that are not as they should be, and the users of the updates."""
+    now = context.clock()
+    born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
+    absent: list[Document] = []
+    updates: list[UpdateOne] = []
+    users: list[Any] = []
+    for entry in wanted:
+        found = present.get(entry["_id"])
+        if found is None:
+            entry.update(born)
+            absent.append(entry)
+        elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
+            updates.append(_update(found, changed, now))
+            users.append(entry["userId"])
+    return absent, updates, users
+
+
+def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
+    """Compare-and-set: it matches only the very revision that was read."""
+    stamps = {"updatedAt": now, "rev": Int64(found.get("rev", 0) + 1)}
+    if "score" in changed:
+        stamps["lastUpdated"] = now
+    return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})
+
+
+def _insert(database: Database[Any], absent: Sequence[Document]) -> list[Any]:
+    """Insert entries; returns the users for whom somebody else was faster."""
+    try:
+        if absent:
+            database[ENTRIES].insert_many(absent, ordered=False)
+    except BulkWriteError as error:
+        return [absent[failure["index"]]["userId"] for failure in _collisions(error)]
+    return []
+
+
+def _change(database: Database[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
+    """Change entries; returns the users to look at again, all of them where one was lost: which one is not told."""
+    if not updates:
+        return []
+    matched = database[ENTRIES].bulk_write(updates, ordered=False).matched_count
+    return list(dict.fromkeys(users)) if matched < len(updates) else []
+
+
+def _collisions(error: BulkWriteError) -> list[Document]:
+    if error.details.get("writeConcernErrors"):
+        raise error  # what was written may yet be undone: whoever called tries again
+    failures: list[Document] = error.details["writeErrors"]
+    for failure in failures:
+        if failure["code"] != DUPLICATE_KEY:
+            raise LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan") from error
+    return failures
+
+
+# --- which users -------------------------------------------------------------------------------------------------
+
+
+def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
+    """Conditions that name these users, each once and a bounded number in each."""
+    distinct = list(dict.fromkeys(users))
+    for start in range(0, len(distinct), size):
+        yield {"$in": distinct[start : start + size]}
+
+
+def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:
+    """Conditions that walk all users of the ledger in order of their ids, about `size` events in each."""
+    low = {"$gt": after} if after is not None else _first_user(database)
+    while low:
+        bound = _user_at(database, low, size)
+        if bound is None:
+            bound = _user_at(database, low, 0, way=-1)
+        if bound is None:
+            return
+        yield {**low, "$lte": bound}
+        low = {"$gt": bound}
+
+
+def _first_user(database: Database[Any]) -> Document:
+    """From the first event that names a user; a range without a lower end would begin among documents of others."""
+    row = database[EVENTS].find_one({"userId": {"$ne": None}, **COUNTED}, {"userId": 1}, sort=[("userId", 1)])
+    return {"$gte": row["userId"]} if row else {}
+
+
+def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) -> Any:
+    """The user of the event `skip` places into the index order, from its other end with way -1; a covered hop."""
+    order = [(key, direction * way) for key, direction in EVENTS_BY_USER.keys]
+    found = database[EVENTS].find({"userId": users}, {"_id": 0, "userId": 1}).sort(order).skip(skip).limit(1)
+    row = next(iter(found), None)
+    return row["userId"] if row else None

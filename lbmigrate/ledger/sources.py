@@ -1,0 +1,56 @@
+"""Where the documents of a source come from, elements of arrays included, and what they are scored as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo.database import Database
+
+from lbmigrate.config.model import Source
+from lbmigrate.mongo.client import fresh, readable
+from lbmigrate.records import Document, Scored
+from lbmigrate.rules import scoring
+from lbmigrate.run.context import Context
+from lbmigrate.values.paths import projection_of
+
+POSITION = "__position"  # where $unwind leaves an element's index
+
+
+CODECS: CodecOptions[Document] = CodecOptions(
+    uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+
+
+def read(context: Context, source: Source, condition: Document) -> Iterable[Document]:
+    """The documents that meet a condition and the source's filter, with just the mapped fields."""
+    collection = _readable(context)[source.collection].with_options(codec_options=CODECS)
+    projection = projection_of(scoring.paths(source))
+    if source.unwind:
+        return collection.aggregate(_unwinding(source, condition, projection))
+    cursor = collection.find({"$and": [condition, source.where]} if source.where else condition, projection)
+    if condition.keys() == {"_id"}:
+        cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
+    return cursor.batch_size(context.config.backfill.chunk_size + 1)
+
+
+def _readable(context: Context) -> Database[Any]:
+    if context.live:  # the app wrote a moment ago, and perhaps not to a majority
+        return fresh(context.sources)
+    return readable(context.sources, context.config.backfill.read_preference)
+
+
+def _unwinding(source: Source, condition: Document, projection: Document) -> list[Document]:
+    """The filter follows the $unwind, so that it speaks of single elements."""
+    unwind = {"path": f"${source.unwind}", "includeArrayIndex": POSITION}
+    wanted = [{"$match": source.where}] if source.where else []
+    return [{"$match": condition}, {"$unwind": unwind}, *wanted, {"$project": {**projection, POSITION: 1}}]
+
+
+def score(context: Context, source: Source, documents: list[Document]) -> Scored:
+    """Turn documents, or unwound elements, into events and rejects."""
+    ids = scoring.element_ids(documents, source.unwind, POSITION) if source.unwind else None
+    origin = "live" if context.live else "backfill"
+    return scoring.score(documents, source, context.config.timezone, origin, ids)

@@ -1,0 +1,104 @@
+"""The sources' change stream: opened from a token, or from now on, and read a batch at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import bson
+from pymongo.change_stream import ChangeStream
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from lbmigrate.errors import LbmigrateError, Refused
+from lbmigrate.ledger.sources import CODECS
+from lbmigrate.mongo.client import durable, is_fake, retrying
+from lbmigrate.records import Document
+
+SIZE, WINDOW = 1_000, 0.5  # changes in a batch, and seconds for which one is gathered
+POLL_MS = 100  # for which the server waits for a change before it says that there is none
+NEWS = ("insert", "update", "replace")
+ENDS = ("dropDatabase", "invalidate")
+
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+HISTORY_LOST = {260, 280, 286}  # the token is not known, or not any more
+NO_STREAMS = 40573
+
+Stream = ChangeStream[Document]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What has changed: the ids of documents by collection, each once, and what there is to say of the rest.
+
+    `replaced` are collections whose whole content came by a rename; `newest` is the server's time of the last change.
+    """
+
+    changed: dict[str, dict[bytes, Any]] = field(default_factory=dict)
+    deletes: int = 0
+    replaced: list[str] = field(default_factory=list)
+    newest: dt.datetime | None = None
+
+    def ids(self, collection: str) -> list[Any]:
+        return list(self.changed.get(collection, {}).values())
+
+    @property
+    def size(self) -> int:
+        """How many documents have changed."""
+        return sum(map(len, self.changed.values()))
+
+    def add(self, change: Document) -> None:
+        """Take in a change. Raises LbmigrateError where there is nothing left to follow."""
+        kind = change["operationType"]
+        self.newest = change["clusterTime"].as_datetime().replace(tzinfo=None)
+        if kind in NEWS:
+            key = change["documentKey"]["_id"]
+            self.changed.setdefault(change["ns"]["coll"], {})[bson.encode({"": key}, codec_options=CODECS)] = key
+        elif kind == "rename":
+            self.replaced.append(change["to"]["coll"])
+        elif kind in ENDS:
+            raise LbmigrateError("the database was dropped: there is nothing left to follow", hint="lbmigrate plan")
+        else:
+            self.deletes += 1
+
+
+def watch(database: Database[Any], collections: Iterable[str], token: Document | None) -> Stream:
+    """Every change of these collections after `token`, or from now on.
+
+    Raises Refused on a server without change streams, OperationFailure with one of HISTORY_LOST for a token that is
+    too old.
+    """
+    names = {"$in": sorted(collections)}
+    wanted = [{"ns.coll": names}, {"to.coll": names}, {"operationType": {"$in": list(ENDS)}}]
+    fields = dict.fromkeys(("operationType", "ns", "to", "documentKey", "clusterTime"), 1)
+    pipeline: list[Document] = [{"$match": {"$or": wanted}}, {"$project": fields}]
+    if is_fake(database):
+        raise _refusal("the in-memory database")
+    followed = durable(database).with_options(codec_options=CODECS)
+    try:
+        return retrying(lambda: followed.watch(pipeline, start_after=token, max_await_time_ms=POLL_MS))
+    except OperationFailure as error:
+        if error.code == NO_STREAMS:
+            raise _refusal("a standalone server") from error
+        raise
+
+
+def _refusal(what: str) -> Refused:
+    hint = "start mongod with --replSet rs0 and type rs.initiate() once; or schedule lbmigrate backfill instead"
+    return Refused(f"{what} has no change streams to follow: they need a replica set", hint)
+
+
+def gathered(stream: Stream, monotonic: Callable[[], float]) -> Batch:
+    """What is there to read now, at most SIZE changes or those of WINDOW seconds; empty when nothing changes."""
+    batch = Batch()
+    until = monotonic() + WINDOW
+    for _ in range(SIZE):
+        change = stream.try_next()
+        if change is None:
+            break
+        batch.add(change)
+        if monotonic() >= until:
+            break
+    return batch

@@ -1,0 +1,159 @@
+"""What an app calls: is the leaderboard on, and this action has just happened.
+
+A recorder scores by the configuration of the backfill and inserts the very event that the backfill would: whoever comes
+second finds it there. What a crash, an outage or an error leaves out, the next incremental backfill adds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from lbmigrate.config.model import Config, Source
+from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.ledger import emit, events, rollup
+from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.live.cache import Recall
+from lbmigrate.live.flag_cache import as_ours, flag, log
+from lbmigrate.mongo.client import durable, fresh
+from lbmigrate.records import Document
+from lbmigrate.rules.event import constant_points, live_event, source_named, source_of
+from lbmigrate.run.context import Clock, Context, utc_now
+from lbmigrate.schema import EVENTS
+from lbmigrate.state import State
+from lbmigrate.values.coerce import excerpt
+from lbmigrate.values.ids import parse_id
+
+
+class ScoreRecorder:
+    """Records live actions in the ledger and on the board, while the flag's `write` is on. Safe to share by threads.
+
+    `sources` is the database of the app's own collections, by default the same. What goes wrong is logged, counted in
+    `failures`, and never disturbs the app; `strict` raises it. Actions ahead of the clock by more than
+    `backfill.future` are kept, but logged and counted in `ahead`. After a fork, make a client and a recorder anew.
+    """
+
+    def __init__(
+        self,
+        database: Database[Any],
+        config: Config,
+        *,
+        sources: Database[Any] | None = None,
+        strict: bool = False,
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        target = as_ours(database)
+        home = target if sources is None else as_ours(sources)
+        state = State(durable(target.client[config.state.database or target.name]))
+        self._context = Context(config, home, target, state, run="live", clock=clock, live=True)
+        self._flag = flag(database, config, monotonic)
+        self._strict = strict
+        self._counting = threading.Lock()
+        self._one_type: OneUserType | None = None
+        self._recall = Recall()
+        self.failures = 0
+        self.ahead = 0
+
+    def record(
+        self,
+        action_type: str,
+        user_id: Any,
+        source_id: Any,
+        points: int | None = None,
+        at: dt.datetime | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Record that a user has just done something; True if that is new, and now on the board.
+
+        `action_type` is the action of a source, and `source_id` the `_id` of the document that tells of it: together
+        they name the event. `points` may be left out where every document of the action is worth the same. `at` (naive
+        is UTC) is now unless given: give it what the document says, for that is what the backfill would say.
+        """
+
+        def work() -> bool:
+            config, now = self._context.config, self._context.clock()
+            source = source_of(config, action_type)
+            worth = constant_points(config, action_type) if points is None else points
+            name = self._source_id(source, source_id)
+            return self._insert(source, live_event(source, user_id, name, worth, at or now, meta or {}), now)
+
+        return self._guarded(work)
+
+    def record_source(self, source_name: str, document_or_id: Any) -> bool:
+        """Record a document of a source, or its elements, as it stands; True if an event is new, and now on the board.
+
+        It is read again and scored as the backfill does it, and left out if it does not meet the source's `where`.
+        """
+        return self._guarded(lambda: self._emit(source_name, document_or_id))
+
+    def _guarded(self, work: Callable[[], bool]) -> bool:
+        if not self._flag.write:
+            return False
+        try:
+            return work()
+        except Exception as error:  # whatever it is: the app's own action has happened
+            with self._counting:
+                self.failures += 1
+            if self._strict:
+                raise
+            expected = isinstance(error, LbmigrateError | PyMongoError)
+            log.warning("an action was not recorded; the next backfill does it: %s", error, exc_info=not expected)
+            return False
+
+    def _insert(self, source: Source, event: Document, now: dt.datetime) -> bool:
+        self._types().check([event], source)
+        if event["createdAt"] > now + self._context.config.backfill.future:
+            self._tell_ahead(1, f"{event['_id']} is {event['createdAt'] - now} ahead of this host's clock")
+        leavers = Leavers(self._context.state)
+        if event["userId"] in leavers:
+            return False
+        known = self._recall.of(event["userId"], leavers.fence)
+        added = events.insert(durable(self._context.target)[EVENTS], [event]) > 0
+        ledger = self._recall.ledger(event, added, known, leavers.fence)
+        # Also when it was there already: whoever inserted it may have died before this.
+        rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
+        return added
+
+    def _emit(self, name: str, given: Any) -> bool:
+        source = source_named(self._context.config, name)
+        key = given.get("_id") if isinstance(given, Mapping) else given
+        if key is None:
+            raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
+        condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
+        done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
+        for users in rollup.selections(done.users):
+            rollup.roll_up(self._context, users)
+        if done.counts.future:
+            self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
+        if done.counts.rejected:
+            raise LbmigrateError(f"{name}: {excerpt(key)} cannot be scored", hint="lbmigrate rejects")
+        return done.counts.emitted > 0
+
+    def _tell_ahead(self, count: int, told: str) -> None:
+        with self._counting:
+            self.ahead += count
+        log.warning("%s", told)
+
+    def _source_id(self, source: Source, given: Any) -> Any:
+        """As the source has it: web frameworks hand an ObjectId on as its digits."""
+        if given is None:
+            raise UsageError("source_id is missing: it names the action, so that it counts once")
+        forms = parse_id(given) if isinstance(given, str) else [given]
+        if len(forms) == 1:
+            return given
+        found = fresh(self._context.sources)[source.collection].find_one({"_id": {"$in": forms}}, {"_id": 1})
+        return found["_id"] if found else given
+
+    def _types(self) -> OneUserType:
+        if self._one_type is None:
+            self._one_type = OneUserType(self._context, sample=1)  # the app is waiting
+        return self._one_type

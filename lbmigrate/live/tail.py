@@ -1,0 +1,188 @@
+"""Following the sources: what changes is scored at once, by reading it again, and is on the board within a second.
+
+The state's row `tail` says how far this has come. Its resume token moves only when everything before it is in the
+ledger and rolled up: whoever is killed does the last batch again, and nothing counts twice. The tail never moves a
+watermark, so what it has missed (before it began, or because the server's history is too short) a backfill finds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from lbmigrate.backfill import isolate
+from lbmigrate.config.model import Config
+from lbmigrate.ledger import rollup
+from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.live import changes
+from lbmigrate.live.changes import Batch, Stream
+from lbmigrate.live.flag_cache import Flag
+from lbmigrate.mongo.client import retrying, server_time
+from lbmigrate.mongo.faults import is_transient
+from lbmigrate.records import Checkpoint, Counts, Document, Piece
+from lbmigrate.run.context import Context
+from lbmigrate.state import State
+
+ROW = "tail"
+HEARTBEAT = 2.0  # seconds between two signs of life while nothing changes
+HOLD = 1.0  # seconds between two looks at a flag that is off
+FAILURES = 5  # in a row, after which a server that does not answer ends the tail
+
+
+class Tail:
+    """Follows the sources from where the last tail stopped; the first of all from now on."""
+
+    def __init__(self, context: Context, flag: Flag, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._context, self._flag, self._monotonic = context, flag, monotonic
+        self._collections = {source.collection for source in context.config.sources}
+        self._one_type = OneUserType(context)
+        self._kept = context.state.get(ROW)  # and from here on what is to be kept
+        self._beat = float("-inf")
+
+    def follow(self) -> Iterator[Piece]:
+        """Batch after batch, durable and rolled up, until a stop is asked for; each one's checkpoint is to be saved.
+
+        While the flag's `write` is off it holds, and goes on where it was. Raises Refused on a standalone server.
+        """
+        failures = 0
+        while not self._context.stopping():
+            try:
+                for piece in self._stretch() if self._flag.write else self._hold():
+                    failures = 0
+                    yield piece
+            except OperationFailure as error:
+                if error.code not in changes.HISTORY_LOST:
+                    raise
+                yield self._lost()
+            except PyMongoError as error:
+                failures += 1
+                if not is_transient(error) or failures == FAILURES:
+                    raise
+                yield Piece(ROW, warning=f"the server does not answer, trying again: {error}"[:200])
+                self._context.brake.wait(failures)
+
+    def _hold(self) -> Iterator[Piece]:
+        if self._is_time():
+            yield self._piece(held="the flag's write is off")
+        self._context.brake.wait(HOLD)
+
+    def _stretch(self) -> Iterator[Piece]:
+        """As long as the stream is good and the flag is on."""
+        with changes.watch(self._context.sources, self._collections, self._kept.get("token")) as stream:
+            if not self._kept.get("token"):
+                yield self._begun(stream)
+            while not self._context.stopping():
+                batch = changes.gathered(stream, self._monotonic)
+                if not self._flag.write:  # the batch is read again when it is on
+                    return
+                if batch.newest is not None:
+                    yield from self._recorded(batch, stream)
+                elif self._is_time():
+                    yield self._idle(stream)
+
+    def _begun(self, stream: Stream) -> Piece:
+        """The stream is open: what came before is found by a pass that is opened from here on."""
+        missed = {"since": None, "full": False, **(self._kept.get("missed") or {})}
+        missed["passes"] = _passes(self._context.state, self._context.config)
+        return self._piece(token=stream.resume_token, missed=missed, note="following from now on")
+
+    def _lost(self) -> Piece:
+        since: dt.datetime = self._kept["reached"]
+        missed = {"full": False, **(self._kept.get("missed") or {}), "since": since, "passes": None}
+        told = f"the server does not remember the changes since {since:%Y-%m-%dT%H:%M:%SZ}, so they were not followed"
+        return self._piece(token=None, missed=missed, warning=f"{told}; next: lbmigrate backfill")
+
+    def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:
+        done = self._emit(batch)
+        for name in self._collections.intersection(batch.replaced):
+            passes = _passes(self._context.state, self._context.config)
+            told = f"{name} was replaced by a rename, which names no document; next: lbmigrate backfill --full"
+            yield self._piece(missed={"since": batch.newest, "full": True, "passes": passes}, warning=told)
+        yield self._piece(
+            done.counts,
+            token=stream.resume_token,
+            reached=batch.newest,
+            lag=self._behind(batch.newest),
+            changes=self._kept.get("changes", 0) + batch.size,
+            events=self._kept.get("events", 0) + done.counts.emitted,
+            deletes=self._kept.get("deletes", 0) + batch.deletes,
+        )
+
+    def _emit(self, batch: Batch) -> Emitted:
+        done = Emitted()
+        for source in self._context.config.sources:
+            done += isolate.emit_listed(self._context, source, self._one_type, batch.ids(source.collection))
+        for users in rollup.selections(done.users):
+            retrying(partial(rollup.roll_up, self._context, users))
+        return done
+
+    def _idle(self, stream: Stream) -> Piece:
+        """Nothing changed, but the token grows older where other collections do."""
+        if self._kept.get("missed") and gap(self._context.state, self._context.config) is None:
+            note = "a backfill has found what was missed"
+            return self._piece(note=note, token=stream.resume_token, lag=0.0, missed=None)
+        return self._piece(token=stream.resume_token, lag=0.0)
+
+    # --- what is kept --------------------------------------------------------------------------------------------
+
+    def _is_time(self) -> bool:
+        return self._monotonic() - self._beat >= HEARTBEAT
+
+    def _behind(self, newest: dt.datetime | None) -> float:
+        now = server_time(self._context.sources)
+        return max(0.0, round((now - newest).total_seconds(), 3)) if newest else 0.0
+
+    def _piece(self, counts: Counts = Counts(), note: str = "", warning: str = "", **kept: Any) -> Piece:
+        now = server_time(self._context.sources)
+        kept = {"held": None, "at": now, **({"reached": now} if "token" in kept else {}), **kept}
+        self._kept |= kept
+        self._beat = self._monotonic()
+        held = kept["held"] or ""
+        return Piece(ROW, counts=counts, checkpoint=Checkpoint(ROW, kept), note=note, warning=warning, held=held)
+
+
+# --- for those who look ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Changes that the tail did not follow, in these sources: all before it began, or those since a time.
+
+    A pass over a source that is opened after the gap closes it; with `full` only one that walks everything.
+    """
+
+    sources: tuple[str, ...]
+    since: dt.datetime | None
+    full: bool
+
+
+def gap(state: State, config: Config) -> Gap | None:
+    """What was missed and no backfill has found yet."""
+    missed = state.get(ROW).get("missed")
+    if not missed:
+        return None
+    passes = missed["passes"] or {}
+    left = tuple(s.name for s in config.sources if not _is_closed(state, s.name, passes.get(s.name), missed["full"]))
+    return Gap(left, missed["since"], missed["full"]) if left else None
+
+
+def _is_closed(state: State, source: str, noted: int | None, full: bool) -> bool:
+    """Whether a pass has ended that was not open yet when `noted` was the last one's number.
+
+    A rollback forgets the numbers; passes begin anew with 1, so any other number is a later pass.
+    """
+    current: Document = state.watermark(source).get("pass", {})
+    later = noted is not None and current.get("number", 0) != noted
+    return later and bool(current["done"]) and (bool(current.get("full")) or not full)
+
+
+def _passes(state: State, config: Config) -> dict[str, int]:
+    """The number of the newest ordinary pass of each source; 0 where there was none."""
+    return {source.name: state.watermark(source.name).get("pass", {}).get("number", 0) for source in config.sources}

@@ -1,0 +1,42 @@
+"""Step 1: the two collections of the leaderboard, with validators, and the one for rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbmigrate import schema
+from lbmigrate.records import Checkpoint, Piece
+from lbmigrate.run.context import Context
+
+NUMBER = 1
+NAME = "create-collections"
+ROW = "step:1"
+
+
+def apply(context: Context) -> Iterator[Piece]:
+    missing = schema.missing_collections(context.target)
+    if missing:
+        made = context.state.step(NUMBER).get("made", [])
+        # Recorded before it is done: a crash in between leaves a name that a rollback looks for in vain, never a
+        # collection that it does not know.
+        yield Piece("collections", checkpoint=Checkpoint(ROW, {"made": sorted({*made, *missing})}))
+    for place, name in enumerate(missing, start=1):
+        schema.create_collection(context.target, name)
+        yield Piece("collections", place, len(missing), unit="collections", note=f"created {name}")
+    for difference in schema.differences(context.target):
+        yield Piece("collections", warning=difference)
+
+
+def revert(context: Context) -> Iterator[Piece]:
+    made = context.state.step(NUMBER).get("made", [])
+    present = schema.present_collections(context.target)
+    for name in (name for name in made if name in present):
+        if context.keep_data:
+            yield Piece("collections", note=f"kept {name}")
+        elif name != schema.REJECTS and context.target[name].find_one({}, {"_id": 1}):
+            yield Piece("collections", warning=f"{name} holds documents that this migration did not make; it stays")
+        else:
+            context.target.drop_collection(name)
+            yield Piece("collections", note=f"dropped {name}")
+    if made and not context.keep_data:
+        yield Piece("collections", checkpoint=Checkpoint(ROW, {"made": []}))

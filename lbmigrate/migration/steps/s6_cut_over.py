@@ -1,0 +1,29 @@
+"""Step 6: the flag's `read` goes on, so that the app shows the board. Refused unless verification vouches for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbmigrate import feature_flag
+from lbmigrate.errors import Refused
+from lbmigrate.records import Piece
+from lbmigrate.run.context import Context
+from lbmigrate.verify import verdict
+
+NUMBER = 6
+NAME = "cut-over"
+
+
+def apply(context: Context) -> Iterator[Piece]:
+    if feature_flag.read(context.target, context.config).read:
+        return
+    reason = verdict.objection(context.state.get("verdict"), context.state.last_emission(), context.clock())
+    if reason:
+        raise Refused(f"cut-over needs a fresh passing verification: {reason}", hint="lbmigrate verify")
+    feature_flag.turn(context.target, context.config, "read", True, context.clock())
+    yield Piece("flag", note="read is on: the app shows the board")
+
+
+def revert(context: Context) -> Iterator[Piece]:
+    if feature_flag.turn(context.target, context.config, "read", False, context.clock()):
+        yield Piece("flag", note="read is off")

@@ -1,0 +1,112 @@
+"""Which documents meet a filter: a column of values at a time where that is plain, else as the original decides it.
+
+A condition is plain when every document has a scalar (or nothing) at its path, and when it compares with scalars. What
+is left to the original, document by document, is what has rules of its own: arrays, patterns, sub-documents, `$or`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, reduce
+from itertools import compress, islice
+from typing import Any
+from uuid import UUID
+
+from bson import Binary, Decimal128, Int64, ObjectId, Timestamp
+from mongomock_ng.filtering import TYPE_MAP, filter_applies
+
+from lbmigrate.records import Document
+
+FIRST_BATCH = 100
+INT32 = 2**31
+
+# The original tells int from long by size alone, and lacks some types; a server goes by what was stored.
+TYPE_MAP |= {
+    "binData": lambda value: isinstance(value, bytes | Binary | UUID),
+    "int": lambda value: type(value) is int and -INT32 <= value < INT32,
+    "long": lambda value: isinstance(value, Int64) or (type(value) is int and not -INT32 <= value < INT32),
+    "number": lambda value: isinstance(value, int | float | Decimal128) and not isinstance(value, bool),
+    "timestamp": lambda value: isinstance(value, Timestamp),
+}
+
+Column = list[Any]
+Test = Callable[[Column], Iterable[bool]]
+
+NUMBERS = frozenset({int, Int64, float})
+SCALARS = NUMBERS | {type(None), bool, str, ObjectId, dt.datetime}
+SOUGHT = SCALARS - {float}  # a NaN equals itself in a query, but not in Python
+COMPARABLE = {kind: NUMBERS if kind in NUMBERS else {kind} for kind in (*NUMBERS, str, ObjectId, dt.datetime)}
+COMPARISONS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
+
+
+def streamed(condition: Document, documents: Iterable[Document]) -> Iterator[Document]:
+    """Those that meet a filter, tried in growing batches: whoever asks for one document does not wait for all."""
+    rest, size = iter(documents), FIRST_BATCH
+    while batch := list(islice(rest, size)):
+        yield from matching(condition, batch)
+        size *= 2
+
+
+def matching(condition: Document, documents: list[Document]) -> list[Document]:
+    """Those that meet a filter, in their order."""
+    for key, asked in condition.items():
+        if key == "$and" and asked and all(isinstance(part, dict) for part in asked):
+            documents = reduce(lambda rest, part: matching(part, rest), asked, documents)
+            continue
+        values = None if key.startswith("$") else column(key, documents)
+        verdicts = None if values is None else judged(asked, values)
+        if verdicts is None:
+            verdicts = [filter_applies({key: asked}, document) for document in documents]
+        documents = list(compress(documents, verdicts))
+    return documents
+
+
+def column(path: str, documents: list[Document]) -> Column | None:
+    """What each document has at `path`, None where it has nothing; None if a value is no scalar or lies in an array."""
+    *heads, last = path.split(".")
+    for head in heads:
+        documents = [document.get(head, {}) for document in documents]
+        if any(type(document) is not dict for document in documents):
+            return None
+    values = [document.get(last) for document in documents]
+    return values if last and SCALARS.issuperset(map(type, values)) else None
+
+
+def judged(asked: Any, values: Column) -> Iterable[bool] | None:
+    """Whether each scalar is what a field's condition asks for; None if only the original can tell."""
+    by_operator = asked if isinstance(asked, dict) else {"$eq": asked}
+    tests = [test for each in by_operator.items() if (test := _test(*each))]
+    if not tests or len(tests) < len(by_operator):
+        return None
+    return reduce(partial(map, operator.and_), [test(values) for test in tests])
+
+
+def sought(asked: Any) -> Sequence[Any] | None:
+    """The scalars of which a document must have one; None if a condition does not name them."""
+    values = asked.get("$in") if isinstance(asked, dict) else [asked]
+    return values if isinstance(values, list | tuple) and SOUGHT.issuperset(map(type, values)) else None
+
+
+def _test(name: str, operand: Any) -> Test | None:
+    """How one operator judges a column of scalars, if that is plain."""
+    if name in ("$eq", "$ne"):
+        return _test("$in" if name == "$eq" else "$nin", [operand])
+    if name in ("$in", "$nin") and isinstance(operand, list | tuple) and SOUGHT.issuperset(map(type, operand)):
+        return partial(_among, frozenset(operand), name == "$in")
+    if name in COMPARISONS and type(operand) in COMPARABLE:
+        return partial(_beyond, COMPARISONS[name], operand)
+    if name == "$type" and isinstance(operand, str) and TYPE_MAP.get(operand):
+        return partial(map, TYPE_MAP[operand])
+    return None
+
+
+def _among(wanted: frozenset[Any], inside: bool, values: Column) -> Iterable[bool]:
+    return [(value in wanted) is inside for value in values]
+
+
+def _beyond(compare: Callable[[Any, Any], bool], bound: Any, values: Column) -> Iterable[bool]:
+    """A range holds values of the bound's own kind only."""
+    kind = COMPARABLE[type(bound)]
+    return [type(value) in kind and compare(value, bound) for value in values]

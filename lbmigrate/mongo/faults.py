@@ -1,0 +1,128 @@
+"""What the driver's errors mean to an operator, which of them pass by themselves, and how to keep secrets out."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WTimeoutError,
+)
+
+from lbmigrate.errors import LbmigrateError, Refused, UsageError
+from lbmigrate.records import Document
+
+LOCAL = "local:"
+
+# A URI in good shape. Anything else (a password with a bare `@`, `/` or `?` in it) is not shown at all.
+SHAPE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)?(?P<user>[^@/?#]*@)?(?P<host>[^@?#]*)(?P<query>\?[^@#]*)?")
+SECRET = re.compile(r"([^=?&;]*(?:password|token|secret|authMechanismProperties)[^=?&;]*)=([^&;]*)", re.IGNORECASE)
+SHORTEST_SECRET = 3
+
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+AUTHENTICATION_FAILED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 11000, 10334, 166
+MAJORITY_LATE = {64, 100}
+MOVED = {91, 189, 10107, 11600, 11602, 13435, 13436}
+UNREACHABLE = {6, 7, 89, 262, 9001}
+READ_CUT_SHORT = {43, 112, 175, 237}
+TRANSIENT = MOVED | UNREACHABLE | READ_CUT_SHORT | MAJORITY_LATE
+
+AGAIN = "run the same command again: it resumes where it stopped"
+MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
+    ({AUTHENTICATION_FAILED}, LbmigrateError, "rejected the user name or the password",
+     "check both, and authSource, in MONGODB_URI or --uri"),
+    ({13}, Refused, "misses a right",
+     "log in (mongodb://USER:PASSWORD@HOST) as a user with read on the sources and readWrite on what lbmigrate makes"),
+    ({50}, LbmigrateError, "ended a query that took too long", f"wait for a quieter hour, then {AGAIN}"),
+    (MAJORITY_LATE, LbmigrateError, "did not get a write to a majority", f"check rs.status(), then {AGAIN}"),
+    (MOVED, LbmigrateError, "is not the primary", f"name the replica set in the URI (?replicaSet=NAME), then {AGAIN}"),
+    ({371}, Refused, "blocks writes", "db.adminCommand({setUserWriteBlockMode: 1, global: false}) lets them in again"),
+    ({TOO_LARGE}, LbmigrateError, "takes no document this large", "keep long fields out of a source's `meta`"),
+    ({14031}, LbmigrateError, "has no disk space left", f"free some on the server, then {AGAIN}"),
+)  # fmt: skip
+
+
+def redact(uri: str) -> str:
+    """Rewrite a URI (of MongoDB or Redis) so that it can be shown: no user, no password, no secret option."""
+    if uri.startswith(LOCAL):
+        return uri
+    shape = SHAPE.fullmatch(uri)
+    if shape is None:
+        scheme = re.match(r"mongodb(\+srv)?://|rediss?://", uri)
+        return f"{scheme[0] if scheme else ''}***"
+    user = "***@" if shape["user"] else ""
+    query = SECRET.sub(r"\1=***", shape["query"] or "")
+    return f"{shape['scheme'] or ''}{user}{shape['host']}{query}"
+
+
+def _scrub(text: str, uri: str) -> str:
+    """Hide in `text` what `redact` hides in `uri`; secrets of one or two letters would only riddle the text."""
+    if uri.startswith(LOCAL):
+        return text
+    shape = SHAPE.fullmatch(uri)
+    if shape is None:
+        return "its parts cannot be told apart"
+    user = (shape["user"] or "").removesuffix("@")
+    raw = [user, user.partition(":")[2], *(secret for _, secret in SECRET.findall(shape["query"] or ""))]
+    for secret in sorted({*raw, *map(unquote_plus, raw)}, key=len, reverse=True):
+        text = text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
+    return text
+
+
+def explain(error: Exception, uri: str) -> LbmigrateError:
+    """Say what an error of pymongo means to an operator, and what to do next. Never quotes a password of `uri`."""
+    if isinstance(error, LbmigrateError):
+        return error
+    server, reason = redact(uri), _scrub(_reason(error), uri)
+    if isinstance(error, ConfigurationError):
+        hint = "mongodb://HOST:PORT or local:DIR in MONGODB_URI or --uri; a password needs @ : / ? as %40 %3A %2F %3F"
+        return UsageError(f"{server} cannot be used as a MongoDB URI: {reason}", hint)
+    for codes, kind, meaning, hint in MEANINGS:
+        if codes & _codes(error):
+            return kind(f"MongoDB at {server} {meaning}: {reason}", hint)
+    if isinstance(error, ServerSelectionTimeoutError):
+        hint = "check that it runs and what MONGODB_URI or --uri says, or use local:DIR for the embedded server"
+        return LbmigrateError(f"MongoDB at {server} cannot be reached: {reason}", hint)
+    if isinstance(error, ConnectionFailure):
+        return LbmigrateError(f"MongoDB at {server} broke the connection: {reason}", AGAIN)
+    return LbmigrateError(f"MongoDB at {server} failed: {reason}", "lbmigrate doctor")
+
+
+def _reason(error: Exception) -> str:
+    """Quote the server's own words, without the documents and the topology that pymongo adds."""
+    text = next((row["errmsg"] for row in _rows(error) if "errmsg" in row), str(error))
+    text = text.partition(", full error:")[0].partition(", Timeout:")[0]
+    return re.sub(r"(to execute command \{ [^,}]*).*", r"\1 }", text, flags=re.DOTALL)
+
+
+def _rows(error: Exception) -> list[Document]:
+    details = getattr(error, "details", None) if isinstance(error, BulkWriteError) else None
+    return [row for kind in ("writeErrors", "writeConcernErrors") for row in (details or {}).get(kind, ())]
+
+
+def _codes(error: BaseException) -> set[int]:
+    if isinstance(error, BulkWriteError):
+        return {row["code"] for row in _rows(error) if "code" in row}
+    if isinstance(error, DocumentTooLarge):
+        return {TOO_LARGE}
+    if "bad auth" in str(error):  # Atlas gives the same code to everything
+        return {AUTHENTICATION_FAILED}
+    details = getattr(error, "details", None)
+    code = getattr(error, "code", None) or (details.get("code") if isinstance(details, dict) else None)
+    return {code} if isinstance(code, int) else set()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether doing the same thing again may well succeed: the network, a failover, a majority that is late."""
+    if isinstance(error, ConnectionFailure | WTimeoutError):
+        return True
+    if not isinstance(error, PyMongoError):
+        return False
+    labels = ("RetryableWriteError", "TransientTransactionError")
+    return any(map(error.has_error_label, labels)) or bool(_codes(error) & TRANSIENT)

@@ -1,0 +1,151 @@
+"""Cutting a source into chunks: key ranges of a bounded number of documents, their bounds frozen before work starts.
+
+A pass walks a source once. It is a list of spans, each a stretch of one key in which all values have one BSON type,
+because a range query silently skips values of other types. A span is cut with index hops (`skip(n).limit(1)` on a
+covered query), never by skipping through the documents themselves.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from bson import DatetimeMS, Decimal128, ObjectId, json_util
+from pymongo.collection import Collection
+
+from lbmigrate.errors import Refused
+from lbmigrate.records import Document
+
+# Every BSON type a key may have that a range query can bracket; `number` is one bracket for all four.
+TYPES = ("number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Documents whose `key` lies in [low, high] and that meet `extra`; without bounds, all that meet `extra`."""
+
+    key: str
+    low: Any = None
+    high: Any = None
+    extra: Document = field(default_factory=dict)
+
+    def row(self) -> Document:
+        """As the state keeps it: a filter's `$` names may not be stored, so it is kept as Extended JSON."""
+        return {"key": self.key, "low": self.low, "high": self.high, "extra": json_util.dumps(self.extra)}
+
+    @classmethod
+    def from_row(cls, row: Document) -> Span:
+        return cls(row["key"], row["low"], row["high"], json_util.loads(row["extra"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """One chunk's documents: `key` from `low` to `high` (itself included when `closed`) that meet `extra`."""
+
+    key: str
+    low: Any
+    high: Any
+    closed: bool
+    extra: Document = field(default_factory=dict)
+
+    def condition(self) -> Document:
+        """The chunk as a filter."""
+        within = {self.key: {"$gte": self.low, "$lte" if self.closed else "$lt": self.high}}
+        return {"$and": [within, self.extra]} if self.extra else within
+
+    def row(self) -> Document:
+        return {
+            "key": self.key, "low": self.low, "high": self.high, "closed": self.closed,
+            "extra": json_util.dumps(self.extra),
+        }  # fmt: skip
+
+    @classmethod
+    def from_row(cls, row: Document) -> Bounds:
+        """Raises Refused for a row that lost its bounds: guessing them could lose documents."""
+        try:
+            return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+        except (KeyError, TypeError, ValueError) as error:
+            hint = "lbmigrate backfill --full reads everything again; events that are there stay as they are"
+            raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({error!r})", hint) from error
+
+
+def value_at(document: Document, path: str) -> Any:
+    """The value at a dotted path of a projected document."""
+    for part in path.split("."):
+        document = document.get(part, {})
+    return document
+
+
+Size = Callable[[], int]
+
+
+def cut(collection: Collection[Any], span: Span, size: Size, last: Bounds | None) -> Iterator[Bounds]:
+    """The chunks of a span, each at most `size()` documents, going on after `last` if that was cut before."""
+    if span.extra:
+        yield from _cut_listed(collection, span.extra, size, last.high if last else None)
+        return
+    low = span.low
+    if last is not None and last.extra:  # stopped inside a run of equal keys
+        tie = last.extra[span.key]
+        yield from _cut_listed(collection, {span.key: tie}, size, last.high)
+        low = _above(collection, span, tie)
+    elif last is not None:
+        low = None if last.closed else last.high
+    while low is not None:
+        low = yield from _cut_one(collection, span, low, size)
+
+
+def _cut_one(collection: Collection[Any], span: Span, low: Any, size: Size) -> Generator[Bounds, None, Any]:
+    """One chunk from `low` on, or the several that a run of equal keys needs; returns where the next begins."""
+    beyond = _hop(collection, span, {"$gte": low}, size())
+    if beyond is None:
+        yield Bounds(span.key, low, span.high, closed=True)
+        return None
+    if beyond != low:
+        yield Bounds(span.key, low, beyond, closed=False)
+        return beyond
+    yield from _cut_listed(collection, {span.key: low}, size, None)
+    return _above(collection, span, low)
+
+
+def _hop(collection: Collection[Any], span: Span, start: Document, skip: int) -> Any:
+    asked = {span.key: {**start, "$lte": span.high}}
+    projection = {span.key: 1} if span.key == "_id" else {span.key: 1, "_id": 0}  # covered by the key's index
+    found = list(collection.find(asked, projection).sort(span.key, 1).skip(skip).limit(1))
+    return value_at(found[0], span.key) if found else None
+
+
+def _above(collection: Collection[Any], span: Span, value: Any) -> Any:
+    return _hop(collection, span, {"$gt": value}, 0)
+
+
+def _cut_listed(collection: Collection[Any], extra: Document, size: Size, after: Any) -> Iterator[Bounds]:
+    """Chunks of the documents that meet `extra`, by streaming their ids in order and keeping only every bound."""
+    low = high = None
+    count = 0
+    wanted = extra if after is None else {"$and": [extra, _beyond(after)]}
+    for row in collection.find(wanted, {"_id": 1}).sort("_id", 1):
+        each = row["_id"]
+        if count >= size() or (count and _rank(each) != _rank(high)):
+            yield Bounds("_id", low, high, closed=True, extra=extra)
+            count = 0
+        low, high, count = (low if count else each), each, count + 1
+    if count:
+        yield Bounds("_id", low, high, closed=True, extra=extra)
+
+
+def _beyond(mark: Any) -> Document:
+    """Ids after this one in the server's order, which has its own rules for collations and for binary data."""
+    later = [{"_id": {"$type": name}} for name in TYPES[_rank(mark) + 1 :]]
+    return {"$or": [{"_id": {"$gt": mark}}, *later]}
+
+
+def _rank(value: Any) -> int:
+    """The place of a value's type in TYPES, the server's order; values of one rank are one bracket of a range."""
+    kinds = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS)
+    if isinstance(value, bool):
+        return kinds.index(bool)
+    return next((place for place, kind in enumerate(kinds) if isinstance(value, kind)), len(kinds))

@@ -1,0 +1,190 @@
+"""One walk over a source: opened with frozen spans, planned chunk by chunk, resumed where it stopped, then closed.
+
+The pass in progress is kept on the source's watermark row; a bounded backfill has a row of its own beside it, so that
+it neither moves the watermark nor disturbs an unfinished ordinary pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import ExecutionTimeout
+
+from lbmigrate.config.model import Source
+from lbmigrate.errors import Refused
+from lbmigrate.mongo.client import readable, server_time
+from lbmigrate.passes import chunks
+from lbmigrate.passes.chunks import Bounds, Size, Span
+from lbmigrate.passes.read_plan import read_plan
+from lbmigrate.records import Checkpoint, Document, Forgotten
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS
+from lbmigrate.state import COLLECTION
+
+PASSES_KEPT = 50  # with all their chunks
+COUNTING_MS = 250  # a bar is not worth more of the server's time
+LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """An open pass: where it is kept, its number among the source's passes, and what it walks.
+
+    After `everyone` the whole ledger is rolled up; other passes tell which users they touched.
+    """
+
+    row: str
+    number: int
+    spans: tuple[Span, ...]
+    fresh: bool
+    why: str = ""
+    everyone: bool = False
+
+    def chunk_row(self, source: Source, span: int, number: int) -> str:
+        return f"chunk:{source.name}:{self.number}:{span}:{number}"
+
+
+def row_of(context: Context, source: Source) -> str:
+    """Name the state's row that keeps the pass."""
+    return f"watermark:{source.name}" + (":bounded" if context.scope.bounded else "")
+
+
+def unfinished(context: Context, source: Source) -> Document:
+    """The pass that was opened with the same scope and not closed, or an empty document."""
+    kept = _kept(context, source, row_of(context, source))
+    resumable = kept and not kept["done"] and kept["scope"] == context.scope.row()
+    return kept if resumable else {}
+
+
+def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
+    """The unfinished pass, or a new one with what must be remembered before its first chunk."""
+    row = row_of(context, source)
+    kept = unfinished(context, source)
+    if kept:
+        spans = tuple(map(Span.from_row, kept["spans"]))
+        return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
+    outline = read_plan(context, source, server_time(context.sources))
+    number = _last_number(context, source) + 1
+    everyone = outline.whole and _outgrows_the_ledger(context, source)
+    opened = {
+        "number": number,
+        "scope": context.scope.row(),
+        "full": context.scope.full or context.state.watermark(source.name).get("value") is None,
+        "spans": [span.row() for span in outline.spans],
+        "planned": 0,
+        "done": False,
+        "next": outline.watermark,
+        "why": outline.why,
+        "everyone": everyone,
+    }
+    return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
+
+
+def _outgrows_the_ledger(context: Context, source: Source) -> bool:
+    """Whether rolling up the whole ledger afterwards costs little beside what a walk over the source brings."""
+    events = context.target[EVENTS].estimated_document_count()
+    return bool(events <= context.sources[source.collection].estimated_document_count())
+
+
+def _last_number(context: Context, source: Source) -> int:
+    rows = [f"watermark:{source.name}{suffix}" for suffix in ("", ":bounded")]
+    return max(int(_kept(context, source, row).get("number", 0)) for row in rows)
+
+
+def _kept(context: Context, source: Source, row: str) -> Document:
+    """The pass that a row keeps, or an empty document. Raises Refused for one that was edited out of shape."""
+    kept: Document = context.state.get(row).get("pass", {})
+    if kept and not _is_whole(kept):
+        forgetting = f"db.{COLLECTION}.deleteMany({{$or: [{{_id: {row!r}}}, {{source: {source.name!r}}}]}})"
+        hint = f"{forgetting} forgets it and its chunks; the next run reads everything again"
+        raise Refused(f"{row} in the state holds no usable pass", hint)
+    return kept
+
+
+def _is_whole(kept: object) -> bool:
+    """Whether a pass has everything that a walk goes by."""
+    if not isinstance(kept, dict) or not {"number", "scope", "spans", "done", "next"} <= kept.keys():
+        return False
+    spans = kept["spans"]
+    named = isinstance(spans, list) and all(isinstance(span, dict) for span in spans)
+    return isinstance(kept["number"], int) and named and all({"key", "low", "high", "extra"} <= s.keys() for s in spans)
+
+
+def close(context: Context, source: Source) -> Checkpoint | None:
+    """What to remember when every chunk of a pass is in the entries: it is done, and the watermark moves."""
+    row = row_of(context, source)
+    kept = _kept(context, source, row)
+    if not kept or kept["done"]:
+        return None
+    moved = {} if context.scope.bounded else {"value": kept["next"]}
+    return Checkpoint(row, {"pass.done": True, **moved})
+
+
+def spent(context: Context, source: Source) -> Forgotten:
+    """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever."""
+    before = _last_number(context, source) - PASSES_KEPT
+    added_nothing = {"status": "rolled", "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
+    return Forgotten(("chunk",), {"source": source.name, "pass": {"$lte": before}, **added_nothing})
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A chunk that this run has taken on: its row, its bounds, and how often it was tried before."""
+
+    row: str
+    bounds: Bounds
+    tried: int
+
+
+def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterator[Claimed]:
+    """Every chunk still to emit, claimed: those left open by another run, then new ones as they are planned."""
+    open_rows = {"status": {"$in": ["claimed", "failed"]}, "pass": current.number}
+    for row in list(context.state.chunks(source=source.name, **open_rows)):
+        yield _claim(context, row["_id"], Bounds.from_row(row), row.get("attempts", 1), {})
+    for place, span in enumerate(current.spans):
+        yield from _plan(context, source, current, place, span, size)
+
+
+def _plan(context: Context, source: Source, current: Pass, place: int, span: Span, size: Size) -> Iterator[Claimed]:
+    """Cut what is not cut yet. A chunk's bounds are in the state before the chunk is handed out."""
+    last = {} if current.fresh else context.state.last_chunk(source.name, current.number, place)
+    number = last.get("number", -1)
+    collection = readable(context.sources, context.config.backfill.read_preference)[source.collection]
+    for bounds in chunks.cut(collection, span, size, Bounds.from_row(last) if last else None):
+        number += 1
+        if ceil((number + 1) * context.scope.share) == ceil(number * context.scope.share):
+            continue  # a sample: the first chunk and every n-th after it
+        described = {"source": source.name, "pass": current.number, "span": place, "number": number, **bounds.row()}
+        yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
+
+
+def _claim(context: Context, row: str, bounds: Bounds, tried: int, described: Document) -> Claimed:
+    claimed = {"status": "claimed", "attempts": tried + 1, "run": context.run, "claimedAt": context.clock()}
+    context.state.put(Checkpoint(row, {**described, **claimed}))
+    return Claimed(row, bounds, tried)
+
+
+def size(context: Context, source: Source, spans: Sequence[Span]) -> tuple[int, bool]:
+    """How many documents a pass will read, and whether that is an estimate: counting must not delay the work."""
+    collection = context.sources[source.collection]
+    try:
+        return sum(_span_size(collection, source, span) for span in spans), False
+    except ExecutionTimeout:
+        return int(collection.estimated_document_count() * _share(collection, source)), True
+
+
+def _share(collection: Collection[Any], source: Source) -> float:
+    """The share of documents that meet a source's filter, as the first ones have it."""
+    stages: list[Document] = [{"$limit": LOOKED_AT}, {"$match": source.where}, {"$count": "matching"}]
+    found = list(collection.aggregate(stages))
+    return found[0]["matching"] / LOOKED_AT if found else 0.0
+
+
+def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:
+    within = span.extra or {span.key: {"$gte": span.low, "$lte": span.high}}
+    condition: Document = {"$and": [within, source.where]} if source.where and not source.unwind else within
+    return int(collection.count_documents(condition, maxTimeMS=COUNTING_MS))

@@ -1,0 +1,145 @@
+"""What a pass reads: all of a source, what changed since its watermark, or what was asked for.
+
+Where no index orders a source in time, the outline says why and walks everything: it never guesses.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from bson import json_util
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
+
+from lbmigrate.config.model import Source
+from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.faults import NOT_ON_A_VIEW
+from lbmigrate.passes.chunks import TYPES, Span, value_at
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context, Scope
+from lbmigrate.values.coerce import MILLISECONDS_FROM
+from lbmigrate.values.ids import parse_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why.
+
+    A `whole` one reads a source from end to end for the first time, or once more because it was asked to.
+    """
+
+    spans: tuple[Span, ...]
+    watermark: dt.datetime | None
+    why: str = ""
+    whole: bool = False
+
+
+def read_plan(context: Context, source: Source, started: dt.datetime) -> Outline:
+    """What the next pass over a source reads. `started` is the server's time now; nothing is written."""
+    collection = context.sources[source.collection]
+    mark = None if context.scope.full else context.state.watermark(source.name).get("value")
+    seekable = is_indexed(collection, source.cursor) and not _is_unwound(source)
+    following = newest(collection, source.cursor, started) if seekable else started
+    if context.scope.user is not None:
+        return Outline((_of_user(context.scope.user, source),), following)
+    if context.scope.bounded:
+        return Outline(*_between(collection, source, context.scope))
+    if mark is None:
+        return Outline(_everything(collection), following, whole=True)
+    if not seekable:
+        reason = "is inside the unwound array" if _is_unwound(source) else "has no index"
+        return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
+    return Outline(_since(collection, source.cursor, before(mark, context.config.backfill.lag)), following)
+
+
+def before(mark: dt.datetime, lag: dt.timedelta) -> dt.datetime:
+    """`mark` less `lag`, and no earlier than there are datetimes: some apps write the year 1 for never."""
+    return mark - min(lag, mark - dt.datetime.min)
+
+
+def is_indexed(collection: Collection[Any], key: str) -> bool:
+    """Whether some full index starts with `key`, so that a range of it is a seek and not a scan."""
+    ordered = ((key, 1), (key, -1))  # a hashed index has no ranges
+    return key == "_id" or any(
+        tuple(spec["key"][0]) in ordered
+        and not {"sparse", "partialFilterExpression", "hidden"} & spec.keys()
+        and not _is_multikey(collection, name, key)
+        for name, spec in _indexes(collection).items()
+    )
+
+
+def _indexes(collection: Collection[Any]) -> Mapping[str, Any]:
+    try:
+        return collection.index_information()
+    except OperationFailure as error:
+        if error.code != NOT_ON_A_VIEW:
+            raise
+        return {}
+
+
+def _is_multikey(collection: Collection[Any], index: str, key: str) -> bool:
+    """Whether some document has an array there: then it stands in the index several times, and no value orders it."""
+    if is_fake(collection.database):
+        places = accumulate(key.split("."), "{}.{}".format)
+        return collection.find_one({"$or": [{place: {"$type": "array"}} for place in places]}) is not None
+    plan = collection.find({}).hint(index).limit(1).explain()["queryPlanner"]["winningPlan"]
+    return '"isMultiKey": true' in json_util.dumps(plan)
+
+
+def _is_unwound(source: Source) -> bool:
+    """Whether a document has as many values of the cursor field as the array has elements, so that none orders it."""
+    return source.unwind is not None and f"{source.cursor}.".startswith(f"{source.unwind}.")
+
+
+def _of_user(user: str, source: Source) -> Span:
+    return Span("_id", extra={source.user.path: {"$in": parse_id(user)}})
+
+
+def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
+    """A bounded backfill seeks on the time of the action; only where it falls back on other fields must it walk."""
+    key = source.at[0]
+    if len(source.at) > 1 or source.unwind or not is_indexed(collection, key):
+        return _everything(collection), None, f"{source.collection}: no one indexed field holds the time"
+    since = scope.since or dt.datetime(1, 1, 1)
+    return _since(collection, key, since), None, ""
+
+
+def _everything(collection: Collection[Any]) -> tuple[Span, ...]:
+    """The whole collection in `_id` order, one span for each type of `_id` in it; null is a type of one."""
+    nameless = (Span("_id", extra={"_id": None}),) if collection.find_one({"_id": None}, {"_id": 1}) else ()
+    return nameless + tuple(span for name in TYPES for span in _bracket(collection, "_id", {"_id": {"$type": name}}))
+
+
+def _bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
+    """From the first to the last value of `key` that meets the condition: one span, or none."""
+    ends = [collection.find_one(condition, {key: 1}, sort=[(key, way)]) for way in (1, -1)]
+    found = [value_at(end, key) for end in ends if end is not None]
+    return [Span(key, *found)] if found else []
+
+
+def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:
+    """Dates from `since` on, epoch numbers from it on, and every document whose key tells no order in time."""
+    spans = [span for wanted in ranges(since) for span in _bracket(collection, key, {key: wanted})]
+    # An array counts by its elements; only the empty one must be asked for, and `$type: array` no index can answer.
+    timeless: list[Document] = [{key: None}, {key: []}]
+    timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
+    return tuple(spans) + tuple(
+        Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
+    )
+
+
+def ranges(since: dt.datetime) -> list[Document]:
+    """What a field is asked for that tells a time from `since` on: as a date, in epoch seconds or milliseconds."""
+    seconds = since.replace(tzinfo=dt.UTC).timestamp()
+    later = {"$gte": max(seconds * 1000, MILLISECONDS_FROM)}
+    return [{"$gte": since}, {"$gte": seconds, "$lt": MILLISECONDS_FROM}, later]
+
+
+def newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime:
+    """The newest date in the cursor field, but never one ahead of the server's clock."""
+    dates = _bracket(collection, key, {key: {"$type": "date"}})
+    return min(started, dates[0].high) if dates and isinstance(dates[0].high, dt.datetime) else started

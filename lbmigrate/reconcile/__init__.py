@@ -1,0 +1,1 @@
+"""Sources that changed: what they are worth now, and the adjustments that follow."""

@@ -1,0 +1,231 @@
+"""A stretch of the ledger against its sources: what they are worth now, and adjustments for the difference.
+
+What looks wrong is read again before anything is added: first the ledger, then the source. Whoever changes a source
+after that adds to the ledger later still: either there first, and the id is taken here, or there second, and it is
+taken there. One whose id is taken reads the ledger and decides again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from itertools import accumulate, islice
+from typing import Any
+
+from bson import Binary, Regex, json_util
+from bson.binary import OLD_UUID_SUBTYPE
+from bson.errors import BSONError
+
+from lbmigrate.config.model import Config, Source
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import sources
+from lbmigrate.ledger.events import insert_new
+from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.mongo.client import durable
+from lbmigrate.passes.chunks import Bounds
+from lbmigrate.records import Document
+from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS, present_collections
+from lbmigrate.values.ids import parse_id
+
+FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
+AT_ONCE = 200  # sources whose events are asked for in one query
+CONFLICTS = 50  # an id that is taken this often in a row is not a race any more
+
+Groups = dict[str, list[Document]]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action: its name, and the sources that score it, the first that has an event for a document goes first."""
+
+    name: str
+    sources: tuple[Source, ...]
+
+
+def actions(config: Config) -> list[Action]:
+    """Every action of a configuration once."""
+    names = dict.fromkeys(source.action for source in config.sources)
+    return [Action(name, tuple(s for s in config.sources if s.action == name)) for name in names]
+
+
+class Doubt(Enum):
+    """Whose entries may be wrong already, and why."""
+
+    NOTHING = "nothing"
+    RETRY = "retry"  # an attempt that was not checkpointed may have added any adjustment
+    EVERYTHING = "everything"  # other rules may also make other entries of the same events
+
+
+@dataclass(slots=True)
+class Found:
+    """What a stretch of the ledger came to: how many sources, which were adjusted and how, and whom that touches."""
+
+    sources: int = 0
+    adjusted: set[str] = field(default_factory=set)
+    due: list[Document] = field(default_factory=list)
+    users: dict[Any, None] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return Counter(event["meta"]["reason"] for event in self.due)
+
+
+def look(context: Context, action: Action, bounds: Bounds) -> Found:
+    """What is due in a stretch of the ledger. Writes nothing."""
+    groups, doubtful = _doubtful(context, action, bounds)
+    return Found(len(groups), due=_due(context, action, doubtful)[1])
+
+
+def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
+    """Add what is due in a stretch of the ledger.
+
+    Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
+    """
+    groups, doubtful = _doubtful(context, action, bounds, doubt)
+    found = fix(context, action, doubtful, one_type)
+    seen = (event for group in groups.values() for event in group)
+    found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or _is_live(e))
+    found.sources = len(groups)
+    return found
+
+
+def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
+    """Add what is due for the sources whose first events have these ids; those without an event are left out."""
+    found = Found(len(bases))
+    ledger = durable(context.target)[EVENTS]
+    for _ in range(CONFLICTS):
+        events, due = _due(context, action, bases)
+        one_type.check(due, action.sources[0])
+        taken = {event["_id"] for event in insert_new(ledger, due)}
+        found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
+        found.due += [event for event in due if event["_id"] not in taken]
+        bases = list(dict.fromkeys(_base(event) for event in due if event["_id"] in taken))
+        if not bases:
+            found.adjusted = {_base(event) for event in found.due}
+            return found
+    raise LbmigrateError(f"{len(bases)} sources of {action.name} change faster than they can be read", "try again")
+
+
+def _is_live(event: Document) -> bool:
+    """Whether live code has adjusted this."""
+    return "reason" in event["meta"] and event["meta"].get("origin") == "live"
+
+
+def _base(adjustment: Document) -> str:
+    return str(adjustment["_id"]).rpartition("#")[0]
+
+
+# --- what the ledger says ------------------------------------------------------------------------------------------
+
+
+def _doubtful(
+    context: Context, action: Action, bounds: Bounds, doubt: Doubt = Doubt.NOTHING
+) -> tuple[Groups, list[str]]:
+    """The sources of a stretch, and those to look at closely: what differs, or may have events beyond the stretch."""
+    events = list(_events(context, bounds.condition()))
+    groups, ids = _grouped(events), {event["_id"] for event in events}
+    wanted = _desired(context, action, groups)
+    doubtful = [
+        base
+        for base, group in groups.items()
+        if above(base) > bounds.high
+        or (doubt is not Doubt.NOTHING and len(group) > 1)
+        or adjustments(group, wanted.get(base), ids)
+    ]
+    return groups, doubtful
+
+
+def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[Document], list[Document]]:
+    """All events of some sources, and those to be added. Decided by what the primary has, whatever is read usually."""
+    ranges = [{"_id": {"$gte": base, "$lt": above(base)}} for base in bases]
+    parts = [ranges[start : start + AT_ONCE] for start in range(0, len(ranges), AT_ONCE)]
+    events = [event for part in parts for event in _events(context, {"$or": part})]
+    taken, groups = {event["_id"] for event in events}, _grouped(events)
+    groups = {base: groups[base] for base in bases if base in groups}
+    wanted = _desired(_at_primary(context), action, groups)
+    origin = "live" if context.live else "backfill"
+    due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken, origin)]
+    return [event for group in groups.values() for event in group], due
+
+
+def _events(context: Context, condition: Document) -> Iterator[Document]:
+    ledger = durable(context.target)[EVENTS].with_options(codec_options=sources.CODECS)
+    for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
+        event.setdefault("meta", {})
+        yield event
+
+
+def _grouped(events: Iterable[Document]) -> Groups:
+    """Events by the source that they are about."""
+    groups: Groups = {}
+    for event in events:
+        base = base_id(event)
+        if base is not None:
+            groups.setdefault(base, []).append(event)
+    return groups
+
+
+# --- what the sources say ------------------------------------------------------------------------------------------
+
+
+def _desired(context: Context, action: Action, groups: Groups) -> dict[str, Document]:
+    """The events of these sources as they are scored now; nothing for what is gone or does not qualify any more."""
+    leavers = Leavers(context.state)
+    names = [group[0]["sourceId"] for group in groups.values()]
+    found: dict[str, Document] = {}
+    for source in action.sources:
+        ids = _owners(names) if source.unwind else names
+        for event in _scored(context, source, ids):
+            if event["_id"] in groups and event["_id"] not in found:
+                found[event["_id"]] = _entombed(event, leavers) if event["userId"] in leavers else event
+    if not found and groups and action.sources[0].collection not in present_collections(context.sources):
+        gone = f"{action.name}: collection {action.sources[0].collection!r} is gone; it was dropped or renamed"
+        raise LbmigrateError(gone, hint="lbmigrate plan")
+    return found
+
+
+def _entombed(event: Document, leavers: Leavers) -> Document:
+    return event | {"userId": leavers.tombstone(event["userId"]), "meta": {**event["meta"], FORGOTTEN: True}}
+
+
+def _scored(context: Context, source: Source, ids: list[Any]) -> list[Document]:
+    """The events of the documents with these ids. One that cannot be read has none, like one that cannot be scored."""
+    try:
+        documents, events = iter(sources.read(context, source, {"_id": {"$in": ids}})), []
+        while some := list(islice(documents, context.config.backfill.chunk_size)):
+            events += sources.score(context, source, some).events
+        return events
+    except BSONError:
+        if len(ids) == 1:
+            return []
+    half = len(ids) // 2
+    return _scored(context, source, ids[:half]) + _scored(context, source, ids[half:])
+
+
+def _owners(names: Iterable[str]) -> list[Any]:
+    """The ids of the documents that hold these elements: what is before a `/`, read as every type that it may be."""
+    texts = dict.fromkeys(text for name in names for text in list(accumulate(name.split("/"), "{}/{}".format))[:-1])
+    return [owner for text in texts for owner in _readings(text)]
+
+
+def _readings(text: str) -> Iterator[Any]:
+    for reading in parse_id(text):
+        yield reading
+        if isinstance(reading, Binary):
+            yield Binary(reading, OLD_UUID_SUBTYPE)
+    try:
+        unusual = json_util.loads(text)  # as `identity.text` writes dates, numbers with a fraction, compound ids
+    except (ArithmeticError, BSONError, LookupError, TypeError, ValueError):
+        return
+    if not isinstance(unusual, Regex | list) and not (isinstance(unusual, dict) and "$" in str(unusual)):
+        yield unusual
+
+
+def _at_primary(context: Context) -> Context:
+    backfill = context.config.backfill.model_copy(update={"read_preference": "primary"})
+    return replace(context, config=context.config.model_copy(update={"backfill": backfill}))

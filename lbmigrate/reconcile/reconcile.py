@@ -1,0 +1,204 @@
+"""Reconciliation: adjustments for sources that changed their mind, action by action, and then the entries.
+
+The ledger is walked like a source: a pass of its own for each action, cut into chunks, resumed where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from lbmigrate.backfill import backfill
+from lbmigrate.config.load import config_digest
+from lbmigrate.config.model import Source
+from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.mongo.client import retrying
+from lbmigrate.passes import chunks, passes
+from lbmigrate.passes.chunk_size import ChunkSize
+from lbmigrate.passes.chunks import Span
+from lbmigrate.passes.passes import Claimed, Pass
+from lbmigrate.reconcile.chunk import Action, Doubt, Found, actions, look, settle
+from lbmigrate.records import Checkpoint, Counts, Piece
+from lbmigrate.run import throttle
+from lbmigrate.run.context import Context
+from lbmigrate.run.throttle import Gate
+from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.schema import EVENTS
+
+NUMBER, NAME = 4, "reconcile"
+
+
+# --- before it is done ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a reconciliation would add: events by reason, and the points that they move up or down, added up.
+
+    `exact` is False when only the first sources were looked at.
+    """
+
+    reasons: dict[str, int]
+    points: int
+    exact: bool
+
+
+def differences(context: Context) -> Iterator[Found]:
+    """What is due, stretch by stretch of the ledger. Writes nothing."""
+    size = context.config.backfill.chunk_size
+    for action in actions(context.config):
+        for span in _spans(context, action):
+            for bounds in chunks.cut(context.target[EVENTS], span, lambda: size, None):
+                yield look(context, action, bounds)
+
+
+def preview(context: Context, most: int = 20_000) -> Preview:
+    """What a reconciliation would add, told from about the first `most` sources."""
+    reasons: Counter[str] = Counter()
+    points = sources = 0
+    for found in differences(context):
+        if sources >= most:
+            return Preview(dict(reasons), points, exact=False)
+        sources += found.sources
+        reasons += found.reasons
+        points += sum(abs(event["points"]) for event in found.due)
+    return Preview(dict(reasons), points, exact=True)
+
+
+# --- doing it ------------------------------------------------------------------------------------------------------
+
+
+def pieces(context: Context) -> Iterator[Piece]:
+    """Reconcile every action, roll up whom that touched, and close the passes. Durable pieces, like those of a step."""
+    one_type, gate = OneUserType(context), throttle.gate(context)
+    for reason in gate.unreadable():
+        yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
+    found = actions(context.config)
+    for action in found:
+        yield from _walk(context, action, one_type, gate)
+        if context.stopping():
+            return
+    yield from backfill.roll_up(context, gate)
+    if context.stopping():
+        return
+    for action in found:
+        row = passes.row_of(context, _ledger(action))
+        yield Piece(action.name, checkpoint=Checkpoint(row, {"pass.done": True}))
+    if changed_rules(context) or not context.state.get(RULES):
+        yield Piece(NAME, checkpoint=in_force(context))
+
+
+def told(context: Context) -> dict[str, int]:
+    """How many adjustments the newest passes made, by reason."""
+    reasons: Counter[str] = Counter()
+    for ledger in map(_ledger, actions(context.config)):
+        number = context.state.get(passes.row_of(context, ledger)).get("pass", {}).get("number")
+        for chunk in context.state.chunks(source=ledger.name, **{"pass": number}):
+            reasons.update(chunk.get("reasons", {}))
+    return dict(reasons)
+
+
+def _ledger(action: Action) -> Source:
+    """The ledger as a source of its own, under a name that no source has."""
+    first = action.sources[0]
+    return first.model_copy(update={"name": f"{first.name}:{NAME}", "collection": EVENTS, "where": {}, "unwind": None})
+
+
+def _spans(context: Context, action: Action) -> tuple[Span, ...]:
+    """An action's stretch of the ledger: one span, or none."""
+    within = {"_id": {"$gte": f"{action.name}:", "$lt": f"{action.name};"}}
+    ends = [context.target[EVENTS].find_one(within, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
+    found = [end["_id"] for end in ends if end is not None]
+    return (Span("_id", *found),) if found else ()
+
+
+def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
+    """The pass over one action, up to its last chunk; ends early when a stop is asked for."""
+    ledger, beside = _ledger(action), replace(context, sources=context.target)
+    current, opened, doubt = _open(beside, ledger, _spans(context, action))
+    if opened:
+        yield Piece(action.name, unit="sources", checkpoint=opened)
+    total, _ = passes.size(beside, ledger, current.spans)
+    done = context.state.read_in_pass(ledger.name, current.number)
+    target = context.config.backfill.target
+    size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
+    todo = gate.through(passes.todo(beside, ledger, current, size))
+    for outcome in overlapped(partial(_settle, context, action, one_type, doubt), todo, context.workers):
+        if isinstance(outcome, Held):
+            yield Piece(action.name, done, max(total, done), "sources", True, held=outcome.reason)
+            continue
+        size.note(outcome.seconds, outcome.found.sources)
+        gate.note(outcome.seconds, outcome.found.sources)
+        done += outcome.found.sources
+        closed = _closing(context, outcome)
+        yield Piece(action.name, done, max(total, done), "sources", True, outcome.counts, closed)
+
+
+def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pass, Checkpoint | None, Doubt]:
+    """The unfinished pass, or a new one with what must be remembered before its first chunk.
+
+    Under other rules than it was begun with, a pass begins anew.
+    """
+    row, rules = passes.row_of(context, ledger), config_digest(context.config)
+    kept, last = passes.unfinished(context, ledger), context.state.get(row).get("pass", {})
+    if kept and kept["rules"] == rules:
+        spans = tuple(map(Span.from_row, kept["spans"]))
+        return Pass(row, kept["number"], spans, fresh=False), None, Doubt(kept["doubt"])
+    doubt = Doubt.EVERYTHING if changed_rules(context) or not last.get("done", True) else Doubt.NOTHING
+    opened = {
+        "number": last.get("number", 0) + 1,
+        "scope": context.scope.row(),
+        "spans": [span.row() for span in spans],
+        "done": False,
+        "next": None,
+        "rules": rules,
+        "doubt": doubt.value,
+    }
+    return Pass(row, opened["number"], spans, fresh=True), Checkpoint(row, {"pass": opened}), doubt
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A chunk that is settled, in how many attempts and seconds."""
+
+    chunk: Claimed
+    attempts: int
+    seconds: float
+    found: Found
+
+    @property
+    def counts(self) -> Counts:
+        """Sources that were adjusted count as emitted, those that agreed as duplicates."""
+        adjusted = len(self.found.adjusted)
+        return Counts(self.found.sources, emitted=adjusted, duplicates=self.found.sources - adjusted)
+
+
+def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doubt, chunk: Claimed) -> _Outcome:
+    began, tried = time.monotonic(), chunk.tried
+
+    def attempt() -> Found:
+        nonlocal tried
+        tried += 1
+        doubted = Doubt.RETRY if tried > 1 and doubt is Doubt.NOTHING else doubt
+        return settle(context, action, chunk.bounds, one_type, doubted)
+
+    found = retrying(attempt, attempts=context.config.backfill.attempts)
+    return _Outcome(chunk, tried, time.monotonic() - began, found)
+
+
+def _closing(context: Context, outcome: _Outcome) -> Checkpoint:
+    closed = {
+        "status": "emitted",
+        "seconds": round(outcome.seconds, 3),
+        "closedAt": context.clock(),
+        "attempts": outcome.attempts,
+        "counts": asdict(outcome.counts),
+        "reasons": dict(outcome.found.reasons),
+        "users": list(outcome.found.users),
+        "error": None,
+    }
+    return Checkpoint(outcome.chunk.row, closed)

@@ -1,0 +1,1 @@
+"""The dry run: what it came to, and how that differs from what was expected."""

@@ -1,0 +1,1 @@
+"""From a document to its event, and from events to entries. Pure: nothing here talks to a database."""

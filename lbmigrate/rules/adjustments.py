@@ -1,0 +1,122 @@
+"""What makes up for the difference between what the ledger says of one source and what the source says now.
+
+An event is never changed. The events of one source are added up by user and time, its places; what the source is worth
+now stands at one place or at none; and every place that differs gets one adjustment event with the difference.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from bson import DatetimeMS, Int64
+
+from lbmigrate.records import Document
+from lbmigrate.values.ids import id_text
+
+VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
+REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
+FORGOTTEN = "forgotten"  # in an event's `meta`: its user is the tombstone of somebody who left
+_STANDS = {VOIDED: -1, RESTORED: 1, RESCORED: 0}
+_is_number = re.compile(r"#[1-9][0-9]*").fullmatch
+
+
+def base_id(event: Document) -> str | None:
+    """The id of the first event of the source that `event` is about; None for a document that is no event of ours.
+
+    Told by the event's fields: the id of a source may itself hold a `#`.
+    """
+    kinds = {"points": Int64, "createdAt": dt.datetime | DatetimeMS, "meta": dict}
+    if not all(isinstance(event.get(name), kind) for name, kind in kinds.items()):
+        return None
+    base = f"{event.get('actionType')}:{id_text(event.get('sourceId'))}"
+    rest = event["_id"].removeprefix(base)
+    return base if not rest or _is_number(rest) else None
+
+
+def above(base: str) -> str:
+    """The lowest id after those of all adjustments to `base`: `$` is what follows `#`."""
+    return f"{base}$"
+
+
+def stand(reason: Any, points: int) -> int:
+    """By how much an event changes whether its action stands: 1 for an ordinary one, -1 for one that takes it back.
+
+    `reason` is the event's `meta.reason`. Of the two halves of a move the sign tells which is which.
+    """
+    if reason == MOVED:
+        return (points > 0) - (points < 0)
+    return _STANDS.get(reason, 1) if isinstance(reason, str) else 1
+
+
+@dataclass(slots=True)
+class _Place:
+    """A user and a time, as `event` has them, and what the ledger lacks there."""
+
+    event: Document
+    points: int = 0
+    stands: int = 0
+
+
+def adjustments(
+    events: Sequence[Document], desired: Document | None, taken: Container[str] = (), origin: str = "backfill"
+) -> list[Document]:
+    """The events that bring `events`, all that the ledger has of one source, to `desired`, its event as scored now.
+
+    Without `desired` the source is worth nothing. None are needed when nothing differs. Ids in `taken` are not used;
+    whoever inserts them and meets a duplicate key must read the ledger and decide again.
+
+    A time from a fallback field (`meta.approximate`) does not move an action that stands: such a field changes with
+    every edit, and an old task must not come into this week because its title was corrected.
+    """
+    places = list(_places(events, desired))
+    is_move = _is_move([place for place in places if place.stands], events)
+    base = base_id(events[0]) if desired is None else str(desired["_id"])
+    free = (name for number in count(max(1, len(events))) if (name := f"{base}#{number}") not in taken)
+    return [_adjustment(name, place, is_move, origin) for place, name in zip(places, free, strict=False)]
+
+
+def _places(events: Sequence[Document], desired: Document | None) -> Iterator[_Place]:
+    """The places at which the ledger differs from `desired`, those that it has first."""
+    found: dict[tuple[Any, Any], _Place] = {}
+    for event in events:
+        place = found.setdefault((event["userId"], event["createdAt"]), _Place(event))
+        place.points -= event["points"]
+        place.stands -= stand(event.get("meta", {}).get("reason"), event["points"])
+    if desired is not None:
+        if "approximate" in desired["meta"]:
+            standing = (place.event["createdAt"] for place in found.values() if place.stands < 0)
+            desired = desired | {"createdAt": next(standing, desired["createdAt"])}
+        place = found.setdefault((desired["userId"], desired["createdAt"]), _Place(desired))
+        place.points += desired["points"]
+        place.stands += 1
+    return (place for place in found.values() if place.points or place.stands)
+
+
+def _is_move(halves: Sequence[_Place], events: Sequence[Document]) -> bool:
+    """Whether one half is missing on either side, or only the one that a move which was cut short still lacks.
+
+    The signs tell the halves apart; where they would not, it is taken back there and given anew here.
+    """
+    cut_short = sum(stand(MOVED, e["points"]) for e in events if e.get("meta", {}).get("reason") == MOVED)
+    whole = (len(halves) > 1 or cut_short != 0) and cut_short + sum(half.stands for half in halves) == 0
+    return whole and all(half.points * half.stands > 0 for half in halves)
+
+
+def _adjustment(name: str, place: _Place, is_move: bool, origin: str) -> Document:
+    event = place.event
+    reason = RESCORED if not place.stands else MOVED if is_move else RESTORED if place.stands > 0 else VOIDED
+    mark = {FORGOTTEN: True} if event.get("meta", {}).get(FORGOTTEN) else {}
+    return {
+        "_id": name,
+        "userId": event["userId"],
+        "actionType": event["actionType"],
+        "points": Int64(place.points),
+        "sourceId": event["sourceId"],
+        "meta": {"origin": origin, "reason": reason, **mark},
+        "createdAt": event["createdAt"],
+    }

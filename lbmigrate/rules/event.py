@@ -1,0 +1,86 @@
+"""An action as the app tells it becomes the event that the backfill would make of its document. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bson import Int64
+
+from lbmigrate.config.model import Config, Source
+from lbmigrate.config.types import MOST_POINTS, RESERVED_META
+from lbmigrate.errors import UsageError
+from lbmigrate.records import Document
+from lbmigrate.values.coerce import as_time, excerpt
+from lbmigrate.values.ids import coerce_id, id_text, plain_id
+
+
+def source_named(config: Config, name: str) -> Source:
+    """The source of that name, or UsageError with those that there are."""
+    sources = {source.name: source for source in config.sources}
+    if name not in sources:
+        raise UsageError(f"there is no source {name!r}; there are {', '.join(sources)}", "lbmigrate config show")
+    return sources[name]
+
+
+def source_of(config: Config, action: str) -> Source:
+    """The first source whose documents are that action, or UsageError with the actions that there are."""
+    sources: dict[str, Source] = {}
+    for source in config.sources:
+        sources.setdefault(source.action, source)
+    if action not in sources:
+        raise UsageError(
+            f"no source has the action {action!r}; there are {', '.join(sources)}", "lbmigrate config show"
+        )
+    return sources[action]
+
+
+def live_event(
+    source: Source, user: Any, source_id: Any, points: int, at: dt.datetime, meta: Mapping[str, Any]
+) -> Document:
+    """The event of a live action of `source`. Raises UsageError for what cannot be part of one."""
+    taken = sorted(RESERVED_META & meta.keys())
+    if taken:
+        raise UsageError(f"meta.{taken[0]} is written by lbmigrate itself; choose another name")
+    return {
+        "_id": f"{source.action}:{id_text(source_id)}",
+        "userId": _user(user, source),
+        "actionType": source.action,
+        "points": _whole(points),
+        "sourceId": source_id,
+        "meta": {**meta, "origin": "live"},
+        "createdAt": _moment(at),
+    }
+
+
+def constant_points(config: Config, action: str) -> int:
+    """What every document of an action is worth, or UsageError where that depends on the document."""
+    rules = {source.points for source in config.sources if source.action == action}
+    constant = next(iter(rules))
+    if len(rules) > 1 or not isinstance(constant, int):
+        raise UsageError(f"{action} has no constant points", hint="give points=…, or call record_source")
+    return constant
+
+
+def _user(given: Any, source: Source) -> Any:
+    user = plain_id(coerce_id(given, source.user.coerce))
+    if user is None:
+        raise UsageError(f"user_id cannot name a user of {source.name} ({excerpt(given)})")
+    return user
+
+
+def _whole(points: object) -> Int64:
+    if isinstance(points, bool) or not isinstance(points, int):
+        raise UsageError(f"points must be a whole number, not {excerpt(points)}")
+    if abs(points) > MOST_POINTS:
+        raise UsageError(f"{points} is more than points can be ({MOST_POINTS})")
+    return Int64(points)
+
+
+def _moment(at: object) -> dt.datetime:
+    moment = as_time(at, ZoneInfo("UTC")) if isinstance(at, dt.datetime) else None
+    if moment is None:
+        raise UsageError(f"at must be a datetime from 1900 to 2199, not {excerpt(at)}")
+    return moment

@@ -1,0 +1,219 @@
+"""Score events to leaderboard entries, in two stages, so that memory follows the active days and not the events.
+
+`daily` adds up the events of each user and local day, `merge` joins such sums, `entries` folds them into periods.
+Everything is whole numbers: users become codes, local days become days since 1970-01-01, and equal neighbours are
+added up with `reduceat`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from array import array
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from bson.int64 import Int64
+
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.records import Document
+from lbmigrate.rules.periods import Ints, numbered
+
+Times = Sequence[dt.datetime] | npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Columns in step, a row for each user and local day, sorted by user, in order of first appearance, then by day.
+
+    `day` counts days since 1970-01-01, `events` how many there were, and `last` is the newest time, naive UTC.
+    `stands` is by how many the actions that stand have grown.
+    """
+
+    user: list[Any]
+    day: Ints
+    points: Ints
+    events: Ints
+    stands: Ints
+    last: npt.NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def owners(self) -> list[Any]:
+        """Each user once."""
+        return _numbered(self.user)[1]
+
+
+def daily(
+    users: Sequence[Any],
+    points: Sequence[int] | Ints,
+    times: Times,
+    zone: str,
+    stands: Sequence[int] | Ints | None = None,
+) -> Sums:
+    """Add up events by user and day in `zone`, an IANA name.
+
+    The columns run in step, in any order, and may be arrays; users are of one type, times are naive UTC in
+    milliseconds. `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1.
+    Raises LbmigrateError if a number of points is not an int64 or a sum would not be one.
+    """
+    utc = pd.DatetimeIndex(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
+    ones = np.ones(len(utc), dtype=np.int64)
+    standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
+    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, standing, utc.to_numpy())
+
+
+def merge(parts: Sequence[Sums]) -> Sums:
+    """Add up results of `daily` (same zone) that may share users and days: the same shape and order, each pair once."""
+    parts = parts or [daily([], [], [], "UTC")]
+    users = [user for part in parts for user in part.user]
+    columns = [(part.day, part.points, part.events, part.stands, part.last) for part in parts]
+    return _added_up(users, *map(np.concatenate, zip(*columns, strict=True)))
+
+
+def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
+    """Fold days, as `daily` or `merge` returns them, into one entry per user and period, for every kind in `periods`.
+
+    A kind is `global`, `day`, `week`, `month` or `year`. A day is active if an action on it still stands. The streak is
+    the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
+    before the period count. Values are Python's and bson's own types. Raises LbmigrateError if a score leaves int64.
+    """
+    codes, owners = _numbered(days.user)
+    streaks = _Streaks(codes, days.day, days.stands > 0)
+    return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks)]
+
+
+def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], streaks: _Streaks) -> list[Document]:
+    numbers, labels = numbered(kind, days.day)
+    starts = _run_starts(codes, numbers)
+    names = [str(owner) for owner in owners]
+    columns = zip(
+        codes[starts].tolist(),
+        map(labels.__getitem__, numbers[starts].tolist()),
+        _int64s(_sums(days.points, starts, codes, owners)),
+        streaks.within(starts).tolist(),
+        _int64s(np.add.reduceat(days.events, starts)),
+        # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
+        np.maximum.reduceat(days.last, starts).tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "_id": f"{period}:{names[code]}",
+            "userId": owners[code],
+            "period": period,
+            "score": score,
+            "streak": streak,
+            "events": events,
+            "lastEventAt": last,
+        }
+        for code, period, score, streak, events, last in columns
+    ]
+
+
+def _local_days(utc: pd.DatetimeIndex, zone: str) -> Ints:
+    local = utc.tz_localize("UTC").tz_convert(zone).tz_localize(None)
+    return local.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:
+    """Give users the numbers 0, 1, 2, … as they first appear: the number of each row, and the user of each number."""
+    seen: dict[Hashable, int] = {}
+    codes = array("q")
+    last, code = object(), -1
+    for user in users:
+        if user is not last:  # an ObjectId hashes in Python: worth skipping where the same object repeats
+            last, code = user, seen.setdefault(user, len(seen))
+        codes.append(code)
+    return np.asarray(codes), list(seen)
+
+
+def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
+    """Turn points into int64, or raise LbmigrateError; numpy alone would cut 1.5 to 1 without a word."""
+    if isinstance(points, np.ndarray):
+        return points.astype(np.int64, casting="safe", copy=False)
+    try:
+        return np.asarray(array("q", points))
+    except (TypeError, OverflowError) as error:
+        user, value = next(
+            (user, value)
+            for user, value in zip(users, points, strict=True)
+            if not (isinstance(value, int) and -(2**63) <= value < 2**63)
+        )
+        raise LbmigrateError(
+            f"an event of user {user} has {value!r} points, which is not a 64-bit integer",
+            hint="correct that event in score_events, then type: lbmigrate verify --full",
+        ) from error
+
+
+def _added_up(
+    users: Sequence[Any], day: Ints, points: Ints, events: Ints, stands: Ints, last: npt.NDArray[np.datetime64]
+) -> Sums:
+    """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
+    codes, owners = _numbered(users)
+    key = codes * 2**32 + day
+    order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
+    starts = _run_starts(key[order])
+    codes = codes[order]
+    return Sums(
+        user=[owners[code] for code in codes[starts].tolist()],
+        day=day[order][starts],
+        points=_sums(points[order], starts, codes, owners),
+        events=np.add.reduceat(events[order], starts),
+        stands=np.add.reduceat(stands[order], starts),
+        last=np.maximum.reduceat(last[order], starts),
+    )
+
+
+def _run_starts(*columns: Ints) -> npt.NDArray[np.intp]:
+    """Find the rows at which any of the columns differs from the row before; the first row is always one."""
+    changed = np.zeros(len(columns[0]), dtype=bool)
+    changed[:1] = True
+    for column in columns:
+        changed[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(changed)
+
+
+def _sums(points: Ints, starts: npt.NDArray[np.intp], codes: Ints, owners: Sequence[Any]) -> Ints:
+    """Sum the points of each run exactly, or raise LbmigrateError.
+
+    int64 wraps by multiples of 2**64; a float sum of fewer than 2**26 numbers is off by less than 2**62. So the two
+    are far apart exactly when the true sum does not fit.
+    """
+    sums = np.add.reduceat(points, starts)
+    wrapped = np.abs(np.add.reduceat(points.astype(np.float64), starts) - sums) > 2.0**62
+    if wrapped.any():
+        user = owners[codes[starts][wrapped][0]]
+        raise LbmigrateError(
+            f"the points of user {user} add up to more than a 64-bit integer can hold",
+            hint="make `points` in the configuration smaller, then type: lbmigrate config check",
+        )
+    return sums
+
+
+class _Streaks:
+    """How many active days end, without a gap, on each day; rows are sorted by user and day."""
+
+    def __init__(self, codes: Ints, day: Ints, active: npt.NDArray[np.bool_]) -> None:
+        rows = np.flatnonzero(active)
+        order = np.arange(len(rows))
+        starts = _run_starts(codes[rows], day[rows] - order)  # over consecutive days, day and order grow together
+        self._lengths = np.zeros(len(day), dtype=np.int64)
+        self._lengths[rows] = order - np.repeat(starts, np.diff(np.append(starts, len(rows)))) + 1
+        self._latest = np.maximum.accumulate(np.where(active, np.arange(len(day)), 0))
+
+    def within(self, starts: npt.NDArray[np.intp]) -> Ints:
+        """The streak on the last active day of each run of rows that begins at one of `starts`; 0 if it has none."""
+        last = self._latest[np.append(starts, len(self._latest))[1:] - 1]
+        return np.where(last >= starts, self._lengths[last], 0)
+
+
+def _int64s(values: Ints) -> list[Int64]:
+    """Wrap numbers for BSON; equal ones share an object, since making one costs ten times what finding it does."""
+    numbers = values.tolist()
+    wrapped = {number: Int64(number) for number in set(numbers)}
+    return [wrapped[number] for number in numbers]

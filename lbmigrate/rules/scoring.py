@@ -1,0 +1,218 @@
+"""Documents of a source become score events, in columns; what cannot be scored becomes a reject with its reason.
+
+Real histories are mostly clean and a little dirty. Every stage looks at the types of a whole column first, hands a
+clean column on as it is, and only then goes through rows one by one. Stages report problems by row; a row with a
+problem is a reject, and the first stage that has one gives the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import compress
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from bson import Int64
+from numpy.typing import NDArray
+
+from lbmigrate.config.model import Source
+from lbmigrate.config.types import MOST_POINTS
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.records import Document, Reject, Scored
+from lbmigrate.rules.variables import evaluate_let, let_paths
+from lbmigrate.values import formula
+from lbmigrate.values.coerce import Floats, Moments, bson_type, excerpt, times
+from lbmigrate.values.ids import coerce_ids, id_text, id_texts, id_type
+from lbmigrate.values.paths import pluck
+
+Columns = dict[str, list[Any]]
+Problems = dict[int, str]
+
+
+def paths(source: Source) -> tuple[str, ...]:
+    """Every path that scoring reads besides `_id`, each once; with `unwind` also those that `element_ids` reads."""
+    named = [source.user.path, *source.at]
+    named += [path for let in source.let.values() for path in let_paths(let)]
+    named += source.meta.values()
+    named += [f"{source.unwind}._id", f"{source.unwind}.id"] if source.unwind else []
+    return tuple(dict.fromkeys(named))
+
+
+def element_ids(documents: Sequence[Document], unwind: str, index_field: str) -> list[str]:
+    """Source ids for unwound documents: `<document id>/<element's _id, else its id, else its index>`.
+
+    `index_field` is where `$unwind` left the index (`includeArrayIndex`). An index names the same element for ever
+    only in an array that is never shortened but at its end.
+    """
+    own, spare, index = pluck(documents, [f"{unwind}._id", f"{unwind}.id", index_field]).values()
+    chosen = [next((name for name in row if name is not None), 0) for row in zip(own, spare, index, strict=True)]
+    owners = id_texts([document.get("_id") for document in documents])
+    return [f"{owner}/{id_text(element)}" for owner, element in zip(owners, chosen, strict=True)]
+
+
+def score(
+    documents: Sequence[Document],
+    source: Source,
+    zone: str,
+    origin: str = "backfill",
+    source_ids: Sequence[Any] | None = None,
+) -> Scored:
+    """Score events for documents of `source`: each document becomes one event or one reject, in order.
+
+    Bad data never raises. Points are whole: fractions are rounded to the nearest, halves to even. `zone` is the IANA
+    name for times without an offset; `source_ids` replace the documents' `_id` (one each). Duplicates are kept. Raises
+    LbmigrateError if a points function fails, ConfigError if the formula or function cannot be used.
+    """
+    columns = pluck(documents, paths(source))
+    ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
+    problems: Problems = {row: "no _id" for row, name in enumerate(ids) if name is None}
+    users = _users(columns[source.user.path], source, problems)
+    moments, approximate = _moments(columns, source, ZoneInfo(zone), problems)
+    numbers = _numbers(columns, source, ZoneInfo(zone), problems)
+    if formula.is_function(str(source.points)):
+        worth = _from_function(str(source.points), _frame(source, columns, numbers, users, moments), problems)
+    else:
+        worth = formula.evaluate(str(source.points), numbers, len(ids))
+    points = _whole(worth, problems)
+    metas = _metas([columns[path] for path in source.meta.values()], tuple(source.meta), origin, len(ids))
+    for row, path in approximate.items():
+        metas[row]["approximate"] = path
+    rejects = [Reject(ids[row], reason) for row, reason in sorted(problems.items())]
+    return Scored(_events(source.action, [users, points, ids, metas, moments], problems), rejects)
+
+
+def _users(column: Sequence[Any], source: Source, problems: Problems) -> list[Any]:
+    users = coerce_ids(column, source.user.coerce)
+    for row in _absent(users):
+        problems.setdefault(row, _no_user(column[row], source))
+    return users
+
+
+def _no_user(value: Any, source: Source) -> str:
+    path = source.user.path
+    if value is None:
+        return f"no user ({path} is missing)"
+    if isinstance(value, str) and not value.strip():
+        return f"no user ({path} is blank)"
+    if id_type(value) is None:
+        return f"user of type {bson_type(value)} in {path}"
+    wanted = "an ObjectId" if source.user.coerce == "objectId" else "a string"
+    return f"user in {path} is not {wanted} ({excerpt(value)})"
+
+
+def _moments(columns: Columns, source: Source, zone: ZoneInfo, problems: Problems) -> tuple[Moments, dict[int, str]]:
+    """When each action happened, and for rows whose time is not from the first path, from which."""
+    first, *fallbacks = source.at
+    moments = times(columns[first], zone)
+    approximate = {}
+    for path in fallbacks:
+        rows = _absent(moments)
+        for row, moment in zip(rows, times([columns[path][row] for row in rows], zone), strict=True):
+            if moment is not None:
+                moments[row] = moment
+                approximate[row] = path
+    for row in _absent(moments):
+        problems.setdefault(row, _no_time({path: columns[path][row] for path in source.at}))
+    return moments, approximate
+
+
+def _no_time(tried: Mapping[str, Any]) -> str:
+    given = next((f"{path}: {excerpt(value)}" for path, value in tried.items() if value is not None), "all missing")
+    return f"no usable time in {', '.join(tried)} ({given})"
+
+
+def _numbers(columns: Columns, source: Source, zone: ZoneInfo, problems: Problems) -> dict[str, Floats]:
+    numbers = {}
+    for name, let in source.let.items():
+        taken = evaluate_let(name, let, columns, zone)
+        numbers[name] = taken.values
+        for row, reason in taken.problems.items():
+            problems.setdefault(row, reason)
+    return numbers
+
+
+def _whole(values: NDArray[Any], problems: Problems) -> list[Int64]:
+    finite = np.isfinite(values)
+    small = finite & (values >= -MOST_POINTS) & (values <= MOST_POINTS)
+    for row in np.flatnonzero(~small).tolist():
+        reason = f"points overflow ({values[row]:.6g})" if finite[row] else f"points are not a number ({values[row]})"
+        problems.setdefault(row, reason)
+    whole = np.rint(np.where(small, values, 0)).astype(np.int64).tolist()
+    shared = {number: Int64(number) for number in set(whole)}
+    return [shared[number] for number in whole]
+
+
+def _frame(
+    source: Source, columns: Columns, numbers: Mapping[str, Floats], users: list[Any], moments: Moments
+) -> pd.DataFrame:
+    """What a points function sees, a row per document.
+
+    `userId` and `createdAt` of the event, the `let` names (float64), and the names in `meta` (objects); of equal names
+    the first of these counts.
+    """
+    chosen = {name: pd.Series(columns[path], dtype=object) for name, path in source.meta.items()}
+    event = {"userId": pd.Series(users, dtype=object), "createdAt": pd.Series(moments, dtype="datetime64[ms]")}
+    return pd.DataFrame({**chosen, **numbers, **event})
+
+
+def _from_function(reference: str, frame: pd.DataFrame, problems: Problems) -> NDArray[Any]:
+    """Points from `module:function`, called with the rows that have no problem so far; 0 in the others."""
+    clean = np.array([row not in problems for row in range(len(frame))], dtype=bool)
+    if not clean.any():
+        return np.zeros(len(frame))
+    worth = _called(reference, frame[clean].reset_index(drop=True))
+    points = np.zeros(len(frame), dtype=worth.dtype)
+    points[clean] = worth
+    return points
+
+
+def _called(reference: str, frame: pd.DataFrame) -> NDArray[Any]:
+    function, rows = formula.load_function(reference), pd.RangeIndex(len(frame))
+    try:
+        result = pd.Series(function(frame)).sort_index()
+        signed = isinstance(result.dtype, np.dtype) and result.dtype.kind == "i"
+        values = result.to_numpy() if signed else result.to_numpy(dtype=np.float64, na_value=np.nan)
+    except Exception as error:
+        raise LbmigrateError(f"points: {reference} failed: {error!r}", hint=f"mend {reference}") from error
+    if not result.index.equals(rows):
+        raise LbmigrateError(
+            f"points: {reference} must return one number for each of the {len(rows)} rows, with the frame's index",
+            hint=f"mend {reference}",
+        )
+    return values
+
+
+def _metas(columns: Sequence[list[Any]], names: Sequence[str], origin: str, length: int) -> list[Document]:
+    metas: list[Document] = [{} for _ in range(length)]
+    for name, column in zip(names, columns, strict=True):
+        for meta, value in zip(metas, column, strict=True):
+            if value is not None:
+                meta[name] = value
+    for meta in metas:
+        meta["origin"] = origin
+    return metas
+
+
+def _events(action: str, columns: Sequence[Sequence[Any]], problems: Problems) -> list[Document]:
+    if problems:
+        clean = [row not in problems for row in range(len(columns[0]))]
+        columns = [list(compress(column, clean)) for column in columns]
+    users, points, ids, metas, moments = columns
+    return [
+        {
+            "_id": f"{action}:{text}",
+            "userId": user,
+            "actionType": action,
+            "points": worth,
+            "sourceId": name,
+            "meta": meta,
+            "createdAt": moment,
+        }
+        for text, user, worth, name, meta, moment in zip(id_texts(ids), users, points, ids, metas, moments, strict=True)
+    ]
+
+
+def _absent(column: Sequence[Any]) -> list[int]:
+    return [row for row, value in enumerate(column) if value is None]

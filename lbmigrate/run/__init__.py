@@ -1,0 +1,1 @@
+"""One run's surroundings: connection, context, limits, workers, and what makes it wait."""

@@ -1,0 +1,1 @@
+"""Entries against the ledger, by code that shares nothing with what wrote them."""

@@ -1,0 +1,44 @@
+"""Whom a verification looks at: the first of every period, and a seeded sample."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context, Looking
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+
+
+def choose(context: Context, looking: Looking) -> list[Any]:
+    """The users to compare: the first of every period, and a seeded sample drawn from the ledger and the entries."""
+    entries, events = context.target[ENTRIES], context.target[EVENTS]
+    known = dict.fromkeys(_users(events, COUNTED)) | dict.fromkeys(_users(entries, {"rev": {"$exists": True}}))
+    if looking.full:
+        return list(known)
+    first = dict.fromkeys(user for period in _periods(context) for user in _leaders(context, period, looking.top))
+    sample = random.Random(looking.seed).sample(list(known), min(looking.sample, len(known)))
+    return list(first | dict.fromkeys(sample))
+
+
+def _users(collection: Any, condition: Document) -> Iterator[Any]:
+    """Every user of a collection once, in a fixed order."""
+    grouped = [{"$match": condition}, {"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}]
+    return (row["_id"] for row in collection.aggregate(grouped))
+
+
+def _periods(context: Context) -> Iterator[str]:
+    """Every period that has entries, by hops along the index."""
+    after = ""
+    while True:
+        row = context.target[ENTRIES].find_one({"period": {"$gt": after}}, {"period": 1}, sort=[("period", 1)])
+        if row is None:
+            return
+        after = row["period"]
+        yield after
+
+
+def _leaders(context: Context, period: str, top: int) -> Iterator[Any]:
+    rows = context.target[ENTRIES].find({"period": period}, {"userId": 1}).sort([("score", -1), ("userId", -1)])
+    return (row["userId"] for row in rows.limit(top)) if top else iter(())

@@ -1,0 +1,64 @@
+"""The verdict: what a verification came to, and whether the cut-over may go by it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from lbmigrate import feature_flag, schema
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context, Looking
+from lbmigrate.schema import EVENT, EVENTS
+
+FRESH = dt.timedelta(days=1)
+
+
+KEPT = 100  # mismatches that a verdict carries
+
+
+def complaints(context: Context) -> list[str]:
+    """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be."""
+    told = schema.expiring(context.target)
+    if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None:
+        for source in context.config.sources:
+            if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
+                told.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
+    return told
+
+
+def verdict(
+    looking: Looking, covers: str | None, users: int, entries: int, wrong: Sequence[str], now: dt.datetime
+) -> Document:
+    """The verdict's row in the state."""
+    return {
+        "passed": not wrong,
+        "covers": covers,
+        "at": now,
+        "users": users,
+        "entries": entries,
+        "mismatches": len(wrong),
+        "first": list(wrong[:KEPT]),
+        "looking": asdict(looking),
+    }
+
+
+def is_current(context: Context) -> bool:
+    """Whether a passing verdict vouches for everything emitted so far, and is fresh where the cut-over waits for it."""
+    row, covers = context.state.get("verdict"), context.state.last_emission()
+    if feature_flag.read(context.target, context.config).read:
+        return bool(row.get("passed")) and row.get("covers") == covers
+    return not objection(row, covers, context.clock())
+
+
+def objection(row: Document, covers: str | None, now: dt.datetime) -> str:
+    """Why a verdict does not allow the cut-over; empty when it does."""
+    if not row:
+        return "nothing was verified yet"
+    if not row["passed"]:
+        return f"the last one, {row['at'].isoformat(timespec='seconds')}Z, found {row['mismatches']} mismatches"
+    if row["covers"] != covers:
+        return "events were added since the last one"
+    if now - row["at"] > FRESH:
+        return f"the last one is from {row['at'].isoformat(timespec='seconds')}Z, more than a day ago"
+    return ""

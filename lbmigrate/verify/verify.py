@@ -1,0 +1,123 @@
+"""Entries against the ledger, by code that shares nothing with `ranking`.
+
+On a server the sums are the server's own: `$group` over the events, with `$dateToString` naming the periods. The
+in-memory fake differs from the server in just these expressions, so there a plain loop does it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pymongo.database import Database
+
+from lbmigrate.mongo.client import durable, is_fake
+from lbmigrate.records import Document
+from lbmigrate.rules.periods import kind_of
+from lbmigrate.run.context import Context
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+
+USERS_AT_ONCE = 200
+LOOKS_AGAIN = 2
+
+Key = tuple[Any, str]
+Sums = tuple[int, int, dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One entry that is not what the ledger says. `found` and `expected` are (score, events, newest event)."""
+
+    user: Any
+    period: str
+    found: Sums | None
+    expected: Sums | None
+
+    def __str__(self) -> str:
+        who = f"user {self.user} in {self.period}"
+        if self.found is None:
+            return f"{who}: no entry, the ledger says {_words(self.expected)}"
+        if self.expected is None:
+            return f"{who}: an entry of {_words(self.found)}, the ledger has nothing"
+        return f"{who}: the entry says {_words(self.found)}, the ledger {_words(self.expected)}"
+
+
+def _words(sums: Sums | None) -> str:
+    if sums is None:
+        return "nothing"
+    return f"{sums[0]} points in {sums[1]} events up to {sums[2].isoformat()}Z"
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------
+
+
+def compare_all(context: Context, users: Sequence[Any]) -> Iterator[tuple[int, list[Difference], int]]:
+    """Slice by slice: how many users are done, what differs, how many entries were compared."""
+    rest = iter(users)
+    done = 0
+    while some := list(islice(rest, USERS_AT_ONCE)):
+        found, expected = stored(context, some), expectation(context, some)
+        done += len(some)
+        keys = sorted(found.keys() | expected.keys(), key=str)
+        differing = [key for key in keys if found.get(key) != expected.get(key)]
+        yield done, [Difference(*key, found.get(key), expected.get(key)) for key in differing], len(keys)
+
+
+def confirmed(context: Context, differences: Sequence[Difference]) -> list[Difference]:
+    """Those that stand when looked at again: a live write between the two readings looks like a difference once."""
+    standing = list(differences)
+    for _ in range(LOOKS_AGAIN):
+        users = list(dict.fromkeys(each.user for each in standing))
+        standing = [each for _, found, _ in compare_all(context, users) for each in found]
+    return standing
+
+
+def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
+    """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
+    rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}})
+    kinds = context.config.periods
+    return {
+        (row["userId"], row["period"]): (row["score"], row["events"], row["lastEventAt"])
+        for row in rows
+        if kind_of(row["period"]) in kinds
+    }
+
+
+def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
+    """What the ledger says, summed by the server; on the fake by a plain loop."""
+    database = durable(context.target)
+    sums: dict[Key, Sums] = {}
+    for kind in context.config.periods:
+        if is_fake(context.target):
+            sums |= _looped(database, users, kind, ZoneInfo(context.config.timezone))
+        else:
+            sums |= _grouped(database, users, kind, context.config.timezone)
+    return sums
+
+
+def _grouped(database: Database[Any], users: Sequence[Any], kind: str, zone: str) -> dict[Key, Sums]:
+    label: Any = {"$literal": "global"}
+    if kind != "global":
+        label = {"$dateToString": {"date": "$createdAt", "format": PERIODS[kind], "timezone": zone}}
+    sums = {"score": {"$sum": "$points"}, "events": {"$sum": 1}, "last": {"$max": "$createdAt"}}
+    pipeline: list[Document] = [
+        {"$match": {"userId": {"$in": list(users)}, **COUNTED}},
+        {"$group": {"_id": {"user": "$userId", "period": label}, **sums}},
+    ]
+    rows = database[EVENTS].aggregate(pipeline, allowDiskUse=True)
+    return {(r["_id"]["user"], r["_id"]["period"]): (r["score"], r["events"], r["last"]) for r in rows}
+
+
+def _looped(database: Database[Any], users: Sequence[Any], kind: str, zone: ZoneInfo) -> dict[Key, Sums]:
+    sums: dict[Key, Sums] = {}
+    for event in database[EVENTS].find({"userId": {"$in": list(users)}, **COUNTED}):
+        at = event["createdAt"]
+        local = at.replace(tzinfo=dt.UTC).astimezone(zone)
+        period = "global" if kind == "global" else local.strftime(PERIODS[kind])
+        score, events, last = sums.get((event["userId"], period), (0, 0, at))
+        sums[event["userId"], period] = (score + event["points"], events + 1, max(last, at))
+    return sums
