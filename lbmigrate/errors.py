@@ -73,7 +73,7 @@ class Refused(LbmigrateError):
 
 
 class Stopped(LbmigrateError):
-    """A signal ended the run after its last piece was checkpointed. `exit_code` is 128 + the signal's number."""
+    """A signal ended the run after its last piece was saved. `exit_code` is 128 + the signal's number."""
 
     def __init__(self, message: str, signal_number: int, hint: str = "") -> None:
         super().__init__(message, hint)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal, Protocol, Self
 
 Document = dict[str, Any]
 
@@ -14,6 +15,16 @@ def amount(number: int, noun: str) -> str:
     """`1 chunk`, `2,000 chunks`, `3 mismatches`."""
     ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
     return f"{number:,} {noun}{ending}"
+
+
+class Tally(Protocol):
+    """What a piece of work came to. Each kind of work has counters of its own; those of one kind add up."""
+
+    @property
+    def read(self) -> int:
+        """Documents that were read, which is what a limit on a run counts."""
+
+    def __add__(self, other: Self) -> Self: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,53 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What became of the sources that a reconciliation read: read = adjusted + those that agree with the ledger."""
+
+    read: int = 0
+    adjusted: int = 0
+
+    def __add__(self, other: Reconciled) -> Reconciled:
+        return Reconciled(self.read + other.read, self.adjusted + other.adjusted)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a verification compared: users read, and their entries."""
+
+    read: int = 0
+    entries: int = 0
+
+    def __add__(self, other: Compared) -> Compared:
+        return Compared(self.read + other.read, self.entries + other.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a user who leaves had: entries that were removed, events that carry a tombstone now."""
+
+    entries: int = 0
+    events: int = 0
+
+    @property
+    def read(self) -> int:
+        return self.events
+
+    def __add__(self, other: Forgotten) -> Forgotten:
+        return Forgotten(self.entries + other.entries, self.events + other.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Documents that a backup or a restore has copied."""
+
+    read: int = 0
+
+    def __add__(self, other: Copied) -> Copied:
+        return Copied(self.read + other.read)
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What to remember about a finished piece: fields to set on one row of the state collection."""
 
@@ -60,14 +118,14 @@ class RolledUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class RowsRemoved:
     """What is not to be remembered any more: the rows of these kinds that meet a filter."""
 
     kinds: tuple[str, ...]
     where: Mapping[str, Any] = field(default_factory=dict)
 
 
-Mark = Checkpoint | RolledUp | Forgotten
+Mark = Checkpoint | RolledUp | RowsRemoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +142,48 @@ class Piece:
     total: int | None = None
     unit: str = "documents"
     estimated: bool = False
-    counts: Counts = Counts()
+    counts: Tally | None = None
     checkpoint: Mark | None = None
     note: str = ""
     warning: str = ""
     held: str = ""
 
 
+class Way(StrEnum):
+    """What is done with a step."""
+
+    APPLY = "apply"
+    REVERT = "revert"
+    KEEP = "keep"  # reverted, and the data left
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A kind of work as an operator knows it. Only the steps of the migration have numbers."""
+
+    title: str
+    number: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One thing that the runner tells its audience: a step that begins, a piece of it, or its end.
+    """One thing that the runner tells whoever listens: a work that begins, a piece of it, or its end.
 
-    `event` is `begin`, `piece` or `end`; `direction` is `up` (apply), `down` (revert) or `kept` (reverted, data left).
+    `counts` of an end are those of all its pieces, None where nothing is counted.
     """
 
-    event: str
-    step: int
-    name: str
-    direction: str = "up"
+    event: Literal["begin", "piece", "end"]
+    work: Work
+    way: Way = Way.APPLY
     piece: Piece | None = None
-    counts: Counts = Counts()
+    counts: Tally | None = None
+
+
+Listener = Callable[[Report], None]
+
+
+def ignore(report: Report) -> None:
+    """Listen to nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the leaderboard's collections should look like, and how what is there differs from it.
 
-Nothing here changes or drops what it did not create; a difference is told, not mended.
+Nothing here changes or drops what it did not create; a difference is named, not fixed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ COUNTED: Document = {**EVENT, "meta.forgotten": {"$ne": True}}  # what counts fo
 # The kinds of periods, and how the period of a day is named: a format that both Python's strftime and the server's
 # $dateToString have. A new kind is one line here. %G-W%V is the ISO 8601 week: that of the year of its Thursday.
 PERIODS: dict[str, str] = {"global": "global", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m", "year": "%Y"}
+
+MADE_BY_A_MIGRATION: dict[str, Document] = {  # what a rollback removes: other documents are somebody else's
+    ENTRIES: {"rev": {"$exists": True}, "events": {"$exists": True}},
+    EVENTS: {"meta.origin": {"$in": ["backfill", "live"]}},
+}
 
 _USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
 _INT64 = {"bsonType": "long"}

@@ -28,6 +28,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
 from lbmigrate.schema import present_collections
+from lbmigrate.state.statuses import ChunkStatus
 
 STEP = "step:4"
 USERS_IN_MEMORY = 50_000  # beyond this many touched users the roll-up walks the whole ledger instead of a list
@@ -64,7 +65,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
 
 
 def _seen(context: Context, current: passes.Pass) -> Seen:
-    """What was asked for by name is rolled up again even where no event is new: that is how an entry is mended."""
+    """What was asked for by name is rolled up again even where no event is new: that is how a wrong entry is fixed."""
     if context.scope.full or context.scope.bounded:
         return Seen.RETRY
     return Seen.OVERLAP if current.number > 1 else Seen.NEVER
@@ -76,11 +77,12 @@ def _told(source: Source, current: passes.Pass) -> str:
 
 def _closing(context: Context, outcome: Outcome, everyone: bool) -> Checkpoint:
     """What to remember of a chunk that was emitted, or failed. Its users need no list where everyone is rolled up."""
+    status = ChunkStatus.CLAIMED.to(ChunkStatus.EMITTED if outcome.error is None else ChunkStatus.FAILED)
     took: Document = {"seconds": round(outcome.seconds, 3), "closedAt": context.clock(), "attempts": outcome.attempts}
     if outcome.error is not None:
-        return Checkpoint(outcome.chunk.row, {**took, "status": "failed", "error": str(outcome.error)[:1000]})
+        return Checkpoint(outcome.chunk.row, {**took, "status": status, "error": str(outcome.error)[:1000]})
     closed = {
-        "status": "emitted",
+        "status": status,
         "counts": asdict(outcome.emitted.counts),
         "users": None if everyone else list(dict.fromkeys(outcome.emitted.users)),
         "salvaged": outcome.salvaged,

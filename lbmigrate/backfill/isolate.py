@@ -22,6 +22,7 @@ from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes.passes import Claimed
 from lbmigrate.records import Counts, Document, Reject
+from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
@@ -84,7 +85,7 @@ class _Attempts:
 
 
 def _ids(context: Context, source: Source, condition: Document) -> list[Any]:
-    wanted = {"$and": [condition, source.where]} if source.where and not source.unwind else condition
+    wanted = unwind.within(condition, source)
     return [row["_id"] for row in context.sources[source.collection].find(wanted, {"_id": 1})]
 
 

@@ -29,12 +29,13 @@ from lbmigrate.backup.record import record
 from lbmigrate.errors import Refused
 from lbmigrate.mongo import faults
 from lbmigrate.mongo.client import durable, is_fake
-from lbmigrate.records import Document, Piece, Report
+from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state.operator import operator
 
 NAME = "backup"
+WORK = Work(NAME)
 BATCH = 5_000  # documents, or 16 MB where those are more
 LENGTH = struct.Struct("<i")
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
@@ -69,7 +70,7 @@ class Making:
     moment: Moment
     again: str
 
-    def copy(self, source: Collection[Any], info: Document) -> Generator[Report, None, Entry]:
+    def copy(self, source: Collection[Any], info: Document) -> Generator[Piece, None, Entry]:
         """One collection: options and indexes, then the documents, once more without the moment if that got lost."""
         files = self.into.files(source.database.name, source.name)
         self.into.save_metadata(files[1], metadata(source, info))
@@ -81,36 +82,36 @@ class Making:
 
     def _entry(
         self, source: Collection[Any], files: tuple[Path, Path], session: ClientSession | None
-    ) -> Generator[Report, None, Entry]:
+    ) -> Generator[Piece, None, Entry]:
         total = source.estimated_document_count()
         documents = size = 0
         with self.into.appearing(files[0]) as raw, archive.zipped(raw) as file:
             for batch in _batches(source, session):
-                self.context.brake.release(self.again)
+                self.context.stop.raise_if_asked(self.again)
                 file.write(batch)
-                documents, size = documents + _count(batch), size + len(batch)
-                yield _told(Piece(source.name, documents, max(total, documents), estimated=True))
-        yield _told(Piece(source.name, documents, documents))
+                count = _count(batch)
+                documents, size = documents + count, size + len(batch)
+                yield Piece(source.name, documents, max(total, documents), estimated=True, counts=Copied(count))
+        yield Piece(source.name, documents, documents)
         sha256, metadata_sha256 = map(archive.digest, files)
         as_of = self.moment.begun if session else None
         return Entry(source.database.name, source.name, documents, size, sha256, metadata_sha256, as_of)
 
 
-def make(context: Context, into: Archive, sources: bool, again: str) -> Iterator[Report]:
+def pieces(context: Context, into: Archive, sources: bool, again: str) -> Iterator[Piece]:
     """Back up into an archive that is held, going on where an unfinished backup stopped; then put it on record.
 
     `again` is the command that goes on after a signal. Raises what `Archive.begin` does, and LbmigrateError naming the
     file that cannot be written.
     """
     manifest, notes = _begin(context, into, sources), []
-    yield Report("begin", 0, NAME)
     done = {(entry.database, entry.collection) for entry in manifest.collections}
     with _moment(context) as moment:
         making = Making(context, into, moment, again)
         for database, info in _listed(context, sources):
             name = info["name"]
             if (database.name, name) in done:
-                yield _told(Piece(name, note=f"{name} is there already"))
+                yield Piece(name, note=f"{name} is there already")
             elif info.get("type", "collection") != "collection":
                 notes.append(f"{name} is a {info['type']}, no plain collection, and is not in the backup")
             else:
@@ -118,9 +119,8 @@ def make(context: Context, into: Archive, sources: bool, again: str) -> Iterator
                 manifest = replace(manifest, collections=(*manifest.collections, entry))
                 into.save(manifest)
     notes += [] if manifest.is_of_one_moment else [_blurred(moment)]
-    yield from (_told(Piece(NAME, warning=note)) for note in notes)
+    yield from (Piece(NAME, warning=note) for note in notes)
     yield from _finish(context, into, replace(manifest, notes=tuple(notes)))
-    yield Report("end", 0, NAME)
 
 
 def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
@@ -137,14 +137,14 @@ def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
     return replace(found, collections=tuple(entry for entry in found.collections if not into.damage(entry)))
 
 
-def _finish(context: Context, into: Archive, manifest: Manifest) -> Iterator[Report]:
+def _finish(context: Context, into: Archive, manifest: Manifest) -> Iterator[Piece]:
     at = context.clock()
     digest = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment))
     try:
         record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
     except (PyMongoError, Refused) as error:
         why = str(error).partition(", full error")[0]
-        yield _told(Piece(NAME, warning=f"the backup is whole, but could not be put on record: {why}"))
+        yield Piece(NAME, warning=f"the backup is whole, but could not be put on record: {why}")
 
 
 def _blurred(moment: Moment) -> str:
@@ -210,10 +210,6 @@ def metadata(source: Collection[Any], info: Document) -> Document:
         "collectionName": source.name,
         "type": "collection",
     }
-
-
-def _told(piece: Piece) -> Report:
-    return Report("piece", 0, NAME, piece=piece)
 
 
 def _iso(moment: dt.datetime, precision: str = "seconds") -> str:

@@ -21,10 +21,10 @@ from lbmigrate.backup.archive import PLAIN, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import durable, is_fake
-from lbmigrate.records import Document, Piece, Report
+from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 
-NAME = "restore"
+WORK = Work("restore")
 PREFIX = "lbmigrate_restore."  # of collections that are being filled
 MOST = 8 << 20  # bytes sent at once
 INVALID = 121  # DocumentValidationFailure
@@ -57,7 +57,7 @@ class Restoring:
             hint = f"drop what is not wanted, or: lbmigrate backup restore {self.source.root} --database NAME"
             raise Refused(f"there are documents already in {where}; nothing was restored", hint)
 
-    def fill(self, entry: Entry) -> Iterator[Report]:
+    def fill(self, entry: Entry) -> Iterator[Piece]:
         """Make one collection under its passing name."""
         home, found = self.home(entry), self.source.metadata(entry)
         name = PREFIX + entry.collection
@@ -65,12 +65,12 @@ class Restoring:
         home.create_collection(name, **found["options"])
         done = 0
         for batch in _batches(self.source.documents(entry)):
-            self.context.brake.release(self.again)
+            self.context.stop.raise_if_asked(self.again)
             _insert(home[name], batch)
             done += len(batch)
-            yield _told(Piece(entry.collection, done, entry.documents))
+            yield Piece(entry.collection, done, entry.documents, counts=Copied(len(batch)))
         _index(home[name], found)
-        yield _told(Piece(entry.collection, entry.documents, entry.documents))
+        yield Piece(entry.collection, entry.documents, entry.documents)
 
     def name(self, entry: Entry) -> None:
         """Give a filled collection its own name; an empty one that has it goes."""
@@ -89,20 +89,18 @@ def check(context: Context, source: Archive, renamed: bool) -> Manifest:
     return manifest
 
 
-def restore(context: Context, source: Archive, manifest: Manifest, again: str) -> Iterator[Report]:
+def pieces(context: Context, source: Archive, manifest: Manifest, again: str) -> Iterator[Piece]:
     """Restore what `check` found whole. `again` is the command that tries again after a signal.
 
     Raises Refused, and writes nothing, when a collection holds documents already.
     """
     restoring = Restoring(context, source, manifest, again)
     restoring.refuse_filled()
-    yield Report("begin", 0, NAME)
     for entry in manifest.collections:
         yield from restoring.fill(entry)
     restoring.refuse_filled()
     for entry in reversed(manifest.collections):  # the state last, for it tells of the others
         restoring.name(entry)
-    yield Report("end", 0, NAME)
 
 
 def _batches(documents: Iterator[RawBSONDocument]) -> Iterator[list[RawBSONDocument]]:
@@ -144,7 +142,3 @@ def _index(collection: Collection[Any], found: Document) -> None:
         simple: Document = {"collation": {"locale": "simple"}} if "collation" in found["options"] else {}
         wanted = [{**simple, **spec} for spec in specs]
         collection.database.command({"createIndexes": collection.name, "indexes": wanted})
-
-
-def _told(piece: Piece) -> Report:
-    return Report("piece", 0, NAME, piece=piece)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
-from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.ids import parse_id
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config
+
 
 PAGE = 500  # the most entries read at once while skipping over users who opted out
 

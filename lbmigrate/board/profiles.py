@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
 
-from lbmigrate.config.model import Config, OptOut, Users
 from lbmigrate.records import Document
 from lbmigrate.values.ids import folded_id, id_forms, id_text
 from lbmigrate.values.paths import pluck, projection_of
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config, OptOut, Users
+
 
 NAME_LENGTH = 120
 _EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")

@@ -1,4 +1,4 @@
-"""What is worth checking before a run: each finding is a fact with its mend. Only looks; never writes."""
+"""What is worth checking before a run: each finding is a fact with its fix. Only looks; never writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lbmigrate.ledger import sources
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
-from lbmigrate.rules import scoring
+from lbmigrate.rules import scoring, unwind
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import coerce_id, id_type
 from lbmigrate.values.paths import pluck, projection_of
@@ -39,7 +39,7 @@ def _schema(context: Context) -> Iterator[Finding]:
     expiring = schema.expiring(context.target)
     for sentence in schema.differences(context.target):
         level: Level = "refusal" if sentence in expiring else "warning"
-        yield Finding(level, "schema", sentence, "mend it by hand: lbmigrate changes nothing that it did not make")
+        yield Finding(level, "schema", sentence, "fix it by hand: lbmigrate changes nothing that it did not make")
 
 
 def _source(context: Context, source: Source, present: dict[str, Document]) -> Iterator[Finding]:
@@ -66,8 +66,8 @@ def sample(collection: Collection[Any], source: Source) -> list[Document]:
     """Documents in scope from both ends of a collection; elements, where the source unwinds."""
     projection = projection_of(_mapped(source))
     if source.unwind:
-        stages: list[Document] = [{"$limit": 2 * SAMPLE}, {"$unwind": f"${source.unwind}"}]
-        return list(collection.aggregate([*stages, {"$match": source.where}, {"$project": projection}]))
+        stages: list[Document] = [{"$limit": 2 * SAMPLE}, *unwind.elements(source)]
+        return list(collection.aggregate([*stages, {"$project": projection}]))
     first, last = (collection.find(source.where, projection).sort("_id", way).limit(SAMPLE) for way in (1, -1))
     rows = {repr(row["_id"]): row for row in (*first, *last)}  # a small collection's ends are the same documents
     return list(rows.values())

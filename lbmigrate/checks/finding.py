@@ -18,11 +18,11 @@ class Finding:
     level: Level
     subject: str
     fact: str
-    mend: str = ""
+    fix: str = ""
 
 
 def refuse(findings: Iterable[Finding]) -> None:
     """Raise Refused for the first finding that forbids a run."""
     for finding in findings:
         if finding.level == "refusal":
-            raise Refused(f"{finding.subject}: {finding.fact}", hint=finding.mend or "lbmigrate doctor")
+            raise Refused(f"{finding.subject}: {finding.fact}", hint=finding.fix or "lbmigrate doctor")

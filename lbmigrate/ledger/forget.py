@@ -18,14 +18,14 @@ from bson import ObjectId
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo.client import durable, retrying
-from lbmigrate.records import Checkpoint, Document, Piece, amount
+from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state import State
 from lbmigrate.values.ids import folded_id, id_forms, id_type
 
-NUMBER, NAME = 4, "forget"
+WORK = Work("forget")
 SALT = "forgotten:salt"
 AT_ONCE = 5_000  # events
 
@@ -87,12 +87,12 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
         removed = retrying(partial(database[ENTRIES].delete_many, theirs)).deleted_count
         ids = [row["_id"] for row in database[EVENTS].find(theirs, {"_id": 1}).limit(AT_ONCE)]
         if not removed and not ids:
-            told = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
-            yield Piece(EVENTS, events, events, unit="events", note=told)
+            note = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
+            yield Piece(EVENTS, events, events, unit="events", note=note)
             return
         retrying(partial(database[EVENTS].update_many, {"_id": {"$in": ids}, **theirs}, _buried(tombstone)))
         entries, events = entries + removed, events + len(ids)
-        yield Piece(EVENTS, events, unit="events")
+        yield Piece(EVENTS, events, unit="events", counts=Forgotten(removed, len(ids)))
 
 
 def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None:

@@ -81,7 +81,7 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
         if not contested:
             return total
         users = {"$in": contested}
-        context.brake.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
+        context.stop.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
     told = f"entries of {amount(len(contested), 'user')} change faster than they can be rolled up"
     raise LbmigrateError(told, hint="lbmigrate run")
 

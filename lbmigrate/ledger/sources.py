@@ -12,12 +12,9 @@ from pymongo.database import Database
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.client import fresh, readable
 from lbmigrate.records import Document, Scored
-from lbmigrate.rules import scoring
+from lbmigrate.rules import scoring, unwind
 from lbmigrate.run.context import Context
 from lbmigrate.values.paths import projection_of
-
-POSITION = "__position"  # where $unwind leaves an element's index
-
 
 CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -29,7 +26,8 @@ def read(context: Context, source: Source, condition: Document) -> Iterable[Docu
     collection = _readable(context)[source.collection].with_options(codec_options=CODECS)
     projection = projection_of(scoring.paths(source))
     if source.unwind:
-        return collection.aggregate(_unwinding(source, condition, projection))
+        shown = {"$project": {**projection, unwind.POSITION: 1}}
+        return collection.aggregate([{"$match": condition}, *unwind.elements(source), shown])
     cursor = collection.find({"$and": [condition, source.where]} if source.where else condition, projection)
     if condition.keys() == {"_id"}:
         cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
@@ -42,15 +40,8 @@ def _readable(context: Context) -> Database[Any]:
     return readable(context.sources, context.config.backfill.read_preference)
 
 
-def _unwinding(source: Source, condition: Document, projection: Document) -> list[Document]:
-    """The filter follows the $unwind, so that it speaks of single elements."""
-    unwind = {"path": f"${source.unwind}", "includeArrayIndex": POSITION}
-    wanted = [{"$match": source.where}] if source.where else []
-    return [{"$match": condition}, {"$unwind": unwind}, *wanted, {"$project": {**projection, POSITION: 1}}]
-
-
 def score(context: Context, source: Source, documents: list[Document]) -> Scored:
     """Turn documents, or unwound elements, into events and rejects."""
-    ids = scoring.element_ids(documents, source.unwind, POSITION) if source.unwind else None
+    ids = unwind.element_ids(documents, source.unwind) if source.unwind else None
     origin = "live" if context.live else "backfill"
     return scoring.score(documents, source, context.config.timezone, origin, ids)

@@ -26,11 +26,12 @@ from lbmigrate.live.changes import Batch, Stream
 from lbmigrate.live.flag_cache import Flag
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.faults import is_transient
-from lbmigrate.records import Checkpoint, Counts, Document, Piece
+from lbmigrate.records import Checkpoint, Counts, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.state import State
 
 ROW = "tail"
+WORK = Work(ROW)
 HEARTBEAT = 2.0  # seconds between two signs of life while nothing changes
 HOLD = 1.0  # seconds between two looks at a flag that is off
 FAILURES = 5  # in a row, after which a server that does not answer ends the tail
@@ -54,7 +55,7 @@ class Tail:
         failures = 0
         while not self._context.stopping():
             try:
-                for piece in self._stretch() if self._flag.write else self._hold():
+                for piece in self._streamed() if self._flag.write else self._hold():
                     failures = 0
                     yield piece
             except OperationFailure as error:
@@ -66,14 +67,14 @@ class Tail:
                 if not is_transient(error) or failures == FAILURES:
                     raise
                 yield Piece(ROW, warning=f"the server does not answer, trying again: {error}"[:200])
-                self._context.brake.wait(failures)
+                self._context.stop.wait(failures)
 
     def _hold(self) -> Iterator[Piece]:
         if self._is_time():
             yield self._piece(held="the flag's write is off")
-        self._context.brake.wait(HOLD)
+        self._context.stop.wait(HOLD)
 
-    def _stretch(self) -> Iterator[Piece]:
+    def _streamed(self) -> Iterator[Piece]:
         """As long as the stream is good and the flag is on."""
         with changes.watch(self._context.sources, self._collections, self._kept.get("token")) as stream:
             if not self._kept.get("token"):
@@ -105,12 +106,14 @@ class Tail:
             passes = _passes(self._context.state, self._context.config)
             told = f"{name} was replaced by a rename, which names no document; next: lbmigrate backfill --full"
             yield self._piece(missed={"since": batch.newest, "full": True, "passes": passes}, warning=told)
+        changed = self._kept.get("changes", 0) + batch.size
         yield self._piece(
             done.counts,
+            changed,
             token=stream.resume_token,
             reached=batch.newest,
             lag=self._behind(batch.newest),
-            changes=self._kept.get("changes", 0) + batch.size,
+            changes=changed,
             events=self._kept.get("events", 0) + done.counts.emitted,
             deletes=self._kept.get("deletes", 0) + batch.deletes,
         )
@@ -139,13 +142,16 @@ class Tail:
         now = server_time(self._context.sources)
         return max(0.0, round((now - newest).total_seconds(), 3)) if newest else 0.0
 
-    def _piece(self, counts: Counts = Counts(), note: str = "", warning: str = "", **kept: Any) -> Piece:
+    def _piece(
+        self, counts: Counts | None = None, changed: int = 0, note: str = "", warning: str = "", **kept: Any
+    ) -> Piece:
         now = server_time(self._context.sources)
         kept = {"held": None, "at": now, **({"reached": now} if "token" in kept else {}), **kept}
         self._kept |= kept
         self._beat = self._monotonic()
         held = kept["held"] or ""
-        return Piece(ROW, counts=counts, checkpoint=Checkpoint(ROW, kept), note=note, warning=warning, held=held)
+        saved = Checkpoint(ROW, kept)
+        return Piece(ROW, changed, None, "changes", False, counts, saved, note=note, warning=warning, held=held)
 
 
 # --- for those who look ------------------------------------------------------------------------------------------

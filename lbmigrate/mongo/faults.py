@@ -61,6 +61,12 @@ def redact(uri: str) -> str:
     return f"{shape['scheme'] or ''}{user}{shape['host']}{query}"
 
 
+def redact_word(word: str) -> str:
+    """A word of a command line without secrets: URIs in it are redacted, also as the value of an option."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{redact(value)}" if "://" in value else word
+
+
 def _scrub(text: str, uri: str) -> str:
     """Hide in `text` what `redact` hides in `uri`; secrets of one or two letters would only riddle the text."""
     if uri.startswith(LOCAL):

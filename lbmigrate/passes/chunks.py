@@ -1,6 +1,6 @@
 """Cutting a source into chunks: key ranges of a bounded number of documents, their bounds frozen before work starts.
 
-A pass walks a source once. It is a list of spans, each a stretch of one key in which all values have one BSON type,
+A pass walks a source once. It is a list of spans, each a range of one key in which all values have one BSON type,
 because a range query silently skips values of other types. A span is cut with index hops (`skip(n).limit(1)` on a
 covered query), never by skipping through the documents themselves.
 """

@@ -20,10 +20,12 @@ from lbmigrate.mongo.client import readable, server_time
 from lbmigrate.passes import chunks
 from lbmigrate.passes.chunks import Bounds, Size, Span
 from lbmigrate.passes.read_plan import read_plan
-from lbmigrate.records import Checkpoint, Document, Forgotten
+from lbmigrate.records import Checkpoint, Document, RowsRemoved
+from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import COLLECTION
+from lbmigrate.state.statuses import ChunkStatus
 
 PASSES_KEPT = 50  # with all their chunks
 COUNTING_MS = 250  # a bar is not worth more of the server's time
@@ -124,11 +126,11 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     return Checkpoint(row, {"pass.done": True, **moved})
 
 
-def spent(context: Context, source: Source) -> Forgotten:
+def spent(context: Context, source: Source) -> RowsRemoved:
     """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever."""
     before = _last_number(context, source) - PASSES_KEPT
-    added_nothing = {"status": "rolled", "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
-    return Forgotten(("chunk",), {"source": source.name, "pass": {"$lte": before}, **added_nothing})
+    added_nothing = {"status": ChunkStatus.ROLLED.value, "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
+    return RowsRemoved(("chunk",), {"source": source.name, "pass": {"$lte": before}, **added_nothing})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,11 @@ class Claimed:
 
 def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterator[Claimed]:
     """Every chunk still to emit, claimed: those left open by another run, then new ones as they are planned."""
-    open_rows = {"status": {"$in": ["claimed", "failed"]}, "pass": current.number}
+    left_open = [ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value]
+    open_rows = {"status": {"$in": left_open}, "pass": current.number}
     for row in list(context.state.chunks(source=source.name, **open_rows)):
-        yield _claim(context, row["_id"], Bounds.from_row(row), row.get("attempts", 1), {})
+        again = {"status": ChunkStatus(row["status"]).to(ChunkStatus.CLAIMED)}
+        yield _claim(context, row["_id"], Bounds.from_row(row), row.get("attempts", 1), again)
     for place, span in enumerate(current.spans):
         yield from _plan(context, source, current, place, span, size)
 
@@ -159,11 +163,12 @@ def _plan(context: Context, source: Source, current: Pass, place: int, span: Spa
         if ceil((number + 1) * context.scope.share) == ceil(number * context.scope.share):
             continue  # a sample: the first chunk and every n-th after it
         described = {"source": source.name, "pass": current.number, "span": place, "number": number, **bounds.row()}
+        described["status"] = ChunkStatus.CLAIMED.value
         yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
 
 
 def _claim(context: Context, row: str, bounds: Bounds, tried: int, described: Document) -> Claimed:
-    claimed = {"status": "claimed", "attempts": tried + 1, "run": context.run, "claimedAt": context.clock()}
+    claimed = {"attempts": tried + 1, "run": context.run, "claimedAt": context.clock()}
     context.state.put(Checkpoint(row, {**described, **claimed}))
     return Claimed(row, bounds, tried)
 
@@ -186,5 +191,5 @@ def _share(collection: Collection[Any], source: Source) -> float:
 
 def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:
     within = span.extra or {span.key: {"$gte": span.low, "$lte": span.high}}
-    condition: Document = {"$and": [within, source.where]} if source.where and not source.unwind else within
+    condition: Document = unwind.within(within, source)
     return int(collection.count_documents(condition, maxTimeMS=COUNTING_MS))

@@ -1,6 +1,6 @@
 """What a pass reads: all of a source, what changed since its watermark, or what was asked for.
 
-Where no index orders a source in time, the outline says why and walks everything: it never guesses.
+Where no index orders a source in time, the plan says why and walks everything: it never guesses.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from lbmigrate.mongo.client import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
 from lbmigrate.passes.chunks import TYPES, Span, value_at
 from lbmigrate.records import Document
+from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.values.coerce import MILLISECONDS_FROM
 from lbmigrate.values.ids import parse_id
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class ReadPlan:
     """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why.
 
     A `whole` one reads a source from end to end for the first time, or once more because it was asked to.
@@ -38,22 +39,22 @@ class Outline:
     whole: bool = False
 
 
-def read_plan(context: Context, source: Source, started: dt.datetime) -> Outline:
+def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPlan:
     """What the next pass over a source reads. `started` is the server's time now; nothing is written."""
     collection = context.sources[source.collection]
     mark = None if context.scope.full else context.state.watermark(source.name).get("value")
-    seekable = is_indexed(collection, source.cursor) and not _is_unwound(source)
+    seekable = is_indexed(collection, source.cursor) and not unwind.orders_nothing(source)
     following = newest(collection, source.cursor, started) if seekable else started
     if context.scope.user is not None:
-        return Outline((_of_user(context.scope.user, source),), following)
+        return ReadPlan((_of_user(context.scope.user, source),), following)
     if context.scope.bounded:
-        return Outline(*_between(collection, source, context.scope))
+        return ReadPlan(*_between(collection, source, context.scope))
     if mark is None:
-        return Outline(_everything(collection), following, whole=True)
+        return ReadPlan(_everything(collection), following, whole=True)
     if not seekable:
-        reason = "is inside the unwound array" if _is_unwound(source) else "has no index"
-        return Outline(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
-    return Outline(_since(collection, source.cursor, before(mark, context.config.backfill.lag)), following)
+        reason = "is inside the unwound array" if unwind.orders_nothing(source) else "has no index"
+        return ReadPlan(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
+    return ReadPlan(_since(collection, source.cursor, before(mark, context.config.backfill.lag)), following)
 
 
 def before(mark: dt.datetime, lag: dt.timedelta) -> dt.datetime:
@@ -88,11 +89,6 @@ def _is_multikey(collection: Collection[Any], index: str, key: str) -> bool:
         return collection.find_one({"$or": [{place: {"$type": "array"}} for place in places]}) is not None
     plan = collection.find({}).hint(index).limit(1).explain()["queryPlanner"]["winningPlan"]
     return '"isMultiKey": true' in json_util.dumps(plan)
-
-
-def _is_unwound(source: Source) -> bool:
-    """Whether a document has as many values of the cursor field as the array has elements, so that none orders it."""
-    return source.unwind is not None and f"{source.cursor}.".startswith(f"{source.unwind}.")
 
 
 def _of_user(user: str, source: Source) -> Span:

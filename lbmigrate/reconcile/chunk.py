@@ -1,4 +1,4 @@
-"""A stretch of the ledger against its sources: what they are worth now, and adjustments for the difference.
+"""A range of the ledger against its sources: what they are worth now, and adjustments for the difference.
 
 What looks wrong is read again before anything is added: first the ledger, then the source. Whoever changes a source
 after that adds to the ledger later still: either there first, and the id is taken here, or there second, and it is
@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 
-from bson import Binary, Regex, json_util
-from bson.binary import OLD_UUID_SUBTYPE
 from bson.errors import BSONError
 
 from lbmigrate.config.model import Config, Source
@@ -27,10 +25,10 @@ from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import durable
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
+from lbmigrate.rules import unwind
 from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
-from lbmigrate.values.ids import parse_id
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
 AT_ONCE = 200  # sources whose events are asked for in one query
@@ -63,7 +61,7 @@ class Doubt(Enum):
 
 @dataclass(slots=True)
 class Found:
-    """What a stretch of the ledger came to: how many sources, which were adjusted and how, and whom that touches."""
+    """What a range of the ledger came to: how many sources, which were adjusted and how, and whom that touches."""
 
     sources: int = 0
     adjusted: set[str] = field(default_factory=set)
@@ -76,13 +74,13 @@ class Found:
 
 
 def look(context: Context, action: Action, bounds: Bounds) -> Found:
-    """What is due in a stretch of the ledger. Writes nothing."""
+    """What is due in a range of the ledger. Writes nothing."""
     groups, doubtful = _doubtful(context, action, bounds)
     return Found(len(groups), due=_due(context, action, doubtful)[1])
 
 
 def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
-    """Add what is due in a stretch of the ledger.
+    """Add what is due in a range of the ledger.
 
     Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
     """
@@ -126,7 +124,7 @@ def _base(adjustment: Document) -> str:
 def _doubtful(
     context: Context, action: Action, bounds: Bounds, doubt: Doubt = Doubt.NOTHING
 ) -> tuple[Groups, list[str]]:
-    """The sources of a stretch, and those to look at closely: what differs, or may have events beyond the stretch."""
+    """The sources of a range, and those to look at closely: what differs, or may have events beyond the range."""
     events = list(_events(context, bounds.condition()))
     groups, ids = _grouped(events), {event["_id"] for event in events}
     wanted = _desired(context, action, groups)
@@ -179,7 +177,7 @@ def _desired(context: Context, action: Action, groups: Groups) -> dict[str, Docu
     names = [group[0]["sourceId"] for group in groups.values()]
     found: dict[str, Document] = {}
     for source in action.sources:
-        ids = _owners(names) if source.unwind else names
+        ids = unwind.owners(names) if source.unwind else names
         for event in _scored(context, source, ids):
             if event["_id"] in groups and event["_id"] not in found:
                 found[event["_id"]] = _entombed(event, leavers) if event["userId"] in leavers else event
@@ -205,25 +203,6 @@ def _scored(context: Context, source: Source, ids: list[Any]) -> list[Document]:
             return []
     half = len(ids) // 2
     return _scored(context, source, ids[:half]) + _scored(context, source, ids[half:])
-
-
-def _owners(names: Iterable[str]) -> list[Any]:
-    """The ids of the documents that hold these elements: what is before a `/`, read as every type that it may be."""
-    texts = dict.fromkeys(text for name in names for text in list(accumulate(name.split("/"), "{}/{}".format))[:-1])
-    return [owner for text in texts for owner in _readings(text)]
-
-
-def _readings(text: str) -> Iterator[Any]:
-    for reading in parse_id(text):
-        yield reading
-        if isinstance(reading, Binary):
-            yield Binary(reading, OLD_UUID_SUBTYPE)
-    try:
-        unusual = json_util.loads(text)  # as `identity.text` writes dates, numbers with a fraction, compound ids
-    except (ArithmeticError, BSONError, LookupError, TypeError, ValueError):
-        return
-    if not isinstance(unusual, Regex | list) and not (isinstance(unusual, dict) and "$" in str(unusual)):
-        yield unusual
 
 
 def _at_primary(context: Context) -> Context:

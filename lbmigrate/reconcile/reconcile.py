@@ -22,14 +22,16 @@ from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.reconcile.chunk import Action, Doubt, Found, actions, look, settle
-from lbmigrate.records import Checkpoint, Counts, Piece
+from lbmigrate.records import Checkpoint, Piece, Reconciled, Work
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
 from lbmigrate.schema import EVENTS
+from lbmigrate.state.statuses import ChunkStatus
 
-NUMBER, NAME = 4, "reconcile"
+NAME = "reconcile"
+WORK = Work(NAME)
 
 
 # --- before it is done ---------------------------------------------------------------------------------------------
@@ -48,7 +50,7 @@ class Preview:
 
 
 def differences(context: Context) -> Iterator[Found]:
-    """What is due, stretch by stretch of the ledger. Writes nothing."""
+    """What is due, range by range of the ledger. Writes nothing."""
     size = context.config.backfill.chunk_size
     for action in actions(context.config):
         for span in _spans(context, action):
@@ -92,7 +94,7 @@ def pieces(context: Context) -> Iterator[Piece]:
         yield Piece(NAME, checkpoint=in_force(context))
 
 
-def told(context: Context) -> dict[str, int]:
+def adjustments_made(context: Context) -> dict[str, int]:
     """How many adjustments the newest passes made, by reason."""
     reasons: Counter[str] = Counter()
     for ledger in map(_ledger, actions(context.config)):
@@ -109,7 +111,7 @@ def _ledger(action: Action) -> Source:
 
 
 def _spans(context: Context, action: Action) -> tuple[Span, ...]:
-    """An action's stretch of the ledger: one span, or none."""
+    """An action's range of the ledger: one span, or none."""
     within = {"_id": {"$gte": f"{action.name}:", "$lt": f"{action.name};"}}
     ends = [context.target[EVENTS].find_one(within, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
     found = [end["_id"] for end in ends if end is not None]
@@ -171,10 +173,8 @@ class _Outcome:
     found: Found
 
     @property
-    def counts(self) -> Counts:
-        """Sources that were adjusted count as emitted, those that agreed as duplicates."""
-        adjusted = len(self.found.adjusted)
-        return Counts(self.found.sources, emitted=adjusted, duplicates=self.found.sources - adjusted)
+    def counts(self) -> Reconciled:
+        return Reconciled(self.found.sources, len(self.found.adjusted))
 
 
 def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doubt, chunk: Claimed) -> _Outcome:
@@ -192,7 +192,7 @@ def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doub
 
 def _closing(context: Context, outcome: _Outcome) -> Checkpoint:
     closed = {
-        "status": "emitted",
+        "status": ChunkStatus.CLAIMED.to(ChunkStatus.EMITTED),
         "seconds": round(outcome.seconds, 3),
         "closedAt": context.clock(),
         "attempts": outcome.attempts,

@@ -21,10 +21,11 @@ from lbmigrate.config.model import Source
 from lbmigrate.config.types import MOST_POINTS
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import Document, Reject, Scored
+from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
 from lbmigrate.values.coerce import Floats, Moments, bson_type, excerpt, times
-from lbmigrate.values.ids import coerce_ids, id_text, id_texts, id_type
+from lbmigrate.values.ids import coerce_ids, id_texts, id_type
 from lbmigrate.values.paths import pluck
 
 Columns = dict[str, list[Any]]
@@ -32,24 +33,12 @@ Problems = dict[int, str]
 
 
 def paths(source: Source) -> tuple[str, ...]:
-    """Every path that scoring reads besides `_id`, each once; with `unwind` also those that `element_ids` reads."""
+    """Every path that scoring reads besides `_id`, each once; with `unwind` also those that name the elements."""
     named = [source.user.path, *source.at]
     named += [path for let in source.let.values() for path in let_paths(let)]
     named += source.meta.values()
-    named += [f"{source.unwind}._id", f"{source.unwind}.id"] if source.unwind else []
+    named += id_paths(source)
     return tuple(dict.fromkeys(named))
-
-
-def element_ids(documents: Sequence[Document], unwind: str, index_field: str) -> list[str]:
-    """Source ids for unwound documents: `<document id>/<element's _id, else its id, else its index>`.
-
-    `index_field` is where `$unwind` left the index (`includeArrayIndex`). An index names the same element for ever
-    only in an array that is never shortened but at its end.
-    """
-    own, spare, index = pluck(documents, [f"{unwind}._id", f"{unwind}.id", index_field]).values()
-    chosen = [next((name for name in row if name is not None), 0) for row in zip(own, spare, index, strict=True)]
-    owners = id_texts([document.get("_id") for document in documents])
-    return [f"{owner}/{id_text(element)}" for owner, element in zip(owners, chosen, strict=True)]
 
 
 def score(

@@ -11,7 +11,7 @@ from pymongo.database import Database
 
 from lbmigrate.config.model import Config
 from lbmigrate.records import Document
-from lbmigrate.run.stop import Brake
+from lbmigrate.run.stop import Stop
 from lbmigrate.state import State
 
 Clock = Callable[[], dt.datetime]
@@ -49,8 +49,8 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
-    """How a verification looks: the first `top` of every period and `sample` users drawn with `seed`, or everyone."""
+class VerifyOptions:
+    """What a verification compares: the top N of each period and `sample` users drawn with `seed`, or everyone."""
 
     sample: int = 200
     top: int = 10
@@ -71,13 +71,14 @@ class Context:
     state: State
     run: str = ""
     scope: Scope = Scope()
-    looking: Looking | None = None  # None: verify only what no current verdict covers
+    verify: VerifyOptions | None = None  # None: verify only what no current verdict covers
     workers: int = 2
     keep_data: bool = False
+    confirmed: bool = False  # a person has agreed to turn on what somebody turned off
     live: bool = False
     clock: Clock = utc_now
-    brake: Brake = field(default_factory=Brake)
+    stop: Stop = field(default_factory=Stop)
 
     def stopping(self) -> bool:
         """Whether to begin nothing more: what is begun is finished and handed on."""
-        return self.brake()
+        return self.stop.asked()

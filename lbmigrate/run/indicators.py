@@ -58,7 +58,7 @@ def operator_pause(state: State) -> Signal:
 
 
 def flag_file(path: Path) -> Signal:
-    """Stop while the file exists: the brake for people without access to the database."""
+    """Stop while the file exists: the stop for people without access to the database."""
     return lambda: Reading(Level.STOP, f"{path} exists") if path.exists() else NORMAL
 
 

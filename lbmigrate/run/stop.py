@@ -1,7 +1,7 @@
 """Whatever ends a run before its work does: a signal, a limit on time or documents, the end of a daily window.
 
-A brake never interrupts: it is asked between pieces, the piece at hand is finished and checkpointed, and the reason
-becomes the exit code.
+Nothing is interrupted: a run asks between pieces, the piece at hand is finished and saved, and the reason becomes the
+exit code.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Limits:
     window: Window | None = None
 
 
-class Brake:
-    """Asked with a call whether to stop. `press` is safe in a signal handler."""
+class Stop:
+    """Whether to stop, asked between pieces. `request` is safe in a signal handler."""
 
     def __init__(
         self,
@@ -58,10 +58,11 @@ class Brake:
         self._documents = 0
         self.signal: int | None = None
 
-    def __call__(self) -> bool:
+    def asked(self) -> bool:
+        """Whether nothing more is to be begun."""
         return self.signal is not None or bool(self._limit_reached())
 
-    def press(self, number: int) -> None:
+    def request(self, number: int) -> None:
         """Ask to stop because of a signal."""
         self.signal = number
 
@@ -72,7 +73,7 @@ class Brake:
     def wait(self, seconds: float) -> None:
         """Wait, or return early when a stop is asked for."""
         until = self._monotonic() + seconds
-        while not self() and (left := until - self._monotonic()) > 0:
+        while not self.asked() and (left := until - self._monotonic()) > 0:
             self._sleep(min(left, LONGEST_NAP))
 
     def _limit_reached(self) -> str:
@@ -85,11 +86,11 @@ class Brake:
             return f"outside the hours {asked.window.start:%H:%M}-{asked.window.end:%H:%M} ({asked.window.zone})"
         return ""
 
-    def release(self, again: str) -> None:
+    def raise_if_asked(self, again: str) -> None:
         """Raise what ended the run, Stopped or WorkRemains, with the command that goes on; nothing if nothing did."""
         if self.signal is not None:
             name = signal.Signals(self.signal).name
-            raise Stopped(f"stopped by {name}; everything done so far is checkpointed", self.signal, hint=again)
+            raise Stopped(f"stopped by {name}; completed work is saved", self.signal, hint=again)
         reason = self._limit_reached()
         if reason:
-            raise WorkRemains(f"stopped early: {reason}; everything done so far is checkpointed", hint=again)
+            raise WorkRemains(f"stopped early: {reason}; completed work is saved", hint=again)

@@ -25,7 +25,7 @@ from lbmigrate.run.indicators import (
     replication_lag,
     server_queue,
 )
-from lbmigrate.run.stop import Brake
+from lbmigrate.run.stop import Stop
 from lbmigrate.run.workers import Held
 
 T = TypeVar("T")
@@ -36,9 +36,9 @@ class Gate:
     """Lets one piece of work through after another, as fast as the signals and the settings allow."""
 
     def __init__(
-        self, signals: Sequence[Signal], settings: Throttle, brake: Brake, latency: Latency | None = None
+        self, signals: Sequence[Signal], settings: Throttle, stop: Stop, latency: Latency | None = None
     ) -> None:
-        self._signals, self._settings, self._brake, self._latency = signals, settings, brake, latency
+        self._signals, self._settings, self._stop, self._latency = signals, settings, stop, latency
         self._owed = 0.0
 
     def note(self, seconds: float, documents: int) -> None:
@@ -53,11 +53,11 @@ class Gate:
     def through(self, items: Iterable[T]) -> Iterator[T | Held]:
         """Every item when its time has come, and a Held, before each wait, while it has not."""
         ahead = iter(items)
-        while not self._brake():
+        while not self._stop.asked():
             yield from self._hold()
-            self._brake.wait(self._owed)
+            self._stop.wait(self._owed)
             self._owed = 0.0
-            if self._brake():  # while it waited
+            if self._stop.asked():  # while it waited
                 return
             try:
                 yield next(ahead)
@@ -66,9 +66,9 @@ class Gate:
 
     def _hold(self) -> Iterator[Held]:
         pause = FIRST_WAIT
-        while (reason := self.objection()) and not self._brake():
+        while (reason := self.objection()) and not self._stop.asked():
             yield Held(reason)
-            self._brake.wait(pause)
+            self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_WAIT)
 
     def objection(self) -> str:
@@ -93,7 +93,7 @@ def gate(context: Context) -> Gate:
         signals.append(readable("throttle.flag_file", flag_file(Path(settings.flag_file))))
     if not is_fake(context.target):
         signals += _of_the_server(context.target, settings)
-    return Gate([*signals, latency] if latency else signals, settings, context.brake, latency)
+    return Gate([*signals, latency] if latency else signals, settings, context.stop, latency)
 
 
 def _of_the_server(database: Database[Any], settings: Throttle) -> Iterator[Signal]:

@@ -19,7 +19,8 @@ from pymongo.errors import BulkWriteError
 from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.faults import DUPLICATE_KEY
-from lbmigrate.records import Checkpoint, Document, Forgotten, Mark, RolledUp
+from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
+from lbmigrate.state.statuses import ChunkStatus
 
 COLLECTION = "lbmigrate_state"
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
@@ -30,7 +31,13 @@ class State:
 
     def __init__(self, database: Database[Any]) -> None:
         self.rows = database[COLLECTION]
-        self.fence = 0
+        self.fence: int | None = 0
+
+    def unfenced(self) -> State:
+        """The same state for work that runs beside the runs, without their lease: it writes only rows of its own."""
+        beside = State(self.rows.database)
+        beside.fence = None
+        return beside
 
     # --- looking -----------------------------------------------------------------------------------------------
 
@@ -84,17 +91,19 @@ class State:
 
     def touched_users(self) -> Iterator[list[Any] | None]:
         """The users of each chunk that is emitted but not rolled up; None for a chunk that stands for everyone."""
-        for row in self.rows.find({"kind": "chunk", "status": "emitted"}, {"users": 1}):
+        for row in self.rows.find({"kind": "chunk", "status": ChunkStatus.EMITTED.value}, {"users": 1}):
             yield row.get("users", [])
 
     def last_closed(self) -> dt.datetime | None:
         """When the newest of the chunks that are emitted but not rolled up was closed."""
-        row = self.rows.find_one({"kind": "chunk", "status": "emitted"}, {"closedAt": 1}, sort=[("closedAt", -1)])
+        emitted = {"kind": "chunk", "status": ChunkStatus.EMITTED.value}
+        row = self.rows.find_one(emitted, {"closedAt": 1}, sort=[("closedAt", -1)])
         return row["closedAt"] if row else None
 
     def read_in_pass(self, source: str, number: int) -> int:
         """How many documents the closed chunks of a pass have read."""
-        closed = self.chunks(source=source, status={"$in": ["emitted", "rolled"]}, **{"pass": number})
+        done = [ChunkStatus.EMITTED.value, ChunkStatus.ROLLED.value]
+        closed = self.chunks(source=source, status={"$in": done}, **{"pass": number})
         return sum(row["counts"]["read"] for row in closed)
 
     def last_emission(self) -> str | None:
@@ -103,7 +112,8 @@ class State:
         An attempt that failed or was killed may have added what the next one counts as duplicates. The number tells
         a new chunk from an old one even when the clock went back in between.
         """
-        added = [{"counts.emitted": {"$gt": 0}}, {"attempts": {"$gt": 1}, "closedAt": {"$ne": None}}]
+        added: list[Document] = [{f"counts.{name}": {"$gt": 0}} for name in ("emitted", "adjusted")]
+        added.append({"attempts": {"$gt": 1}, "closedAt": {"$ne": None}})
         asked = {"kind": "chunk", "$or": added}
         row = self.rows.find_one(asked, {"closedAt": 1}, sort=[("closedAt", -1), ("_id", -1)])
         return f"{row['_id']}@{row['closedAt'].isoformat()} of {self.rows.count_documents(asked)}" if row else None
@@ -116,12 +126,16 @@ class State:
         for mark in marks:
             if isinstance(mark, RolledUp):
                 self._close_rolled(mark.until)
-            elif isinstance(mark, Forgotten):
+            elif isinstance(mark, RowsRemoved):
                 gone = {**mark.where, "kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}}
                 retrying(partial(self.rows.delete_many, gone))
 
     def put(self, *checkpoints: Checkpoint) -> None:
         """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
+        if self.fence is None:
+            for each in checkpoints:
+                retrying(partial(self.note, each.row, **each.fields))
+            return
         # A row that is not there yet has no fence to stand in the way, but the lock has.
         if self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1}):
             raise _overtaken()
@@ -145,8 +159,9 @@ class State:
         )
 
     def _close_rolled(self, until: dt.datetime) -> None:
-        emitted = {"kind": "chunk", "status": "emitted", "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
-        closing = {"$set": {"status": "rolled", "fence": self.fence}, "$unset": {"users": ""}}
+        before, after = ChunkStatus.EMITTED, ChunkStatus.ROLLED
+        emitted = {"kind": "chunk", "status": before.value, "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
+        closing = {"$set": {"status": before.to(after), "fence": self.fence}, "$unset": {"users": ""}}
         retrying(lambda: self.rows.update_many(emitted, closing))
 
     def control(self, **fields: Any) -> None:
@@ -161,7 +176,7 @@ class State:
     def raise_fence(self, fence: int) -> None:
         """Stamp every row that may still change, so that no write of an earlier holder matches it."""
         self.fence = fence
-        unfinished = {"kind": {"$ne": "lock"}, "status": {"$ne": "rolled"}, "fence": {"$lt": fence}}
+        unfinished = {"kind": {"$ne": "lock"}, "status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
         self.rows.update_many(unfinished, {"$set": {"fence": fence}})
 
 

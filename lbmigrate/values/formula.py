@@ -10,7 +10,8 @@ import ast
 import importlib
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -36,9 +37,6 @@ _INSTEAD: dict[type[ast.AST], str] = {
     ast.Not: "write ~(…) instead of `not`",
     ast.IfExp: "write where(condition, then, otherwise) instead of `if`",
 }
-
-# chunks are small and already share the cores among worker threads
-numexpr.set_num_threads(1)
 
 
 class _NotAllowed(Exception):
@@ -66,6 +64,16 @@ def evaluate(formula: str, columns: Mapping[str, Floats], length: int) -> Floats
         raise ConfigError(f"points: {refusal}", hint="lbmigrate config check")
     computed = _compute(_rebuilt(formula, names), columns)
     return computed if computed.shape == (length,) else np.full(length, computed.item())
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Within the block numexpr uses one thread: chunks are small and share the cores among worker threads already."""
+    usual = numexpr.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numexpr.set_num_threads(usual)
 
 
 def is_function(points: str) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from lbmigrate.records import Document
-from lbmigrate.run.context import Context, Looking
+from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
 
 
-def choose(context: Context, looking: Looking) -> list[Any]:
+def choose(context: Context, looking: VerifyOptions) -> list[Any]:
     """The users to compare: the first of every period, and a seeded sample drawn from the ledger and the entries."""
     entries, events = context.target[ENTRIES], context.target[EVENTS]
     known = dict.fromkeys(_users(events, COUNTED)) | dict.fromkeys(_users(entries, {"rev": {"$exists": True}}))

@@ -8,27 +8,25 @@ from dataclasses import asdict
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.records import Document
-from lbmigrate.run.context import Context, Looking
+from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import EVENT, EVENTS
 
 FRESH = dt.timedelta(days=1)
-
-
 KEPT = 100  # mismatches that a verdict carries
 
 
 def complaints(context: Context) -> list[str]:
     """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be."""
-    told = schema.expiring(context.target)
+    wrong = schema.expiring(context.target)
     if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None:
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
-                told.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
-    return told
+                wrong.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
+    return wrong
 
 
 def verdict(
-    looking: Looking, covers: str | None, users: int, entries: int, wrong: Sequence[str], now: dt.datetime
+    options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Sequence[str], now: dt.datetime
 ) -> Document:
     """The verdict's row in the state."""
     return {
@@ -39,7 +37,7 @@ def verdict(
         "entries": entries,
         "mismatches": len(wrong),
         "first": list(wrong[:KEPT]),
-        "looking": asdict(looking),
+        "options": asdict(options),
     }
 
 
