@@ -1,5 +1,5 @@
 """`python -m lbmigrate` is `lbmigrate`."""
 
-from lbmigrate.cli import main
+from lbmigrate.cli.main import main
 
 main()

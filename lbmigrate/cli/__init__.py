@@ -1,5 +1,1 @@
-"""The door: verbs, options, exit codes."""
-
-from lbmigrate.cli.seam import main
-
-__all__ = ["main"]
+"""The door: one file for each verb or noun, options, confirmations, and errors as exit codes."""

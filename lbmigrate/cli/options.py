@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 import typer
 from dateutil.relativedelta import relativedelta
 
-from lbmigrate.cli.running import Terms
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
-from lbmigrate.run.context import Looking, Scope, utc_now
+from lbmigrate.run.context import Scope, VerifyOptions, utc_now
 from lbmigrate.run.stop import Limits, Window
 
 Since = Annotated[
@@ -24,9 +23,9 @@ Until = Annotated[str | None, typer.Option(envvar="LBMIGRATE_UNTIL", help="Only 
 User = Annotated[str | None, typer.Option(envvar="LBMIGRATE_USER", help="Only this user's actions.")]
 Workers = Annotated[int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Worker threads.")]
 Sample = Annotated[
-    int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="How many users to draw, besides the first.")
+    int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="Users to draw, besides the top ones.")
 ]
-Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="How many of the first of every period.")]
+Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="Top N of each period.")]
 Seed = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SEED", help="Draws the same sample again.")]
 Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_VERIFY_FULL", help="Everyone, not a sample.")]
 To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
@@ -69,6 +68,7 @@ Between = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", envvar="LBMIGRATE_YES", help="Do it without asking.")]
 Period = Annotated[str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 …")]
 
+LOCK_TTL = "60s"
 AGO = re.compile(r"(\d+)\s*(min|h|d|w|mo|y)")
 STEPS_BACK = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
 
@@ -86,7 +86,9 @@ def instant(words: str | None, option: str) -> dt.datetime | None:
             return _whole(ago[2]) - relativedelta(**{STEPS_BACK[ago[2]]: int(ago[1])})  # type: ignore[arg-type]  # one unit
         at = dt.datetime.fromisoformat(words.strip())
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{option} {words!r} is no time", "write 2025-05-01, 2025-05-01T02:00Z or 6mo") from error
+        raise UsageError(
+            f"{option} {words!r} is not a valid time", "write 2025-05-01, 2025-05-01T02:00Z or 6mo"
+        ) from error
     return at.astimezone(dt.UTC).replace(tzinfo=None) if at.tzinfo else at
 
 
@@ -106,10 +108,10 @@ def scope(since: str | None, until: str | None, user: str | None = None, full: b
     return asked
 
 
-def looking(sample: int | None, top: int | None, seed: int | None, full: bool) -> Looking:
-    """How a verification looks; what was not asked for is as usual."""
-    usual = Looking()
-    return Looking(
+def verify_options(sample: int | None, top: int | None, seed: int | None, full: bool) -> VerifyOptions:
+    """What a verification compares; what was not asked for is as usual."""
+    usual = VerifyOptions()
+    return VerifyOptions(
         sample=usual.sample if sample is None else sample,
         top=usual.top if top is None else top,
         seed=usual.seed if seed is None else seed,
@@ -124,7 +126,7 @@ def seconds(words: str, option: str) -> float:
     """`60`, `60s`, `5m` or `2h` in seconds. Raises UsageError naming the option."""
     found = SECONDS.fullmatch(words.strip())
     if found is None or float(found[1]) == 0:
-        raise UsageError(f"{option} {words!r} is no length of time", "write 60s, 5m or 2h")
+        raise UsageError(f"{option} {words!r} is not a valid duration", "write 60s, 5m or 2h")
     return float(found[1]) * {None: 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
@@ -136,14 +138,8 @@ def share(words: str) -> float:
     except ValueError:
         found = 0.0
     if not 0 < found <= 1:
-        raise UsageError(f"--sample {words!r} is no part of a whole", "write 1% or 0.01")
+        raise UsageError(f"--sample {words!r} is not a valid share", "write 1% or 0.01")
     return found
-
-
-def terms(lock_ttl: str, wait_lock: str | None, limits: Limits | None = None, workers: int | None = None) -> Terms:
-    """On what terms a run starts. Raises UsageError naming the option that cannot be read."""
-    waiting = seconds(wait_lock, "--wait-lock") if wait_lock else 0.0
-    return Terms(seconds(lock_ttl, "--lock-ttl"), waiting, limits or Limits(), workers)
 
 
 def limits(config: Config, runtime: str | None, documents: int | None, between: str | None) -> Limits:
@@ -156,7 +152,7 @@ def _window(words: str, zone: ZoneInfo) -> Window:
     try:
         start, end = (dt.time.fromisoformat(part.strip()) for part in words.split("-"))
     except ValueError as error:
-        raise UsageError(f"--between {words!r} is no part of a day", "write 01:00-05:00 or 22:00-04:00") from error
+        raise UsageError(f"--between {words!r} is not a valid window", "write 01:00-05:00 or 22:00-04:00") from error
     if start == end:
         raise UsageError(f"--between {words!r} leaves no time", "write 01:00-05:00 or 22:00-04:00")
     return Window(start, end, zone)

@@ -13,25 +13,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from lbmigrate.run.stop import Brake
+from lbmigrate.run.stop import Stop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE = 2.0  # seconds
 
 
 @contextmanager
-def heeded(brake: Brake, told: Callable[[str], None]) -> Iterator[None]:
-    """Within the block, the first signal presses the brake and the second raises KeyboardInterrupt."""
+def heeded(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+    """Within the block, the first signal asks to stop and the second raises KeyboardInterrupt."""
     end = threading.Timer(GRACE, os._exit, (128 + signal.SIGINT,))
     end.daemon = True
 
     def receive(number: int, _: FrameType | None) -> None:
-        if brake.signal is not None:
+        if stop.signal is not None:
             if end.ident is None:
                 end.start()
             raise KeyboardInterrupt
-        brake.press(number)
-        told(f"{signal.Signals(number).name}: stopping after the chunk at hand; once more stops now")
+        stop.request(number)
+        say(f"{signal.Signals(number).name}: stopping after the chunk at hand; once more stops now")
 
     before = {number: signal.signal(number, receive) for number in SIGNALS}
     try:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
 from rich.console import RenderableType
@@ -14,13 +15,14 @@ from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import tables
 from lbmigrate.console.format import jsonable, plain, plain_lines
+from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
-from lbmigrate.records import Counts, Document, Report
+from lbmigrate.records import Document, Listener
 
 __all__ = ["Console"]
 
@@ -52,12 +54,9 @@ class Console:
             server, name = plain(uri), plain(database)
             self._err.line(("server ", "dim"), server, ("  database ", "dim"), (name, "bold"), (more, "dim"))
 
-    def follow(self, reports: Iterable[Report]) -> Counts:
-        """Drive a run and show it going; what became of its documents, all steps added up.
-
-        Whatever the run raises goes on from here, with the terminal as it was before.
-        """
-        return Progress(self._err, self._clock, self._quiet).follow(reports)
+    def listening(self) -> AbstractContextManager[Listener]:
+        """Within the block, a run that reports to the listener is shown as it goes."""
+        return Progress(self._err, self._clock, self._quiet).shown()
 
     def note(self, text: str) -> None:
         if not self._quiet:
@@ -87,7 +86,7 @@ class Console:
 
     def board(self, period: str, places: Sequence[Place], highlight: Any | None = None) -> None:
         """The board, with the line of the user `highlight` set off."""
-        self._show(tables.board(period, places, highlight, self._out.width, self._out.terminal))
+        self._show(board(period, places, highlight, self._out.width, self._out.terminal))
 
     def history(self, rows: Sequence[Document]) -> None:
         self._show(*tables.history(rows))

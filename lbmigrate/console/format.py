@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from lbmigrate.records import Counts
+from lbmigrate.records import Compared, Copied, Counts, Forgotten, Reconciled, Tally
 
 # Control sequences (colours, cursor moves) and strings (titles, links), as ECMA-48 and xterm write them.
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -63,20 +63,28 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"
 
 
-def outcome(counts: Counts) -> str:
-    """What became of the documents; empty when none was read. Rare kinds appear only when there are some."""
-    if counts == Counts():
-        return ""
-    told = [
-        f"{counts.read:,} read",
-        f"{counts.emitted:,} emitted",
-        f"{counts.duplicates:,} duplicates",
-        f"{counts.rejected:,} rejected",
-    ]
-    told += [f"{counts.skipped:,} skipped"] if counts.skipped else []
-    told += [f"{counts.approximate:,} approximate"] if counts.approximate else []
-    told += [f"{counts.future:,} in the future"] if counts.future else []
-    return " · ".join(told)
+def summary(counts: Tally | None) -> str:
+    """What was counted, in the words of that kind of work; empty when nothing was. Rare kinds show only when there."""
+    match counts:
+        case Counts() if counts != Counts():
+            rare = {"skipped": counts.skipped, "approximate": counts.approximate, "in the future": counts.future}
+            usual = {"read": counts.read, "emitted": counts.emitted, "duplicates": counts.duplicates}
+            return _listed({**usual, "rejected": counts.rejected, **{name: n for name, n in rare.items() if n}})
+        case Reconciled():
+            return _listed(
+                {"sources read": counts.read, "agree": counts.read - counts.adjusted, "adjusted": counts.adjusted}
+            )
+        case Compared():
+            return _listed({"users": counts.read, "entries compared": counts.entries})
+        case Forgotten():
+            return _listed({"entries removed": counts.entries, "events under a tombstone": counts.events})
+        case Copied():
+            return _listed({"documents": counts.read})
+    return ""
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return " · ".join(f"{number:,} {name}" for name, number in counts.items())
 
 
 def cell(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lbmigrate.records import Counts, Piece
+from lbmigrate.records import Piece, Tally
 
 
 @dataclass(slots=True)
@@ -25,7 +25,8 @@ class Line:
 
     def advance(self, piece: Piece, seconds: float) -> None:
         """Take in a piece that was `seconds` in the making."""
-        self.worked += piece.counts.read or max(piece.done - self.done, 0)
+        read = piece.counts.read if piece.counts else 0
+        self.worked += read or max(piece.done - self.done, 0)
         self.active += seconds
         self.done, self.total, self.unit, self.estimated = piece.done, piece.total, piece.unit, piece.estimated
 
@@ -56,7 +57,7 @@ class Stage:
     title: str
     begun: float
     seen: float
-    counts: Counts = Counts()
+    counts: Tally | None = None
     open: dict[str, Line] = field(default_factory=dict)
     held: str = ""
 
@@ -66,7 +67,8 @@ class Stage:
         if self.held:
             seconds = 0.0  # waiting is not active time
         self.held = piece.held
-        self.counts += piece.counts
+        if piece.counts is not None:
+            self.counts = piece.counts if self.counts is None else self.counts + piece.counts
         if piece.done == 0 and piece.total is None:
             return None
         if piece.subject not in self.open and not (piece.note or piece.warning):

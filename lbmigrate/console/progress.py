@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lbmigrate.console.format import countdown, duration, outcome, plain, rate
+from lbmigrate.console.format import countdown, duration, plain, rate, summary
 from lbmigrate.console.pace import Line, Stage
 from lbmigrate.console.screen import Screen
-from lbmigrate.records import Counts, Piece, Report
+from lbmigrate.records import Listener, Piece, Report, Way
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
 SUBJECT, TITLE, TOOK = 14, 20, 12  # columns of a bar's subject; of a step's title and of the time it took
@@ -21,23 +21,24 @@ BAR = range(6, 41)  # columns that a bar may have
 ROOMY = 100  # columns from which on a bar also names its unit
 
 
+WORDS = {Way.APPLY: "", Way.REVERT: "reverted", Way.KEEP: "kept"}  # beside the title of a work that ended
+
+
 class Progress:
-    """Follows one run. Draws only on `screen`, and not at all when `quiet`; warnings are always said."""
+    """Listens to one run. Draws only on `screen`, and not at all when `quiet`; warnings are always said."""
 
     def __init__(self, screen: Screen, clock: Callable[[], float], quiet: bool = False) -> None:
         self._screen, self._clock, self._quiet = screen, clock, quiet
         self._stage: Stage | None = None
-        self._counts = Counts()
 
-    def follow(self, reports: Iterable[Report]) -> Counts:
-        """Drive the run to its end and add up what became of its documents. Whatever it raises goes on."""
+    @contextmanager
+    def shown(self) -> Iterator[Listener]:
+        """Within the block, what is reported to the listener is shown; the terminal is afterwards as it was before."""
         with self._display():
             try:
-                for report in reports:
-                    self._take(report)
+                yield self._take
             finally:
                 self._end("·", "stopped", "yellow")
-        return self._counts
 
     def _display(self) -> AbstractContextManager[object]:
         if self._quiet or not self._screen.live:
@@ -53,15 +54,14 @@ class Progress:
     def _take(self, report: Report) -> None:
         now = self._clock()
         if report.event == "begin":
-            number = f"{report.step} " if report.step else ""  # what is no step of the migration has none
-            self._stage = Stage(f"{number}{plain(report.name)}", begun=now, seen=now)
+            number = "" if report.work.number is None else f"{report.work.number} "
+            self._stage = Stage(f"{number}{plain(report.work.title)}", begun=now, seen=now)
         elif report.event == "end":
-            self._end("✓", {"up": "", "down": "reverted", "kept": "kept"}[report.direction], "green")
+            self._end("✓", WORDS[report.way], "green")
         elif report.piece is not None and self._stage is not None:
             self._piece(self._stage, report.piece, now)
 
     def _piece(self, stage: Stage, piece: Piece, now: float) -> None:
-        self._counts += piece.counts
         before = stage.held
         line = stage.take(piece, now)
         if stage.held != before:
@@ -89,7 +89,7 @@ class Progress:
         if self._quiet:
             return
         head = _head(f"{stage.title:<{TITLE}} {word}".rstrip(), self._clock() - stage.begun)
-        told = outcome(stage.counts)
+        told = summary(stage.counts)
         fits = len(head) + len(told) + 5 <= self._screen.width
         self._screen.line((mark, style), f" {head}", (f"   {told}" if told and fits else "", "dim"))
         if told and not fits:

@@ -10,19 +10,26 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console.format import cell, duration, iso, plain
 from lbmigrate.feature_flag import Switches
-from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
+from lbmigrate.migration.plan import Plan, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
+from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Document
+from lbmigrate.state.statuses import ChunkStatus, RunStatus, StepStatus
 
-STATES = {"applied": "green", "reverted": "yellow", "kept": "yellow", "done": "green", "running": "cyan"}
+STATES: dict[str, str] = {
+    StepStatus.APPLIED: "green",
+    StepStatus.APPLYING: "cyan",
+    StepStatus.NEW: "dim",
+    RunStatus.DONE: "green",
+    RunStatus.RUNNING: "cyan",
+    RunStatus.WORK_REMAINS: "yellow",
+    RunStatus.STOPPED: "yellow",
+    **dict.fromkeys((StepStatus.OFF, StepStatus.REVERTING, StepStatus.REVERTED, StepStatus.KEPT), "yellow"),
+}
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "refusal": ("✗", "red")}
-MEDAL = "bold yellow"
-STAR = range(60, 10_000)  # columns of a terminal on which the board has bars
-IDS = 110  # columns from which on the board names ids too
 
 
 def generic(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
@@ -30,7 +37,7 @@ def generic(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -
     found = [list(row) for row in rows]
     if not found:
         return Text.assemble((plain(title), "bold"), ("  none" if title else "none", "dim"))
-    table = _table()
+    table = bare_table()
     for place, name in enumerate(columns):
         figures = all(_is_figure(row[place]) for row in found)
         exact = figures or any(isinstance(row[place], dt.datetime) for row in found)
@@ -54,7 +61,7 @@ def _figure(text: str) -> Text:
 
 def facts(rows: Iterable[tuple[str, Any]]) -> Table:
     """Names and values, one below the other."""
-    table = _table(header=False)
+    table = bare_table(header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
@@ -62,12 +69,13 @@ def facts(rows: Iterable[tuple[str, Any]]) -> Table:
     return table
 
 
-def _table(header: bool = True) -> Table:
+def bare_table(header: bool = True) -> Table:
+    """A table without lines: columns and white space."""
     return Table(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def _state(word: str) -> Text:
-    return Text(plain(word), STATES.get(word, "dim" if word == "new" else "red"))
+    return Text(plain(word), STATES.get(word, "red"))
 
 
 # --- plan and doctor -----------------------------------------------------------------------------------------------
@@ -97,16 +105,16 @@ def _source(source: SourceOutlook) -> tuple[Any, ...]:
 
 
 def findings(found: Sequence[Finding]) -> RenderableType:
-    """One entry for each finding: the fact, and below it the mend."""
+    """One entry for each finding: the fact, and below it the fix."""
     if not found:
-        return Text.assemble(("✓", "green"), " nothing to mend")
-    table = _table(header=False)
+        return Text.assemble(("✓", "green"), " nothing to fix")
+    table = bare_table(header=False)
     for mark in (True, False, False):
         table.add_column(no_wrap=mark, overflow="fold")
     for each in found:
         sign, style = MARKS[each.level]
-        mend = ("\n→ " + plain(each.mend), "dim") if each.mend else ""
-        table.add_row(Text(sign, style), Text(plain(each.subject), "bold"), Text.assemble(plain(each.fact), mend))
+        fix = ("\n→ " + plain(each.fix), "dim") if each.fix else ""
+        table.add_row(Text(sign, style), Text(plain(each.subject), "bold"), Text.assemble(plain(each.fact), fix))
     return table
 
 
@@ -125,7 +133,7 @@ def status(found: Status) -> list[RenderableType]:
 
 
 def _progress(source: SourceStatus) -> tuple[Any, ...]:
-    closed = sum(number for status, number in source.chunks.items() if status != "claimed")
+    closed = sum(number for status, number in source.chunks.items() if status != ChunkStatus.CLAIMED)
     chunks = _figure(f"{closed:,} of {sum(source.chunks.values()):,}")
     counts = (source.counts.get(name, 0) for name in ("read", "emitted", "rejected"))
     return source.name, chunks, *counts, source.watermark
@@ -200,48 +208,3 @@ def _judgement(row: Mapping[str, Any]) -> Text:
     compared = f"{row['entries']:,} entries of {row['users']:,} users"
     found = "agree with the ledger" if row["passed"] else f"compared, {row['mismatches']:,} mismatches"
     return Text.assemble(mark, f"{compared} {found}", (f"  {iso(row['at'])}", "dim"))
-
-
-# --- the board -----------------------------------------------------------------------------------------------------
-
-
-def board(period: str, places: Sequence[Place], highlight: Any, width: int, terminal: bool) -> RenderableType:
-    """The places of a period. A terminal that is wide enough gets each score as a bar too, the best being full."""
-    title = Text.assemble(("Leaderboard", "bold"), (f" · {plain(period)}", "dim"))
-    if not places:
-        return Group(title, Text("nobody is on it yet", "dim"))
-    starred, ids = terminal and width in STAR, width >= IDS
-    table = _table()
-    table.add_column("  rank", justify="right", no_wrap=True)
-    table.add_column("name", no_wrap=True, overflow="ellipsis", max_width=28 if terminal else None)
-    for name in ("score", *([""] if starred else []), "streak", "events"):
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    if ids:
-        table.add_column("user", style="dim", no_wrap=True)
-    best = max(place.score for place in places)
-    columns = min(30, max(width - 66, 8))
-    for place in places:
-        own = highlight is not None and str(place.user) == str(highlight)
-        star = [Text("━" * _length(place.score, best, columns), "cyan")] if starred else []
-        tail = [plain(place.user)] if ids else []
-        table.add_row(*_place(place, own), *star, *_activity(place), *tail, style="bold cyan" if own else "")
-    return Group(title, Text(), table) if terminal else Group(title, table)
-
-
-def _place(place: Place, own: bool) -> tuple[Text, Text, Text]:
-    medal = MEDAL if place.rank == 1 else ""
-    name = plain(place.name or "").strip()
-    return (
-        Text(f"{'› ' if own else ''}{place.rank:,}", medal),
-        Text(name, medal) if name else Text("(no name)", "dim"),
-        Text(f"{place.score:,}", "bold"),
-    )
-
-
-def _activity(place: Place) -> tuple[str, str]:
-    return f"{place.streak:,} d" if place.streak else "–", f"{place.events:,}"
-
-
-def _length(score: int, best: int, columns: int) -> int:
-    """Columns for a score; anything above zero is seen."""
-    return max(1, columns * score // best) if score > 0 else 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lbmigrate.config.model import Source
-from lbmigrate.migration.plan import StepOutlook
-from lbmigrate.migration.steps import STEPS, Step
-from lbmigrate.records import Document
+from lbmigrate.migration import steps as migration
+from lbmigrate.migration.plan import StepOutlook, standing
+from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
 
@@ -43,10 +43,9 @@ class SourceStatus:
 def status(context: Context) -> Status:
     """Cheap enough to be asked every few seconds: nothing is counted but the state's own rows."""
     context.state.check_layout()
-    steps = tuple(_standing(context, step) for step in STEPS)
     runs = context.state.runs(1)
     return Status(
-        steps=steps,
+        steps=tuple(standing(context, step) for step in migration.STEPS),
         sources=tuple(_source_status(context, source) for source in context.config.sources),
         events=_estimate(context, EVENTS),
         entries=_estimate(context, ENTRIES),
@@ -58,11 +57,6 @@ def status(context: Context) -> Status:
     )
 
 
-def _standing(context: Context, step: Step) -> StepOutlook:
-    row = context.state.step(step.NUMBER)
-    return StepOutlook(step.NUMBER, step.NAME, row.get("status", "new"), row.get("finishedAt"), ())
-
-
 def _estimate(context: Context, name: str) -> int:
     return context.target[name].estimated_document_count()
 
@@ -71,7 +65,7 @@ def _source_status(context: Context, source: Source) -> SourceStatus:
     row = context.state.watermark(source.name)
     current = row.get("pass", {})
     kinds: dict[str, int] = {}
-    counts = dict.fromkeys(("read", "emitted", "duplicates", "rejected", "skipped", "approximate", "future"), 0)
+    counts = asdict(Counts())
     for chunk in context.state.chunks(source=source.name, **{"pass": current.get("number", 0)}):
         kinds[chunk["status"]] = kinds.get(chunk["status"], 0) + 1
         for name, value in chunk.get("counts", {}).items():

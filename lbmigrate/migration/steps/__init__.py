@@ -1,14 +1,17 @@
-"""The migration's six steps, in the order in which they are climbed.
+"""The migration's six steps, in the order in which they are applied.
 
-A step is a module with a NUMBER, a NAME and two functions, `apply(context)` and `revert(context)`. Both are iterators
-of pieces: they make a piece of work durable, yield it, and whoever iterates saves its checkpoint before asking for the
-next. Both may be stopped after any piece, killed at any instant, and called again: they do only what is still to be
-done. When `context.stopping()` turns true they finish what they have begun and return.
+A step is a module with a NUMBER, a NAME and four functions; all that is said of a step stands in its module. `apply`
+and `revert` are iterators of pieces: they make a piece of work durable, yield it, and whoever iterates saves its
+checkpoint before asking for the next. Both may be stopped after any piece, killed at any instant, and called again:
+they do only what is still to be done. When `context.stopping()` turns true they finish what they have begun and return.
+`pending` and `preview` only look: what a run would do, and what a rollback would do, a sentence each.
+
+A new step is a module here and a line in STEPS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from lbmigrate.migration.steps import (
@@ -19,7 +22,8 @@ from lbmigrate.migration.steps import (
     s5_verify,
     s6_cut_over,
 )
-from lbmigrate.records import Piece
+from lbmigrate.passes.outlook import SourceOutlook
+from lbmigrate.records import Piece, Work
 from lbmigrate.run.context import Context
 
 
@@ -36,6 +40,10 @@ class Step(Protocol):
 
     def revert(self, context: Context) -> Iterator[Piece]: ...
 
+    def pending(self, context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]: ...
+
+    def preview(self, context: Context) -> Iterator[str]: ...
+
 
 STEPS: tuple[Step, ...] = (
     s1_create_collections,
@@ -45,3 +53,15 @@ STEPS: tuple[Step, ...] = (
     s5_verify,
     s6_cut_over,
 )
+
+
+def turned_off(context: Context, steps: Sequence[Step]) -> list[str]:
+    """Who turned off what these steps turn on, a sentence for each: a run asks before it applies them again."""
+    switches = (getattr(step, "SWITCH", None) for step in steps)
+    found = (switch.turned_off(context) for switch in switches if switch)
+    return [sentence for sentence in found if sentence]
+
+
+def work_of(step: Step) -> Work:
+    """A step as it is reported."""
+    return Work(step.NAME, step.NUMBER)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
+from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
 
@@ -29,8 +30,7 @@ def apply(context: Context) -> Iterator[Piece]:
 
 def revert(context: Context) -> Iterator[Piece]:
     made = context.state.step(NUMBER).get("made", [])
-    present = schema.present_collections(context.target)
-    for name in (name for name in made if name in present):
+    for name in _present(context):
         if context.keep_data:
             yield Piece("collections", note=f"kept {name}")
         elif name != schema.REJECTS and context.target[name].find_one({}, {"_id": 1}):
@@ -40,3 +40,24 @@ def revert(context: Context) -> Iterator[Piece]:
             yield Piece("collections", note=f"dropped {name}")
     if made and not context.keep_data:
         yield Piece("collections", checkpoint=Checkpoint(ROW, {"made": []}))
+
+
+def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
+    return (f"create {name}" for name in schema.missing_collections(context.target))
+
+
+def preview(context: Context) -> Iterator[str]:
+    for name in _present(context):
+        ours = schema.MADE_BY_A_MIGRATION.get(name)
+        if context.keep_data:
+            yield f"keep {name}"
+        elif ours and context.target[name].find_one({"$nor": [ours]}, {"_id": 1}):
+            yield f"leave {name}, which holds documents of others"
+        else:
+            yield f"drop {name}"
+
+
+def _present(context: Context) -> list[str]:
+    """The collections that this migration made and that are there."""
+    present = schema.present_collections(context.target)
+    return [name for name in context.state.step(NUMBER).get("made", []) if name in present]

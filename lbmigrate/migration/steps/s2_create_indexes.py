@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
+from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
 
@@ -26,10 +27,7 @@ def apply(context: Context) -> Iterator[Piece]:
 
 def revert(context: Context) -> Iterator[Piece]:
     made = context.state.step(NUMBER).get("made", [])
-    for index in (index for index in schema.INDEXES if index.label in made):
-        present = [(spec["name"], spec["key"]) for spec in schema.present_indexes(context.target, index.collection)]
-        if (index.name, index.keys) not in present:  # a namesake with other keys is somebody else's
-            continue
+    for index in _present(context):
         if context.keep_data:
             yield Piece("indexes", note=f"kept {index.label}")
         else:
@@ -37,3 +35,20 @@ def revert(context: Context) -> Iterator[Piece]:
             yield Piece("indexes", note=f"dropped {index.label}")
     if made and not context.keep_data:
         yield Piece("indexes", checkpoint=Checkpoint(ROW, {"made": []}))
+
+
+def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
+    return (f"create {index.label}" for index in schema.missing_indexes(context.target))
+
+
+def preview(context: Context) -> Iterator[str]:
+    return (f"{'keep' if context.keep_data else 'drop'} {index.label}" for index in _present(context))
+
+
+def _present(context: Context) -> Iterator[schema.Index]:
+    """The indexes that this migration made and that are there; a namesake with other keys is somebody else's."""
+    made = context.state.step(NUMBER).get("made", [])
+    for index in (index for index in schema.INDEXES if index.label in made):
+        present = [(spec["name"], spec["key"]) for spec in schema.present_indexes(context.target, index.collection)]
+        if (index.name, index.keys) in present:
+            yield index

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lbmigrate import feature_flag, schema
+from lbmigrate.migration.steps.switches import Switch
+from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
 
 NUMBER = 3
 NAME = "dual-write"
 ROW = "step:3"
+SWITCH = Switch(NUMBER, NAME, "write")
 
 
 def apply(context: Context) -> Iterator[Piece]:
@@ -33,7 +36,7 @@ def fall_silent(context: Context) -> Iterator[Piece]:
     yield Piece("flag", note="write is off")
     if context.target[schema.EVENTS].find_one({"meta.origin": "live"}, {"_id": 1}):
         yield Piece("flag", note=f"waiting {feature_flag.TAKES_EFFECT:.0f} s, until every recorder has seen it")
-        context.brake.wait(feature_flag.TAKES_EFFECT)
+        context.stop.wait(feature_flag.TAKES_EFFECT)
 
 
 def revert(context: Context) -> Iterator[Piece]:
@@ -43,6 +46,17 @@ def revert(context: Context) -> Iterator[Piece]:
         return
     _put_back(context, was)
     yield Piece("flag", note="the flag is as it was before", checkpoint=Checkpoint(ROW, {"was": None}))
+
+
+def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
+    return SWITCH.pending(context)
+
+
+def preview(context: Context) -> Iterator[str]:
+    was = context.state.step(NUMBER).get("was")
+    if was is not None:
+        place = f"{context.config.flag.collection}/{context.config.flag.id}"
+        yield f"put {place} back as it was" if was["document"] else f"remove {place}, which was not there before"
 
 
 def _put_back(context: Context, was: dict[str, object]) -> None:

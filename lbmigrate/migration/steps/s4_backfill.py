@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbmigrate.backfill import backfill, refresh_profiles
@@ -10,16 +11,15 @@ from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import durable
 from lbmigrate.passes import passes
-from lbmigrate.records import Forgotten, Piece
+from lbmigrate.passes.outlook import SourceOutlook, changed
+from lbmigrate.records import Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS, present_collections
+from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
 
 NUMBER = 4
 NAME = "backfill"
 REMOVED_AT_ONCE = 5_000
-MADE_HERE = {"meta.origin": {"$in": ["backfill", "live"]}}
-DERIVED_HERE = {"rev": {"$exists": True}, "events": {"$exists": True}}
 
 
 def apply(context: Context) -> Iterator[Piece]:
@@ -56,9 +56,9 @@ def revert(context: Context) -> Iterator[Piece]:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
-    yield Piece("events", checkpoint=Forgotten(("chunk", "watermark", refresh_profiles.ROW)))
-    yield from _remove(context, ENTRIES, DERIVED_HERE)
-    yield from _remove(context, EVENTS, MADE_HERE)
+    yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW)))
+    for name, ours in MADE_BY_A_MIGRATION.items():
+        yield from _remove(context, name, ours)
 
 
 def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece]:
@@ -73,3 +73,44 @@ def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece
         removed += collection.delete_many({"_id": {"$in": ids}, **ours}).deleted_count
         yield Piece(name, removed, None)
     yield Piece(name, removed, removed, note=f"removed {removed:,} documents from {name}")
+
+
+def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]:
+    """A source is pending until its first pass is closed, and again when documents changed after its watermark."""
+    by_name = {source.name: source for source in context.config.sources}
+    for outlook in sources:
+        source = by_name[outlook.name]
+        if outlook.watermark is None or passes.unfinished(context, source):
+            yield f"backfill {outlook.amount} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}"
+        elif newer := changed(context, source, outlook.watermark):
+            since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
+            yield f"backfill {amount(newer, 'document')} of {outlook.collection}, changed since {since}"
+    if context.state.last_closed() is not None:
+        yield f"roll up emitted chunks into {ENTRIES}"
+
+
+def preview(context: Context) -> Iterator[str]:
+    if context.keep_data:
+        yield f"keep {EVENTS} and {ENTRIES}; the next run takes up from there"
+        return
+    for name, ours in MADE_BY_A_MIGRATION.items():
+        collection = context.target[name]
+        going, whole = collection.count_documents(ours), collection.count_documents({})
+        if going:
+            yield f"remove {amount(going, 'document')} from {name}"
+        if whole > going:
+            yield f"leave {amount(whole - going, 'document')} in {name} that this migration did not make"
+    yield from _events_by_run(context)
+
+
+def _events_by_run(context: Context) -> Iterator[str]:
+    emitted: Counter[str] = Counter()
+    for chunk in context.state.chunks():
+        emitted[chunk.get("run", "?")] += chunk.get("counts", {}).get("emitted", 0)
+    for run, events in emitted.most_common():
+        begun = context.state.get(f"run:{run}").get("startedAt")
+        if events:
+            yield f"of these events {events:,} are from run {run}" + (f" of {begun:%Y-%m-%d %H:%M}Z" if begun else "")
+    live = context.target[EVENTS].count_documents({"meta.origin": "live"})
+    if live:
+        yield f"of these events {live:,} were recorded live"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lbmigrate.errors import Mismatch
-from lbmigrate.records import Checkpoint, Forgotten, Piece, amount
-from lbmigrate.run.context import Context, Looking
-from lbmigrate.verify import sample, verdict, verify
+from lbmigrate.passes.outlook import SourceOutlook
+from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
+from lbmigrate.run.context import Context, VerifyOptions
+from lbmigrate.verify import compare, sample, verdict
 
 NUMBER = 5
 NAME = "verify"
@@ -16,29 +17,40 @@ ROW = "verdict"
 
 def apply(context: Context) -> Iterator[Piece]:
     covers = context.state.last_emission()
-    if context.looking is None and verdict.is_current(context):
+    if context.verify is None and verdict.is_current(context):
         return
-    looking = context.looking or Looking()
-    users = sample.choose(context, looking)
-    differences: list[verify.Difference] = []
-    compared = 0
-    for done, found, size in verify.compare_all(context, users):
+    options = context.verify or VerifyOptions()
+    users = sample.choose(context, options)
+    differences: list[compare.Difference] = []
+    entries = done = 0
+    for reached, found, size in compare.compare_all(context, users):
         differences += found
-        compared += size
-        yield Piece("verify", done, len(users), unit="users")
+        entries += size
+        yield Piece("verify", reached, len(users), unit="users", counts=Compared(reached - done, size))
+        done = reached
         if context.stopping():
             return
-    complaints = [str(each) for each in verify.confirmed(context, differences)] + verdict.complaints(context)
-    judged = verdict.verdict(looking, covers, len(users), compared, complaints, context.clock())
-    told = f"{compared:,} entries of {amount(len(users), 'user')} {'were compared' if complaints else 'agree'}"
-    yield Piece("verify", len(users), len(users), unit="users", note=told, checkpoint=Checkpoint(ROW, judged))
-    if complaints:
+    wrong = [str(each) for each in compare.confirmed(context, differences)] + verdict.complaints(context)
+    judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
+    message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong else 'agree'}"
+    yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
+    if wrong:
         raise Mismatch(
-            f"verification found {amount(len(complaints), 'mismatch')}, such as: {complaints[0]}",
-            hint="lbmigrate verify --full --json, then lbmigrate backfill --full to make the entries anew",
+            f"verification found {amount(len(wrong), 'mismatch')}, such as: {wrong[0]}",
+            hint="lbmigrate verify --full --json, then lbmigrate backfill --full to rebuild the entries",
         )
 
 
 def revert(context: Context) -> Iterator[Piece]:
     if context.state.get(ROW):
-        yield Piece("verify", note="forgot the verdict", checkpoint=Forgotten(("verdict",)))
+        yield Piece("verify", note="forgot the verdict", checkpoint=RowsRemoved(("verdict",)))
+
+
+def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
+    if not verdict.is_current(context):
+        yield "compare entries with the ledger"
+
+
+def preview(context: Context) -> Iterator[str]:
+    if context.state.get(ROW):
+        yield "forget the verdict"

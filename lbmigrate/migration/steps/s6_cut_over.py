@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
+from lbmigrate.migration.steps.switches import Switch
+from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Piece
 from lbmigrate.run.context import Context
 from lbmigrate.verify import verdict
 
 NUMBER = 6
 NAME = "cut-over"
+SWITCH = Switch(NUMBER, NAME, "read")
 
 
 def apply(context: Context) -> Iterator[Piece]:
@@ -27,3 +30,12 @@ def apply(context: Context) -> Iterator[Piece]:
 def revert(context: Context) -> Iterator[Piece]:
     if feature_flag.turn(context.target, context.config, "read", False, context.clock()):
         yield Piece("flag", note="read is off")
+
+
+def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
+    return SWITCH.pending(context)
+
+
+def preview(context: Context) -> Iterator[str]:
+    if SWITCH.is_on(context):
+        yield "turn read off: the app stops showing the board"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,17 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pymongo.errors import PyMongoError
 
-from lbmigrate.cli import signals
+from lbmigrate.cli import options, signals
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
+from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo import faults
-from lbmigrate.run.connection import Session, connect
-from lbmigrate.run.stop import Brake
+from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.stop import Limits, Stop
 
-# The first three have their variables read by `configfile`, so that `config show` can tell a flag from a variable.
+# The first three have their variables read by `config.load`, so that `config show` can tell a flag from a variable.
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file. [env var: LBMIGRATE_CONFIG]")
 ]
@@ -34,7 +36,9 @@ DatabaseOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", envvar="LBMIGRATE_JSON", help="Print one JSON object as the last line of stdout.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", envvar="LBMIGRATE_QUIET", help="Say no more than asked.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar="LBMIGRATE_QUIET", help="Print results, warnings and errors only.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", envvar="LBMIGRATE_DEBUG", help="Show tracebacks.")]
 SHARED: dict[str, tuple[Any, Any]] = {
     "config": (ConfigOption, None),
@@ -47,8 +51,8 @@ SHARED: dict[str, tuple[Any, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """The shared options, and what they open."""
+class Invocation:
+    """One verb as it was typed: the shared options, and what they open."""
 
     path: Path | None
     overrides: dict[str, Any]
@@ -59,40 +63,50 @@ class Desk:
         return read_config(self.path, {**self.overrides, **more})
 
     @contextmanager
-    def connected(self, config: Config | None = None) -> Iterator[Session]:
-        """A session on the configured server; its first words name the server and the database."""
+    def connected(self, config: Config | None = None) -> Iterator[Connection]:
+        """A connection to the configured server; its first words name the server and the database."""
         config = config or self.loaded().config
-        with self.explained(config), connect(config) as opened:
-            self.console.header(self.shown_uri(config), config.database.name)
-            yield opened
+        with opened(config) as connection:
+            self.header(config)
+            yield connection
+
+    def header(self, config: Config, detail: str = "", server: str = "") -> None:
+        """The first words of every verb; the URI without its secrets."""
+        self.console.header(server or faults.redact(config.database.uri), config.database.name, detail)
 
     @contextmanager
-    def explained(self, config: Config) -> Iterator[None]:
-        """Within the block, errors of the driver become what they mean to an operator."""
-        try:
-            yield
-        except PyMongoError as error:
-            raise faults.explain(error, config.database.uri) from error
+    def running(
+        self,
+        limits: Limits = Limits(),
+        *,
+        workers: int | None = None,
+        lock_ttl: str = options.LOCK_TTL,
+        wait_lock: str | None = None,
+    ) -> Iterator[Terms]:
+        """The terms of a run that is shown as it goes; within the block SIGINT and SIGTERM ask it to stop.
 
-    def shown_uri(self, config: Config) -> str:
-        """The server's URI without its secrets."""
-        return faults.redact(config.database.uri)
+        Raises UsageError naming the option that cannot be read.
+        """
+        ttl = options.seconds(lock_ttl, "--lock-ttl")
+        patience = options.seconds(wait_lock, "--wait-lock") if wait_lock else 0.0
+        stop = Stop(limits)
+        with signals.heeded(stop, self.console.warning), self.console.listening() as listen:
+            yield Terms(ttl, patience, workers, stop, listen, command_line())
 
-    @contextmanager
-    def heeding_signals(self, brake: Brake) -> Iterator[None]:
-        """Within the block, SIGINT and SIGTERM press the brake."""
-        with signals.heeded(brake, self.console.warning):
-            yield
+
+def command_line(*more: str) -> str:
+    """What was typed, without secrets: it is kept in the records of the run, and shown as what goes on with it."""
+    return shlex.join(["lbmigrate", *map(faults.redact_word, sys.argv[1:]), *more])
 
 
 def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function whose first parameter is the Desk; the shared options are added after its own."""
+    """Register a function whose first parameter is the Invocation; the shared options are added after its own."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(**options: Any) -> None:
-            shared = {key: options.pop(key) for key in SHARED}
-            function(_desk(**shared), **options)
+        def run(**given: Any) -> None:
+            shared = {key: given.pop(key) for key in SHARED}
+            function(_invocation(**shared), **given)
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         added = [
@@ -109,7 +123,9 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
     return register
 
 
-def _desk(config: Path | None, uri: str | None, database: str | None, json: bool, quiet: bool, debug: bool) -> Desk:
+def _invocation(
+    config: Path | None, uri: str | None, database: str | None, json: bool, quiet: bool, debug: bool
+) -> Invocation:
     given = {"database.uri": uri, "database.name": database}
     overrides = {key: value for key, value in given.items() if value is not None}
-    return Desk(config, overrides, Console(as_json=json, quiet=quiet))
+    return Invocation(config, overrides, Console(as_json=json, quiet=quiet))

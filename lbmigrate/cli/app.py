@@ -1,0 +1,91 @@
+"""The command line: its verbs, each in a module that is imported only when the verb is typed.
+
+A new verb is a module with an `app` here, whose function is registered with `invocation.verb`, and its line in VERBS.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+import lbmigrate
+
+# Verb or noun: the module that has it, and the first line of its help.
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Run the whole migration on the embedded server, on generated or given history."),
+    "doctor": ("doctor", "Check everything worth checking before a run, each with its fix."),
+    "plan": ("plan", "Show the steps, where they stand, and what a run would do."),
+    "run": ("run", "Apply what is pending, resuming where it stopped."),
+    "backfill": ("backfill", "Step 4 alone, incremental: events and entries for what is new or changed."),
+    "tail": ("tail", "Follow what the app writes and record it at once, for apps that are not written in Python."),
+    "verify": ("verify", "Compare entries with sums that the server makes from the ledger."),
+    "reconcile": (
+        "reconcile",
+        "Add adjustment events for tasks that were undone, moved or are worth something else by now.",
+    ),
+    "forget": ("forget", "Take a user out permanently: the entries go, the events stay under a tombstone."),
+    "rollback": ("rollback", "Revert the steps: flags off first, then what this migration made, and nothing else."),
+    "backup": ("backup", "Back up what a migration may touch: make (or no verb at all), verify, restore."),
+    "flag": ("flag", "The feature flag: show, write on|off, read on|off."),
+    "status": ("status", "Show how far each step, source and run is."),
+    "history": ("status", "Show what each run did, newest first."),
+    "rejects": ("rejects", "Show source documents that could not be scored, and why, newest first."),
+    "top": ("board", "Show the top of a period, as the app would read it."),
+    "rank": ("board", "Show a user's place."),
+    "around": ("board", "Show a user among the neighbours."),
+    "pause": ("control", "Hold the run after the chunk at hand, and every later one, until `resume`."),
+    "resume": ("control", "Let the run go on."),
+    "unlock": ("control", "Take the lock from a run that is gone."),
+    "config": ("config", "The configuration: init, check, show, schema."),
+}
+
+
+def new_app(**options: Any) -> typer.Typer:
+    """Where a module registers its verbs. Plain help: it is read in logs and manuals as well as at a terminal."""
+    return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **options)
+
+
+class Verbs(TyperGroup):
+    """The verbs of VERBS, in its order, imported one by one when they are typed: `--help` opens fast."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        group = get_group(import_module(f"lbmigrate.cli.{VERBS[cmd_name][0]}").app)
+        group.name = cmd_name
+        return group.commands.get(cmd_name, group)  # a noun is the group itself
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, about) for verb, (_, about) in VERBS.items()])
+
+
+app = new_app(
+    name="lbmigrate",
+    cls=Verbs,
+    help="Give a productivity app on MongoDB a leaderboard: backfill it safely, keep it right, take it all back.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lbmigrate {lbmigrate.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,64 @@
+"""The verbs that read the board as the app does: top, rank, around."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from lbmigrate.board.board import Board, check_period
+from lbmigrate.cli import options
+from lbmigrate.cli.app import new_app
+from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.errors import UsageError
+
+app = new_app()
+Who = Annotated[str, typer.Argument(help="The user's id, as in the users collection.")]
+
+
+@verb(app)
+def top(
+    this: Invocation,
+    period: options.Period = "global",
+    n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many.")] = 10,
+) -> None:
+    """Show the top of a period, as the app would read it."""
+    with this.connected() as connection:
+        board = Board(connection.target, connection.config)
+        check_period(period, board)
+        places = board.top(period, n)
+    this.console.board(period, places)
+    this.console.result({"verb": "top", "period": period, "places": [asdict(place) for place in places]})
+
+
+@verb(app)
+def rank(this: Invocation, user: Who, period: options.Period = "global") -> None:
+    """Show a user's place."""
+    with this.connected() as connection:
+        place = Board(connection.target, connection.config).rank(user, period)
+    if place is None:
+        raise _nobody(user, period)
+    this.console.board(period, [place])
+    this.console.result({"verb": "rank", "period": period, "place": asdict(place)})
+
+
+@verb(app)
+def around(
+    this: Invocation,
+    user: Who,
+    period: options.Period = "global",
+    n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many on either side.")] = 3,
+) -> None:
+    """Show a user among the neighbours."""
+    with this.connected() as connection:
+        board = Board(connection.target, connection.config)
+        places, own = board.around(user, period, n), board.rank(user, period)
+    if own is None:
+        raise _nobody(user, period)
+    this.console.board(period, places, highlight=own.user)
+    this.console.result({"verb": "around", "period": period, "places": [asdict(place) for place in places]})
+
+
+def _nobody(user: str, period: str) -> UsageError:
+    return UsageError(f"user {user!r} is not on the board for {period!r}", hint=f"lbmigrate top --period {period}")

@@ -1,0 +1,47 @@
+"""The verbs that steer a run from another terminal: pause, resume, unlock."""
+
+from __future__ import annotations
+
+from lbmigrate import commands
+from lbmigrate.cli import confirm, options
+from lbmigrate.cli.app import new_app
+from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.state import lease
+
+app = new_app()
+
+
+@verb(app)
+def pause(this: Invocation) -> None:
+    """Hold the run after the chunk at hand, and every later one, until `resume`."""
+    with this.connected() as connection:
+        found = commands.pause(connection)
+    this.console.note("paused; a run holds within one chunk. next: lbmigrate resume")
+    this.console.result({"verb": "pause", "control": found})
+
+
+@verb(app)
+def resume(this: Invocation) -> None:
+    """Let the run go on."""
+    with this.connected() as connection:
+        paused = commands.resume(connection)
+        control = connection.state.get("control")
+    this.console.note("resumed; a held run goes on within seconds" if paused else "nothing was paused")
+    this.console.result({"verb": "resume", "control": control})
+
+
+@verb(app)
+def unlock(this: Invocation, yes: options.Yes = False) -> None:
+    """Take the lock from a run that is gone.
+
+    A run that is still alive loses its lease and stops.
+    """
+    with this.connected() as connection:
+        held = connection.state.get(lease.LOCK)
+        if held.get("holder"):
+            this.console.warning(lease.describe(held)[0])
+            if not yes:
+                confirm.agree("unlock", "take the lock away?", "the lock stays where it is", "lbmigrate status")
+            commands.unlock(connection)
+    this.console.note("the lock is free; next: lbmigrate status" if held.get("holder") else "nobody holds the lock")
+    this.console.result({"verb": "unlock", "held": held.get("holder")})

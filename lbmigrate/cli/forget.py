@@ -1,0 +1,37 @@
+"""The verb for somebody who leaves: forget."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lbmigrate import commands
+from lbmigrate.cli import confirm, options
+from lbmigrate.cli.app import new_app
+from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.commands._forget import check_user
+
+app = new_app()
+
+
+@verb(app)
+def forget(
+    this: Invocation,
+    user: Annotated[str, typer.Argument(help="The user's id, as in the users collection.")],
+    yes: options.Yes = False,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Take a user out permanently: the entries go, the events stay under a tombstone.
+
+    Later events of the same user are left out. There is no way back.
+    """
+    with this.connected() as connection:
+        check_user(connection, user)
+        if not yes:
+            this.console.warning(f"this takes a user of {connection.target.name} out permanently")
+            confirm.retype("forget", "the user's id", user, "lbmigrate rank USER")
+        with this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+            commands.forget(connection, user, terms=terms)
+    this.console.result({"verb": "forget", "forgotten": True})

@@ -1,0 +1,64 @@
+"""The one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from lbmigrate.cli.app import app
+from lbmigrate.errors import LbmigrateError, UsageError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; ends the process with a status from the table of exit codes."""
+    sys.exit(status())
+
+
+def status(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        ended = app(given, standalone_mode=False)
+    except typer.TyperException as error:
+        return _misused(error)
+    except (typer.Abort, KeyboardInterrupt):
+        _say(LbmigrateError("interrupted; completed work is saved", "type the same command again: it goes on"))
+        return INTERRUPTED
+    except LbmigrateError as error:
+        _trace(given)
+        _say(error)
+        return error.exit_code
+    except Exception as error:  # the last net: an operator gets a sentence, --debug gets the rest
+        _trace(given)
+        _say(LbmigrateError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug"))
+        return LbmigrateError.exit_code
+    return ended if isinstance(ended, int) else 0
+
+
+def _misused(error: typer.TyperException) -> int:
+    """A verb or an option that does not exist, or a value that does not fit."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "lbmigrate"
+    message, hint = error.format_message(), f"{command} --help"
+    if message.startswith("Usage:"):  # a group without its verb: the help itself
+        typer.echo(message, err=True)
+        return UsageError.exit_code
+    if command == "lbmigrate" and message.startswith("No such option"):
+        hint = "options follow the verb, as in `lbmigrate plan --uri …`; lbmigrate --help"
+    _say(UsageError(message, hint))
+    return UsageError.exit_code
+
+
+def _say(error: LbmigrateError) -> None:
+    from lbmigrate.console import Console  # noqa: PLC0415  only who fails needs a console: --help opens fast
+
+    Console().error(error)
+
+
+def _trace(arguments: list[str]) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()

@@ -1,0 +1,62 @@
+"""The verb for sources that changed their mind: reconcile."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from lbmigrate import commands
+from lbmigrate.cli import options
+from lbmigrate.cli.app import new_app
+from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.records import amount
+from lbmigrate.run.connection import Connection
+
+COLUMNS = ("adjustment", "user", "points", "reason", "at")
+
+app = new_app()
+
+
+@verb(app)
+def reconcile(
+    this: Invocation,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="List the adjustments, and write nothing.")
+    ] = False,
+    max_runtime: options.MaxRuntime = None,
+    max_docs: options.MaxDocs = None,
+    between: options.Between = None,
+    workers: options.Workers = None,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Add adjustment events for tasks that were undone, moved or are worth something else by now."""
+    with this.connected() as connection:
+        if dry_run:
+            _preview(this, connection)
+            return
+        limits = options.limits(connection.config, max_runtime, max_docs, between)
+        with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+            found = commands.reconcile(connection, terms=terms)
+    this.console.note(_summary(found.reasons))
+    this.console.result({"verb": "reconcile", "counts": asdict(found.counts), "adjustments": found.reasons})
+
+
+def _preview(this: Invocation, connection: Connection) -> None:
+    """Every adjustment that is due, the first of them one by one."""
+    found = commands.preview_reconcile(connection)
+    rows = [(e["_id"], e["userId"], e["points"], e["meta"]["reason"], e["createdAt"]) for e in found.listed]
+    this.console.table("Adjustments", COLUMNS, rows)
+    more = sum(found.reasons.values()) - len(rows)
+    if more:
+        this.console.note(f"and {amount(more, 'more adjustment')}")
+    this.console.note(f"dry run: {_summary(found.reasons)}; nothing was written")
+    result = {"verb": "reconcile", "dry_run": True, "adjustments": found.reasons, "listed": found.listed}
+    this.console.result(result)
+
+
+def _summary(reasons: dict[str, int]) -> str:
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
+    return listed or "every source agrees with the ledger"

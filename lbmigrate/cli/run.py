@@ -1,0 +1,129 @@
+"""The verb that migrates: run, for real or as a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from lbmigrate import commands
+from lbmigrate.cli import confirm, options
+from lbmigrate.cli.app import new_app
+from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.commands._dry_run import DryRun
+from lbmigrate.errors import Mismatch, UsageError
+from lbmigrate.migration import steps as migration
+from lbmigrate.migration.driver import chosen
+from lbmigrate.rehearsal import report
+from lbmigrate.run.connection import Connection
+from lbmigrate.run.context import Scope
+
+SHOWN = 10
+
+app = new_app()
+
+
+@verb(app)
+def run(
+    this: Invocation,
+    to: options.To = None,
+    only: options.Only = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    max_runtime: options.MaxRuntime = None,
+    max_docs: options.MaxDocs = None,
+    between: options.Between = None,
+    workers: options.Workers = None,
+    dry_run: options.DryRun = False,
+    fixtures: options.Fixtures = None,
+    sample: options.Share = None,
+    out: options.Out = None,
+    expect: options.Expect = None,
+    backup_ref: options.BackupRef = None,
+    no_backup: options.NoBackup = False,
+    yes: options.Yes = False,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Apply what is pending, resuming where it stopped."""
+    chosen(migration.STEPS, to, only)  # a wrong number is an error before anything is opened
+    bounds = options.scope(since, until)
+    if dry_run or fixtures or out or expect:
+        bounds = replace(bounds, share=options.share(sample) if sample else 1.0)
+        _rehearse(this, to, only, bounds, fixtures, out, expect)
+        return
+    if sample:
+        raise UsageError("--sample belongs to a dry run; a real run reads everything", "add --dry-run, or leave it out")
+    with this.connected() as connection:
+        limits = options.limits(connection.config, max_runtime, max_docs, between)
+        confirmed = yes or _agreed(connection, to, only)
+        with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+            counts = commands.run(
+                connection,
+                to=to,
+                only=only,
+                scope=bounds,
+                backup_ref=backup_ref,
+                no_backup=no_backup,
+                confirmed=confirmed,
+                terms=terms,
+            )
+    this.console.result({"verb": "run", "counts": asdict(counts)})
+
+
+def _agreed(connection: Connection, to: int | None, only: int | None) -> bool:
+    """Whether somebody agrees to turn on again what was turned off; without a terminal nobody is asked."""
+    off = migration.turned_off(connection.context(), chosen(migration.STEPS, to, only))
+    if not off or not confirm.is_possible():
+        return False
+    what = "; ".join(off)
+    confirm.agree("run", f"{what}. Turn it on again?", f"{what}, and stays off", "lbmigrate run --to 5")
+    return True
+
+
+def _rehearse(
+    this: Invocation,
+    to: int | None,
+    only: int | None,
+    scope: Scope,
+    fixtures: Path | None,
+    out: Path | None,
+    expect: Path | None,
+) -> None:
+    config = this.loaded().config
+    if fixtures is None:
+        this.header(config, "read only; the target is in memory")
+    else:
+        this.header(config, f"fixtures from {fixtures}", "in memory")
+    with this.running() as terms:
+        found = commands.dry_run(
+            config, to=to, only=only, scope=scope, fixtures=fixtures, out=out, expect=expect, terms=terms
+        )
+    _show(this, found)
+    if out:
+        this.console.note(f"kept the outcome in {out}")
+    this.console.note("dry run: nothing was written to any server")
+    moves = [asdict(move) for move in found.moves]
+    differences = found.differences[: report.DIFFERENCES]
+    this.console.result({"verb": "run", "dry_run": True, **found.report, "moves": moves, "differences": differences})
+    if found.differences:
+        raise Mismatch(_differing(found.differences, expect), "look at the differences; keep them with --out if right")
+
+
+def _show(this: Invocation, found: DryRun) -> None:
+    this.console.board("global", found.places)
+    if found.report["rejects"]:
+        this.console.table("Rejects", ("reason", "documents"), found.report["rejects"].items())
+    weeks = list(found.report["points_by_week"].items())[-SHOWN:]
+    if weeks:
+        this.console.table("Points, newest weeks", ("week", "points"), weeks)
+    if found.moves:
+        rows = [(move.name or move.user, move.before or "-", move.after or "-") for move in found.moves]
+        this.console.table("On the present board", ("user", "before", "after"), rows)
+
+
+def _differing(lines: Sequence[str], expect: Path | None) -> str:
+    shown = "\n  ".join(lines[: report.DIFFERENCES])
+    more = len(lines) - report.DIFFERENCES
+    rest = f"\n  … and {more:,} more" if more > 0 else ""
+    return f"the outcome differs from {expect} in {len(lines):,} documents:\n  {shown}{rest}"

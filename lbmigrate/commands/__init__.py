@@ -1,0 +1,90 @@
+"""The verbs as plain functions: what the command line calls, and what notebooks, schedulers and tests may call as well.
+
+Each takes a configuration, or a connection that is open already (`lbmigrate.run.connection.opened`), and raises an
+LbmigrateError where the command line would print one; its `exit_code` is that of the table. Nothing is printed: `Terms`
+carry a listener that hears every report. What a verb needs is imported when the verb is asked for: its module begins
+with `_`, since a module of the verb's own name would stand in the verb's place once it is imported.
+
+    from lbmigrate import commands, load_config
+    config = load_config("config/leaderboard.yaml")
+    commands.run(config, to=4, no_backup=True)
+    print(commands.plan(config).pending)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lbmigrate.commands._backup import make_backup, restore_backup, verify_backup
+    from lbmigrate.commands._control import pause, resume, unlock
+    from lbmigrate.commands._demo import demo
+    from lbmigrate.commands._dry_run import dry_run
+    from lbmigrate.commands._flag import turn_flag
+    from lbmigrate.commands._forget import forget
+    from lbmigrate.commands._look import doctor, history, plan, rejects, status
+    from lbmigrate.commands._reconcile import preview_reconcile, reconcile
+    from lbmigrate.commands._rollback import preview_rollback, rollback
+    from lbmigrate.commands._run import backfill, run, verify
+    from lbmigrate.commands._tail import tail
+    from lbmigrate.migration.runner import Terms
+
+HOMES = {
+    "Terms": "lbmigrate.migration.runner",
+    "backfill": "lbmigrate.commands._run",
+    "demo": "lbmigrate.commands._demo",
+    "doctor": "lbmigrate.commands._look",
+    "dry_run": "lbmigrate.commands._dry_run",
+    "forget": "lbmigrate.commands._forget",
+    "history": "lbmigrate.commands._look",
+    "make_backup": "lbmigrate.commands._backup",
+    "pause": "lbmigrate.commands._control",
+    "plan": "lbmigrate.commands._look",
+    "preview_reconcile": "lbmigrate.commands._reconcile",
+    "preview_rollback": "lbmigrate.commands._rollback",
+    "reconcile": "lbmigrate.commands._reconcile",
+    "rejects": "lbmigrate.commands._look",
+    "restore_backup": "lbmigrate.commands._backup",
+    "resume": "lbmigrate.commands._control",
+    "rollback": "lbmigrate.commands._rollback",
+    "run": "lbmigrate.commands._run",
+    "status": "lbmigrate.commands._look",
+    "tail": "lbmigrate.commands._tail",
+    "turn_flag": "lbmigrate.commands._flag",
+    "unlock": "lbmigrate.commands._control",
+    "verify": "lbmigrate.commands._run",
+    "verify_backup": "lbmigrate.commands._backup",
+}
+__all__ = [
+    "Terms",
+    "backfill",
+    "demo",
+    "doctor",
+    "dry_run",
+    "forget",
+    "history",
+    "make_backup",
+    "pause",
+    "plan",
+    "preview_reconcile",
+    "preview_rollback",
+    "reconcile",
+    "rejects",
+    "restore_backup",
+    "resume",
+    "rollback",
+    "run",
+    "status",
+    "tail",
+    "turn_flag",
+    "unlock",
+    "verify",
+    "verify_backup",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)

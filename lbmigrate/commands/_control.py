@@ -1,0 +1,39 @@
+"""The verbs that steer a run from another terminal: pause, resume, unlock."""
+
+from __future__ import annotations
+
+from lbmigrate.config.model import Config
+from lbmigrate.errors import UsageError
+from lbmigrate.records import Document
+from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.context import utc_now
+from lbmigrate.state import lease
+from lbmigrate.state.operator import operator
+
+
+def pause(where: Config | Connection) -> Document:
+    """Hold the run after the chunk at hand, and every later one, until `resume`; the row that says so."""
+    with opened(where) as connection:
+        if connection.is_untouched():
+            nothing = f"nothing ever ran in {connection.target.name}, so there is nothing to pause"
+            raise UsageError(nothing, "lbmigrate plan")
+        connection.state.control(paused={"by": operator(), "at": utc_now()})
+        return connection.state.get("control")
+
+
+def resume(where: Config | Connection) -> bool:
+    """Let the run go on; whether anything was paused."""
+    with opened(where) as connection:
+        paused = bool(connection.state.get("control").get("paused"))
+        if paused:
+            connection.state.control(paused=None)
+        return paused
+
+
+def unlock(where: Config | Connection) -> Document:
+    """Take the lock from whoever holds it, without asking; the row as it was, without a holder where nobody did."""
+    with opened(where) as connection:
+        held = connection.state.get(lease.LOCK)
+        if held.get("holder"):
+            lease.break_open(connection.state)
+        return held

@@ -1,0 +1,58 @@
+"""The verb for the feature flag: its two switches, each of which is a step of the migration."""
+
+from __future__ import annotations
+
+from lbmigrate import feature_flag
+from lbmigrate.config.model import Config
+from lbmigrate.errors import Locked, UsageError
+from lbmigrate.feature_flag import Side
+from lbmigrate.migration import runner
+from lbmigrate.migration.driver import Driver
+from lbmigrate.migration.runner import Terms
+from lbmigrate.migration.steps import s3_dual_write, s6_cut_over
+from lbmigrate.migration.steps.switches import Switch
+from lbmigrate.records import Document, Work
+from lbmigrate.run.connection import Connection, opened
+
+STEPS_OF = {"write": s3_dual_write, "read": s6_cut_over}
+
+
+def turn_flag(where: Config | Connection, side: Side, on: bool, *, terms: Terms = Terms()) -> Document:
+    """Turn `write` or `read` on or off; the flag's document.
+
+    On is that step of the migration, and as strict. Off takes effect at once, also while a run holds the lock, and
+    stays: a run asks before it turns it on again.
+    """
+    with opened(where) as connection:
+        if on:
+            _on(connection, side, terms)
+        else:
+            _off(connection, side, terms)
+        return feature_flag.find(connection.target, connection.config)
+
+
+def _on(connection: Connection, side: Side, terms: Terms) -> None:
+    if connection.is_untouched():
+        raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+    with runner.started(connection, f"flag {side} on", terms, confirmed=True) as driver:
+        driver.apply([STEPS_OF[side]])
+
+
+def _off(connection: Connection, side: Side, terms: Terms) -> None:
+    context, switch = connection.context(), STEPS_OF[side].SWITCH
+    # Before anything that may have to wait: whoever turns it off wants it off now.
+    feature_flag.turn(context.target, context.config, side, False, context.clock())
+    if connection.is_untouched():
+        return
+    verb = f"flag {side} off"
+    try:
+        with runner.started(connection, verb, terms) as driver:
+            _record(driver, switch, verb)
+    except Locked:  # the run that holds the lock will find it off, and not turn it on
+        beside = connection.context(run=runner.new_run(), state=connection.state.unfenced())
+        with runner.recorded(beside, None, verb, terms.command or f"lbmigrate {verb}"):
+            _record(Driver(beside, listen=terms.listen), switch, verb)
+
+
+def _record(driver: Driver, switch: Switch, verb: str) -> None:
+    driver.carry_out(Work(verb), switch.turn_off(driver.context))

@@ -1,0 +1,32 @@
+"""The verb for somebody who leaves: forget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbmigrate.config.model import Config
+from lbmigrate.errors import UsageError
+from lbmigrate.ledger import forget as leaving
+from lbmigrate.migration import runner
+from lbmigrate.migration.runner import Terms
+from lbmigrate.records import Forgotten
+from lbmigrate.run.connection import Connection, opened
+
+COMMAND = "lbmigrate forget USER --yes"  # neither the record of the run nor the lock may tell who it was
+
+
+def check_user(where: Config | Connection, user: str) -> None:
+    """Raise UsageError where there is no leaderboard, or nobody has, or had, this id."""
+    with opened(where) as connection:
+        if connection.is_untouched():
+            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        leaving.check(connection.context(), user)
+
+
+def forget(where: Config | Connection, user: str, *, terms: Terms = Terms()) -> Forgotten:
+    """Take a user out permanently, without asking: the entries go, the events stay under a tombstone."""
+    with opened(where) as connection:
+        check_user(connection, user)
+        with runner.started(connection, "forget", replace(terms, command=COMMAND)) as driver:
+            counts = driver.carry_out(leaving.WORK, leaving.pieces(driver.context, user))
+    return counts if isinstance(counts, Forgotten) else Forgotten()

@@ -1,0 +1,66 @@
+"""The verb for sources that changed their mind: reconcile, and what it would add."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from lbmigrate.checks.finding import refuse
+from lbmigrate.checks.server import check_everything
+from lbmigrate.config.model import Config
+from lbmigrate.errors import UsageError
+from lbmigrate.migration import runner
+from lbmigrate.migration.runner import Terms
+from lbmigrate.reconcile import reconcile as walk
+from lbmigrate.records import Document, Reconciled
+from lbmigrate.run.connection import Connection, opened
+
+LISTED = 1_000  # adjustments that a preview lists one by one
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileResult:
+    """What a reconciliation read and adjusted, and how many adjustments there are for each reason."""
+
+    counts: Reconciled
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilePreview:
+    """How many adjustments are due for each reason, and the first LISTED of them as events."""
+
+    reasons: dict[str, int]
+    listed: list[Document]
+
+
+def reconcile(where: Config | Connection, *, terms: Terms = Terms()) -> ReconcileResult:
+    """Add adjustment events for what was undone, moved or is worth something else by now, and roll up."""
+    with _checked(where) as connection:
+        with runner.started(connection, "reconcile", terms) as driver:
+            counts = driver.carry_out(walk.WORK, walk.pieces(driver.context))
+        reasons = walk.adjustments_made(connection.context())
+    return ReconcileResult(counts if isinstance(counts, Reconciled) else Reconciled(), reasons)
+
+
+def preview_reconcile(where: Config | Connection) -> ReconcilePreview:
+    """Every adjustment that is due. Writes nothing."""
+    reasons: Counter[str] = Counter()
+    listed: list[Document] = []
+    with _checked(where) as connection:
+        for found in walk.differences(connection.context()):
+            reasons += found.reasons
+            listed += islice(found.due, LISTED - len(listed))
+    return ReconcilePreview(dict(reasons), listed)
+
+
+@contextmanager
+def _checked(where: Config | Connection) -> Iterator[Connection]:
+    with opened(where) as connection:
+        if connection.is_untouched():
+            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        refuse(check_everything(connection.context()))
+        yield connection

@@ -1,0 +1,81 @@
+"""The verbs that apply steps: run, backfill, verify."""
+
+from __future__ import annotations
+
+from lbmigrate.backup import record
+from lbmigrate.checks.finding import refuse
+from lbmigrate.checks.server import check_everything
+from lbmigrate.config.model import Config
+from lbmigrate.errors import Mismatch, Refused, UsageError
+from lbmigrate.migration import runner
+from lbmigrate.migration import steps as migration
+from lbmigrate.migration.driver import chosen, refuse_turned_off
+from lbmigrate.migration.runner import Terms
+from lbmigrate.migration.steps import s4_backfill, s5_verify
+from lbmigrate.mongo.faults import LOCAL
+from lbmigrate.records import Counts, Document, Tally
+from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.context import Context, Scope, VerifyOptions
+
+
+def run(
+    where: Config | Connection,
+    *,
+    to: int | None = None,
+    only: int | None = None,
+    scope: Scope = Scope(),
+    backup_ref: str | None = None,
+    no_backup: bool = False,
+    confirmed: bool = False,
+    terms: Terms = Terms(),
+) -> Counts:
+    """Apply what is pending, up to step `to` or step `only`, resuming where it stopped; what became of the documents.
+
+    `scope` bounds the actions that the backfill reads. Nothing starts without a backup on record: `backup_ref` names
+    one, `no_backup` puts on record that there is none. What somebody turned off is turned on again only when
+    `confirmed`. Raises Refused, Locked, WorkRemains, Stopped or Mismatch.
+    """
+    steps = chosen(migration.STEPS, to, only)
+    with opened(where) as connection:
+        context = connection.context(scope=scope, confirmed=confirmed)
+        refuse(check_everything(context))
+        _refuse_without_backup(context, backup_ref, no_backup)
+        refuse_turned_off(context, steps)
+        with runner.started(connection, "run", terms, scope=scope, confirmed=confirmed) as driver:
+            return _backfilled(driver.apply(steps))
+
+
+def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms = Terms()) -> Counts:
+    """Step 4 alone, incremental unless `scope` says otherwise; what became of the documents. Raises as `run` does."""
+    with opened(where) as connection:
+        context = connection.context(scope=scope)
+        refuse(check_everything(context))
+        _refuse_without_backup(context)
+        with runner.started(connection, "backfill", terms, scope=scope) as driver:
+            return _backfilled(driver.apply([s4_backfill]))
+
+
+def verify(where: Config | Connection, *, options: VerifyOptions = VerifyOptions(), terms: Terms = Terms()) -> Document:
+    """Compare entries with the ledger, whatever an earlier verdict says; the new verdict. Raises Mismatch."""
+    with opened(where) as connection:
+        if connection.is_untouched():
+            raise Mismatch(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        with runner.started(connection, "verify", terms, verify=options) as driver:
+            driver.apply([s5_verify])
+        return connection.state.get("verdict")
+
+
+def _backfilled(counts: dict[str, Tally]) -> Counts:
+    found = counts.get(s4_backfill.NAME)
+    return found if isinstance(found, Counts) else Counts()
+
+
+def _refuse_without_backup(context: Context, reference: str | None = None, none: bool = False) -> None:
+    """Nothing starts without a backup on record, or somebody on record who did without; the embedded server may."""
+    if reference and none:
+        raise UsageError("--backup-ref and --no-backup contradict each other", "give one of them")
+    embedded = context.config.database.uri.startswith(LOCAL)
+    if not embedded and (reference or none):
+        record.record(context.state, "reference" if reference else "none", reference or "", context.clock())
+    if objection := record.objection(context, embedded):
+        raise Refused(objection, hint=record.HINT)

@@ -1,0 +1,122 @@
+"""The one driver of all work: ask for a piece, save its checkpoint, report it, ask for the next.
+
+The engine only reports; whoever listens decides what is seen of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from lbmigrate.errors import Refused, UsageError
+from lbmigrate.migration.steps import Step, s3_dual_write, turned_off, work_of
+from lbmigrate.records import Checkpoint, Listener, Piece, Report, Tally, Way, Work, ignore
+from lbmigrate.run.context import Context
+from lbmigrate.state.statuses import StepStatus
+
+Guard = Callable[[], None]
+
+
+def unguarded() -> None:
+    """The lease is all that guards most runs."""
+
+
+@dataclass(slots=True)
+class Driver:
+    """Drives work to its end. `guard` is called before each checkpoint and raises when the run must not go on."""
+
+    context: Context
+    guard: Guard = unguarded
+    listen: Listener = ignore
+    _held: str = ""
+
+    def apply(self, steps: Sequence[Step]) -> dict[str, Tally]:
+        """Apply the steps in order; what each of them counted. Raises Refused for what a person turned off."""
+        counts: dict[str, Tally] = {}
+        for step in steps:
+            if self.context.stopping():
+                break
+            refuse_turned_off(self.context, [step])
+            self._mark(step, StepStatus.APPLYING, startedAt=self.context.clock())
+            found = self._walk(step, step.apply(self.context), Way.APPLY, StepStatus.APPLIED)
+            counts |= {step.NAME: found} if found is not None else {}
+        return counts
+
+    def revert(self, steps: Sequence[Step]) -> None:
+        """Revert the steps from the last to the first; before data goes the flag is off, on both sides."""
+        kept = self.context.keep_data
+        way, end = (Way.KEEP, StepStatus.KEPT) if kept else (Way.REVERT, StepStatus.REVERTED)
+        silence: Iterator[Piece] = iter(())
+        if s3_dual_write in steps:
+            self._mark(s3_dual_write, StepStatus.REVERTING)
+            silence = s3_dual_write.fall_silent(self.context)
+        for step in reversed(steps):
+            if self.context.stopping():
+                return
+            self._mark(step, StepStatus.REVERTING)
+            self._walk(step, chain(silence, step.revert(self.context)), way, end)
+
+    def carry_out(self, work: Work, pieces: Iterator[Piece]) -> Tally | None:
+        """Work that is no step: its pieces are saved and reported like a step's; what all of them counted."""
+        self.listen(Report("begin", work))
+        counts = self._through(work, pieces, Way.APPLY)
+        if not self.context.stopping():
+            self.listen(Report("end", work, counts=counts))
+        return counts
+
+    def _walk(self, step: Step, pieces: Iterator[Piece], way: Way, end: StepStatus) -> Tally | None:
+        work = work_of(step)
+        self.listen(Report("begin", work, way))
+        counts = self._through(work, pieces, way)
+        if not self.context.stopping():
+            self._mark(step, end, finishedAt=self.context.clock())
+            self.listen(Report("end", work, way, counts=counts))
+        return counts
+
+    def _through(self, work: Work, pieces: Iterator[Piece], way: Way) -> Tally | None:
+        counts: Tally | None = None
+        for piece in pieces:
+            self._save(piece)
+            if piece.counts is not None:
+                counts = piece.counts if counts is None else counts + piece.counts
+                self.context.stop.count(piece.counts.read)
+            self.listen(Report("piece", work, way, piece))
+        return counts
+
+    def _save(self, piece: Piece) -> None:
+        """A piece is durable when it arrives here; only then is its checkpoint saved."""
+        self.guard()
+        if piece.checkpoint is not None:
+            self.context.state.save(piece.checkpoint)
+        if piece.held != self._held:
+            since = {} if self._held and piece.held else {"heldSince": self.context.clock()}  # a lag that grows is one
+            self._held = piece.held
+            self.context.state.put(Checkpoint(f"run:{self.context.run}", {"held": piece.held or None, **since}))
+
+    def _mark(self, step: Step, status: StepStatus, **more: object) -> None:
+        self.guard()
+        before = StepStatus(self.context.state.step(step.NUMBER).get("status", StepStatus.NEW))
+        fields = {"number": step.NUMBER, "name": step.NAME, "status": before.to(status), "run": self.context.run}
+        self.context.state.put(Checkpoint(f"step:{step.NUMBER}", {**fields, **more}))
+
+
+def refuse_turned_off(context: Context, steps: Sequence[Step]) -> None:
+    """Raise Refused where the steps would turn on what somebody turned off, unless a person has agreed to that."""
+    off = [] if context.confirmed else turned_off(context, steps)
+    if off:
+        side = off[0].partition(" ")[0]
+        raise Refused(
+            f"{off[0]}, and a run would turn it on again", hint=f"lbmigrate flag {side} on, or lbmigrate run --yes"
+        )
+
+
+def chosen(steps: Sequence[Step], to: int | None = None, only: int | None = None) -> list[Step]:
+    """The steps that `--to` and `--only` leave. Raises UsageError for a number that is no step's."""
+    numbers = [step.NUMBER for step in steps]
+    for asked in (to, only):
+        if asked is not None and asked not in numbers:
+            raise UsageError(f"there is no step {asked}; steps are {numbers[0]} to {numbers[-1]}", "lbmigrate plan")
+    if only is not None:
+        return [step for step in steps if only == step.NUMBER]
+    return [step for step in steps if to is None or to >= step.NUMBER]
