@@ -12,9 +12,11 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from lbmigrate.config.model import Config
-from lbmigrate.migration import runner
+from lbmigrate.ledger import forget
+from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.steps import STEPS, Step, s4_backfill
-from lbmigrate.records import Counts, Document, Piece, Report
+from lbmigrate.reconcile import reconcile
+from lbmigrate.records import Counts, Document, Piece, Reconciled
 from lbmigrate.run.context import Context
 from lbmigrate.state import COLLECTION, State
 
@@ -108,15 +110,26 @@ class App:
         given = {"run": "test", "workers": self.config.backfill.workers, "clock": self.clock, **chosen}
         return Context(self.config, self.database, self.database, self.state, **given)
 
-    def climb(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> Counts:
+    def apply(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> Counts:
         """Apply steps as a run does; what became of the documents."""
-        return total(runner.climb(self.context(**chosen), steps, guard=lambda: None))
+        found = Driver(self.context(**chosen)).apply(steps).get("backfill")
+        return found if isinstance(found, Counts) else Counts()
 
-    def descend(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> None:
-        list(runner.descend(self.context(**chosen), steps, guard=lambda: None))
+    def revert(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> None:
+        Driver(self.context(**chosen)).revert(steps)
 
     def backfill(self, **chosen: Any) -> Counts:
-        return self.climb([s4_backfill], **chosen)
+        return self.apply([s4_backfill], **chosen)
+
+    def reconcile(self, **chosen: Any) -> Reconciled:
+        """Reconcile as the verb does, but for its checks; what was read and adjusted."""
+        driver = Driver(self.context(**chosen))
+        found = driver.carry_out(reconcile.WORK, reconcile.pieces(driver.context))
+        return found if isinstance(found, Reconciled) else Reconciled()
+
+    def forget(self, who: str, **chosen: Any) -> None:
+        driver = Driver(self.context(**chosen))
+        driver.carry_out(forget.WORK, forget.pieces(driver.context, who))
 
     def events(self) -> list[Document]:
         return list(self.database["score_events"].find().sort("_id", 1))
@@ -129,14 +142,6 @@ class App:
 
     def chunks(self, **fields: Any) -> list[Document]:
         return list(self.state.chunks(**fields))
-
-
-def total(reports: Iterator[Report]) -> Counts:
-    counts = Counts()
-    for report in reports:
-        if report.event == "piece" and report.piece is not None:
-            counts += report.piece.counts
-    return counts
 
 
 def pieces(step: Step, context: Context, direction: str = "apply") -> Iterator[Piece]:

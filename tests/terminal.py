@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lbmigrate.cli import seam
+from lbmigrate.cli.main import status
 from lbmigrate.records import Document
 from tests.apps import SESSIONS, TASKS, UNHURRIED, USERS
 
@@ -59,6 +59,6 @@ class Terminal:
         arguments = list(words)
         self.monkeypatch.setattr(sys, "argv", ["lbmigrate", *arguments])
         self.capsys.readouterr()
-        code = seam.status(arguments)
+        code = status(arguments)
         out, err = self.capsys.readouterr()
         return Outcome(code, out, err)

@@ -15,7 +15,7 @@ from bson import json_util
 from pymongo.database import Database
 
 from lbmigrate import demodata
-from lbmigrate.cli.seam import status
+from lbmigrate.cli.main import status
 
 END = dt.datetime(2025, 11, 3)
 

@@ -14,7 +14,7 @@ import typer
 from bson import json_util
 
 from lbmigrate import errors, schema
-from lbmigrate.cli.seam import app as command_line
+from lbmigrate.cli.app import app as command_line
 from lbmigrate.config.load import flatten, read_config
 from lbmigrate.config.model import Backfill, Throttle
 
@@ -219,8 +219,9 @@ def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what
 def commands(group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], list[str]]:
     """Every verb of the command line with its options: {("flag", "show"): ["--uri", …]}."""
     found = {}
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if hasattr(command, "list_commands"):
             found |= commands(command, (*path, name))
         else:
             found[*path, name] = [option for each in command.params for option in (*each.opts, *each.secondary_opts)]

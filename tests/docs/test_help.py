@@ -7,15 +7,17 @@ import re
 import pytest
 import typer
 
-from lbmigrate.cli.seam import app as command_line
+from lbmigrate.cli.app import VERBS
+from lbmigrate.cli.app import app as command_line
 
 NO_VARIABLE = {"--help", "--version"}
 
 
 def verbs(group, path=()):
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         yield (*path, name), command
-        yield from verbs(command, (*path, name)) if hasattr(command, "commands") else ()
+        yield from verbs(command, (*path, name)) if hasattr(command, "list_commands") else ()
 
 
 EVERY = dict(verbs(typer.main.get_command(command_line)))
@@ -39,6 +41,18 @@ def test_every_verb_says_what_it_does(path, text):
     about = (EVERY[path].help or "").split("\n")[0]
     assert about
     assert about in text
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_list_of_verbs_says_what_the_verb_says(verb):
+    assert (EVERY[verb,].help or "").split("\n")[0] == VERBS[verb][1]
+
+
+def test_no_line_of_the_list_of_verbs_is_cut_short(run):
+    said = run(["lbmigrate", "--help"])
+    assert "…" not in said.text
+    assert "..." not in said.text.replace("[ARGS]...", "")
+    assert all(about in " ".join(said.text.split()) for _, about in VERBS.values())
 
 
 @every_verb

@@ -11,14 +11,14 @@ import pytest
 from bson import Int64, ObjectId
 
 from lbmigrate import ScoreRecorder
-from lbmigrate.console.format import outcome
+from lbmigrate.console.format import summary
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import is_fake
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunks import Bounds, Span
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.run.context import Scope
-from lbmigrate.run.stop import Brake
+from lbmigrate.run.stop import Stop
 from tests.apps import NEW_YEAR, App, config, oid, picture, stopped_after, task, user
 
 DAY = dt.timedelta(days=1)
@@ -49,7 +49,7 @@ def app_of(database, documents, *sources, indexed=False, **parts):
     if indexed:
         database["tasks"].create_index("updatedAt")
     app = App(database, config(*sources, **{"backfill": by_threes, **parts}))
-    app.climb(STEPS[:2])
+    app.apply(STEPS[:2])
     return app
 
 
@@ -238,11 +238,11 @@ def test_documents_deleted_after_their_chunk_was_planned_do_not_stop_the_run(dat
 
 def test_a_stop_request_finishes_what_is_begun_and_the_next_run_goes_on(database):
     app = app_of(database, [task(number) for number in range(30)])
-    brake = Brake()
-    walk = STEPS[3].apply(app.context(brake=brake))
+    stop = Stop()
+    walk = STEPS[3].apply(app.context(stop=stop))
     for _, piece in zip(range(3), walk, strict=False):
         app.state.save(piece.checkpoint)
-    brake.press(signal.SIGINT)
+    stop.request(signal.SIGINT)
     for piece in walk:
         app.state.save(piece.checkpoint)
     assert 0 < len(app.events()) < 30
@@ -412,7 +412,7 @@ def test_chunks_of_long_closed_passes_that_added_nothing_are_dropped(database, m
 
 def test_dropping_spent_chunks_makes_no_verdict_stale(database, monkeypatch):
     app = app_of(database, [task(number) for number in range(6)], indexed=True)
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     monkeypatch.setattr(passes, "PASSES_KEPT", 0)
     before = app.state.last_emission()
     app.backfill()
@@ -427,13 +427,13 @@ def test_actions_well_ahead_of_the_clock_are_kept_counted_and_told(database):
     counts = app.backfill(clock=lambda: noon)
     assert (counts.emitted, counts.future) == (4, 2)
     assert sum(chunk["counts"]["future"] for chunk in app.chunks()) == 2
-    assert "2 in the future" in outcome(counts)
+    assert "2 in the future" in summary(counts)
 
 
 def test_what_a_recorder_inserted_first_is_neither_new_nor_counted_as_ahead(database):
     noon = dt.datetime(2025, 6, 1, 12)
     app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=9))])
-    app.climb(STEPS[2:3])
+    app.apply(STEPS[2:3])
     recording = ScoreRecorder(database, app.config, strict=True, clock=lambda: noon)
     assert recording.record_source("tasks", oid(1001))
     assert recording.ahead == 1

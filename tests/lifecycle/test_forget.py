@@ -12,12 +12,10 @@ from lbmigrate.board.board import Board
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget, rollup
 from lbmigrate.ledger.forget import Leavers
-from lbmigrate.migration import runner
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import is_fake
-from lbmigrate.reconcile import reconcile
-from lbmigrate.run.context import Looking, Scope
-from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, total, user
+from lbmigrate.run.context import Scope, VerifyOptions
+from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 ADA = str(oid(1))
 
@@ -29,18 +27,16 @@ def app(database):
     database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
     database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
     app = App(database, config(TASKS, SESSIONS))
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     return app
 
 
 def forgotten(app, who=ADA):
-    context = app.context()
-    list(runner.carry_out(context, 4, "forget", forget.pieces(context, who), lambda: None))
+    app.forget(who)
 
 
 def reconciled(app):
-    context = app.context()
-    return total(runner.carry_out(context, 4, "reconcile", reconcile.pieces(context), lambda: None))
+    return app.reconcile()
 
 
 def of_others(app, *gone):
@@ -61,7 +57,7 @@ def assert_gone(app, *numbers):
     assert app.database["leaderboard_entries"].count_documents(theirs) == 0
     assert app.database["leaderboard_entries"].count_documents({"userId": {"$in": tombstones(app)}}) == 0
     assert {place.user for place in Board(app.database, app.config).top()} == {oid(1), oid(2), oid(3)} - gone
-    app.climb([STEPS[4]], looking=Looking(full=True))  # raises Mismatch where entries and ledger differ
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))  # raises Mismatch where entries and ledger differ
 
 
 # --- what is left --------------------------------------------------------------------------------------------------
@@ -141,13 +137,13 @@ def test_a_tombstone_is_of_the_type_of_the_ids(database, make, kind):
     database["users"].insert_many([user(number, _id=make(number)) for number in (1, 2)])
     database["tasks"].insert_many([task(number, userId=make(1 + number % 2)) for number in range(6)])
     app = App(database)
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     forgotten(app, str(make(1)))
     (tombstone,) = tombstones(app)
     assert isinstance(tombstone, kind)
     assert {event["userId"] for event in app.events()} == {tombstone, make(2)}
     assert app.backfill(scope=Scope(full=True)).skipped == 3
-    app.climb([STEPS[4]], looking=Looking(full=True))
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))
     assert {place.user for place in Board(database, app.config).top()} == {make(2)}
 
 
@@ -187,7 +183,7 @@ def test_a_roll_up_makes_no_entries_for_one_whose_events_are_still_to_be_changed
 def test_a_reconciliation_leaves_the_events_of_a_tombstone_alone(app):
     forgotten(app)
     before = picture(app.database)
-    assert reconciled(app).emitted == 0
+    assert reconciled(app).adjusted == 0
     assert picture(app.database) == before
 
 
@@ -197,11 +193,11 @@ def test_what_changes_hands_is_taken_from_a_tombstone_and_given_to_one(app):
     tasks.update_one({"_id": oid(1000)}, {"$set": {"userId": oid(2)}})
     tasks.update_one({"_id": oid(1001)}, {"$set": {"userId": oid(1)}})
     scores = {number: app.entries()[f"global:{oid(number)}"]["score"] for number in (2, 3)}
-    assert reconciled(app).emitted == 2
+    assert reconciled(app).adjusted == 2
     assert {number: app.entries()[f"global:{oid(number)}"]["score"] for number in (2, 3)} == scores
     assert len([event for event in app.events() if event["meta"].get("reason") == "moved"]) == 4
     assert_gone(app)
-    assert reconciled(app).emitted == 0
+    assert reconciled(app).adjusted == 0
 
 
 def test_what_an_app_inserts_for_one_who_left_gets_the_tombstone_when_a_backfill_meets_the_action(app):
@@ -214,7 +210,7 @@ def test_what_an_app_inserts_for_one_who_left_gets_the_tombstone_when_a_backfill
     app.database["score_events"].insert_one({**event, **rest})
     app.backfill()
     assert_gone(app, 1)
-    app.climb(STEPS[4:5], looking=Looking(full=True))  # raises where entries and ledger disagree
+    app.apply(STEPS[4:5], verify=VerifyOptions(full=True))  # raises where entries and ledger disagree
     before = picture(app.database)
     reconciled(app)
     assert picture(app.database)["score_events"] == before["score_events"]
@@ -222,8 +218,8 @@ def test_what_an_app_inserts_for_one_who_left_gets_the_tombstone_when_a_backfill
 
 def test_after_a_rollback_a_new_migration_leaves_a_user_out_too(app):
     forgotten(app)
-    app.descend()
-    app.climb(STEPS[:5])
+    app.revert()
+    app.apply(STEPS[:5])
     assert_gone(app)
     assert len(app.entries()) > 0
 

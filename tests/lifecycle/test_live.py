@@ -31,7 +31,7 @@ def app(database):
     database.create_collection("tasks")
     database.create_collection("sessions")
     app = App(database, config(TASKS, SESSIONS))
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     return app
 
 
@@ -70,7 +70,7 @@ def test_a_recorded_action_is_the_event_that_the_backfill_makes(app):
     recorded = board(app)
     app.backfill()
     assert board(app) == recorded
-    app.descend([STEPS[3]])
+    app.revert([STEPS[3]])
     app.backfill()
     assert board(app) == recorded
 
@@ -139,7 +139,7 @@ def test_a_recorded_document_is_scored_as_the_backfill_scores_it(app):
     assert {event["meta"]["origin"] for event in app.events()} == {"live"}
     recorded = board(app)
     assert app.entries()[GLOBAL]["score"] == 35
-    app.descend([STEPS[3]])
+    app.revert([STEPS[3]])
     app.backfill()
     assert board(app) == recorded
 
@@ -297,7 +297,7 @@ def test_recording_and_backfill_may_come_in_any_order(app, moves):
             turn(app.database, app.config, "write", what, NOW)
     app.backfill()
     end = board(app)
-    app.descend([STEPS[3]])
+    app.revert([STEPS[3]])
     app.backfill()
     assert board(app) == end
     assert len(end[0]) == 12

@@ -27,7 +27,7 @@ def ready(database):
     database["users"].insert_many([user(number) for number in (1, 2, 3)])
     database.create_collection("tasks")
     app = App(database, config(TASKS))
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     return app
 
 

@@ -14,13 +14,13 @@ from bson import Int64
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.ledger import events
 from lbmigrate.ledger.scored_by import changed_rules, remember_rules
-from lbmigrate.migration import runner
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.reconcile import chunk, reconcile
 from lbmigrate.reconcile.chunk import _due
+from lbmigrate.records import Reconciled
 from lbmigrate.rehearsal.outcome import summary
-from lbmigrate.run.context import Looking
-from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, total, user
+from lbmigrate.run.context import VerifyOptions
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 DAY = dt.timedelta(days=1)
 DEARER = {**TASKS, "points": 15}
@@ -33,14 +33,12 @@ def app(database):
     database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
     database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
     app = App(database, config(TASKS, SESSIONS))
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     return app
 
 
 def reconciled(app, **chosen):
-    """What a reconciliation counted."""
-    context = app.context(**chosen)
-    return total(runner.carry_out(context, 4, "reconcile", reconcile.pieces(context), lambda: None))
+    return app.reconcile(**chosen)
 
 
 def under(app, *sources, **parts):
@@ -80,12 +78,12 @@ def fresh(app, *sources):
     for name in ("users", "tasks", "sessions"):
         if documents := list(app.database[name].find()):
             other.database[name].insert_many(documents)
-    other.climb(STEPS[:5])
+    other.apply(STEPS[:5])
     return other
 
 
 def assert_verified(app):
-    app.climb([STEPS[4]], looking=Looking(full=True))
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
 # --- what is found -------------------------------------------------------------------------------------------------
@@ -94,7 +92,7 @@ def assert_verified(app):
 def test_a_ledger_that_agrees_is_left_as_it_is(app):
     before = picture(app.database)
     counts = reconciled(app)
-    assert (counts.read, counts.emitted, counts.duplicates) == (18, 0, 18)
+    assert counts == Reconciled(18, 0)
     assert picture(app.database) == before
 
 
@@ -105,8 +103,8 @@ def test_every_kind_of_change_is_found_and_put_right(app):
     change(app, 3, completedAt=NEW_YEAR + 60 * DAY)
     app.database["sessions"].update_one({"_id": oid(5003)}, {"$set": {"durationSec": 600}})
     counts = reconciled(app)
-    assert reasons(app) == {"voided": 2, "moved": 4, "rescored": 1} == reconcile.told(app.context())
-    assert (counts.read, counts.emitted) == (18, 5)
+    assert reasons(app) == {"voided": 2, "moved": 4, "rescored": 1} == reconcile.adjustments_made(app.context())
+    assert counts == Reconciled(18, 5)
     assert points_of(app, 0) == points_of(app, 1) == {}
     assert points_of(app, 2) == {oid(1): 10}
     assert_verified(app)
@@ -119,9 +117,9 @@ def test_a_second_reconciliation_writes_nothing(app):
     change(app, 2, userId=oid(1))
     reconciled(app)
     before = picture(app.database)
-    assert reconciled(app).emitted == 0
+    assert reconciled(app).adjusted == 0
     assert picture(app.database) == before
-    assert reconcile.told(app.context()) == {}
+    assert reconcile.adjustments_made(app.context()) == {}
 
 
 def test_the_old_events_stay_to_the_letter(app):
@@ -175,7 +173,7 @@ def test_streaks_count_only_days_on_which_something_stands(database):
     database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number, hours=24 * number) for number in range(5)])
     app = App(database)
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     change(app, 2, status="todo")
     reconciled(app)
     assert app.entries()[f"global:{oid(1)}"]["streak"] == 2
@@ -193,7 +191,7 @@ def test_two_generations_of_one_action_agree_by_the_first_that_has_an_event(data
         task(0), task(1, status=None, done=True, finished=NEW_YEAR), task(2, done=True, finished=NEW_YEAR),
     ])  # fmt: skip
     app = App(database, config(TASKS, old))
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     assert reconciled(app).read == 3
     assert adjustments(app) == []
     change(app, 2, status="archived")
@@ -211,7 +209,7 @@ def test_elements_of_arrays_are_found_whatever_the_id_of_their_document(database
     database["users"].insert_one(user(1))
     database["tasks"].insert_one(task(0, _id=owner, items=items))
     app = App(database, config(checklist))
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     assert reconciled(app).read == 2
     assert adjustments(app) == []
     items[1]["done"] = False
@@ -227,7 +225,7 @@ def test_ids_that_lie_between_a_source_and_its_adjustments_confuse_nobody(databa
     database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number, _id=name) for number, name in enumerate(names)])
     app = App(database, config(TASKS, backfill={"chunk_size": 2}))
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     for status, expected in itertools.islice(itertools.cycle([("todo", 0), ("done", 10)]), 6):
         database["tasks"].update_many({}, {"$set": {"status": status}})
         reconciled(app)
@@ -235,14 +233,14 @@ def test_ids_that_lie_between_a_source_and_its_adjustments_confuse_nobody(databa
         for event in app.events():
             sums[event["sourceId"]] += event["points"]
         assert dict(sums) == dict.fromkeys(names, expected)
-        assert reconciled(app).emitted == 0
+        assert reconciled(app).adjusted == 0
 
 
 def test_what_an_event_says_in_another_chunk_is_not_overlooked(database):
     database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number, _id=name) for number, name in enumerate(["a", "a !", 'a"'])])
     app = App(database, config(TASKS, backfill={"chunk_size": 3}))
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     twice = next(event for event in app.events() if event["sourceId"] == "a")
     database["score_events"].insert_one({**twice, "_id": f"{twice['_id']}#1"})
     reconciled(app)
@@ -259,7 +257,7 @@ def test_any_history_of_changes_ends_like_a_fresh_migration(app):
                 completedAt=NEW_YEAR + days * DAY,
             )  # fmt: skip
         reconciled(app)
-        assert reconciled(app).emitted == 0
+        assert reconciled(app).adjusted == 0
         assert_verified(app)
     expected = {key: (entry["score"], entry["streak"]) for key, entry in fresh(app).entries().items()}
     found = {key: (entry["score"], entry["streak"]) for key, entry in app.entries().items()}
@@ -307,7 +305,7 @@ def test_rules_count_as_changed_until_a_reconciliation_has_been_through(app):
 
 
 def test_rules_are_forgotten_with_the_events(app):
-    app.descend()
+    app.revert()
     assert not changed_rules(under(app, DEARER).context())
     assert remember_rules(app.context()) is not None
 
@@ -346,7 +344,7 @@ def test_a_verdict_does_not_cover_adjustments_that_came_after_it(app):
 def test_a_rollback_removes_adjustments_too(app):
     change(app, 0, status="todo")
     reconciled(app)
-    app.descend()
+    app.revert()
     assert not {"score_events", "leaderboard_entries"} & set(app.database.list_collection_names())
 
 
@@ -361,7 +359,7 @@ def test_another_who_adjusts_at_the_same_time_is_noticed(app, monkeypatch):
         return insert(events, documents)
 
     monkeypatch.setattr(chunk, "insert_new", beaten)
-    assert reconciled(app).emitted == 0
+    assert reconciled(app).adjusted == 0
     assert reasons(app) == {"voided": 1}
     assert points_of(app, 0) == {}
     assert_verified(app)
@@ -376,7 +374,7 @@ def test_a_source_that_changes_back_between_two_looks_is_left_alone(app, monkeyp
         return due(*arguments)
 
     monkeypatch.setattr(chunk, "_due", late)
-    assert reconciled(app).emitted == 0
+    assert reconciled(app).adjusted == 0
     assert adjustments(app) == []
 
 

@@ -28,7 +28,7 @@ def app(database):
     database["users"].insert_many([user(number) for number in range(1, 31)])
     database["tasks"].insert_many([task(number, owner=1 + number * number % 30) for number in range(90)])
     app = App(database, config())
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     return app
 
 
@@ -135,7 +135,7 @@ def test_users_may_be_named_by_ids_of_any_one_type(database, owner):
     database["users"].insert_many([{"_id": owner(number), "name": f"User {number}"} for number in range(1, 4)])
     database["tasks"].insert_many([task(number, userId=owner(1 + number % 3)) for number in range(12)])
     app = App(database, config())
-    app.climb(STEPS[:5])
+    app.apply(STEPS[:5])
     overall = [entry for entry in app.entries().values() if entry["period"] == "global"]
     assert {entry["userId"]: entry["score"] for entry in overall} == {owner(number): 40 for number in (1, 2, 3)}
     assert {entry["displayNameSnapshot"] for entry in overall} == {"User 1", "User 2", "User 3"}
@@ -154,7 +154,7 @@ def walking(monkeypatch):
 def test_walking_the_whole_ledger_gives_the_same_entries_as_listing_users(app, request):
     app.backfill()
     listed = shown(app)
-    app.descend(STEPS[3:])
+    app.revert(STEPS[3:])
     assert app.entries() == {}
     request.getfixturevalue("walking")
     app.backfill()
@@ -168,7 +168,7 @@ def test_a_walk_that_was_stopped_goes_on_where_it_was(app, saved):
     app.backfill()
     wanted, frontiers = shown(app), []
     for stop in range(20, 30, 3):
-        app.descend(STEPS[3:])
+        app.revert(STEPS[3:])
         stopped_after(STEPS[3], app.context(), stop, saved)
         kept = app.state.step(4).get("rolling") or {}
         done = {"userId": {"$lte": kept["after"]}} if kept.get("until") == app.state.last_closed() else {"_id": None}
@@ -220,7 +220,7 @@ def test_two_runners_at_once_without_the_lock_between_them_end_in_the_exact_resu
     app.config = both
     app.backfill()
     wanted = picture(app.database, times=False)
-    app.descend(STEPS[3:])
+    app.revert(STEPS[3:])
 
     # The bookkeeping apart, so that neither knows of the other's chunks.
     homes = [app.database.client[f"{app.database.name}_{name}"] for name in "ab"]
@@ -284,7 +284,7 @@ def test_documents_of_another_program_in_the_ledger_are_neither_counted_nor_in_t
     database["users"].insert_many([user(1), user(2)])
     database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(6)])
     app = App(database, config())
-    app.climb()
+    app.apply()
     assert app.entries()[GLOBAL]["score"] == 30
     assert database["score_events"].count_documents(COUNTED) == 6
     assert database["score_events"].count_documents({}) == 9

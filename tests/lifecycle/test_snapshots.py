@@ -28,7 +28,7 @@ def migrated(database, users, updated="updatedAt", home="users"):
         database[home].create_index(updated)
     database["tasks"].insert_many([task(number, owner=number) for number in (1, 2, 3)])
     app = App(database, config(users={**USERS, "updated": updated}))
-    app.climb(STEPS[:4])
+    app.apply(STEPS[:4])
     return app
 
 
@@ -89,7 +89,7 @@ def test_who_changes_while_the_first_backfill_runs_is_refreshed_by_the_next_run(
     database["users"].create_index("updatedAt")
     database["tasks"].insert_many([task(number, owner=number) for number in (1, 2, 3)])
     app = App(database, config(users={**USERS, "updated": "updatedAt"}, backfill={"lag": "1s"}))
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     for piece in pieces(s4_backfill, app.context()):
         if piece.checkpoint is not None:
             app.state.save(piece.checkpoint)
@@ -123,8 +123,8 @@ def test_what_comes_of_it_is_what_a_fresh_migration_gives(app):
     change(app, 3, hidden=True)
     app.backfill()
     found = {key: untimed("leaderboard_entries", entry) for key, entry in app.entries().items()}
-    app.descend(list(reversed(STEPS[:4])))
-    app.climb(STEPS[:4])
+    app.revert(list(reversed(STEPS[:4])))
+    app.apply(STEPS[:4])
     assert {key: untimed("leaderboard_entries", entry) for key, entry in app.entries().items()} == found
 
 

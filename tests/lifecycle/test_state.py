@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from lbmigrate.errors import LeaseLost, Locked, Refused
 from lbmigrate.mongo.client import durable
-from lbmigrate.records import Checkpoint, Document, Forgotten, Mark, RolledUp
+from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state import Holder, Lease, State
 from lbmigrate.state.lease import LOCK, break_open
 
@@ -355,7 +355,7 @@ def test_the_fence_rises_whenever_the_lease_changes_hands(runner: Any, clock: Cl
         chunk(1, status="open"),
         Checkpoint("watermark:tasks", {"until": NOON}),
         RolledUp(NOON),
-        Forgotten(("chunk", "step")),
+        RowsRemoved(("chunk", "step")),
     ],
     ids=repr,
 )
@@ -380,7 +380,7 @@ def test_the_rows_of_an_earlier_holder_are_out_of_its_reach_before_it_looks_at_t
     for mark in (Checkpoint("step:1", {"status": "reverted"}), chunk(0, status="open"), chunk(1, status="open")):
         with pytest.raises(LeaseLost):
             old.save(mark)
-    old.save(RolledUp(NOON), Forgotten(("chunk", "step")))
+    old.save(RolledUp(NOON), RowsRemoved(("chunk", "step")))
     assert rows(new) == before
 
 
@@ -446,7 +446,7 @@ def test_rolled_up_chunks_forget_their_users_and_later_ones_wait(database: Datab
 def test_what_is_forgotten_goes_and_the_other_kinds_stay(database: Database[Any]) -> None:
     state = State(database)
     state.put(chunk(0), Checkpoint("watermark:tasks", {}), Checkpoint("step:4", {}))
-    state.save(Forgotten(("chunk", "watermark")))
+    state.save(RowsRemoved(("chunk", "watermark")))
     assert [row["_id"] for row in rows(state)] == ["step:4"]
 
 

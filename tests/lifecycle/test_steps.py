@@ -24,7 +24,7 @@ def fresh(database):
         home["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
         home["tasks"].create_index("updatedAt")  # so that later passes seek
         app = App(home, config(TASKS, SESSIONS))
-        app.climb(STEPS[: (step.NUMBER - 1 if upto is None else upto)])
+        app.apply(STEPS[: (step.NUMBER - 1 if upto is None else upto)])
         return app
 
     return make
@@ -38,16 +38,16 @@ def look(app):
 def test_a_step_applied_twice_changes_nothing_the_second_time(fresh, step):
     app = fresh(step, upto=step.NUMBER)
     before = picture(app.database)
-    app.climb([step])
+    app.apply([step])
     assert picture(app.database) == before
 
 
 @every_step
 def test_a_step_reverted_twice_changes_nothing_the_second_time(fresh, step):
     app = fresh(step, upto=step.NUMBER)
-    app.descend([step])
+    app.revert([step])
     before = picture(app.database)
-    app.descend([step])
+    app.revert([step])
     assert picture(app.database) == before
 
 
@@ -55,7 +55,7 @@ def test_a_step_reverted_twice_changes_nothing_the_second_time(fresh, step):
 def test_a_step_that_was_never_applied_reverts_to_what_was_there(fresh, step):
     app = fresh(step)
     before = picture(app.database)
-    app.descend([step])
+    app.revert([step])
     assert picture(app.database) == before
 
 
@@ -63,8 +63,8 @@ def test_a_step_that_was_never_applied_reverts_to_what_was_there(fresh, step):
 def test_reverting_a_step_leaves_what_was_there_before_it(fresh, step):
     app = fresh(step)
     before = look(app)
-    app.climb([step])
-    app.descend([step])
+    app.apply([step])
+    app.revert([step])
     if step is s4_backfill:
         before["lbmigrate_rejects"] = look(app)["lbmigrate_rejects"]  # they go with their collection
     assert look(app) == before
@@ -74,12 +74,12 @@ def test_reverting_a_step_leaves_what_was_there_before_it(fresh, step):
 def test_a_step_can_go_up_and_down_again_and_again(fresh, step):
     app = fresh(step, upto=step.NUMBER)
     applied = look(app)
-    app.descend([step])
-    app.descend([step])
+    app.revert([step])
+    app.revert([step])
     reverted = look(app)
-    app.climb([step])
+    app.apply([step])
     assert look(app) == applied
-    app.descend([step])
+    app.revert([step])
     assert look(app) == reverted
 
 
@@ -89,9 +89,9 @@ def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, save
     app = fresh(step, upto=step.NUMBER)
     wanted = look(app)
     for number in itertools.count(1):
-        app.descend([step])
+        app.revert([step])
         made = stopped_after(step, app.context(), number, saved)
-        app.climb([step])
+        app.apply([step])
         assert look(app) == wanted, f"stopped after piece {number}"
         if made < number:
             return
@@ -101,12 +101,12 @@ def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, save
 @every_step
 def test_a_revert_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
     app = fresh(step, upto=step.NUMBER)
-    app.descend([step])
+    app.revert([step])
     wanted = look(app)
     for number in itertools.count(1):
-        app.climb([step])
+        app.apply([step])
         made = stopped_after(step, app.context(), number, saved, "revert")
-        app.descend([step])
+        app.revert([step])
         assert look(app) == wanted, f"stopped after piece {number}"
         if made < number:
             return
@@ -116,7 +116,7 @@ def test_up_and_down_over_all_steps_leaves_the_database_as_it_was(fresh):
     app = fresh()
     before = picture(app.database)
     for _ in range(2):
-        app.climb()
+        app.apply()
         assert look(app) != before
-        app.descend()
+        app.revert()
         assert picture(app.database) == before

@@ -11,11 +11,11 @@ from bson import Int64
 from lbmigrate import feature_flag
 from lbmigrate.errors import Mismatch, Refused
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.run.context import Looking, Scope
+from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 VERIFY, CUT_OVER = STEPS[4:5], STEPS[5:6]
-EVERYONE = Looking(full=True)
+EVERYONE = VerifyOptions(full=True)
 GLOBAL = f"global:{oid(2)}"
 
 
@@ -26,7 +26,7 @@ def app(database):
     database["tasks"].insert_many([task(number, owner=1 + number % 9) for number in range(45)])
     database["sessions"].insert_many([session(number, owner=1 + number % 4) for number in range(20)])
     app = App(database, config(TASKS, SESSIONS, periods=["global", "day", "week", "month", "year"]))
-    app.climb(STEPS[:4])
+    app.apply(STEPS[:4])
     return app
 
 
@@ -35,7 +35,7 @@ def verdict(app: App) -> Any:
 
 
 def test_entries_as_the_ledger_says_pass_and_every_one_of_them_was_compared(app):
-    app.climb(VERIFY, looking=EVERYONE)
+    app.apply(VERIFY, verify=EVERYONE)
     assert verdict(app)["passed"]
     assert verdict(app)["entries"] == len(app.entries())
     assert verdict(app)["users"] == 9
@@ -43,7 +43,7 @@ def test_entries_as_the_ledger_says_pass_and_every_one_of_them_was_compared(app)
 
 def test_verifying_writes_nothing_but_the_verdict(app):
     before = picture(app.database)
-    app.climb(VERIFY, looking=EVERYONE)
+    app.apply(VERIFY, verify=EVERYONE)
     assert picture(app.database) == before
 
 
@@ -54,8 +54,8 @@ def test_periods_of_other_time_zones_pass_too(database, zone):
     summer_time = [task(200 + number, hours=24 * 88 + number / 2) for number in range(100)]
     database["tasks"].insert_many(new_year + summer_time)
     app = App(database, config(timezone=zone, periods=["global", "day", "week", "month", "year"]))
-    app.climb(STEPS[:4])
-    app.climb(VERIFY, looking=EVERYONE)
+    app.apply(STEPS[:4])
+    app.apply(VERIFY, verify=EVERYONE)
     assert verdict(app)["passed"]
     assert f"2024:{oid(1)}" in app.entries()
 
@@ -116,13 +116,13 @@ WRONGS = [
 @pytest.mark.parametrize("spoil", WRONGS, ids=lambda spoil: spoil.__name__)
 def test_verification_fails_for(app, spoil):
     spoil(app.database["leaderboard_entries"], app.database["score_events"])
-    for looking in (Looking(sample=50, top=0), EVERYONE):
+    for looking in (VerifyOptions(sample=50, top=0), EVERYONE):
         with pytest.raises(Mismatch, match="mismatch"):
-            app.climb(VERIFY, looking=looking)
+            app.apply(VERIFY, verify=looking)
     assert verdict(app)["passed"] is False
     assert verdict(app)["mismatches"] >= 1
     with pytest.raises(Refused, match="mismatches"):
-        app.climb(CUT_OVER)
+        app.apply(CUT_OVER)
     assert feature_flag.read(app.database, app.config).read is False
 
 
@@ -130,7 +130,7 @@ def test_a_mismatch_names_the_user_the_period_and_both_figures(app):
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(31)}})
     events = app.entries()[GLOBAL]["events"]
     with pytest.raises(Mismatch) as caught:
-        app.climb(VERIFY, looking=EVERYONE)
+        app.apply(VERIFY, verify=EVERYONE)
     for part in (f"user {oid(2)}", "global", f"31 points in {events} events", "the ledger"):
         assert part in caught.value.message
     assert caught.value.hint.startswith("lbmigrate ")
@@ -143,13 +143,13 @@ def test_the_first_of_every_period_are_looked_at_whatever_the_sample(app):
     )
     app.database["leaderboard_entries"].update_one({"_id": best["_id"]}, {"$inc": {"score": Int64(1)}})
     with pytest.raises(Mismatch):
-        app.climb(VERIFY, looking=Looking(sample=0, top=1))
+        app.apply(VERIFY, verify=VerifyOptions(sample=0, top=1))
 
 
 def test_a_sample_is_the_same_for_the_same_seed(app):
     def wrong_for(seed):
         try:
-            app.climb(VERIFY, looking=Looking(sample=3, top=0, seed=seed))
+            app.apply(VERIFY, verify=VerifyOptions(sample=3, top=0, seed=seed))
         except Mismatch:
             return True
         return False
@@ -169,16 +169,16 @@ def test_a_ledger_without_events_fails_while_sources_have_documents(database, st
     if not strangers:
         database["score_events"].delete_many({})
     app = App(database, config())
-    app.climb(STEPS[:2])
+    app.apply(STEPS[:2])
     with pytest.raises(Mismatch, match="is empty, but tasks has documents in scope"):
-        app.climb(VERIFY)
+        app.apply(VERIFY)
 
 
 @pytest.mark.parametrize("name", ["score_events", "leaderboard_entries"])
 def test_a_ttl_index_on_leaderboard_data_fails(app, name):
     app.database[name].create_index("createdAt", expireAfterSeconds=10**8)
     with pytest.raises(Mismatch, match=f"{name}.createdAt_1 has a TTL"):
-        app.climb(VERIFY)
+        app.apply(VERIFY)
 
 
 def test_documents_of_another_program_among_the_entries_do_not_matter(database):
@@ -186,7 +186,7 @@ def test_documents_of_another_program_among_the_entries_do_not_matter(database):
     database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number) for number in range(3)])
     app = App(database, config())
-    app.climb()
+    app.apply()
     assert verdict(app)["passed"]
 
 
@@ -195,38 +195,38 @@ def test_documents_of_another_program_among_the_entries_do_not_matter(database):
 
 def test_cutting_over_without_a_verdict_is_refused(app):
     with pytest.raises(Refused, match="nothing was verified yet") as caught:
-        app.climb(CUT_OVER)
+        app.apply(CUT_OVER)
     assert caught.value.hint == "lbmigrate verify"
     assert feature_flag.read(app.database, app.config).read is False
 
 
 def test_cutting_over_with_events_added_since_the_verdict_is_refused(app):
-    app.climb(VERIFY)
+    app.apply(VERIFY)
     app.database["tasks"].insert_one(task(900))
     app.backfill()
     with pytest.raises(Refused, match="events were added since"):
-        app.climb(CUT_OVER)
-    app.climb(VERIFY)
-    app.climb(CUT_OVER)
+        app.apply(CUT_OVER)
+    app.apply(VERIFY)
+    app.apply(CUT_OVER)
     assert feature_flag.read(app.database, app.config).read is True
 
 
 def test_a_backfill_without_new_events_leaves_the_verdict_good(app):
-    app.climb(VERIFY)
+    app.apply(VERIFY)
     app.backfill(scope=Scope(full=True))
-    app.climb(CUT_OVER)
+    app.apply(CUT_OVER)
     assert feature_flag.read(app.database, app.config).read is True
 
 
 def test_cutting_over_on_a_verdict_of_the_day_before_yesterday_is_refused(app):
-    app.climb(VERIFY)
+    app.apply(VERIFY)
     later = app.clock() + dt.timedelta(days=2)
     with pytest.raises(Refused, match="more than a day ago"):
-        app.climb(CUT_OVER, clock=lambda: later)
+        app.apply(CUT_OVER, clock=lambda: later)
 
 
 def test_a_reverted_verification_must_be_repeated(app):
-    app.climb(VERIFY)
-    app.descend(VERIFY)
+    app.apply(VERIFY)
+    app.revert(VERIFY)
     with pytest.raises(Refused, match="nothing was verified yet"):
-        app.climb(CUT_OVER)
+        app.apply(CUT_OVER)

@@ -39,7 +39,7 @@ def app(client):
     app.database["users"].insert_many([user(number) for number in (1, 2)])
     app.database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(12)])
     app.database["tasks"].insert_one(task(90, userId=None))
-    app.climb()
+    app.apply()
     return app
 
 
@@ -48,19 +48,19 @@ def archive(tmp_path):
     return Archive(tmp_path / "backup")
 
 
-def take(app, archive, sources=True, reports=None):
-    """Back up, or begin to: as many reports as are asked for."""
+def take(app, archive, sources=True, pieces=None):
+    """Back up, or begin to: as many pieces as are asked for."""
     with archive.held():
-        walk = make.make(app.context(), archive, sources, AGAIN)
-        for _ in itertools.islice(walk, reports):
+        walk = make.pieces(app.context(), archive, sources, AGAIN)
+        for _ in itertools.islice(walk, pieces):
             pass
         walk.close()
 
 
-def bring_back(app, archive, renamed=False, reports=None):
+def bring_back(app, archive, renamed=False, pieces=None):
     context = app.context()
-    walk = restore.restore(context, archive, restore.check(context, archive, renamed), AGAIN)
-    for _ in itertools.islice(walk, reports):
+    walk = restore.pieces(context, archive, restore.check(context, archive, renamed), AGAIN)
+    for _ in itertools.islice(walk, pieces):
         pass
     walk.close()
 
@@ -157,7 +157,7 @@ def test_a_state_in_another_database_is_in_the_backup_and_comes_back_there(clien
     app = App(client["app"], config(state={"database": "ops"}), home=client["ops"])
     app.database["users"].insert_one(user(1))
     app.database["tasks"].insert_many([task(number) for number in range(3)])
-    app.climb()
+    app.apply()
     take(app, archive)
     before, rows = picture(app.database), everything(app.home)[1]
     client.drop_database("app")
@@ -201,7 +201,7 @@ def test_looking_for_the_record_leaves_a_virgin_database_virgin(client):
 
 
 def test_an_unfinished_backup_is_not_on_record(app, archive):
-    take(app, archive, reports=8)
+    take(app, archive, pieces=8)
     assert record.evidence(app.context()) is None
 
 
@@ -281,7 +281,7 @@ def test_a_restore_that_is_stopped_anywhere_leaves_nothing_in_the_way_of_the_nex
     before = everything(app.database)
     for reports in itertools.count():
         app.database.client.drop_database("app")
-        bring_back(app, archive, reports=reports)
+        bring_back(app, archive, pieces=reports)
         there = set(app.database.list_collection_names())
         if COLLECTION in there:
             break
@@ -373,7 +373,7 @@ def test_a_backup_that_is_killed_anywhere_goes_on_with_what_is_missing(app, arch
     wanted = dumped(archive)
     for reports in itertools.count():
         half = Archive(tmp_path / f"half{reports}")
-        take(app, half, reports=reports)
+        take(app, half, pieces=reports)
         if (half.root / MANIFEST).exists():
             break
         if (half.root / UNFINISHED).exists():
@@ -389,7 +389,7 @@ def test_a_backup_that_is_killed_anywhere_goes_on_with_what_is_missing(app, arch
 
 
 def test_what_was_finished_but_is_damaged_since_is_done_again(app, archive):
-    take(app, archive, reports=8)
+    take(app, archive, pieces=8)
     [first, *_] = [path for path in every_file(archive) if path.name.endswith(".bson.gz")]
     first.write_bytes(b"rubbish")
     take(app, archive)
@@ -397,7 +397,7 @@ def test_what_was_finished_but_is_damaged_since_is_done_again(app, archive):
 
 
 def test_an_unfinished_backup_cannot_be_verified_or_restored(app, archive):
-    take(app, archive, reports=8)
+    take(app, archive, pieces=8)
     with pytest.raises(Refused, match="is unfinished") as caught:
         archive.manifest()
     assert caught.value.hint == f"lbmigrate backup --out {archive.root}"
@@ -405,7 +405,7 @@ def test_an_unfinished_backup_cannot_be_verified_or_restored(app, archive):
 
 @pytest.mark.parametrize("sources", [False, True])
 def test_the_beginning_of_another_backup_is_left_alone(app, archive, client, sources):
-    take(app, archive, sources=False, reports=8)
+    take(app, archive, sources=False, pieces=8)
     before = files(archive)
     other = App(client["other"]) if sources is False else app
     with pytest.raises(Refused, match="holds the beginning of another backup: of app at"):
@@ -441,7 +441,7 @@ def test_a_backup_is_for_its_owner_alone(app, archive):
 
 
 def test_a_full_disk_is_told_with_the_file_and_what_is_finished_stays(app, archive):
-    take(app, archive, reports=8)
+    take(app, archive, pieces=8)
     done = dumped(archive)
     assert done
     (archive.root / "app" / "users.bson.gz.part").symlink_to("/dev/full")
@@ -465,10 +465,10 @@ def test_where_nothing_can_be_written_is_told(app, tmp_path):
 def test_a_stop_asked_for_in_the_middle_names_the_command_that_goes_on(app, archive):
     context = app.context()
     with archive.held():
-        walk = make.make(context, archive, True, AGAIN)
+        walk = make.pieces(context, archive, True, AGAIN)
         for _ in itertools.islice(walk, 4):
             pass
-        context.brake.press(15)
+        context.stop.request(15)
         with pytest.raises(LbmigrateError) as caught:
             list(walk)
     assert (caught.value.exit_code, caught.value.hint) == (143, AGAIN)
@@ -479,8 +479,8 @@ def test_a_stop_asked_for_in_the_middle_names_the_command_that_goes_on(app, arch
 def test_a_backup_that_cannot_be_put_on_record_is_whole_all_the_same(app, archive):
     app.state.rows.update_one({"_id": "step:1"}, {"$set": {"layout": 99}})
     with archive.held():
-        reports = list(make.make(app.context(), archive, False, AGAIN))
-    assert "could not be put on record" in reports[-2].piece.warning
+        made = list(make.pieces(app.context(), archive, False, AGAIN))
+    assert "could not be put on record" in made[-1].warning
     archive.check(archive.manifest())
     assert record.evidence(app.context()) is None
 

@@ -7,7 +7,8 @@ import datetime as dt
 import pytest
 from bson import Int64
 
-from lbmigrate.migration import rollback, runner
+from lbmigrate.migration import rollback
+from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.records import Checkpoint
@@ -34,7 +35,8 @@ def shown(app, steps=STEPS, **chosen):
 
 def done(app, **chosen):
     """What the rollback says that it did."""
-    reports = runner.descend(app.context(**chosen), STEPS, guard=lambda: None)
+    reports = []
+    Driver(app.context(**chosen), listen=reports.append).revert(STEPS)
     return [report.piece.note or report.piece.warning for report in reports if report.piece]
 
 
@@ -49,13 +51,13 @@ def test_where_nothing_was_migrated_nothing_would_go(app):
 
 
 def test_the_steps_are_shown_from_the_last_to_the_first(app):
-    app.climb()
+    app.apply()
     assert list(shown(app)) == [6, 5, 4, 3, 2, 1]
     assert list(shown(app, STEPS[4:])) == [6, 5]
 
 
 def test_each_step_says_what_would_go(app):
-    app.climb()
+    app.apply()
     lines = shown(app)
     entries = len(app.entries())
     assert lines[6] == ["turn read off: the app stops showing the board", "turn write off: the app stops recording"]
@@ -72,7 +74,7 @@ def test_each_step_says_what_would_go(app):
 
 
 def test_showing_changes_nothing(app):
-    app.climb()
+    app.apply()
     before, rows = picture(app.database), list(app.state.rows.find())
     shown(app)
     assert picture(app.database) == before
@@ -80,7 +82,7 @@ def test_showing_changes_nothing(app):
 
 
 def test_what_is_shown_is_what_is_then_removed(app):
-    app.climb()
+    app.apply()
     lines = [line for some in shown(app).values() for line in some]
     before = {name: app.database[name].count_documents({}) for name in ("leaderboard_entries", "score_events")}
     said = done(app)
@@ -94,7 +96,7 @@ def test_what_is_shown_is_what_is_then_removed(app):
 
 def test_events_are_counted_by_the_run_that_made_them_and_those_recorded_live(app):
     app.database["tasks"].create_index("updatedAt")
-    app.climb(run="first")
+    app.apply(run="first")
     app.state.put(Checkpoint("run:first", {"startedAt": dt.datetime(2025, 6, 1, 12, 30)}))
     app.database["tasks"].insert_many([task(200 + number) for number in range(3)])
     app.backfill(run="second")
@@ -109,18 +111,18 @@ def test_events_are_counted_by_the_run_that_made_them_and_those_recorded_live(ap
 def test_documents_of_other_programs_are_named_as_staying_and_do(app):
     app.database["score_events"].insert_one(THEIRS)
     app.database["leaderboard_entries"].insert_one(THEIRS)
-    app.climb()
+    app.apply()
     lines = shown(app)[4]
     assert "leave 1 document in score_events that this migration did not make" in lines
     assert "leave 1 document in leaderboard_entries that this migration did not make" in lines
     assert shown(app)[1] == ["drop lbmigrate_rejects"]
-    app.descend()
+    app.revert()
     for name in ("score_events", "leaderboard_entries"):
         assert list(app.database[name].find()) == [THEIRS]
 
 
 def test_a_collection_of_ours_that_others_write_to_is_named_as_staying_and_does(app):
-    app.climb()
+    app.apply()
     app.database["score_events"].insert_one(THEIRS)
     assert "leave score_events, which holds documents of others" in shown(app)[1]
     assert "score_events holds documents that this migration did not make; it stays" in done(app)
@@ -129,12 +131,12 @@ def test_a_collection_of_ours_that_others_write_to_is_named_as_staying_and_does(
 
 def test_a_flag_that_was_there_would_be_put_back(app):
     app.database["feature_flags"].insert_one({"_id": "leaderboard", "write": False, "read": False, "owner": "web"})
-    app.climb()
+    app.apply()
     assert "put feature_flags/leaderboard back as it was" in shown(app)[3]
 
 
 def test_kept_data_is_named_as_kept(app):
-    app.climb()
+    app.apply()
     lines = shown(app, keep_data=True)
     assert lines[4] == ["keep score_events and leaderboard_entries; the next run takes up from there"]
     assert all(line.startswith("keep ") for line in lines[1] + lines[2])
@@ -147,8 +149,8 @@ def test_kept_data_is_named_as_kept(app):
 
 
 def test_a_rollback_half_done_shows_only_the_rest(app):
-    app.climb()
-    app.descend(STEPS[3:])
+    app.apply()
+    app.revert(STEPS[3:])
     lines = shown(app)
     assert lines[6] == ["turn write off: the app stops recording"]
     assert lines[5] == lines[4] == []

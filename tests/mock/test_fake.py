@@ -61,7 +61,7 @@ def test_without_the_extra_the_message_says_how_to_install_it(monkeypatch):
             raise ImportError(name)
         return original(name, *args, **options)
 
-    monkeypatch.delitem(sys.modules, "lbmigrate.fake.memory", raising=False)
+    monkeypatch.delitem(sys.modules, "lbmigrate.mongo.fake.memory", raising=False)
     monkeypatch.delattr(fake, "memory", raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(LbmigrateError) as caught:

@@ -1,4 +1,4 @@
-"""Killed at every single write of a migration, up and down, and started again: always the same end."""
+"""Killed at every single write of a migration, applied and reverted, and started again: always the same end."""
 
 from __future__ import annotations
 
@@ -92,27 +92,27 @@ def killed_everywhere(life, app_of, act):
 def test_a_run_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     app = fresh()
     before = picture(app.database)
-    app.climb()
+    app.apply()
     wanted = picture(app.database, times=False)
     assert len(app.events()) == 18
-    for writes, left in killed_everywhere(life, fresh, App.climb):
-        left.climb()
+    for writes, left in killed_everywhere(life, fresh, App.apply):
+        left.apply()
         assert picture(left.database, times=False) == wanted, f"killed after {writes} writes"
-        left.descend()
+        left.revert()
         assert picture(left.database) == before, f"killed after {writes} writes, then run and rolled back"
 
 
 def test_a_run_killed_before_any_write_can_be_rolled_back(fresh, life):
     before = picture(fresh().database)
-    for writes, left in killed_everywhere(life, fresh, App.climb):
-        left.descend()
+    for writes, left in killed_everywhere(life, fresh, App.apply):
+        left.revert()
         assert picture(left.database) == before, f"killed after {writes} writes"
 
 
 def test_a_later_backfill_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     def grown():
         app = fresh()
-        app.climb()
+        app.apply()
         app.database["tasks"].insert_many([task(200 + number, owner=1 + number % 4) for number in range(9)])
         app.database["tasks"].insert_one(task(91, userId=None, updatedAt=None))
         app.database["sessions"].insert_many([session(200 + number, owner=5) for number in range(3)])
@@ -130,11 +130,11 @@ def test_a_later_backfill_killed_before_any_write_ends_like_one_that_was_not(fre
 def test_a_rollback_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     before = picture(fresh().database)
 
-    def climbed():
+    def applied():
         app = fresh()
-        app.climb()
+        app.apply()
         return app
 
-    for writes, left in killed_everywhere(life, climbed, App.descend):
-        left.descend()
+    for writes, left in killed_everywhere(life, applied, App.revert):
+        left.revert()
         assert picture(left.database) == before, f"killed after {writes} writes"

@@ -152,7 +152,7 @@ def test_no_document_in_scope_is_told_and_is_no_failure(app, terminal):
     assert terminal("run", "--json").result["counts"]["read"] == 0
 
 
-def test_user_ids_of_two_types_are_refused_with_the_mend_before_anything_is_written(app, terminal):
+def test_user_ids_of_two_types_are_refused_with_the_fix_before_anything_is_written(app, terminal):
     app["sessions"].insert_one({"_id": 1, "userId": str(oid(1)), "type": "focus", "endedAt": dt.datetime(2025, 1, 1)})
     terminal.configure(TASKS, SESSIONS)
     told = refused(terminal("run"), 6, "user ids are of 2 types", "tasks.userId", "sessions.userId", "as:")
@@ -219,7 +219,7 @@ def test_every_problem_of_a_configuration_is_told_at_once(terminal):
         (["run", "--to", "nine"], "'--to'"),
         (["run", "--to", "9"], "no step 9"),
         (["run", "--only", "0"], "no step 0"),
-        (["rollback", "--to", "7", "--yes"], "'--to'"),
+        (["rollback", "--to", "7", "--yes"], "no step 7"),
         (["run", "--workers", "0"], "--workers"),
         (["run", "--since", "someday"], "--since 'someday'"),
         (["backfill", "--since", "2025-02-01", "--until", "2025-01-01"], "is not before"),

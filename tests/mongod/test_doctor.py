@@ -1,4 +1,4 @@
-"""The check-up: what is found, how bad it is, what mends it; and what a database user needs for which verb."""
+"""The check-up: what is found, how bad it is, what fixes it; and what a database user needs for which verb."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_healthy_app_has_a_line_for_everything_that_was_looked_at(app, termina
     assert told["user ids"] == ["of one type: objectId"]
 
 
-def test_the_table_says_the_fact_and_the_mend_of_each_finding(app, terminal):
+def test_the_table_says_the_fact_and_the_fix_of_each_finding(app, terminal):
     app["tasks"].drop_index("updatedAt_1")
     said = terminal("doctor")
     assert said.code == 0
@@ -176,7 +176,7 @@ def test_what_a_run_can_live_with_is_a_warning(app, terminal, wrong, subject, fa
     warnings = found(terminal, "warning")
     assert [told for told in warnings[subject] if fact in told], warnings
     findings = terminal("doctor", "--json").result["findings"]
-    assert all(finding["mend"] for finding in findings if finding["level"] != "ok")
+    assert all(finding["fix"] for finding in findings if finding["level"] != "ok")
 
 
 def no_collection(app):

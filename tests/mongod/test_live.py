@@ -26,7 +26,7 @@ def app(database):
     database["users"].insert_one(user(1))
     database.create_collection("tasks")
     app = App(database, config(TASKS))
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     return app
 
 

@@ -43,7 +43,7 @@ def test_a_reconciliation_is_on_record_and_its_entries_verify(app, terminal):
     done = terminal("reconcile", "--json")
     assert done.code == 0
     assert done.result["adjustments"] == {"moved": 20}
-    assert done.result["counts"]["emitted"] == 10
+    assert done.result["counts"]["adjusted"] == 10
     assert app["lbmigrate_state"].find_one({"verb": "reconcile"})["outcome"] == "done"
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(3)}"})["score"] == 0
     assert terminal("verify", "--full").code == 0
@@ -85,7 +85,7 @@ def test_a_roll_up_sees_what_stands_whatever_names_its_users(database, terminal,
 
 def test_a_roll_up_sees_a_reason_that_all_its_events_have(database):
     app = App(database)
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     meta = {"origin": "live", "reason": "voided"}
     rest = {"userId": oid(1), "actionType": "done", "points": Int64(-1), "meta": meta, "createdAt": NEW_YEAR}
     database["score_events"].insert_many(

@@ -53,7 +53,7 @@ def apps(draw):
 def came_to(app: App, **chosen: Any) -> Any:
     """Counts, digests and rejects of a run, or how it ended."""
     try:
-        counts = app.climb(**chosen)
+        counts = app.apply(**chosen)
     except LbmigrateError as error:
         return type(error), error.message
     told = report.report(app.database)

@@ -19,8 +19,8 @@ from tests.apps import picture, session, task, user
 KILLER = """
 import os, signal, sys
 from pymongo import monitoring
-from lbmigrate.cli import seam
-from lbmigrate.steps import s4_backfill
+from lbmigrate.cli.main import main
+from lbmigrate.migration.steps import s4_backfill
 
 left = int(sys.argv.pop(1))
 s4_backfill.REMOVED_AT_ONCE = 7
@@ -39,7 +39,7 @@ class Killer(monitoring.CommandListener):
             os.kill(os.getpid(), signal.SIGKILL)
 
 monitoring.register(Killer())
-seam.main()
+main()
 """
 RNG = random.Random("any moments will do")
 MOMENTS = [RNG.randrange(first, first + 33) for first in range(12, 210, 33)]  # a whole one takes some 215 words

@@ -23,7 +23,7 @@ def app(database: Any) -> App:
     database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number) for number in range(10)])
     app = App(database, config(backfill={"failing_share": 1.0}))
-    app.climb(STEPS[:2])
+    app.apply(STEPS[:2])
     return app
 
 
@@ -85,7 +85,7 @@ def test_every_document_of_a_messy_history_is_accounted_for(database):
     database["users"].insert_one(user(1))
     database["tasks"].insert_many(documents)
     app = App(database, config({**TASKS, "where": {}}, backfill={"chunk_size": 50}))
-    app.climb(STEPS[:2])
+    app.apply(STEPS[:2])
     counts = app.backfill()
     assert counts.read == len(documents) == counts.emitted + counts.rejected
     found = {row["sourceId"] for row in rejects(app)} | {event["sourceId"] for event in app.events()}

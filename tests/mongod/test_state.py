@@ -17,17 +17,17 @@ from lbmigrate.state import Holder, Lease, State
 PROCESSES, ROUNDS = 3, 20
 RUNNER = """
 import sys
-from lbmigrate import mongo
+from lbmigrate.mongo.client import durable, open_client, server_time
 from lbmigrate.errors import Locked
 from lbmigrate.state import Holder, Lease, State
 uri, name = sys.argv[1:]
-with mongo.open_client(uri) as client:
-    database = mongo.durable(client[name])
+with open_client(uri) as client:
+    database = durable(client[name])
     print("ready", flush=True)
     for _ in sys.stdin:
         state = State(database)
         try:
-            Lease(state, Holder.here(), lambda: mongo.server_time(database)).take()
+            Lease(state, Holder.here(), lambda: server_time(database)).take()
             print(state.fence, flush=True)
         except Locked:
             print("locked", flush=True)

@@ -83,14 +83,14 @@ def test_a_pause_holds_later_runs_too_and_a_signal_ends_them_held(database, serv
 
 
 def test_a_flag_file_holds_a_run_while_it_is_there(database, server_uri, configured, tmp_path):
-    brake = tmp_path / "brake"
-    brake.touch()
-    config = configured(flag_file=str(brake))
+    stop = tmp_path / "stop"
+    stop.touch()
+    config = configured(flag_file=str(stop))
     with started(server_uri, config, "run") as run:
         until(lambda: held(database), "the run to hold")
-        assert held(database) == f"{brake} exists"
-        brake.unlink()
+        assert held(database) == f"{stop} exists"
+        stop.unlink()
         code, _, err = run.end()
     assert code == 0, err
-    assert f"{brake} exists" in err
+    assert f"{stop} exists" in err
     assert database["score_events"].count_documents({}) == ALL

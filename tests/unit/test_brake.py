@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lbmigrate.cli import options
 from lbmigrate.errors import Stopped, UsageError, WorkRemains
-from lbmigrate.run.stop import Brake, Limits, Window
+from lbmigrate.run.stop import Limits, Stop, Window
 from tests.apps import config
 
 UTC = ZoneInfo("UTC")
@@ -35,8 +35,8 @@ class Time:
     def now(self) -> dt.datetime:
         return at("2026-03-01T00:00") + dt.timedelta(seconds=self.seconds - 1_000)
 
-    def brake(self, **limits: Any) -> Brake:
-        return Brake(Limits(**limits), lambda: self.seconds, self.now, self.sleep)
+    def stop(self, **limits: Any) -> Stop:
+        return Stop(Limits(**limits), lambda: self.seconds, self.now, self.sleep)
 
 
 # --- windows -----------------------------------------------------------------------------------------------------
@@ -90,17 +90,17 @@ def test_a_window_is_in_the_configured_zone():
 
 
 def test_a_brake_that_nobody_pressed_and_no_limit_reached_lets_go_on():
-    brake = Time().brake(seconds=60, documents=10)
-    brake.count(9)
-    assert not brake()
-    brake.release("lbmigrate run")
+    stop = Time().stop(seconds=60, documents=10)
+    stop.count(9)
+    assert not stop.asked()
+    stop.raise_if_asked("lbmigrate run")
 
 
 @pytest.mark.parametrize(
     ("limits", "reach", "told"),
     [
         ({"seconds": 60.0}, lambda time, _: time.sleep(60), "ran for 60 s"),
-        ({"documents": 1_000}, lambda _, brake: brake.count(1_000), "read 1,000 documents"),
+        ({"documents": 1_000}, lambda _, stop: stop.count(1_000), "read 1,000 documents"),
         (
             {"window": Window(dt.time(0), dt.time(5), UTC)},
             lambda time, _: time.sleep(5 * 3600),
@@ -111,21 +111,21 @@ def test_a_brake_that_nobody_pressed_and_no_limit_reached_lets_go_on():
 )
 def test_a_limit_that_is_reached_stops_with_work_left_and_the_command_that_goes_on(limits, reach, told):
     time = Time()
-    brake = time.brake(**limits)
-    reach(time, brake)
-    assert brake()
+    stop = time.stop(**limits)
+    reach(time, stop)
+    assert stop.asked()
     with pytest.raises(WorkRemains, match=told) as caught:
-        brake.release("lbmigrate run --max-runtime 60")
+        stop.raise_if_asked("lbmigrate run --max-runtime 60")
     assert (caught.value.exit_code, caught.value.hint) == (3, "lbmigrate run --max-runtime 60")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_with_its_own_exit_code_and_the_command_that_goes_on(number, code):
-    brake = Time().brake(documents=1)
-    brake.count(1)
-    brake.press(number)
+    stop = Time().stop(documents=1)
+    stop.count(1)
+    stop.request(number)
     with pytest.raises(Stopped, match=number.name) as caught:
-        brake.release("lbmigrate run")
+        stop.raise_if_asked("lbmigrate run")
     assert (caught.value.exit_code, caught.value.hint) == (code, "lbmigrate run")
 
 
@@ -134,20 +134,20 @@ def test_a_signal_stops_with_its_own_exit_code_and_the_command_that_goes_on(numb
 
 def test_a_wait_lasts_as_long_as_asked_for_in_short_naps():
     time = Time()
-    time.brake().wait(1.5)
+    time.stop().wait(1.5)
     assert time.seconds == pytest.approx(1_001.5)
     assert max(time.naps) <= 0.2
 
 
 def test_a_wait_ends_within_one_nap_of_a_signal():
     time = Time()
-    brake = time.brake()
-    brake._sleep = lambda seconds: (time.sleep(seconds), brake.press(signal.SIGTERM))
-    brake.wait(3600)
+    stop = time.stop()
+    stop._sleep = lambda seconds: (time.sleep(seconds), stop.request(signal.SIGTERM))
+    stop.wait(3600)
     assert time.naps == [0.2]
 
 
 def test_a_wait_ends_when_a_limit_is_reached():
     time = Time()
-    time.brake(seconds=1.0).wait(3600)
+    time.stop(seconds=1.0).wait(3600)
     assert time.seconds == pytest.approx(1_001.0, abs=0.2)

@@ -7,8 +7,7 @@ import io
 import json
 import unicodedata
 import uuid
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
-from lbmigrate.records import Counts, Piece, Report
+from lbmigrate.records import Compared, Copied, Counts, Forgotten, Piece, Reconciled, Report, Tally, Way, Work
 
 AT = dt.datetime(2026, 11, 23, 2, 0, 0, 123_000)
 ADA = ObjectId("0" * 23 + "1")
@@ -81,16 +80,23 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Seen:
 
 
 def piece(step: int, name: str, *arguments: Any, **more: Any) -> Report:
-    return Report("piece", step, name, piece=Piece(*arguments, **more))
+    return Report("piece", Work(name, step), piece=Piece(*arguments, **more))
+
+
+def follow(console: Console, reports: Iterable[Report]) -> None:
+    """Show reports as they come."""
+    with console.listening() as listen:
+        for report in reports:
+            listen(report)
 
 
 def migration(clock: Clock) -> Iterator[Report]:
     """A step that says what it did, a backfill of two sources and entries, a verification."""
-    yield Report("begin", 1, "create-collections")
+    yield Report("begin", Work("create-collections", 1))
     clock.now += 0.1
     yield piece(1, "create-collections", "collections", 1, 1, unit="collections", note="created score_events")
-    yield Report("end", 1, "create-collections")
-    yield Report("begin", 4, "backfill")
+    yield Report("end", Work("create-collections", 1))
+    yield Report("begin", Work("backfill", 4))
     yield piece(4, "backfill", "tasks", note="tasks: tasks.updatedAt has no index; walking every document by _id")
     for done in (10_000, 20_000, 30_000):
         clock.now += 2
@@ -102,13 +108,13 @@ def migration(clock: Clock) -> Iterator[Report]:
     clock.now += 0.5
     yield piece(4, "backfill", "entries", 50, None, unit="users")
     yield piece(4, "backfill", "entries", unit="users")
-    yield Report("end", 4, "backfill")
-    yield Report("begin", 5, "verify")
+    yield Report("end", Work("backfill", 4))
+    yield Report("begin", Work("verify", 5))
     clock.now += 0.4
     yield piece(5, "verify", "verify", 50, 50, unit="users")
     yield piece(5, "verify", "verify", 50, 50, unit="users", note="100 entries of 50 users agree")
     yield piece(5, "verify", "verify", warning="1 user is new")
-    yield Report("end", 5, "verify")
+    yield Report("end", Work("verify", 5))
 
 
 def board() -> list[Place]:
@@ -122,7 +128,7 @@ def board() -> list[Place]:
 
 def test_without_a_terminal_a_run_is_told_in_plain_lines() -> None:
     seen = Seen()
-    seen.console.follow(migration(seen.clock))
+    follow(seen.console, migration(seen.clock))
     assert seen.err.splitlines() == [
         "  · created score_events",
         "✓ 1 create-collections       0.1 s",
@@ -142,18 +148,36 @@ def test_without_a_terminal_a_run_is_told_in_plain_lines() -> None:
     assert seen.out == ""
 
 
-def test_what_became_of_the_documents_is_added_up_over_all_steps() -> None:
+@pytest.mark.parametrize(
+    ("work", "counts", "line"),
+    [
+        (
+            Work("reconcile"),
+            Reconciled(245, 3),
+            "✓ reconcile                  0.0 s   490 sources read · 484 agree · 6 adjusted",
+        ),
+        (
+            Work("forget"),
+            Forgotten(2, 9),
+            "✓ forget                     0.0 s   4 entries removed · 18 events under a tombstone",
+        ),
+        (Work("verify", 5), Compared(50, 200), "✓ 5 verify                   0.0 s   100 users · 400 entries compared"),
+        (Work("backup"), Copied(700), "✓ backup                     0.0 s   1,400 documents"),
+        (Work("flag read off"), None, "✓ flag read off              0.0 s"),
+    ],
+)
+def test_each_kind_of_work_has_a_title_and_counters_of_its_own(work: Work, counts: Tally | None, line: str) -> None:
     seen = Seen()
-    counts = seen.console.follow(migration(seen.clock))
-    assert counts == Counts(31_000, 27_800, 2_700, 300, 200, 14)
-    assert asdict(counts)["read"] == 31_000
+    pieces = [Report("piece", work, piece=Piece("it", counts=counts)) for _ in range(2)]
+    follow(seen.console, [Report("begin", work), *pieces, Report("end", work)])
+    assert seen.err.splitlines() == [line]
 
 
 def test_quiet_leaves_results_warnings_and_errors() -> None:
     seen = Seen(quiet=True)
     seen.console.header("local:.lbmigrate", "app")
     seen.console.note("loaded")
-    seen.console.follow(migration(seen.clock))
+    follow(seen.console, migration(seen.clock))
     seen.console.error(LbmigrateError("it failed"))
     seen.console.table("", ["name"], [["x"]])
     assert seen.err == "! 1 user is new\nlbmigrate: it failed\n"
@@ -163,18 +187,18 @@ def test_quiet_leaves_results_warnings_and_errors() -> None:
 def test_a_walk_down_says_reverted() -> None:
     seen = Seen()
     down = [
-        Report("begin", 4, "backfill", "down"),
-        Report("piece", 4, "backfill", "down", Piece("score_events", 5_000, None)),
-        Report("piece", 4, "backfill", "down", Piece("score_events", 7, 7, note="removed 7 documents")),
-        Report("end", 4, "backfill", "down"),
+        Report("begin", Work("backfill", 4), Way.REVERT),
+        Report("piece", Work("backfill", 4), Way.REVERT, Piece("score_events", 5_000, None)),
+        Report("piece", Work("backfill", 4), Way.REVERT, Piece("score_events", 7, 7, note="removed 7 documents")),
+        Report("end", Work("backfill", 4), Way.REVERT),
     ]
-    seen.console.follow(down)
+    follow(seen.console, down)
     assert seen.err == "  · removed 7 documents\n✓ 4 backfill           reverted       0.0 s\n"
 
 
 def test_a_run_that_ends_early_shows_how_far_it_came() -> None:
     seen = Seen()
-    seen.console.follow([Report("begin", 4, "backfill"), piece(4, "", "tasks", 5, 10, counts=Counts(5, 5))])
+    follow(seen.console, [Report("begin", Work("backfill", 4)), piece(4, "", "tasks", 5, 10, counts=Counts(5, 5))])
     assert seen.err.splitlines()[-1].startswith("· 4 backfill           stopped")
     assert "5 read · 5 emitted" in seen.err
 
@@ -185,19 +209,19 @@ def test_a_run_that_ends_early_shows_how_far_it_came() -> None:
 @pytest.mark.parametrize("error", [Mismatch("differs"), KeyboardInterrupt(), ValueError("broken")])
 def test_the_display_closes_when_a_run_raises_and_the_error_goes_on(narrow: Seen, error: BaseException) -> None:
     def broken() -> Iterator[Report]:
-        yield Report("begin", 4, "backfill")
+        yield Report("begin", Work("backfill", 4))
         yield piece(4, "backfill", "tasks", 5, 10)
         raise error
 
     with pytest.raises(type(error)) as raised:
-        narrow.console.follow(broken())
+        follow(narrow.console, broken())
     assert raised.value is error
     assert "stopped" in narrow.err
     assert narrow.err.rfind(SHOW_CURSOR) > narrow.err.rfind(HIDE_CURSOR) >= 0
 
 
 def test_a_terminal_keeps_the_lines_of_what_ended(narrow: Seen) -> None:
-    narrow.console.follow(migration(narrow.clock))
+    follow(narrow.console, migration(narrow.clock))
     text = words.ESCAPES.sub("", narrow.err)
     assert "  tasks                      6.0 s   30,000 documents · 5,000/s\n" in text
     assert "✓ 4 backfill                18.5 s\n" in text  # at 80 columns the counts go below
@@ -514,10 +538,10 @@ def test_a_verdict_shows_the_first_mismatches_and_how_many_more_there_are() -> N
     )
 
 
-def test_nothing_found_is_nothing_to_mend() -> None:
+def test_nothing_found_is_nothing_to_fix() -> None:
     seen = Seen()
     seen.console.findings([])
-    assert seen.out == "✓ nothing to mend\n"
+    assert seen.out == "✓ nothing to fix\n"
 
 
 def test_any_table_has_its_numbers_on_the_right() -> None:

@@ -14,13 +14,11 @@ PACKAGE = Path(__file__).parents[2] / "lbmigrate"
 # A room may import rooms of lower floors only; rooms that share a floor do not know each other.
 ROOMS: dict[str, tuple[int, str]] = {
     "__main__": (11, "`python -m lbmigrate`"),
-    "__init__": (11, "the public names, imported when they are asked for"),
     "cli": (10, "the door: one file for each verb or noun, options, confirmations, errors as exit codes"),
+    "__init__": (9, "the public names, imported when they are asked for"),
+    "commands": (9, "the verbs as plain functions, for the command line and for Python"),
     "console": (9, "everything that an operator sees: tables, progress, numbers as words"),
-    "migration": (
-        8,
-        "the six steps, applied and reverted: the driver, the plan, the status, the preview of a rollback",
-    ),
+    "migration": (8, "the six steps, applied and reverted: the driver, the plan, the status"),
     "live": (7, "now: what an app calls, and what follows the app's changes"),
     "reconcile": (7, "sources that changed: what they are worth now, and the adjustments that follow"),
     "verify": (6, "entries against the ledger, and the verdict"),

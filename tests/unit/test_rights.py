@@ -97,14 +97,14 @@ NEEDED = [
 
 
 @pytest.mark.parametrize(("collection", "action"), NEEDED)
-def test_each_right_that_is_missing_is_named_with_the_collection_and_the_mend(collection, action):
+def test_each_right_that_is_missing_is_named_with_the_collection_and_the_fix(collection, action):
     rest = [each for each in LEAST[collection] if each != action]
     reading = action in READ
     refused = [finding for finding in asked(*least(**{collection: rest})) if finding.level == "refusal"]
     assert [(finding.subject, finding.fact) for finding in refused] == [
         (f"rights to {'read' if reading else 'write'}", f"ops may not {action} on app.{collection}")
     ]
-    assert refused[0].mend.startswith("grant read on" if reading else "grant readWrite on")
+    assert refused[0].fix.startswith("grant read on" if reading else "grant readWrite on")
 
 
 def test_listing_collections_is_a_right_on_the_database():

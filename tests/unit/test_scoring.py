@@ -17,6 +17,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.errors import ConfigError, LbmigrateError
 from lbmigrate.records import Scored
 from lbmigrate.rules import scoring
+from lbmigrate.rules.unwind import POSITION, element_ids
 
 USER = ObjectId("507f1f77bcf86cd799439011")
 TASK = ObjectId("507f191e810c19729de860ea")
@@ -94,12 +95,12 @@ def test_an_unwound_source_also_reads_what_names_its_elements() -> None:
 
 def test_elements_are_named_by_their_own_id_or_else_their_index() -> None:
     documents = [
-        {"_id": USER, "todos": {"_id": TASK, "id": "x"}, "i": Int64(0)},
-        {"_id": USER, "todos": {"id": "bd7123c8c441eddfaeb5bdef"}, "i": Int64(1)},
-        {"_id": "ada", "todos": {"text": "read"}, "i": Int64(2)},
-        {"_id": 7, "todos": "2025-01-01", "i": Int64(3)},
+        {"_id": USER, "todos": {"_id": TASK, "id": "x"}, POSITION: Int64(0)},
+        {"_id": USER, "todos": {"id": "bd7123c8c441eddfaeb5bdef"}, POSITION: Int64(1)},
+        {"_id": "ada", "todos": {"text": "read"}, POSITION: Int64(2)},
+        {"_id": 7, "todos": "2025-01-01", POSITION: Int64(3)},
     ]
-    assert scoring.element_ids(documents, "todos", "i") == [
+    assert element_ids(documents, "todos") == [
         f"{USER}/{TASK}",
         f"{USER}/bd7123c8c441eddfaeb5bdef",
         "ada/2",

@@ -18,7 +18,7 @@ from lbmigrate import testing
 from lbmigrate.errors import Mismatch
 from lbmigrate.migration.steps import STEPS, s5_verify
 from lbmigrate.mongo import fake
-from lbmigrate.run.context import Looking
+from lbmigrate.run.context import VerifyOptions
 from lbmigrate.schema import REJECTS
 from lbmigrate.testing import Proxy
 from tests.apps import App, config, task, user
@@ -153,7 +153,7 @@ def app() -> Iterator[App]:
         app = App(client["app"], config())
         app.database["users"].insert_many([user(1), user(2)])
         app.database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(8)])
-        app.climb()
+        app.apply()
         yield app
 
 
@@ -170,11 +170,11 @@ CORRUPTIONS = {
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_every_corruption_is_found_by_a_full_verification(app, name):
-    look_at_all = Looking(full=True)
-    app.climb([s5_verify], looking=look_at_all)
+    look_at_all = VerifyOptions(full=True)
+    app.apply([s5_verify], verify=look_at_all)
     CORRUPTIONS[name](app.database)
     with pytest.raises(Mismatch):
-        app.climb([s5_verify], looking=look_at_all)
+        app.apply([s5_verify], verify=look_at_all)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -224,7 +224,7 @@ def test_every_document_of_a_messy_history_is_accounted_for(seed):
         app.database["users"].insert_many([user(1)])
         documents = mess(seed, spare=("_id", "userId", "status"))
         app.database["tasks"].insert_many(documents)
-        app.climb(STEPS[:2])
+        app.apply(STEPS[:2])
         counts = app.backfill()
         assert counts.read == len(documents) == counts.emitted + counts.rejected
         kept = {row["sourceId"] for row in app.database[REJECTS].find()}

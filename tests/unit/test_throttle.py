@@ -26,7 +26,7 @@ from lbmigrate.run.indicators import (
     replication_lag,
     server_queue,
 )
-from lbmigrate.run.stop import Brake
+from lbmigrate.run.stop import Stop
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
 from lbmigrate.state import State
@@ -37,15 +37,15 @@ NOON = dt.datetime(2026, 3, 1, 12)
 STOP = Reading(Level.STOP, "because")
 
 
-class Calm(Brake):
-    """A brake whose waits take no time, and that says how long they were."""
+class Calm(Stop):
+    """A stop whose waits take no time, and that says how long they were."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: list[float] = []
 
     def wait(self, seconds: float) -> None:
-        if not self() and seconds > 0:
+        if not self.asked() and seconds > 0:
             self.waits.append(seconds)
 
 
@@ -55,8 +55,8 @@ def told(*readings: Reading) -> Any:
     return lambda: next(rest, NORMAL)
 
 
-def gate(*signals: Any, brake: Brake | None = None, **settings: Any) -> Gate:
-    return Gate(signals, Throttle(**settings), brake or Calm())
+def gate(*signals: Any, stop: Stop | None = None, **settings: Any) -> Gate:
+    return Gate(signals, Throttle(**settings), stop or Calm())
 
 
 def answering(answer: Any) -> Any:
@@ -96,16 +96,16 @@ def test_the_first_reason_to_stop_is_the_one_that_is_told():
 
 
 def test_a_held_run_waits_a_little_longer_each_time_up_to_five_seconds():
-    brake = Calm()
-    list(gate(told(*[STOP] * 7), brake=brake).through("a"))
-    assert brake.waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+    stop = Calm()
+    list(gate(told(*[STOP] * 7), stop=stop).through("a"))
+    assert stop.waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
 
 
 def test_a_stop_asked_for_while_the_run_is_held_begins_nothing_more():
-    brake = Calm()
-    through = gate(lambda: STOP, brake=brake).through("ab")
+    stop = Calm()
+    through = gate(lambda: STOP, stop=stop).through("ab")
     assert next(through) == Held("because")
-    brake.press(signal.SIGTERM)
+    stop.request(signal.SIGTERM)
     assert list(through) == []
 
 
@@ -113,9 +113,9 @@ def test_a_stop_asked_for_while_the_run_rests_begins_nothing_more():
     class Pressed(Calm):
         def wait(self, seconds: float) -> None:
             if seconds:
-                self.press(signal.SIGTERM)
+                self.request(signal.SIGTERM)
 
-    open_gate = gate(brake=Pressed(), nice=1.0)
+    open_gate = gate(stop=Pressed(), nice=1.0)
     through = open_gate.through("ab")
     assert next(through) == "a"
     open_gate.note(2.0, 10)
@@ -134,15 +134,15 @@ def test_a_stop_asked_for_while_the_run_rests_begins_nothing_more():
     ],
 )
 def test_after_a_chunk_of_a_thousand_documents_in_two_seconds_the_run_rests(settings, rests):
-    brake = Calm()
-    open_gate = gate(brake=brake, **settings)
+    stop = Calm()
+    open_gate = gate(stop=stop, **settings)
     through = open_gate.through("ab")
     next(through)
     open_gate.note(2.0, 1_000)
     assert next(through) == "b"
-    assert brake.waits == rests
+    assert stop.waits == rests
     assert next(through, None) is None
-    assert brake.waits == rests, "a rest is taken once"
+    assert stop.waits == rests, "a rest is taken once"
 
 
 # --- signals -----------------------------------------------------------------------------------------------------
@@ -160,19 +160,19 @@ def test_a_pause_holds_with_who_and_since_when_until_it_is_taken_back():
 
 
 def test_a_flag_file_holds_while_it_is_there(tmp_path):
-    brake = tmp_path / "brake"
-    read = flag_file(brake)
+    stop = tmp_path / "stop"
+    read = flag_file(stop)
     assert read() == NORMAL
-    brake.touch()
-    assert read() == Reading(Level.STOP, f"{brake} exists")
-    brake.unlink()
+    stop.touch()
+    assert read() == Reading(Level.STOP, f"{stop} exists")
+    stop.unlink()
     assert read() == NORMAL
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
 def test_a_flag_file_in_a_closed_directory_is_unknown(tmp_path):  # pragma: no cover
     tmp_path.chmod(0)
-    read = readable("throttle.flag_file", flag_file(tmp_path / "brake"))
+    read = readable("throttle.flag_file", flag_file(tmp_path / "stop"))
     assert read().level is Level.UNKNOWN
     tmp_path.chmod(0o700)
 
@@ -306,13 +306,13 @@ def test_slower_is_the_new_usual_after_a_while():
 
 
 def test_signals_are_those_that_the_configuration_leaves_on(tmp_path):
-    brake = tmp_path / "brake"
+    stop = tmp_path / "stop"
     with fake.client() as client:
         app = App(client["app"], config())
-        throttled = app.config.model_copy(update={"throttle": Throttle(flag_file=str(brake))})
+        throttled = app.config.model_copy(update={"throttle": Throttle(flag_file=str(stop))})
         open_gate = throttle.gate(App(client["app"], throttled).context())
         assert open_gate.objection() == ""
         assert open_gate.unreadable() == [], "an in-memory server has no lag and no queue"
-        brake.touch()
-        assert open_gate.objection() == f"{brake} exists"
+        stop.touch()
+        assert open_gate.objection() == f"{stop} exists"
         assert throttle.gate(app.context()).objection() == ""
