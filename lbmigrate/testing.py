@@ -30,14 +30,14 @@ HOST = "127.0.0.1"
 
 
 class Proxy:
-    """A way to the server on `target_port` of this machine that can be cut, frozen and slowed down.
+    """A way to a server of this machine, at a port or at the path of a socket, that can be cut, frozen and slowed down.
 
-    Listens on `port` of 127.0.0.1 within a `with` block. Clients of a replica set must be told to stay on it:
+    Listens on `port` of 127.0.0.1 within a `with` block, for whoever uses this machine. Clients of a replica set must be told to stay on it:
     `directConnection=true`, as in `uri`.
     """
 
-    def __init__(self, target_port: int) -> None:
-        self._target = target_port
+    def __init__(self, target: int | str) -> None:
+        self._target = target
         self._whole, self._flowing, self._ended = True, threading.Event(), threading.Event()
         self._delay = 0.0
         self._turn = threading.Lock()
@@ -100,7 +100,7 @@ class Proxy:
                 self._start(self._connect, near)
 
     def _connect(self, near: socket.socket) -> None:
-        with near, suppress(OSError), socket.create_connection((HOST, self._target)) as far:
+        with near, suppress(OSError), _connected(self._target) as far:
             with self._turn:
                 if not self._whole:
                     return
@@ -120,6 +120,18 @@ class Proxy:
                 sink.sendall(data)
         for end in (source, sink):
             _hang_up(end)
+
+
+def _connected(target: int | str) -> socket.socket:
+    if isinstance(target, int):
+        return socket.create_connection((HOST, target))
+    far = socket.socket(socket.AF_UNIX)
+    try:
+        far.connect(target)
+    except OSError:
+        far.close()
+        raise
+    return far
 
 
 def _hang_up(end: socket.socket) -> None:

@@ -15,7 +15,7 @@ from pymongo.database import Database
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo import embedded
 from lbmigrate.mongo.client import open_client
-from lbmigrate.mongo.process import find_mongod
+from lbmigrate.mongo.program import find_mongod
 from lbmigrate.records import Document
 
 # The same examples every time and no deadlines; `--hypothesis-profile=explore` looks for new ones.

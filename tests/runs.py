@@ -64,6 +64,12 @@ def _configuration(nodes: Sequence[Server]) -> Document:
     return {"_id": "tests", "members": members, "settings": pace}
 
 
+def way_to(client: MongoClient[Any]) -> int | str:
+    """Where the client's server of this machine listens: the path of its socket, or its port."""
+    host, port = client.address or ("", 0)
+    return host if host.endswith(".sock") else port
+
+
 @contextmanager
 def failing(client: MongoClient[Any], command: str, times: int | str, **how: Any) -> Iterator[None]:
     """Within the block the next `times` (or "alwaysOn") such commands fail as `how` says, whoever sends them.

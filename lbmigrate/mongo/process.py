@@ -1,29 +1,31 @@
-"""One `mongod` process: which program it is, how it starts, how it ends, and how a running one is found."""
+"""One `mongod` process: how it starts, how it ends, and how a running one is found."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 from pymongo.errors import PyMongoError
 
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.files import private
+from lbmigrate.mongo.program import find_mongod, is_mongod
 
 HOST = "127.0.0.1"
 LOG = "mongod.log"
-PATIENCE = 45.0  # more than the 30 s that mongod itself waits for a mute stranger on the port it had before
+FILES = {"data", LOG, "users.lock", "start.lock", "server.json"}  # all that a directory of ours holds, or once held
+PATIENCE = 45.0  # more than the 30 s that mongod itself waits for a mute stranger on a port that it had before
 TICK = 0.02
 OPTIONS = (
-    f"--bind_ip={HOST}",
-    "--nounixsocket",
+    "--nounixsocket",  # none but the one that is named
+    "--networkMessageCompressors=disabled",  # CVE-2025-14847
     "--quiet",
     "--wiredTigerCacheSizeGB=1",
     "--setParameter=diagnosticDataCollectionEnabled=false",
@@ -32,21 +34,30 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A `mongod` process, the port where it listens and the directory that holds its data and its log."""
+    """A `mongod` process, the address where it listens and the directory that holds its data and its log.
+
+    The address is the path of a Unix socket or `host:port`, as a replica set's configuration names its members.
+    """
 
     process: psutil.Process
-    port: int
+    address: str
     directory: Path
 
     @property
-    def address(self) -> str:
-        """`host:port`, as a replica set's configuration names its members."""
-        return f"{HOST}:{self.port}"
+    def port(self) -> int:
+        """The TCP port of one that listens on a port."""
+        return int(self.address.removeprefix(f"{HOST}:"))
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody else on this machine can reach it, or stand in for it: its socket is behind a door of ours."""
+        place = Path(self.address).parent
+        return self.address.startswith("/") and private.is_private(place) and private.stays_in_place(place)
 
     @property
     def uri(self) -> str:
         """The URI that reaches this very server, whatever replica set it is in."""
-        return f"mongodb://{self.address}/?directConnection=true"
+        return f"mongodb://{quote(self.address, safe=':')}/?directConnection=true"
 
     @property
     def alive(self) -> bool:
@@ -95,59 +106,25 @@ class Server:
             self.process.wait(timeout=0)
 
 
-def find_mongod() -> Path:
-    """Choose the `mongod` to start: the one that LBMIGRATE_MONGOD names, the one on PATH, or the one of the wheel.
-
-    Raises UsageError if LBMIGRATE_MONGOD names no program, LbmigrateError if there is no `mongod` at all.
-    """
-    named = os.environ.get("LBMIGRATE_MONGOD")
-    found = shutil.which(named or "mongod")
-    if found:
-        return Path(found).absolute()
-    if named:
-        raise UsageError(
-            f"LBMIGRATE_MONGOD names {named}, which is not a program that can be run",
-            hint="set LBMIGRATE_MONGOD to the path of a mongod, or unset it",
-        )
-    return _mongod_of_the_wheel()
-
-
-def _mongod_of_the_wheel() -> Path:
-    # The spec of the top package is enough, and asking for it imports nothing.
-    spec = importlib.util.find_spec("fiftyone")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        program = Path(folder, "db", "bin", "mongod")
-        if program.is_file():
-            return _runnable(program)
-    raise LbmigrateError(
-        "there is no mongod to start for a local: database (looked at LBMIGRATE_MONGOD, PATH and the wheel)",
-        hint="pip install 'lbmigrate[local]', or put a mongod on PATH, or name one in LBMIGRATE_MONGOD",
-    )
-
-
-def _runnable(program: Path) -> Path:
-    try:
-        if not os.access(program, os.X_OK):
-            program.chmod(program.stat().st_mode | 0o111)
-    except OSError as error:
-        raise LbmigrateError(f"{program} may not be run: {error.strerror}", hint=f"chmod +x {program}") from error
-    return program
-
-
 def prepare_home(directory: Path, *files: str) -> Path:
     """Make `directory`, a place for data and the `files` in it, where they are missing; its absolute path.
 
-    Raises UsageError if it cannot be written.
+    All of it is closed to other users, also what was made before; a directory that holds other things too keeps its
+    rights. Raises UsageError if it cannot be written, belongs to somebody else or can be written by others.
     """
     try:
-        home = directory.expanduser().resolve()
-        (home / "data").mkdir(parents=True, exist_ok=True)
+        home = private.resolved(directory.expanduser())
+        private.make_directory(home)
+        if FILES.issuperset(os.listdir(home)):
+            private.tighten(home)
+        private.make_directory(home / "data")
+        private.tighten(home / "data")
         for name in files:
-            (home / name).touch()
+            private.open_file(home / name).close()
     except (OSError, RuntimeError) as error:
         raise UsageError(
             f"{directory} cannot hold a database: {getattr(error, 'strerror', error)}",
-            hint="name a directory that may be written: local:DIR",
+            hint=getattr(error, "remedy", "name a directory that may be written: local:DIR"),
         ) from error
     return home
 
@@ -159,54 +136,80 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_mongod(directory: Path, port: int, *, replica_set: str | None = None, extra: Sequence[str] = ()) -> Server:
+def start_mongod(
+    directory: Path, listen: int | Path, *, replica_set: str | None = None, extra: Sequence[str] = ()
+) -> Server:
     """Start a `mongod` on `directory`/data and wait until it takes connections.
 
-    Standalone without `replica_set`; with one it waits to be initiated. `extra` are further options of `mongod`.
+    It listens on the Unix socket or the loopback port `listen` and nowhere else; whoever uses this machine can reach a
+    port. Standalone without `replica_set`; with one it waits to be initiated. `extra` are further options of `mongod`.
     Raises UsageError if `directory` cannot be written, LbmigrateError with the end of its mongod.log if the server
     stops or keeps silent for PATIENCE seconds.
     """
     home = prepare_home(directory, LOG)
-    command = [str(find_mongod()), f"--dbpath={home / 'data'}", f"--port={port}", *OPTIONS]
+    command = [str(find_mongod()), f"--dbpath={home / 'data'}", *_binding(listen), *OPTIONS]
     command += [f"--replSet={replica_set}", "--oplogSize=1024"] if replica_set else []
-    server = Server(_spawn([*command, *extra], home / LOG), port, home)
+    process = _spawn([*command, *extra], home / LOG)
+    server = Server(process, str(listen) if isinstance(listen, Path) else f"{HOST}:{listen}", home)
     try:
-        server.wait_until(lambda: _listens(port), "take connections")
+        server.wait_until(lambda: _listens(listen), "take connections")
     except BaseException:
         server.stop()
         raise
     return server
 
 
+def _binding(listen: int | Path) -> list[str]:
+    return [f"--bind_ip={listen}"] if isinstance(listen, Path) else [f"--bind_ip={HOST}", f"--port={listen}"]
+
+
 def _spawn(command: list[str], log: Path) -> psutil.Process:
     # Not subprocess.Popen: the server may well outlive this process, and Popen warns about a child left behind.
     # A session of its own keeps a Ctrl-C in the terminal away from the server.
-    output = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with private.open_file(log) as output:
+        output.truncate()
+        actions = [(os.POSIX_SPAWN_DUP2, output.fileno(), number) for number in (1, 2)]
+        return psutil.Process(_spawned(command, actions))
+
+
+def _spawned(command: list[str], actions: list[tuple[int, int, int]]) -> int:
     try:
-        pid = os.posix_spawn(
-            command[0], command, os.environ, file_actions=[output, (os.POSIX_SPAWN_DUP2, 1, 2)], setsid=True
-        )
+        return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
     except OSError as error:
         raise LbmigrateError(
             f"{command[0]} cannot be started: {error.strerror}", hint="name another mongod in LBMIGRATE_MONGOD"
         ) from error
-    return psutil.Process(pid)
 
 
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+def _listens(listen: int | Path) -> bool:
+    family, address = (socket.AF_UNIX, str(listen)) if isinstance(listen, Path) else (socket.AF_INET, (HOST, listen))
+    with suppress(OSError), socket.socket(family) as probe:
+        probe.settimeout(1)
+        probe.connect(address)
         return True
     return False
 
 
 def find_running(home: Path) -> Server | None:
-    """The server that runs on `home` (as `prepare` returns it), whoever started it.
+    """The server of ours that runs on `home` (as `prepare_home` returns it), whichever process started it.
 
-    It is found by its command line rather than by a pid file: that is right whoever was killed, and when.
+    It is found by its command line rather than by a pid file: that is right whoever was killed, and when. Anybody can
+    give a process such a command line, so only a `mongod` that runs as we do counts, and nothing is known yet of who
+    answers at its address: see `Server.is_private`.
     """
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if f"--dbpath={home / 'data'}" in command:
-            port = next(word.removeprefix("--port=") for word in command if word.startswith("--port="))
-            return Server(process, int(port), home)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it ended meanwhile, or may not be looked at
+            # All three: a program that somebody else started may have got our rights by its set-user-ID bit.
+            ours = set(process.uids()) == {os.geteuid()}
+            if ours and (address := _address(process.cmdline(), home / "data")) and is_mongod(process.exe()):
+                return Server(process, address, home)
     return None
+
+
+def _address(command: Sequence[str], data: Path) -> str | None:
+    """Where a server says that it listens, if it says that it runs on `data`."""
+    said = dict(word.split("=", 1) for word in command if word.startswith("--") and "=" in word)
+    if said.get("--dbpath") != str(data):
+        return None
+    place, port = said.get("--bind_ip", ""), said.get("--port", "")
+    return place if place.startswith("/") else f"{HOST}:{port}" if port.isdigit() else None

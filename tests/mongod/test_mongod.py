@@ -9,7 +9,8 @@ import pytest
 
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.mongo import process
-from lbmigrate.mongo.process import find_mongod, free_port, start_mongod
+from lbmigrate.mongo.process import free_port, start_mongod
+from lbmigrate.mongo.program import find_mongod
 
 pytestmark = pytest.mark.usefixtures("mongod")
 

@@ -17,7 +17,7 @@ from lbmigrate.state import State
 from lbmigrate.testing import Proxy
 from tests.apps import SESSIONS as SESSIONS_SOURCE
 from tests.apps import TASKS, session, task, user
-from tests.runs import Run, closed_chunks, derived, ended, started, state_rows, until, write_config
+from tests.runs import Run, closed_chunks, derived, ended, started, state_rows, until, way_to, write_config
 
 pytestmark = pytest.mark.usefixtures("mongod")
 ALL = 600
@@ -172,8 +172,7 @@ def test_an_interrupt_ends_a_run_after_the_chunk_at_hand_and_says_how_to_go_on(s
 
 
 def test_a_second_signal_ends_a_run_now_even_if_the_server_is_mute(site, wanted):
-    port = int(site.database.client.address[1])
-    with Proxy(port) as proxy, started(proxy.uri, site.config(), "run") as run:
+    with Proxy(way_to(site.database.client)) as proxy, started(proxy.uri, site.config(), "run") as run:
         site.closed(run, 1)
         proxy.freeze()  # by now both workers have work, and so wait for the server
         run.send(signal.SIGTERM)
@@ -209,8 +208,7 @@ def test_a_state_of_a_newer_version_is_refused_before_anything_is_written(site):
 
 
 def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpointed_stays(site, wanted):
-    port = int(site.database.client.address[1])
-    with Proxy(port) as proxy:
+    with Proxy(way_to(site.database.client)) as proxy:
         way = f"{proxy.uri}&serverSelectionTimeoutMS=500"
         with started(way, site.config(**SLOW), "run") as run:
             site.closed(run, 2)
