@@ -32,8 +32,8 @@ HOST = "127.0.0.1"
 class Proxy:
     """A way to a server of this machine, at a port or at the path of a socket, that can be cut, frozen and slowed down.
 
-    Listens on `port` of 127.0.0.1 within a `with` block, for whoever uses this machine. Clients of a replica set must be told to stay on it:
-    `directConnection=true`, as in `uri`.
+    Listens on `port` of 127.0.0.1 within a `with` block, for whoever uses this machine. Clients of a replica set must
+    be told to stay on it: `directConnection=true`, as in `uri`.
     """
 
     def __init__(self, target: int | str) -> None:

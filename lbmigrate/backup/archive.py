@@ -4,7 +4,8 @@
     DIR/<database>/<collection>.metadata.json.gz   options and indexes, canonical Extended JSON
     DIR/manifest.json                              what there is and its digests; `unfinished.json` until all is there
 
-A file appears when it is complete and on the disk, so that what an interrupted backup leaves is good or gone.
+A file appears when it is complete and on the disk, so that what an interrupted backup leaves is good or gone. What is
+in a backup is personal, so nobody but its owner may read it, and nothing is written through a link of somebody else.
 Layout: https://www.mongodb.com/docs/database-tools/mongodump/#output-format
 """
 
@@ -29,12 +30,12 @@ from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import LbmigrateError, Locked, Refused
+from lbmigrate.files import private
 from lbmigrate.records import Document
 from lbmigrate.values.extjson import CANONICAL
 
 MANIFEST, UNFINISHED, PART = "manifest.json", "unfinished.json", ".part"
 AS_THEY_ARE = "-_.~$&+=@"  # characters that mongodump does not escape in a file's name
-ONLY_OURS = 0o700  # what is in a backup is personal
 PLAIN: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
@@ -56,10 +57,16 @@ class Archive:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else writes here during the block. Raises Locked when somebody does."""
+        """Nobody else writes here during the block. Raises Locked when somebody does.
+
+        Raises Refused when another user owns the directory, can change it, or made a link on the way to it.
+        """
         with self._writing(self.root):
-            self.root.mkdir(ONLY_OURS, parents=True, exist_ok=True)
-            directory = os.open(self.root, os.O_RDONLY)
+            root = private.resolved(self.root)
+            private.make_directory(root)
+            if (root / UNFINISHED).exists() or not any(root.iterdir()):
+                private.tighten(root)  # anything else is no directory of ours, and refused when a backup begins
+            directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             self._lock(directory)
             yield
@@ -119,9 +126,10 @@ class Archive:
         """
         part = path.with_name(path.name + PART)
         with self._writing(path):
-            path.parent.mkdir(ONLY_OURS, parents=True, exist_ok=True)
+            if path.parent != self.root:
+                private.make_directory(path.parent)
             try:
-                with part.open("wb") as file:
+                with private.new_file(part) as file:
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
@@ -133,6 +141,8 @@ class Archive:
     def _writing(self, path: Path) -> Iterator[None]:
         try:
             yield
+        except private.Exposed as error:
+            raise Refused(str(error.strerror), error.remedy) from error
         except OSError as error:
             hint = f"make room there, then: lbmigrate backup --out {self.root} (what is finished is not done again)"
             raise LbmigrateError(f"{path} cannot be written: {error.strerror}", hint) from error

@@ -21,6 +21,9 @@ OLDEST = (4, 4)
 UPGRADE = "upgrade to MongoDB 4.4 or newer"
 CLOCK_SECONDS = 5.0
 EVENT_BYTES, ENTRY_BYTES = 420, 520  # on disk with their indexes, uncompressed: an estimate on the safe side
+FIXED = {(4, 4): 30, (5, 0): 32, (6, 0): 27, (7, 0): 28, (8, 0): 17, (8, 2): 3}  # CVE-2025-14847, by release series
+LEAK = "CVE-2025-14847 lets whoever can connect read pieces of its memory, without a password"
+COMPRESSORS = "snappy,zstd,zlib"  # what a server takes that was told nothing
 ROOM = 1.5  # free space that is wanted for each byte estimated
 
 
@@ -47,11 +50,35 @@ def _server(database: Database[Any]) -> Iterator[Finding]:
         yield Finding(
             "warning", "server", fact, "make it a replica set of one with rs.initiate(), or record from the app"
         )
+    yield from _leak(database)
     concern = database.client.write_concern.document
     if concern.get("w") == 0:
         yield Finding("warning", "write concern", "the URI asks for w=0; lbmigrate writes with majority all the same")
     else:
         yield Finding("ok", "write concern", "majority, whatever the URI says")
+
+
+def _leak(database: Database[Any]) -> Iterator[Finding]:
+    """A server whose version gives its memory away, unless it takes no zlib compression."""
+    major, minor, patch = database.client.server_info()["versionArray"][:3]
+    mended = min((series for series in FIXED if series >= (major, minor)), default=None)
+    if mended is None or (mended == (major, minor) and patch >= FIXED[mended]):
+        return
+    try:
+        told = database.client.admin.command("getCmdLineOpts")["parsed"].get("net", {}).get("compression", {})
+        taken = str(told.get("compressors", COMPRESSORS))
+    except (PyMongoError, LookupError):
+        taken = ""
+    if taken and "zlib" not in taken:
+        return
+    more = "it takes zlib compression" if taken else "unless zlib compression is off, which this user may not ask"
+    upgrade = f"upgrade to MongoDB {mended[0]}.{mended[1]}.{FIXED[mended]} or newer"
+    yield Finding(
+        "warning",
+        "server",
+        f"MongoDB {major}.{minor}.{patch}: {LEAK}; {more}",
+        f"{upgrade}, or start every mongod with --networkMessageCompressors=snappy,zstd",
+    )
 
 
 def _topology(hello: Document) -> str:

@@ -44,20 +44,28 @@ def resolved(path: Path, links: int = MOST_LINKS) -> Path:
 
 
 def make_directory(path: Path) -> None:
-    """Make `path`, and what is missing above it, for us alone; or see that it is ours and that no others may write it.
+    """Make `path`, and what is missing above it, for us alone. One that was there must be ours and ours only to write.
 
     `path` is as `resolved` returns it: a symbolic link in its place is refused.
     """
-    for each in reversed((path, *path.parents)):
-        if not os.path.lexists(each):
-            with suppress(FileExistsError):
-                each.mkdir(DIRECTORY)
+    made = [_make(each) for each in reversed((path, *path.parents))]
+    if made[-1]:
+        return  # some network file systems give it to another user at once
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise Exposed(path, "is no directory", f"look at what it is, then: rm {path}")
     _refuse_stranger(path, found, {os.geteuid()})
     if _others_may_write(found):
         raise Exposed(path, "can be written by others", f"look for what is not yours in it, then: chmod go-w {path}")
+
+
+def _make(directory: Path) -> bool:
+    """Make one directory where there is nothing; whether that is so."""
+    with suppress(FileExistsError):
+        if not os.path.lexists(directory):
+            directory.mkdir(DIRECTORY)
+            return True
+    return False
 
 
 def tighten(directory: Path) -> None:

@@ -108,7 +108,7 @@ def _stop(server: Server) -> None:
 
 def _socket_for(home: Path) -> Path:
     """Where the server on `home` is to listen: beside its data, or where that cannot be, in a directory made for it."""
-    if _may_hold_it(home / "data"):
+    if _may_hold_it(home / "data") and private.is_private(home / "data"):
         return home / "data" / SOCKET
     for base in (tempfile.gettempdir(), "/tmp"):
         place = Path(base).resolve() / _far(home)
@@ -132,6 +132,8 @@ def _made(place: Path, home: Path) -> Path:
         private.tighten(place)
     except OSError as error:
         raise _unreachable(home, str(error.strerror)) from error
+    if not private.is_private(place):
+        raise _unreachable(home, f"{place} cannot be closed to others")
     return place
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import os
+import shutil
+from functools import partial
+from pathlib import Path
 
 import bson
 import pytest
@@ -17,6 +21,7 @@ from lbmigrate.backup import make, record, restore
 from lbmigrate.backup.archive import MANIFEST, UNFINISHED, Archive, digest
 from lbmigrate.backup.restore import PREFIX
 from lbmigrate.errors import LbmigrateError, Locked, Refused
+from lbmigrate.files import private
 from lbmigrate.mongo import fake
 from lbmigrate.mongo.fake import memory
 from lbmigrate.state import COLLECTION
@@ -436,17 +441,89 @@ def test_two_backups_do_not_write_to_one_directory(app, archive):
 
 
 def test_a_backup_is_for_its_owner_alone(app, archive):
+    before = os.umask(0)
+    try:
+        take(app, archive)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (archive.root, archive.root / "app")} == {0o700}
+    assert {(archive.root / path).stat().st_mode & 0o777 for path in files(archive)} == {0o600}
+
+
+def test_a_directory_that_was_made_for_a_backup_is_closed_and_one_with_other_things_is_not(app, archive):
+    archive.root.mkdir(mode=0o755)
     take(app, archive)
-    assert {path.stat().st_mode & 0o077 for path in (archive.root, archive.root / "app")} == {0}
+    assert archive.root.stat().st_mode & 0o777 == 0o700
+    other = Archive(archive.root.parent / "other")
+    other.root.mkdir(mode=0o755)
+    (other.root / "thesis.txt").touch()
+    with pytest.raises(Refused, match="holds something that is no backup"):
+        take(app, other)
+    assert other.root.stat().st_mode & 0o777 == 0o755
 
 
-def test_a_full_disk_is_told_with_the_file_and_what_is_finished_stays(app, archive):
+def test_no_link_is_followed_when_a_backup_is_written(app, archive, tmp_path):
+    take(app, archive, pieces=1)
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    (archive.root / "app").mkdir(0o700, exist_ok=True)
+    for name in ("unfinished.json.part", "app/users.bson.gz", "app/users.bson.gz.part"):
+        (archive.root / name).symlink_to(victim)
+    take(app, archive)
+    assert victim.read_text() == "as it was"
+    assert not [path for path in archive.root.rglob("*") if path.is_symlink()]
+    archive.check(archive.manifest())
+
+
+def test_a_link_in_the_place_of_a_databases_directory_is_refused(app, archive, tmp_path):
+    take(app, archive, pieces=1)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(archive.root / "app")
+    (archive.root / "app").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="backup/app is no directory") as caught:
+        take(app, archive)
+    assert f"rm {archive.root / 'app'}" in caught.value.hint
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to somebody else")
+def test_a_directory_or_a_link_of_another_user_is_refused(app, archive, tmp_path):
+    (tmp_path / "mine").mkdir()
+    archive.root.symlink_to(tmp_path / "mine")
+    os.chown(archive.root, 1, 1, follow_symlinks=False)
+    with pytest.raises(Refused, match="backup belongs to another user"):
+        take(app, archive)
+    assert list((tmp_path / "mine").iterdir()) == []
+    archive.root.unlink()
+    archive.root.mkdir()
+    os.chown(archive.root, 1, 1)
+    with pytest.raises(Refused, match="backup belongs to another user"):
+        take(app, archive)
+    assert list(archive.root.iterdir()) == []
+
+
+def test_a_directory_that_everybody_can_write_is_refused_and_a_link_of_ones_own_is_fine(app, archive, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real").chmod(0o777)
+    archive.root.symlink_to(tmp_path / "real")
+    with pytest.raises(Refused, match="real can be written by others") as caught:
+        take(app, archive)
+    assert f"chmod go-w {tmp_path / 'real'}" in caught.value.hint
+    (tmp_path / "real").chmod(0o755)
+    take(app, archive)
+    archive.check(archive.manifest())
+
+
+def test_a_full_disk_is_told_with_the_file_and_what_is_finished_stays(app, archive, monkeypatch):
     take(app, archive, pieces=8)
     done = dumped(archive)
     assert done
-    (archive.root / "app" / "users.bson.gz.part").symlink_to("/dev/full")
-    with pytest.raises(LbmigrateError, match=r"users\.bson\.gz cannot be written: No space left on device") as caught:
-        take(app, archive)
+    with monkeypatch.context() as patched:
+        full = partial(Path.open, Path("/dev/full"), "wb")
+        make_file = private.new_file
+        patched.setattr(private, "new_file", lambda at: full() if "users.bson" in at.name else make_file(at))
+        with pytest.raises(LbmigrateError, match=r"users\.bson\.gz cannot be written: No space left") as caught:
+            take(app, archive)
     assert caught.value.exit_code == 1
     assert f"lbmigrate backup --out {archive.root}" in caught.value.hint
     assert not list(archive.root.rglob("*.part"))

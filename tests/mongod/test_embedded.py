@@ -3,14 +3,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import psutil
 import pytest
+from pymongo import MongoClient
 
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.mongo import embedded, process
@@ -74,12 +78,11 @@ def test_the_server_is_a_primary_and_is_gone_after_the_block(home: Path) -> None
         assert (hello["isWritablePrimary"], hello["setName"]) == (True, "lbmigrate")
         with client.start_session() as session, session.start_transaction():
             client["app"]["notes"].insert_one({}, session=session)
-        record = json.loads((home / "server.json").read_text())
-        assert [server.pid for server in servers_on(home)] == [record["pid"]]
+        assert len(servers_on(home)) == 1
     assert servers_on(home) == []
 
 
-def test_the_data_and_the_port_stay_from_one_time_to_the_next(home: Path) -> None:
+def test_the_data_and_the_address_stay_from_one_time_to_the_next(home: Path) -> None:
     with embedded.serve(home) as first:
         note(first)
     with embedded.serve(home) as second:
@@ -128,7 +131,6 @@ def test_a_killed_user_leaves_a_server_that_the_next_one_takes_over_and_stops(ho
         theirs = uri_of(other)
         other.kill()
     (orphan,) = servers_on(home)
-    (home / "server.json").unlink()
     with embedded.serve(home) as ours:
         assert ours == theirs
         assert servers_on(home) == [orphan]
@@ -144,29 +146,84 @@ def test_a_killed_server_leaves_its_data_and_a_stale_lock_behind_and_both_are_fi
         assert count(uri) == 1
 
 
-def test_when_its_port_is_taken_the_server_moves_and_is_primary_again(home: Path) -> None:
-    with embedded.serve(home) as before:
-        note(before)
-    port = json.loads((home / "server.json").read_text())["port"]
-    # Another set of the same name there is the hardest case: its mongod answers what ours asks.
-    stranger = home / "stranger"
-    stranger.mkdir()
-    (stranger / "server.json").write_text(json.dumps({"port": port}))
-    with embedded.serve(stranger) as taken:
-        assert taken == before
-        with embedded.serve(home) as after:
-            assert after != before
-            note(after)
-            assert count(after) == 2
-        assert count(taken) == 0
-
-
-def test_a_torn_record_of_the_port_does_no_harm(home: Path) -> None:
-    with embedded.serve(home) as uri:
+def test_a_directory_that_was_renamed_and_a_copy_of_it_both_open_at_the_same_time(home: Path) -> None:
+    with embedded.serve(home / "before") as uri:
         note(uri)
-    (home / "server.json").write_text('{"po')
+    shutil.copytree(home / "before", home / "copy")
+    (home / "before").rename(home / "after")
+    with embedded.serve(home / "after") as ours, embedded.serve(home / "copy") as theirs:
+        note(ours)
+        assert (count(ours), count(theirs)) == (2, 1)
+
+
+def left_by_an_earlier_version(home: Path) -> process.Server:
+    """A directory, a server and a replica set as they were when it listened on a port; the server still runs."""
+    server = process.start_mongod(home, process.free_port(), replica_set=embedded.REPLICA_SET)
+    with MongoClient(server.uri) as client:
+        members = [{"_id": 0, "host": server.address}]
+        client.admin.command("replSetInitiate", {"_id": embedded.REPLICA_SET, "members": members})
+        server.wait_until(lambda: client.admin.command("hello")["isWritablePrimary"], "become primary")
+    note(server.uri)
+    (home / "server.json").write_text(json.dumps({"port": server.port}))
+    for directory in (home, home / "data"):
+        directory.chmod(0o755)
+    for name in ("users.lock", "start.lock", "mongod.log", "server.json"):
+        (home / name).touch()
+        (home / name).chmod(0o644)
+    return server
+
+
+def test_a_directory_of_an_earlier_version_opens_with_its_data_and_is_closed_to_others(home: Path) -> None:
+    left_by_an_earlier_version(home).stop()
     with embedded.serve(home) as uri:
         assert count(uri) == 1
+        note(uri)
+    assert [path for path in (home, *home.rglob("*")) if path.lstat().st_mode & 0o077] == [home / "server.json"]
+
+
+def test_a_server_that_an_earlier_version_left_running_on_a_port_makes_way(home: Path) -> None:
+    old = left_by_an_earlier_version(home)
+    with embedded.serve(home) as uri:
+        assert not old.alive
+        assert count(uri) == 1
+
+
+def test_a_server_on_a_port_that_is_still_in_use_is_told_and_left_alone(home: Path) -> None:
+    old = left_by_an_earlier_version(home)
+    with (home / "users.lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with pytest.raises(LbmigrateError, match="another process still uses it") as caught:
+            embedded.serve(home).__enter__()
+    assert f"fuser {home / 'users.lock'}" in caught.value.hint
+    assert old.alive
+    with embedded.serve(home) as uri:
+        assert count(uri) == 1
+
+
+@pytest.mark.parametrize("name", ["long " * 40, "UPPER, and a comma", "ümläut", "100%:[x]", "plain"])
+def test_a_directory_of_any_length_and_any_name_is_shared_all_the_same(home: Path, name: str) -> None:
+    directory = home / name
+    with embedded.serve(directory) as ours:
+        note(ours)
+        with other_process(directory) as other:
+            assert uri_of(other) == ours
+        socket = Path(unquote(ours.removeprefix("mongodb://").partition("/")[0]))
+        assert len(os.fsencode(socket)) <= embedded.LONGEST
+        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        assert count(ours) == 1
+    assert servers_on(directory) == []
+    assert socket.is_relative_to(home) == socket.parent.exists()  # what was made elsewhere is gone
+
+
+def test_processes_with_different_temporary_directories_share_a_server_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = home / "a name that is no address"
+    with embedded.serve(directory) as ours:
+        (home / "tmp").mkdir()
+        monkeypatch.setenv("TMPDIR", str(home / "tmp"))
+        with other_process(directory) as other:
+            assert uri_of(other) == ours
 
 
 @pytest.mark.parametrize("directory", ["file", "file/below", "/proc/nowhere"])
