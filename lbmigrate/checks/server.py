@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,8 @@ def _server(database: Database[Any]) -> Iterator[Finding]:
         yield Finding(
             "warning", "server", fact, "make it a replica set of one with rs.initiate(), or record from the app"
         )
-    yield from _leak(database)
+    if level == "ok":
+        yield from _leak(database, version)
     concern = database.client.write_concern.document
     if concern.get("w") == 0:
         yield Finding("warning", "write concern", "the URI asks for w=0; lbmigrate writes with majority all the same")
@@ -58,9 +60,9 @@ def _server(database: Database[Any]) -> Iterator[Finding]:
         yield Finding("ok", "write concern", "majority, whatever the URI says")
 
 
-def _leak(database: Database[Any]) -> Iterator[Finding]:
+def _leak(database: Database[Any], version: str) -> Iterator[Finding]:
     """A server whose version gives its memory away, unless it takes no zlib compression."""
-    major, minor, patch = database.client.server_info()["versionArray"][:3]
+    major, minor, patch = (int(number) for number in re.findall(r"\d+", version)[:3])
     mended = min((series for series in FIXED if series >= (major, minor)), default=None)
     if mended is None or (mended == (major, minor) and patch >= FIXED[mended]):
         return
@@ -76,7 +78,7 @@ def _leak(database: Database[Any]) -> Iterator[Finding]:
     yield Finding(
         "warning",
         "server",
-        f"MongoDB {major}.{minor}.{patch}: {LEAK}; {more}",
+        f"MongoDB {version}: {LEAK}; {more}",
         f"{upgrade}, or start every mongod with --networkMessageCompressors=snappy,zstd",
     )
 

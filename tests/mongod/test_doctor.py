@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from functools import reduce
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from lbmigrate import demodata
 from lbmigrate.checks import data, server
@@ -295,6 +297,45 @@ def test_a_uri_that_asks_for_unacknowledged_writes_is_told_and_not_heeded(app, t
     assert terminal("run", "--uri", f"{terminal.uri}&w=0").code == 0
 
 
+LEAKING = ["4.4.29", "5.0.31", "6.0.5", "6.0.26", "7.0.27", "7.3.4", "8.0.16", "8.1.2", "8.2.2", "8.0.0-rc3"]
+MENDED = ["4.4.30", "5.0.32", "6.0.27", "7.0.28-15", "8.0.17", "8.2.3", "8.2.10", "8.3.0", "9.0.0"]
+
+
+def leak(app, monkeypatch, version, **compression):
+    """What is found about a server of a version that was started with such options."""
+    options = {"parsed": {"net": {"compression": compression} if compression else {"port": 1}}}
+    monkeypatch.setattr(MongoClient, "server_info", lambda client: {"version": version})
+    monkeypatch.setattr(Database, "command", lambda database, name: options)
+    return list(server._leak(app, version))
+
+
+@pytest.mark.parametrize("version", LEAKING)
+def test_a_server_whose_version_gives_its_memory_away_is_told_with_the_one_that_does_not(app, monkeypatch, version):
+    for compression in ({}, {"compressors": "zlib"}, {"compressors": "snappy,zlib"}):
+        (told,) = leak(app, monkeypatch, version, **compression)
+        assert (told.level, told.subject) == ("warning", "server")
+        assert f"MongoDB {version}: CVE-2025-14847" in told.fact
+        assert re.search(r"upgrade to MongoDB \d\.\d\.\d+ or newer, or .*=snappy,zstd", told.mend)
+    for compression in ({"compressors": "disabled"}, {"compressors": "snappy,zstd"}):
+        assert leak(app, monkeypatch, version, **compression) == []
+
+
+def test_the_version_to_upgrade_to_is_the_nearest(app, monkeypatch):
+    wanted = {"6.0.5": "6.0.27", "6.3.1": "7.0.28", "7.3.4": "8.0.17", "8.1.2": "8.2.3"}
+    told = {version: leak(app, monkeypatch, version)[0].mend.split()[3] for version in wanted}
+    assert told == wanted
+
+
+@pytest.mark.parametrize("version", MENDED)
+def test_a_server_that_was_mended_is_not_told(app, monkeypatch, version):
+    assert leak(app, monkeypatch, version) == []
+
+
+def test_the_embedded_server_takes_no_compression_and_so_is_not_told(app, terminal):
+    assert app.client.admin.command("getCmdLineOpts")["parsed"]["net"]["compression"] == {"compressors": "disabled"}
+    assert "server" not in found(terminal, "warning")
+
+
 # --- mistyped -------------------------------------------------------------------------------------------------------
 
 SHIPPED: Document = yaml.safe_load((ROOT / "config" / "leaderboard.yaml").read_text("utf-8"))
@@ -495,6 +536,13 @@ def test_a_missing_right_is_told_before_anything_is_written(lent, terminal, acti
 def test_a_standalone_server_is_told_to_be_one(lent, terminal):
     lent(**SOURCES, **OURS)
     assert "a standalone server keeps no oplog" in found(terminal, "warning")["server"][0]
+
+
+def test_a_user_who_may_not_ask_for_the_servers_options_is_told_that_it_cannot_be_told(lent, terminal):
+    version = lent("read").client.server_info()["version"]
+    told = found(terminal, "warning")["server"]
+    wanted = [fact for fact in told if "unless zlib compression is off, which this user may not ask" in fact]
+    assert len(wanted) == int(version == "6.0.5")  # the one of the wheel
 
 
 def test_a_wrong_password_is_told_and_not_shown(lent, terminal, monkeypatch):
