@@ -4,12 +4,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.mongo import process
-from lbmigrate.mongo.process import free_port, start_mongod
+from lbmigrate.mongo.process import find_running, free_port, start_mongod
 from lbmigrate.mongo.program import find_mongod
 
 pytestmark = pytest.mark.usefixtures("mongod")
@@ -82,3 +84,58 @@ def test_a_binary_that_is_no_program_is_told(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(home / "mongod"))
     with pytest.raises(LbmigrateError, match="cannot be started"):
         start_mongod(home, free_port())
+
+
+class Process:
+    """A process of ours that says that it is a server on `home`; each answer is given, or raised if it is an error."""
+
+    def __init__(self, home: Path, **answers: Any) -> None:
+        mine = {"uids": (os.geteuid(),) * 3, "exe": "/usr/bin/mongod"}
+        self.answers = {**mine, "cmdline": ["mongod", f"--dbpath={home / 'data'}", "--port=4711"], **answers}
+
+    def __getattr__(self, name: str) -> Any:
+        def answer() -> Any:
+            if isinstance(self.answers[name], Exception):
+                raise self.answers[name]
+            return self.answers[name]
+
+        return answer
+
+
+@pytest.mark.parametrize("error", [psutil.NoSuchProcess(1), psutil.AccessDenied(1), psutil.ZombieProcess(1)])
+@pytest.mark.parametrize("question", ["uids", "cmdline", "exe"])
+def test_a_process_that_ends_or_may_not_be_looked_at_hides_no_other(
+    home: Path, monkeypatch: pytest.MonkeyPatch, question: str, error: Exception
+) -> None:
+    odd, right = Process(home, **{question: error}), Process(home)
+    monkeypatch.setattr(psutil, "process_iter", lambda: iter([odd, right]))
+    found = find_running(home)
+    monkeypatch.undo()
+    assert found is not None
+    assert (found.process, found.address) == (right, "127.0.0.1:4711")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        [""],
+        ["mongod", "--port=1"],
+        ["mongod", "--dbpath="],
+        ["mongod", "--dbpath={data}"],
+        ["mongod", "--dbpath={data}", "--port="],
+        ["mongod", "--dbpath={data}", "--port=none"],
+        ["mongod", "--dbpath={data}", "--port", "1"],
+        ["mongod", "--dbpath={data}", "--bind_ip=relative.sock"],
+        ["mongod", "--dbpath={data}2", "--port=1"],
+        ["mongod", "--dbpath={data}/", "--port=1"],
+    ],
+)
+def test_a_command_line_that_does_not_say_where_it_serves_our_data_is_passed_over(
+    home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    odd = Process(home, cmdline=[word.format(data=home / "data") for word in words])
+    monkeypatch.setattr(psutil, "process_iter", lambda: iter([odd]))
+    found = find_running(home)
+    monkeypatch.undo()
+    assert found is None
