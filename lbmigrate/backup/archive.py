@@ -32,7 +32,7 @@ from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import LbmigrateError, Locked, Refused
 from lbmigrate.files import private
 from lbmigrate.records import Document
-from lbmigrate.values.extjson import CANONICAL
+from lbmigrate.values.json_stream import CANONICAL
 
 MANIFEST, UNFINISHED, PART = "manifest.json", "unfinished.json", ".part"
 AS_THEY_ARE = "-_.~$&+=@"  # characters that mongodump does not escape in a file's name

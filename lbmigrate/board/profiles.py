@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 NAME_LENGTH = 120
+LOOKED_AT = NAME_LENGTH + 320  # of a text: what is shown, and the longest e-mail address that may begin in it
 _EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
 _TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 
@@ -68,7 +69,7 @@ def snapshot(users: Users, document: Document) -> Document:
 
 def _first_name(values: Iterable[Any]) -> str | None:
     for value in values:
-        name = value.strip() if isinstance(value, str) else ""
+        name = value[:LOOKED_AT].strip() if isinstance(value, str) else ""
         if name and not _EMAIL.search(name):  # a display name is never an e-mail address
             return name[:NAME_LENGTH]
     return None
@@ -80,5 +81,5 @@ def opted_out(rule: OptOut | None, value: Any) -> bool:
         return False
     if value is None:
         return rule.missing
-    truth = value.strip().lower() in _TRUE_WORDS if isinstance(value, str) else bool(value)
+    truth = value[:LOOKED_AT].strip().lower() in _TRUE_WORDS if isinstance(value, str) else bool(value)
     return truth is not rule.negate

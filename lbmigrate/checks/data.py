@@ -32,7 +32,17 @@ def check_data(context: Context) -> list[Finding]:
     told = [each for source in context.config.sources for each in _source(context, source, present)]
     told += _users(context, present)
     told += _one_type(context, told)
-    return [*told, *_schema(context)]
+    return [*told, *_views(context), *_schema(context)]
+
+
+def _views(context: Context) -> Iterator[Finding]:
+    """What is to be written must be a collection; a source may be a view."""
+    present = schema.present_collections(context.target)
+    for name in (schema.EVENTS, schema.ENTRIES, schema.REJECTS, context.config.flag.collection):
+        if "viewOn" in present.get(name, {}):
+            fact = f"{name} is a view of {present[name]['viewOn']}: nothing can be written to it"
+            mend = "name another collection under `flag`" if name == context.config.flag.collection else "drop the view"
+            yield Finding("refusal", "schema", fact, f"{mend}: lbmigrate config show")
 
 
 def _schema(context: Context) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from lbmigrate.mongo import faults
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
 
-# The first three have their variables read by `config.load`, so that `config show` can tell a flag from a variable.
+# The first four have their variables read by `config.load`, so that `config show` can tell a flag from a variable.
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The configuration file. [env var: LBMIGRATE_CONFIG]")
 ]
@@ -32,6 +32,13 @@ UriOption = Annotated[
 ]
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", "-d", help="The app's database. [env var: LBMIGRATE_DATABASE]")
+]
+AllowFunctionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--allow-functions",
+        help="Modules, with commas, that `points` may name functions of. [env var: LBMIGRATE_ALLOW_FUNCTIONS]",
+    ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", envvar="LBMIGRATE_JSON", help="Print one JSON object as the last line of stdout.")
@@ -44,6 +51,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "config": (ConfigOption, None),
     "uri": (UriOption, None),
     "database": (DatabaseOption, None),
+    "allow_functions": (AllowFunctionsOption, None),
     "json": (JsonOption, False),
     "quiet": (QuietOption, False),
     "debug": (DebugOption, False),
@@ -57,10 +65,11 @@ class Invocation:
     path: Path | None
     overrides: dict[str, Any]
     console: Console
+    allow_functions: str | None = None
 
     def loaded(self, **more: Any) -> Loaded:
         """The configuration and where each of its values comes from."""
-        return read_config(self.path, {**self.overrides, **more})
+        return read_config(self.path, {**self.overrides, **more}, allow_functions=self.allow_functions)
 
     @contextmanager
     def connected(self, config: Config | None = None) -> Iterator[Connection]:
@@ -124,8 +133,14 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
 
 
 def _invocation(
-    config: Path | None, uri: str | None, database: str | None, json: bool, quiet: bool, debug: bool
+    config: Path | None,
+    uri: str | None,
+    database: str | None,
+    allow_functions: str | None,
+    json: bool,
+    quiet: bool,
+    debug: bool,
 ) -> Invocation:
     given = {"database.uri": uri, "database.name": database}
     overrides = {key: value for key, value in given.items() if value is not None}
-    return Invocation(config, overrides, Console(as_json=json, quiet=quiet))
+    return Invocation(config, overrides, Console(as_json=json, quiet=quiet), allow_functions)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -19,13 +19,15 @@ from typing import Any, NoReturn
 from bson import json_util
 from pydantic import ValidationError
 
+from lbmigrate.config import rules
 from lbmigrate.config.messages import Loc, complaints, place
 from lbmigrate.config.model import Config
-from lbmigrate.config.yaml_tree import Tree, dotted, parse
+from lbmigrate.config.yaml_tree import LARGEST, Tree, dotted, parse
 from lbmigrate.errors import ConfigError, Problem
-from lbmigrate.values import formula
 
 VERSION = 1
+MOST_TOLD = 50  # problems of one file
+LONGEST_MESSAGE = 400  # characters
 HOMES = ("config/leaderboard.yaml", "leaderboard.yaml")
 STARTER = resources.files("lbmigrate.config") / "starter.yaml"
 ENVIRONMENT = {
@@ -56,15 +58,22 @@ def load_config(
     path: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
+    allow_functions: str | Iterable[str] | None = None,
 ) -> Config:
-    """The configuration in force, as `read` finds it. `overrides` go by dotted path: `{"database.name": "app"}`."""
-    return read_config(path, overrides, environ).config
+    """The configuration in force, as `read` finds it. `overrides` go by dotted path: `{"database.name": "app"}`.
+
+    `allow_functions` are the modules that `points` may name functions of, by default those of the environment variable
+    LBMIGRATE_ALLOW_FUNCTIONS (with commas between). Modules under the entry point group `lbmigrate.functions` of an
+    installed package are allowed as well.
+    """
+    return read_config(path, overrides, environ, allow_functions).config
 
 
 def read_config(
     path: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
+    allow_functions: str | Iterable[str] | None = None,
 ) -> Loaded:
     """Read, merge and check a configuration.
 
@@ -78,12 +87,13 @@ def read_config(
     given = dict(_given(overrides or {}, environ))
     for key, (value, _) in given.items():
         _put(tree.data, key, value)
-    config, found = _checked(tree.data)
+    allowed = rules.allowed_modules(allow_functions, environ, tree.data)
+    config, found = _checked(tree.data, allowed)
     problems = [_located(problem, tree.lines, given) for problem in _told_once(tree.problems, found, given)]
     if config is None or problems:
         _refuse(file, sorted(problems, key=lambda problem: problem.line or 0))
     leaves = _leaves(config.model_dump(by_alias=True))
-    return Loaded(config, file, {path: _origin(loc, file, tree, given) for path, loc, _ in leaves})
+    return Loaded(config.allowing(allowed), file, {path: _origin(loc, file, tree, given) for path, loc, _ in leaves})
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -94,6 +104,9 @@ def flatten(config: Config) -> dict[str, Any]:
 def config_digest(config: Config) -> str:
     """12 hex digits of the SHA-256 of what decides points: time zone, periods, sources; in any order of keys."""
     parts = config.model_dump(include={"timezone", "sources"}, by_alias=True) | {"periods": sorted(config.periods)}
+    for source in parts["sources"]:
+        if source["points_range"] is None:
+            del source["points_range"]  # digests that are kept already know nothing of it
     return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:12]
 
 
@@ -130,7 +143,8 @@ def _find(path: str | Path | None, environ: Mapping[str, str]) -> Path:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(LARGEST + 1)  # the one too many tells that there is more
     except FileNotFoundError as error:
         raise ConfigError(f"{file} does not exist", hint="lbmigrate config init") from error
     except UnicodeDecodeError as error:
@@ -161,7 +175,7 @@ def _put(data: dict[str, Any], path: str, value: Any) -> None:
     here[key] = value
 
 
-def _checked(data: Any) -> tuple[Config | None, list[Problem]]:
+def _checked(data: Any, allowed: Collection[str]) -> tuple[Config | None, list[Problem]]:
     if not isinstance(data, dict):
         return None, [Problem("", "must be a mapping (`key: value`)")]
     version = data.get("version") or VERSION
@@ -169,20 +183,9 @@ def _checked(data: Any) -> tuple[Config | None, list[Problem]]:
         newer = f"the file is written for version {version}, and this lbmigrate reads version {VERSION}"
         return None, [Problem("version", f"{newer}; upgrade lbmigrate, or start again with `lbmigrate config init`")]
     try:
-        return Config.model_validate(data), list(_formulas(data))
+        return Config.model_validate(data), list(rules.problems_of(data, allowed))
     except ValidationError as error:
-        return None, [*complaints(error.errors(), data), *_formulas(data)]
-
-
-def _formulas(data: dict[str, Any]) -> Iterator[Problem]:
-    """Problems of the formulas, also of a file that has others."""
-    sources = data.get("sources")
-    for index, source in enumerate(sources if isinstance(sources, list) else []):
-        points, let = (source.get("points"), source.get("let") or {}) if isinstance(source, dict) else (None, {})
-        if isinstance(points, str) and isinstance(let, dict) and not formula.is_function(points):
-            complaint = formula.check(points, [name for name in let if isinstance(name, str)])
-            if complaint:
-                yield Problem(f"sources[{index}].points", complaint)
+        return None, [*complaints(error.errors(), data), *rules.problems_of(data, allowed)]
 
 
 def _told_once(unreadable: list[Problem], invalid: list[Problem], given: Mapping[str, Any]) -> list[Problem]:
@@ -193,11 +196,18 @@ def _told_once(unreadable: list[Problem], invalid: list[Problem], given: Mapping
 
 
 def _refuse(file: Path, problems: list[Problem]) -> NoReturn:
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    number = len(problems)
+    count = f"{number} problem{'s' if number > 1 else ''}"
+    problems = [replace(problem, message=_short(problem.message)) for problem in problems[:MOST_TOLD]]
+    count += f", of which the first {MOST_TOLD} are shown" if len(problems) < number else ""
     error = ConfigError(f"{file}: {count}", problems, hint=f"lbmigrate config check --config {shlex.quote(str(file))}")
     for problem in problems:
         error.add_note(f"{file}:{problem.line or '-'}: {problem.path} {problem.message}")
     raise error
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
 
 
 def _located(problem: Problem, lines: Mapping[str, int], given: Mapping[str, tuple[Any, str]]) -> Problem:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from lbmigrate.config.model import Config, Model
+from lbmigrate.config.base import Model
+from lbmigrate.config.model import Config
 from lbmigrate.config.types import SHAPES
 from lbmigrate.config.yaml_tree import dotted
 from lbmigrate.errors import Problem

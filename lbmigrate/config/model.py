@@ -1,67 +1,55 @@
 """The configuration's shape: what a file may say and what each word means.
 
-Reading a file, environment variables and precedence live in `configfile`; nothing here touches the outside world.
+Reading a file, environment variables and precedence live in `load`; nothing here touches the outside world.
 All models are frozen and refuse unknown keys.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
+    PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from lbmigrate.config.base import Model
+from lbmigrate.config.pace import Backfill, Throttle
 from lbmigrate.config.types import (
-    DATABASE,
+    MOST_POINTS,
     Action,
     Blank,
+    BlankOrDatabase,
     Chain,
     Collection,
-    Duration,
+    DatabaseName,
     Meta,
     Number,
     Path,
     Paths,
     Periods,
     Points,
-    ReadPreference,
+    PointsRange,
+    UnitName,
     Value,
     Variable,
     Word,
     Zone,
+    first_twice,
 )
-from lbmigrate.values.units import Unit
-
-
-class Model(BaseModel):
-    """Frozen, and strict about names: a mistyped key is an error, never ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_absent(cls, value: Any) -> Any:
-        """Take a key left empty (`redis:`) for a key left out, unless nothing is something that it may be."""
-        if not isinstance(value, dict):
-            return value
-        never_none = {name for name, field in cls.model_fields.items() if type(None) not in get_args(field.annotation)}
-        return {key: item for key, item in value.items() if item is not None or key not in never_none}
 
 
 class Database(Model):
     """Where the app's data is. `uri` may be `local:DIR`, which starts the embedded server on DIR."""
 
     uri: str = "local:.lbmigrate"
-    name: str = Field(default="app", pattern=DATABASE)
+    name: DatabaseName = "app"
 
 
 class OptOut(Model):
@@ -95,8 +83,8 @@ class Let(Model):
 
     path: Paths | None = None
     between: tuple[Path, Path] | None = None
-    unit: Unit | None = None
-    to: Unit | None = None
+    unit: UnitName | None = None
+    to: UnitName | None = None
     map: dict[Value, Number] | None = None
     default: Number | None = None
     missing: Number | None = None
@@ -115,7 +103,10 @@ class Let(Model):
 
 
 class Source(Model):
-    """One collection (or embedded array) whose documents are scored, and how."""
+    """One collection (or embedded array) whose documents are scored, and how.
+
+    `points_range` is for points that are worked out: what one action may be worth, both ends included.
+    """
 
     name: Word
     collection: Collection
@@ -131,8 +122,20 @@ class Source(Model):
     updated: Path | None = None
     let: dict[Variable, Let] = Field(default_factory=dict)
     points: Points
+    points_range: PointsRange | None = None
     meta: Meta = Field(default_factory=dict)
     unwind: Path | None = None
+
+    @model_validator(mode="after")
+    def _range_of_a_rule(self) -> Source:
+        if isinstance(self.points, int) and self.points_range is not None:
+            raise ValueError("`points_range` is for a formula or a function; here every action is worth `points`")
+        return self
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """What one action may be worth, from and to. A rule takes no points away unless the configuration says so."""
+        return self.points_range or (-MOST_POINTS if isinstance(self.points, int) else 0, MOST_POINTS)
 
     @property
     def cursor(self) -> str:
@@ -141,10 +144,9 @@ class Source(Model):
 
 
 def _sources_differ(sources: tuple[Source, ...]) -> tuple[Source, ...]:
-    names = [source.name for source in sources]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"two sources are called {twice[0]!r}; each needs a name of its own")
+    twice = first_twice(source.name for source in sources)
+    if twice is not None:
+        raise ValueError(f"two sources are called {twice!r}; each needs a name of its own")
     homes: dict[str, str] = {}
     for source in sources:
         home = homes.setdefault(source.action, source.collection)
@@ -154,38 +156,6 @@ def _sources_differ(sources: tuple[Source, ...]) -> tuple[Source, ...]:
                 "count as one event; give each its own action"
             )
     return sources
-
-
-class Backfill(Model):
-    """How the backfill reads: documents a chunk, worker threads, and how late a writer may be.
-
-    A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`; with null there it is
-    always that many. `attempts` are for passing faults; more than `failing_share` of chunks with documents that cannot
-    be read or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told.
-    """
-
-    chunk_size: int = Field(default=10_000, ge=1, le=1_000_000)
-    workers: int = Field(default=2, ge=1, le=64)
-    lag: Duration = dt.timedelta(days=1)
-    future: Duration = dt.timedelta(minutes=5)
-    target: Duration | None = dt.timedelta(seconds=5)
-    attempts: int = Field(default=5, ge=1, le=100)
-    failing_share: float = Field(default=0.2, gt=0, le=1)
-    read_preference: ReadPreference = "primary"
-
-
-class Throttle(Model):
-    """When a run holds back: what the server says, a file, and how much of the time it may work at all.
-
-    `nice` is the rest after a chunk as a share of the time that the chunk took; null turns a signal off.
-    """
-
-    max_lag: Duration | None = dt.timedelta(seconds=10)
-    max_queue: Annotated[int, Field(ge=0)] | None = 100
-    latency_factor: Annotated[float, Field(gt=1)] | None = 5.0
-    flag_file: Blank = None
-    nice: float = Field(default=0.0, ge=0, le=100)
-    documents_per_second: Annotated[float, Field(gt=0)] | None = None
 
 
 class Flag(Model):
@@ -198,7 +168,7 @@ class Flag(Model):
 class State(Model):
     """Where the state collection lives; by default in the app's database."""
 
-    database: Blank = Field(default=None, pattern=DATABASE)
+    database: BlankOrDatabase = None
 
 
 class Redis(Model):
@@ -208,7 +178,10 @@ class Redis(Model):
 
 
 class Config(Model):
-    """A whole configuration, checked."""
+    """A whole configuration, checked.
+
+    A points function is a program, so which modules it may be from is not for the file to say: it is no field.
+    """
 
     version: Literal[1] = 1
     database: Database = Database()
@@ -218,9 +191,21 @@ class Config(Model):
     sources: Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_sources_differ)]
     backfill: Backfill = Backfill()
     throttle: Throttle = Throttle()
-    flag: Flag = Flag()
+    flag: Flag = Field(default=Flag(), validate_default=True)  # a source may be called feature_flags
     state: State = State()
     redis: Redis = Redis()
+    _functions: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The modules that the operator allows points functions to be from."""
+        return self._functions
+
+    def allowing(self, modules: Iterable[str]) -> Config:
+        """The same configuration with these modules allowed."""
+        allowed = self.model_copy()
+        allowed._functions = frozenset(modules)
+        return allowed
 
     @property
     def collections(self) -> tuple[str, ...]:
@@ -229,7 +214,14 @@ class Config(Model):
 
     @field_validator("flag")
     @classmethod
-    def _sources_are_only_read(cls, flag: Flag, info: ValidationInfo) -> Flag:
-        if flag.collection in {source.collection for source in info.data.get("sources", ())}:
-            raise ValueError(f"the flag cannot live in {flag.collection!r}: it is a source, and sources are only read")
+    def _the_app_is_only_read(cls, flag: Flag, info: ValidationInfo) -> Flag:
+        readers = {source.collection: "a source" for source in info.data.get("sources", ())}
+        if "users" in info.data:
+            readers[info.data["users"].collection] = "where the users are"
+        if flag.collection in readers:
+            what = readers[flag.collection]
+            raise ValueError(
+                f"the flag cannot live in {flag.collection!r}: it is {what}, and sources are only read; "
+                "name another collection under `flag: {collection: …}`"
+            )
         return flag

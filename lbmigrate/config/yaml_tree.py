@@ -25,7 +25,11 @@ _SERVER_CODE = ("$where", "$function", "$accumulator")
 _FILTER = re.compile(r"sources\[\d+\]\.where\b")
 _VALUE_MAP = re.compile(r"\.let\.[^.]+\.map$")
 _VARIABLE = re.compile(r"\$\$(?P<brace>\{?)|\$\{(?P<name>[A-Za-z_]\w*)(?P<or>:-(?P<default>[^{}]*))?\}|\$\{(?s:.*)")
+LARGEST = 128 << 10  # bytes of a file, and characters of its values once aliases and variables have been put in
+_TOO_LARGE = f"the file is larger than a configuration may be ({LARGEST:,} characters)"
 _DEEPEST = 100
+_LONGEST_PLACE = 1000  # characters of a path: deep keys that are long as well would make many long paths
+_SHOWN = 40
 _NAIVE_UTC = json_util.JSONOptions(tz_aware=False)
 
 
@@ -40,6 +44,8 @@ class Tree:
 
 def parse(text: str, environ: Mapping[str, str]) -> Tree:
     """Read a document; `${NAME}` and `${NAME:-default}` in text come from `environ`, `$$` is a plain `$`."""
+    if len(text) > LARGEST:
+        return Tree(None, {}, [Problem("", _TOO_LARGE)])
     try:
         reader = _Reader(_Loader(text), environ)
         return Tree(reader.read(), reader.lines, reader.problems)
@@ -52,6 +58,8 @@ def parse(text: str, environ: Mapping[str, str]) -> Tree:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return Tree(None, {}, [Problem("", f"not YAML: {error.reason}", line)])
+    except yaml.YAMLError as error:
+        return Tree(None, {}, [Problem("", str(error))])
 
 
 def dotted(path: str, key: object) -> str:
@@ -60,7 +68,31 @@ def dotted(path: str, key: object) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which only true and false are booleans, as in YAML 1.2: `yes` and `on` are words of many apps."""
+    """YAML in which only true and false are booleans, as in YAML 1.2: `yes` and `on` are words of many apps.
+
+    Its size and depth are bounded, so that no file can cost more than a configuration does.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._size, self._depth = 0, 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As usual, within bounds: an alias counts as all that it stands for, before anything of it is copied."""
+        self._depth += 1
+        start, before = self.peek_event().start_mark, self._size  # type: ignore[no-untyped-call]  # the library has no types
+        if self._depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"more than {_DEEPEST} levels", problem_mark=start)
+        node = super().compose_node(parent, index)
+        known = self._sizes.get(id(node))
+        self._size += known or 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        if self._size > LARGEST:
+            raise yaml.MarkedYAMLError(problem=f"{_TOO_LARGE} with its aliases", problem_mark=start)
+        if known is None:
+            self._sizes[id(node)] = self._size - before
+        self._depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -79,6 +111,7 @@ class _Reader:
         self._loader = loader
         self._environ = environ
         self._merged: set[int] = set()
+        self._substituted = 0
 
     def read(self) -> Any:
         """Return the document's values; an empty one has no keys."""
@@ -92,6 +125,8 @@ class _Reader:
         self.lines.setdefault(path, _line(node))
         if path.count(".") + path.count("[") > _DEEPEST:
             raise yaml.MarkedYAMLError(problem="this contains itself", problem_mark=node.start_mark)
+        if len(path) > _LONGEST_PLACE:
+            raise yaml.MarkedYAMLError(problem="the keys that lead here are too long", problem_mark=node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -130,7 +165,9 @@ class _Reader:
         try:
             value = self._loader.construct_object(node)
         except ValueError as error:
-            return self._complain(path, f"{node.value} cannot be read: {error}")
+            return self._complain(path, f"{node.value[:_SHOWN]} cannot be read: {error}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return self._complain(path, f"{node.value[:_SHOWN]} is larger than a number can be")
         if isinstance(value, dt.date):
             return _naive_utc(value)
         if not isinstance(value, str):
@@ -149,7 +186,11 @@ class _Reader:
             return found[0]
         if name not in self._environ and found["or"] is None:
             self._complain(path, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
-        return self._environ.get(name) or found["default"] or ""
+        value = self._environ.get(name) or found["default"] or ""
+        self._substituted += len(value)
+        if self._substituted > LARGEST:
+            raise yaml.YAMLError(f"{_TOO_LARGE} with its variables")
+        return value
 
     def _filter(self, values: dict[str, Any], path: str) -> Any:
         for operator in _SERVER_CODE:

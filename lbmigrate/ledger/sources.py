@@ -44,4 +44,6 @@ def score(context: Context, source: Source, documents: list[Document]) -> Scored
     """Turn documents, or unwound elements, into events and rejects."""
     ids = unwind.element_ids(documents, source.unwind) if source.unwind else None
     origin = "live" if context.live else "backfill"
-    return scoring.score(documents, source, context.config.timezone, origin, ids)
+    config = context.config
+    latest = config.backfill.latest(context.clock())
+    return scoring.score(documents, source, config.timezone, origin, ids, latest, config.functions)

@@ -84,7 +84,8 @@ class ScoreRecorder:
             source = source_of(config, action_type)
             worth = constant_points(config, action_type) if points is None else points
             name = self._source_id(source, source_id)
-            return self._insert(source, live_event(source, user_id, name, worth, at or now, meta or {}), now)
+            latest = config.backfill.latest(now)
+            return self._insert(source, live_event(source, user_id, name, worth, at or now, meta or {}, latest), now)
 
         return self._guarded(work)
 

@@ -17,6 +17,7 @@ from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.values import extjson
 from lbmigrate.values.ids import id_text
+from lbmigrate.values.json_stream import CANONICAL
 
 KEPT = (EVENTS, ENTRIES)
 WHEN_WRITTEN = ("createdAt", "updatedAt", "lastUpdated")  # of an entry; they differ from run to run
@@ -158,4 +159,4 @@ def _changes(old: Document, new: Document) -> Iterator[str]:
 
 def _text(value: Any) -> str:
     """As it is kept: tells a double from an integer, and takes a NaN for itself."""
-    return json_util.dumps(value, json_options=extjson.CANONICAL)
+    return json_util.dumps(value, json_options=CANONICAL)

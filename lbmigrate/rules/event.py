@@ -38,9 +38,18 @@ def source_of(config: Config, action: str) -> Source:
 
 
 def live_event(
-    source: Source, user: Any, source_id: Any, points: int, at: dt.datetime, meta: Mapping[str, Any]
+    source: Source,
+    user: Any,
+    source_id: Any,
+    points: int,
+    at: dt.datetime,
+    meta: Mapping[str, Any],
+    latest: dt.datetime | None = None,
 ) -> Document:
-    """The event of a live action of `source`. Raises UsageError for what cannot be part of one."""
+    """The event of a live action of `source`. Raises UsageError for what cannot be part of one.
+
+    What the backfill would reject is refused here as well: points outside the source's bounds, a time after `latest`.
+    """
     taken = sorted(RESERVED_META & meta.keys())
     if taken:
         raise UsageError(f"meta.{taken[0]} is written by lbmigrate itself; choose another name")
@@ -48,10 +57,10 @@ def live_event(
         "_id": f"{source.action}:{id_text(source_id)}",
         "userId": _user(user, source),
         "actionType": source.action,
-        "points": _whole(points),
+        "points": _whole(points, source),
         "sourceId": source_id,
         "meta": {**meta, "origin": "live"},
-        "createdAt": _moment(at),
+        "createdAt": _moment(at, latest),
     }
 
 
@@ -71,16 +80,21 @@ def _user(given: Any, source: Source) -> Any:
     return user
 
 
-def _whole(points: object) -> Int64:
+def _whole(points: object, source: Source) -> Int64:
     if isinstance(points, bool) or not isinstance(points, int):
         raise UsageError(f"points must be a whole number, not {excerpt(points)}")
     if abs(points) > MOST_POINTS:
-        raise UsageError(f"{points} is more than points can be ({MOST_POINTS})")
+        raise UsageError(f"points are more than points can be ({MOST_POINTS}): {excerpt(points)}")
+    low, high = source.bounds
+    if not low <= points <= high:
+        raise UsageError(f"points of {source.name} must be from {low} to {high}, not {points}", "lbmigrate config show")
     return Int64(points)
 
 
-def _moment(at: object) -> dt.datetime:
+def _moment(at: object, latest: dt.datetime | None) -> dt.datetime:
     moment = as_time(at, ZoneInfo("UTC")) if isinstance(at, dt.datetime) else None
     if moment is None:
         raise UsageError(f"at must be a datetime from 1900 to 2199, not {excerpt(at)}")
+    if latest is not None and moment > latest:
+        raise UsageError(f"at is in the future ({moment})", "lbmigrate config show names backfill.future_limit")
     return moment

@@ -7,7 +7,8 @@ problem is a reject, and the first stage that has one gives the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import compress
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -47,24 +48,30 @@ def score(
     zone: str,
     origin: str = "backfill",
     source_ids: Sequence[Any] | None = None,
+    latest: dt.datetime | None = None,
+    functions: Container[str] = (),
 ) -> Scored:
     """Score events for documents of `source`: each document becomes one event or one reject, in order.
 
     Bad data never raises. Points are whole: fractions are rounded to the nearest, halves to even. `zone` is the IANA
-    name for times without an offset; `source_ids` replace the documents' `_id` (one each). Duplicates are kept. Raises
-    LbmigrateError if a points function fails, ConfigError if the formula or function cannot be used.
+    name for times without an offset; `source_ids` replace the documents' `_id` (one each). Duplicates are kept. An
+    action later than `latest` (naive UTC) is a reject. `functions` are the modules that points functions may be from.
+    Raises LbmigrateError if a points function fails, ConfigError if the formula or function cannot be used.
     """
     columns = pluck(documents, paths(source))
     ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
     problems: Problems = {row: "no _id" for row, name in enumerate(ids) if name is None}
     users = _users(columns[source.user.path], source, problems)
     moments, approximate = _moments(columns, source, ZoneInfo(zone), problems)
+    _not_yet(moments, approximate, source, latest, problems)
     numbers = _numbers(columns, source, ZoneInfo(zone), problems)
     if formula.is_function(str(source.points)):
-        worth = _from_function(str(source.points), _frame(source, columns, numbers, users, moments), problems)
+        function = formula.load_function(str(source.points), functions)
+        frame = _frame(source, columns, numbers, users, moments)
+        worth = _from_function(function, str(source.points), frame, problems)
     else:
         worth = formula.evaluate(str(source.points), numbers, len(ids))
-    points = _whole(worth, problems)
+    points = _whole(worth, source.bounds, problems)
     metas = _metas([columns[path] for path in source.meta.values()], tuple(source.meta), origin, len(ids))
     for row, path in approximate.items():
         metas[row]["approximate"] = path
@@ -107,6 +114,17 @@ def _moments(columns: Columns, source: Source, zone: ZoneInfo, problems: Problem
     return moments, approximate
 
 
+def _not_yet(
+    moments: Moments, approximate: Mapping[int, str], source: Source, latest: dt.datetime | None, problems: Problems
+) -> None:
+    """An action far ahead of the clock is a mistyped year, or a plan; it would be the newest week of every board."""
+    if latest is None:
+        return
+    for row, moment in enumerate(moments):
+        if moment is not None and moment > latest:
+            problems.setdefault(row, f"{approximate.get(row, source.at[0])} is in the future ({moment})")
+
+
 def _no_time(tried: Mapping[str, Any]) -> str:
     given = next((f"{path}: {excerpt(value)}" for path, value in tried.items() if value is not None), "all missing")
     return f"no usable time in {', '.join(tried)} ({given})"
@@ -122,13 +140,17 @@ def _numbers(columns: Columns, source: Source, zone: ZoneInfo, problems: Problem
     return numbers
 
 
-def _whole(values: NDArray[Any], problems: Problems) -> list[Int64]:
+def _whole(values: NDArray[Any], bounds: tuple[int, int], problems: Problems) -> list[Int64]:
     finite = np.isfinite(values)
     small = finite & (values >= -MOST_POINTS) & (values <= MOST_POINTS)
     for row in np.flatnonzero(~small).tolist():
         reason = f"points overflow ({values[row]:.6g})" if finite[row] else f"points are not a number ({values[row]})"
         problems.setdefault(row, reason)
-    whole = np.rint(np.where(small, values, 0)).astype(np.int64).tolist()
+    rounded = np.rint(np.where(small, values, 0)).astype(np.int64)
+    for row in np.flatnonzero(small & ((rounded < bounds[0]) | (rounded > bounds[1]))).tolist():
+        end = f"below {bounds[0]}" if rounded[row] < bounds[0] else f"above {bounds[1]}"
+        problems.setdefault(row, f"points are {end} ({rounded[row]})")
+    whole = rounded.tolist()
     shared = {number: Int64(number) for number in set(whole)}
     return [shared[number] for number in whole]
 
@@ -146,19 +168,21 @@ def _frame(
     return pd.DataFrame({**chosen, **numbers, **event})
 
 
-def _from_function(reference: str, frame: pd.DataFrame, problems: Problems) -> NDArray[Any]:
+def _from_function(
+    function: Callable[..., Any], reference: str, frame: pd.DataFrame, problems: Problems
+) -> NDArray[Any]:
     """Points from `module:function`, called with the rows that have no problem so far; 0 in the others."""
     clean = np.array([row not in problems for row in range(len(frame))], dtype=bool)
     if not clean.any():
         return np.zeros(len(frame))
-    worth = _called(reference, frame[clean].reset_index(drop=True))
+    worth = _called(function, reference, frame[clean].reset_index(drop=True))
     points = np.zeros(len(frame), dtype=worth.dtype)
     points[clean] = worth
     return points
 
 
-def _called(reference: str, frame: pd.DataFrame) -> NDArray[Any]:
-    function, rows = formula.load_function(reference), pd.RangeIndex(len(frame))
+def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -> NDArray[Any]:
+    rows = pd.RangeIndex(len(frame))
     try:
         result = pd.Series(function(frame)).sort_index()
         signed = isinstance(result.dtype, np.dtype) and result.dtype.kind == "i"

@@ -36,7 +36,8 @@ def evaluate_let(name: str, let: Let, columns: Mapping[str, Sequence[Any]], zone
     """The numbers that `let` takes from plucked columns; every reason begins with `name`.
 
     Of several paths the first that is not null counts, and it must convert. `missing` stands in where nothing is given
-    (for `between`: where either end is not); it is the finished number, in the unit `to`.
+    (for `between`: where either end is not); it is the finished number, in the unit `to`. A number with a unit is how
+    long something took, and so not negative.
     """
     given = [columns[path] for path in let_paths(let)]
     given = given if let.between else [first_present(given)]
@@ -62,8 +63,13 @@ def _values(let: Let, given: Sequence[Sequence[Any]], zone: ZoneInfo) -> Floats:
     if let.between:
         elapsed = [_microseconds(*ends) for ends in zip(*(times(column, zone) for column in given), strict=True)]
         return convert(np.array(elapsed, dtype=np.float64), "us", let.to or "seconds")
-    values = numbers(given[0]) if let.map is None else _looked_up(given[0], let.map, let.default)
+    values = _measured(let, given[0]) if let.map is None else _looked_up(given[0], let.map, let.default)
     return convert(values, let.unit, let.to) if let.unit and let.to else values
+
+
+def _measured(let: Let, column: Sequence[Any]) -> Floats:
+    values = numbers(column)
+    return np.where(values < 0, np.nan, values) if let.unit else values
 
 
 def _microseconds(start: dt.datetime | None, end: dt.datetime | None) -> float:
@@ -80,8 +86,12 @@ def _looked_up(column: Sequence[Any], table: Mapping[str | int, float], default:
 
 def _both_spellings(table: Mapping[str | int, float]) -> dict[Any, float]:
     """The key 1 also answers to "1" and the other way round; None, which is a missing value, to neither."""
-    numeric = {int(key): value for key, value in table.items() if str(key).isdecimal() and str(key).isascii()}
+    numeric = {int(key): value for key, value in table.items() if _is_digits(str(key))}
     return {None: math.nan} | numeric | {str(key): value for key, value in numeric.items()} | dict(table)
+
+
+def _is_digits(key: str) -> bool:
+    return len(key) < 20 and key.isascii() and key.isdecimal()
 
 
 def _key(value: Any) -> Any:
@@ -102,4 +112,6 @@ def _why_not(let: Let, found: Sequence[Any], zone: ZoneInfo) -> str:
     if let.between:
         return f"{let.between[1]} is before {let.between[0]}"
     path, value = pairs[0]
+    if let.unit and let.map is None and as_number(value) < 0:
+        return f"{path} is negative ({excerpt(value)})"
     return f"{path} is not {'a finite number' if let.map is None else 'in map'} ({excerpt(value)})"

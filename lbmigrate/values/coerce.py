@@ -12,6 +12,7 @@ import reprlib
 import uuid
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,13 +32,40 @@ _EARLIEST_EPOCH, _LATEST_EPOCH = (edge.replace(tzinfo=dt.UTC).timestamp() for ed
 # as seconds 1e11 is the year 5138, as milliseconds it is March 1973
 MILLISECONDS_FROM = 1e11
 _NUMBERS = frozenset({int, float, Int64})
+# Text comes from anybody. What is longer than this is neither a time nor a number, and costs nothing more to refuse;
+# every pattern here and elsewhere reads a character once, so that its work grows with the length and no faster.
+LONGEST_TEXT = 400
 _is_iso = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?|\d{8}T.*", re.ASCII).fullmatch
-_is_decimal = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE).fullmatch
+_is_decimal = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE).fullmatch
 _BSON_NAMES: dict[type, str] = {
     type(None): "null", bool: "bool", Int64: "long", int: "int", float: "double", Decimal128: "decimal",
     str: "string", dt.datetime: "date", DatetimeMS: "date", ObjectId: "objectId", Binary: "binData", bytes: "binData",
     uuid.UUID: "binData", list: "array", dict: "object",
 }  # fmt: skip
+
+
+class _Excerpts(reprlib.Repr):
+    """The beginning of a value, at a cost that does not depend on its size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """The first keys in the document's own order; to sort them would be to read them all."""
+        if level <= 0:
+            return "{...}"
+        shown = [f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}" for key in islice(x, self.maxdict)]
+        return "{" + ", ".join(shown + ["..."] * (len(x) > self.maxdict)) + "}"
+
+    def repr_instance(self, x: object, level: int) -> str:
+        """As usual; of bytes, and of what is text in a shape of its own, only what would be shown."""
+        if isinstance(x, bytes | str):
+            return super().repr_instance(x[: self.maxother], level)
+        return super().repr_instance(x, level)
+
+
+_EXCERPTS = _Excerpts()
 
 
 def bson_type(value: Any) -> str:
@@ -47,7 +75,11 @@ def bson_type(value: Any) -> str:
 
 def excerpt(value: Any) -> str:
     """Type and value for a message, a line at most: `string 'tomorrow'`, `double nan`, `object {'a': 1}`."""
-    return f"{bson_type(value)} {reprlib.repr(value)[:60]}"
+    try:
+        shown = _EXCERPTS.repr(value)
+    except ValueError:  # an int of more digits than Python writes out
+        shown = "of thousands of digits"
+    return f"{bson_type(value)} {shown[:60]}"
 
 
 def as_time(value: Any, zone: ZoneInfo) -> dt.datetime | None:
@@ -83,14 +115,19 @@ def as_number(value: Any) -> float:
     """A finite float, or NaN. Numbers and decimal strings convert; a bool is not a number."""
     if isinstance(value, Decimal128):
         value = str(value)
-    readable = _is_decimal(value.strip()) if isinstance(value, str) else isinstance(value, int | float)
-    if not readable or isinstance(value, bool):
+    if not _is_number(value):
         return math.nan
     try:
         number = float(value)
     except OverflowError:
         return math.nan
     return number if math.isfinite(number) else math.nan
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT and _is_decimal(value.strip()) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def numbers(column: Sequence[Any]) -> Floats:
@@ -126,7 +163,7 @@ def _moment(value: Any, zone: ZoneInfo) -> dt.datetime | None:
     if isinstance(value, ObjectId):
         return value.generation_time
     if isinstance(value, str):
-        return _from_iso(value.strip().upper(), zone)
+        return _from_iso(value.strip().upper(), zone) if len(value) <= LONGEST_TEXT else None
     return _from_epoch(np.array([as_number(value)]))[0]
 
 

@@ -6,41 +6,27 @@ than memory. Dates are naive UTC, UUIDs standard (binary subtype 4).
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
 import io
-import json
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+import bson
 from bson import json_util
-from bson.binary import UuidRepresentation
-from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.records import Document
+from lbmigrate.values import json_stream
+from lbmigrate.values.json_stream import CANONICAL, RELAXED
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
-RELAXED, CANONICAL = (
-    json_util.JSONOptions(
-        json_mode=mode,
-        tz_aware=False,
-        uuid_representation=UuidRepresentation.STANDARD,
-        datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # dates past the year 9999 exist in real data
-    )
-    for mode in (json_util.JSONMode.RELAXED, json_util.JSONMode.CANONICAL)
-)
-READ_SIZE = 1 << 16
-LONGEST = 64 << 20  # characters: more than a 16 MB document takes as canonical JSON, so what is longer is broken
-# What json and json_util raise at text that is not Extended JSON.
-BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, BSONError)
+UNSTORABLE = (BSONError, OverflowError, UnicodeError, RecursionError, DocumentTooLarge)
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError)
 
 
@@ -68,9 +54,15 @@ def collections(directory: Path) -> dict[str, Path]:
 
 def read(path: Path) -> Iterator[Document]:
     """The documents of a file, in its order. Raises UsageError naming `file:line` where the text is broken."""
+    return (document for document, _ in _measured(path))
+
+
+def _measured(path: Path) -> Iterator[tuple[Document, int]]:
+    """Every document with its length in characters."""
     try:
         with _open(path) as file:
-            yield from _lines(path, file) if ".ndjson" in path.suffixes else _values(path, file)
+            text = json_stream.Text(path, file)
+            yield from json_stream.lines(text) if ".ndjson" in path.suffixes else json_stream.values(text)
     except UNREADABLE as error:
         raise UsageError(f"{path} cannot be read: {error}", "check the file, or export it again") from error
 
@@ -108,15 +100,41 @@ def load(directory: Path, database: Database[Document], wanted: Collection[str],
 
 
 def _insert(path: Path, database: Database[Document], name: str, batch: int) -> int:
-    documents, count = read(path), 0
-    while some := list(islice(documents, batch)):
+    count = 0
+    for some in _batches(path, batch):
         try:
             count += len(database[name].insert_many(some).inserted_ids)
         except BulkWriteError as error:
             first = error.details["writeErrors"][0]
             where = f"document {count + first['index'] + 1} of {path}"
             raise LbmigrateError(f"{where} was refused: {first['errmsg']}", "load into an empty database") from error
+        except UNSTORABLE as error:
+            raise _unstorable(path, count, some, error) from error
     return count
+
+
+def _batches(path: Path, size: int) -> Iterator[list[Document]]:
+    """At most `size` documents each, and no more text than one document may have, but always one."""
+    some: list[Document] = []
+    length = 0
+    for document, own in _measured(path):
+        if len(some) == size or (some and length + own > json_stream.LONGEST):
+            yield some
+            some, length = [], 0
+        some.append(document)
+        length += own
+    if some:
+        yield some
+
+
+def _unstorable(path: Path, count: int, documents: list[Document], error: Exception) -> UsageError:
+    """Name the document that is no BSON: a number of 30 digits, half a character, a NUL in a name."""
+    for place, document in enumerate(documents, start=count + 1):
+        try:
+            bson.encode(document)
+        except UNSTORABLE as refused:
+            return UsageError(f"document {place} of {path} cannot be stored: {str(refused)[:200]}", "mend or remove it")
+    return UsageError(f"{path} cannot be stored: {str(error)[:200]}", "mend or remove the document")
 
 
 def _name(path: Path) -> str:
@@ -130,82 +148,3 @@ def _open(path: Path) -> TextIO:
 def _compressed(path: Path, raw: io.BufferedWriter) -> gzip.GzipFile | io.BufferedWriter:
     """A gzip stream without name and time, which would make equal contents differ; `raw` itself for plain files."""
     return gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else raw
-
-
-def _decoded(item: dict[str, Any]) -> Any:
-    """`json_util.object_hook`, with a fast path for the one value of which every document has several."""
-    if len(item) == 1:
-        date = item.get("$date")
-        if type(date) is str and date.endswith("Z"):
-            return dt.datetime.fromisoformat(date[:-1])
-    return json_util.object_hook(item, RELAXED)
-
-
-_DECODER = json.JSONDecoder(object_hook=_decoded)
-
-
-def _lines(path: Path, file: TextIO) -> Iterator[Document]:
-    for number, line in enumerate(file, start=1):
-        if not line.isspace():
-            try:
-                yield _document(_DECODER.decode(line.rstrip()))
-            except BROKEN as error:
-                raise _broken(path, number, error) from error
-
-
-def _values(path: Path, file: TextIO) -> Iterator[Document]:
-    """Documents one after the other, between white space or, in an array, commas."""
-    text, line, depth = "", 1, 0
-    while True:
-        text, gap = _after_gap(text, file)
-        line += gap.count("\n")
-        depth += gap.count("[") - gap.count("]")
-        if not text:
-            break
-        try:
-            value, end, text = _first(text, file)
-            yield _document(value)
-        except BROKEN as error:
-            raise _broken(path, line, error) from error
-        line += text.count("\n", 0, end)
-        text = text[end:]
-    if depth:
-        raise UsageError(f"{path}:{line}: the array does not end", "the file seems to be cut off; export it again")
-
-
-def _after_gap(text: str, file: TextIO) -> tuple[str, str]:
-    """The text from the next document on (empty at the end of the file), and what stood before it."""
-    gap = ""
-    while not (rest := text.lstrip(" \t\r\n,[]")):
-        gap += text
-        text = file.read(READ_SIZE)
-        if not text:
-            return "", gap
-    return rest, gap + text[: len(text) - len(rest)]
-
-
-def _first(text: str, file: TextIO) -> tuple[Any, int, str]:
-    """The value at the beginning of `text`, where it ends, and the text with as much more as that took."""
-    while True:
-        try:
-            return (*_DECODER.raw_decode(text), text)
-        except BROKEN:
-            # Perhaps the text only ends too early. Doubling keeps the work linear in the document's length.
-            more = file.read(max(len(text), READ_SIZE)) if len(text) < LONGEST else ""
-            if not more:
-                raise
-            text += more
-
-
-def _document(value: Any) -> Document:
-    if not isinstance(value, dict):
-        raise TypeError(f"a document is expected here, not {json.dumps(value, default=str)[:40]}")
-    return value
-
-
-def _broken(path: Path, line: int, error: Exception) -> UsageError:
-    what = str(error)
-    if isinstance(error, json.JSONDecodeError):
-        line += error.lineno - 1
-        what = f"{error.msg} at column {error.colno}"
-    return UsageError(f"{path}:{line}: not Extended JSON: {what}", "mend or remove that line, or export the file again")

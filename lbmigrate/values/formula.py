@@ -10,7 +10,7 @@ import ast
 import importlib
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import lru_cache
@@ -29,6 +29,9 @@ FUNCTIONS = {
     "where": 3, "minimum": 2, "maximum": 2,
     "floor": 1, "ceil": 1, "round": 1, "trunc": 1, "abs": 1, "sqrt": 1, "exp": 1, "log": 1, "log10": 1,
 }  # fmt: skip
+ALLOWING = "LBMIGRATE_ALLOW_FUNCTIONS"  # the variable with the modules that functions may be from
+LONGEST = 2000  # characters of a formula
+SHOWN = 60  # of them in a message
 PREFIX = "let_"  # keeps the names of `let` apart from numexpr's own, such as sum and real
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -81,16 +84,43 @@ def is_function(points: str) -> bool:
     return re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", points.strip()) is not None
 
 
-def load_function(reference: str) -> Callable[..., Any]:
+def module_of(reference: str) -> str:
+    """The module that `package.module:function` names."""
+    return reference.strip().partition(":")[0]
+
+
+def refusal(module: str) -> str:
+    """Why a function from `module` is not used, and what allows it."""
+    return (
+        f"functions from {module} are not allowed; if you trust that module, say --allow-functions {module} "
+        f"(or {ALLOWING}={module})"
+    )
+
+
+def load_function(reference: str, allowed: Container[str]) -> Callable[..., Any]:
     """The function behind `package.module:function`; the working directory is importable, after everything else.
 
-    Raises ConfigError if the module or the function is missing or cannot be loaded.
+    It must be defined in that module or below it: what a module has imported from elsewhere is not for a configuration
+    to call. Raises ConfigError if the module is not in `allowed`, in which case nothing is imported, or if the module
+    or the function is missing or cannot be loaded.
     """
     module_name, _, name = reference.strip().partition(":")
+    if module_name not in allowed:
+        raise ConfigError(f"points: {reference}: {refusal(module_name)}", hint="lbmigrate config check")
+    function = _imported(module_name, name, reference)
+    home = str(getattr(function, "__module__", None))
+    if not callable(function):
+        raise ConfigError(f"points: {reference} is not a function", hint=f"define {name} in {module_name}")
+    if not f"{home}.".startswith(f"{module_name}."):
+        raise ConfigError(f"points: {reference} is from {home}", hint=f"define a function of its own in {module_name}")
+    return function  # type: ignore[no-any-return]
+
+
+def _imported(module_name: str, name: str, reference: str) -> Any:
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
-        function = getattr(importlib.import_module(module_name), name)
+        return getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"points: {reference}: there is no module {error.name!r}",
@@ -100,9 +130,6 @@ def load_function(reference: str) -> Callable[..., Any]:
         raise ConfigError(f"points: {reference}: {error}", hint=f"define {name} in {module_name}") from error
     except Exception as error:
         raise ConfigError(f"points: {reference}: importing {module_name} failed: {error!r}") from error
-    if not callable(function):
-        raise ConfigError(f"points: {reference} is not a function", hint=f"define {name} in {module_name}")
-    return function  # type: ignore[no-any-return]
 
 
 def _compute(expression: str, columns: Mapping[str, Any]) -> Floats:
@@ -129,10 +156,12 @@ def _verdict(formula: str, names: frozenset[str]) -> str | None:
 @lru_cache(maxsize=256)
 def _rebuilt(formula: str, names: frozenset[str]) -> str:
     """The text for numexpr. Line breaks are spaces: YAML folds long formulas."""
+    if len(formula) > LONGEST:
+        raise _NotAllowed(f"the formula has {len(formula):,} characters; {LONGEST:,} are the most")
     try:
         return ast.unparse(_number(ast.parse(" ".join(formula.split()), mode="eval").body, names))
     except SyntaxError as error:
-        raise _NotAllowed(f"{formula[:60]!r} is not a formula: {error.msg[:60]}") from error
+        raise _NotAllowed(f"{formula[:SHOWN]!r} is not a formula: {error.msg[:SHOWN]}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise _NotAllowed(f"the formula cannot be read: {error}") from error
 
@@ -199,5 +228,5 @@ def _call(node: ast.Call, names: frozenset[str]) -> ast.expr:
 
 
 def _nearest(name: str, names: Collection[str]) -> str:
-    close = get_close_matches(name, sorted(names), n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(names)) or 'none'}"
+    close = get_close_matches(name[:SHOWN], sorted(names), n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(names)[:20]) or 'none'}"

@@ -16,7 +16,7 @@ from bson import json_util
 from lbmigrate import errors, schema
 from lbmigrate.cli.app import app as command_line
 from lbmigrate.config.load import flatten, read_config
-from lbmigrate.config.model import Backfill, Throttle
+from lbmigrate.config.pace import Backfill, Throttle
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("runbooks/*.md"))]

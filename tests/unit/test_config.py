@@ -124,6 +124,11 @@ def test_the_keys_of_a_value_map_are_words_or_whole_numbers() -> None:
         ({"collection": "lbmigrate_rejects"}, "lbmigrate_rejects is written by lbmigrate itself"),
         ({"user": {"path": "uid", "coerce": "string"}}, "Extra inputs are not permitted"),
         ({"wher": {}}, "Extra inputs are not permitted"),
+        ({"updated": "a" * 501}, "at most 500 characters"),
+        ({"let": {"a" * 61: {"path": "a"}}}, "String should match pattern"),
+        ({"points": 10, "points_range": [0, 20]}, "here every action is worth `points`"),
+        ({"points": "1 + 1", "points_range": [True, 20]}, "valid integer"),
+        ({"points": "1 + 1", "points_range": [-(2**53) - 1, 0]}, "greater than or equal to"),
     ],
 )
 def test_a_source_that_cannot_be_scored_is_refused(changes: dict[str, Any], words: str) -> None:
@@ -152,6 +157,94 @@ def test_a_config_that_cannot_work_is_refused(changes: dict[str, Any], words: st
 def test_two_sources_may_feed_one_action_from_one_collection() -> None:
     both = config(sources=[TASKS, {**TASKS, "name": "older", "where": {"completed": True}}])
     assert [source.action for source in both.sources] == ["done", "done"]
+
+
+COLLECTIONS = {
+    "a source": lambda name: {"sources": [{**TASKS, "collection": name}]},
+    "users": lambda name: {"users": {"collection": name}},
+    "the flag": lambda name: {"flag": {"collection": name}},
+}
+
+
+@pytest.mark.parametrize("make", COLLECTIONS.values(), ids=COLLECTIONS)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("system.users", "system.users belongs to the server"),
+        ("system.views", "system.views belongs to the server"),
+        ("$cmd", "no collection can be called '$cmd'"),
+        ("a$b", "no collection can be called 'a$b'"),
+        ("a\0b", "no collection can be called"),
+        (".a", "no collection can be called"),
+        ("a..b", "no collection can be called"),
+        ("ä" * 120, "at most 235 bytes"),
+        ("", "at least 1 character"),
+        ("score_events", "is written by lbmigrate itself"),
+        ("lbmigrate_state", "is written by lbmigrate itself"),
+    ],
+)
+def test_what_can_be_no_collection_of_the_app_is_refused_wherever_it_is_named(
+    make: Any, name: str, words: str
+) -> None:
+    assert words in complaint(config, **make(name))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flag": {"collection": "users"}},
+        {"flag": {"collection": "people"}, "users": {"collection": "people"}},
+        {"users": {"collection": "feature_flags"}},
+        {"sources": [{**TASKS, "collection": "feature_flags"}]},
+    ],
+)
+def test_the_flag_lives_in_no_collection_that_is_only_read(changes: dict[str, Any]) -> None:
+    assert "the flag cannot live in" in complaint(config, **changes)
+
+
+@pytest.mark.parametrize("name", ["admin", "config", "local"])
+def test_the_servers_own_databases_are_nobodys_app(name: str) -> None:
+    assert "belongs to the server" in complaint(config, database={"name": name})
+    assert "belongs to the server" in complaint(config, state={"database": name})
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("ns nanosecond nanoseconds", "ns"),
+        ("us microseconds \N{MICRO SIGN}s \N{GREEK SMALL LETTER MU}s", "us"),
+        ("ms millisecond milliseconds millis", "ms"),
+        ("seconds second sec s", "seconds"),
+        ("minutes minute min m", "minutes"),
+        ("hours hour hr h", "hours"),
+        ("days day d", "days"),
+    ],
+)
+def test_a_unit_has_short_and_long_names(words: str, meant: str) -> None:
+    for word in words.split():
+        let = Let.model_validate({"path": "a", "unit": word, "to": word})
+        assert (let.unit, let.to) == (meant, meant)
+
+
+@pytest.mark.parametrize("word", ["milli", "Seconds", "M", "MS", "weeks", "months", "", 60, ["s"], "x" * 10**6])
+def test_what_is_no_unit_is_answered_with_all_of_them_and_no_guess(word: Any) -> None:
+    told = complaint(Let.model_validate, obj={"between": ["a", "b"], "to": word})
+    assert "must be ns, us, ms, seconds, minutes, hours, days or another name of one" in told
+    assert "did you mean" not in told
+
+
+def test_what_a_rule_may_give_is_at_least_nothing_unless_the_config_says_otherwise() -> None:
+    assert source(points="1 + 1").bounds == (0, 2**53)
+    assert source(points="rules:score").bounds == (0, 2**53)
+    assert source(points="1 + 1", points_range=[-5, 5]).bounds == (-5, 5)
+    assert source(points=-5).bounds[0] < -5
+
+
+def test_the_last_moment_of_an_action_is_two_days_ahead_unless_the_config_says_otherwise() -> None:
+    now = dt.datetime(2025, 1, 1)
+    assert config().backfill.latest(now) == dt.datetime(2025, 1, 3)
+    assert config(backfill={"future_limit": "1h"}).backfill.latest(now) == dt.datetime(2025, 1, 1, 1)
+    assert config(backfill={"future_limit": None}).backfill.latest(now) is None
 
 
 def test_a_config_does_not_change_after_it_was_checked() -> None:

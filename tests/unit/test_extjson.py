@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.values import extjson
+from lbmigrate.values import extjson, json_stream
 
 ID = ObjectId("65a000000000000000000001")
 NOON = dt.datetime(2025, 11, 4, 12, 30, 15, 250_000)
@@ -62,7 +62,7 @@ def test_an_array_is_read_whatever_the_pieces_it_arrives_in(tmp_path_factory, do
     path = tmp_path_factory.mktemp("extjson") / "a.json"
     path.write_text(extjson.json_util.dumps(documents, json_options=extjson.CANONICAL, indent=indent))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extjson, "READ_SIZE", size)
+        patch.setattr(json_stream, "READ_SIZE", size)
         assert list(extjson.read(path)) == documents
 
 

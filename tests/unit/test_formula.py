@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -154,8 +155,44 @@ def test_a_function_is_named_by_module_and_name(points: str, answer: bool) -> No
 def test_a_function_in_the_working_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "board_rules_here.py").write_text("def points(frame):\n    return 7\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", ["/nowhere", *__import__("sys").path])
-    assert formula.load_function("board_rules_here:points")(None) == 7
+    monkeypatch.setattr("sys.path", ["/nowhere", *sys.path])
+    assert formula.load_function("board_rules_here:points", {"board_rules_here"})(None) == 7
+
+
+def test_nothing_is_imported_for_a_function_that_nobody_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "board_rules_secret.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    for reference in ("board_rules_secret:points", "subprocess:call", "os:system", "board_rules.secret:points"):
+        with pytest.raises(ConfigError, match="--allow-functions ") as refused:
+            formula.load_function(reference, {"board_rules", "sub"})
+        assert refused.value.exit_code == 2
+        assert f"LBMIGRATE_ALLOW_FUNCTIONS={reference.partition(':')[0]}" in refused.value.message
+    assert sys.path == before
+    assert "board_rules_secret" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["call", "getcwd", "partial"])
+def test_what_an_allowed_module_imported_from_elsewhere_is_not_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"board_rules_{name}.py").write_text(
+        "from functools import partial\nfrom os import getcwd\nfrom subprocess import call\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=f"board_rules_{name}:{name} is from "):
+        formula.load_function(f"board_rules_{name}:{name}", {f"board_rules_{name}"})
+
+
+def test_a_package_may_keep_its_functions_in_modules_below_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "board_rules_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from board_rules_package.weekend import points\n")
+    (package / "weekend.py").write_text("def points(frame):\n    return 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert formula.load_function("board_rules_package:points", {"board_rules_package"})(None) == 3
 
 
 @pytest.mark.parametrize(
@@ -171,10 +208,16 @@ def test_a_function_in_the_working_directory_is_found(tmp_path: Path, monkeypatc
 def test_a_function_that_cannot_be_loaded_is_a_config_error(
     source: str, reference: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    module = reference.partition(":")[0]
     if "gone" not in reference:
-        (tmp_path / f"{reference.partition(':')[0]}.py").write_text(source)
+        (tmp_path / f"{module}.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError) as refused:
-        formula.load_function(reference)
+        formula.load_function(reference, {module})
     assert message in refused.value.message
     assert reference in refused.value.message
+
+
+def test_a_formula_has_a_longest_length() -> None:
+    assert formula.check("1" + " + 1" * 100, NAMES) is None
+    assert formula.check("1" + " + 1" * 100_000, NAMES) == "the formula has 400,001 characters; 2,000 are the most"

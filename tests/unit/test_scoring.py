@@ -34,8 +34,11 @@ def document(**fields: Any) -> dict[str, Any]:
     return {"_id": TASK, "userId": USER, "completedAt": WHEN, **fields}
 
 
-def score(documents: list[dict[str, Any]], **fields: Any) -> Scored:
-    return scoring.score(documents, source(**fields), "UTC")
+RULES = "board_rules_of_a_test"
+
+
+def score(documents: list[dict[str, Any]], latest: dt.datetime | None = None, **fields: Any) -> Scored:
+    return scoring.score(documents, source(**fields), "UTC", latest=latest, functions={RULES})
 
 
 def points_of(found: Any, **fields: Any) -> int:
@@ -211,6 +214,29 @@ def test_a_time_without_an_offset_is_local_to_the_configured_zone() -> None:
     assert scored.events[0]["createdAt"] == dt.datetime(2025, 11, 3, 15)
 
 
+def test_an_action_later_than_the_latest_is_rejected_whichever_field_its_time_is_from() -> None:
+    latest = WHEN + dt.timedelta(days=2)
+    documents = [
+        document(),
+        document(completedAt=latest),
+        document(completedAt=latest + dt.timedelta(milliseconds=1)),
+        document(completedAt=None, updatedAt="2037-11-04T09:30:00Z"),
+        document(completedAt=2141112600),
+    ]
+    scored = score(documents, latest, at=["completedAt", "updatedAt"])
+    assert [event["createdAt"] for event in scored.events] == [WHEN, latest]
+    assert [reject.reason for reject in scored.rejects] == [
+        "completedAt is in the future (2025-11-06 09:30:00.001000)",
+        "updatedAt is in the future (2037-11-04 09:30:00)",
+        "completedAt is in the future (2037-11-06 09:30:00)",
+    ]
+
+
+def test_without_a_latest_any_time_is_taken() -> None:
+    (event,) = score([document(completedAt=dt.datetime(2137, 1, 1))]).events
+    assert event["createdAt"].year == 2137
+
+
 # --- numbers
 
 MINUTES = {"minutes": {"path": "duration", "unit": "seconds", "to": "minutes"}}
@@ -270,13 +296,16 @@ def test_a_named_number_is_taken_from_the_document(let: Any, points: str, found:
         (WEIGHT, {"priority": ["low"]}, "weight: priority is not in map (array ['low'])"),
         (WEIGHT, {}, "weight: priority is missing"),
         ({"w": {**WEIGHT["weight"], "default": 7}}, {}, "w: priority is missing"),
+        (MINUTES, {"duration": -5000}, "minutes: duration is negative (int -5000)"),
+        (MINUTES, {"duration": "-0.001"}, "minutes: duration is negative (string '-0.001')"),
+        (MINUTES, {"duration": Int64(-1)}, "minutes: duration is negative (long "),
         (SPENT, {"start": WHEN}, "minutes: end is missing"),
         (SPENT, {"start": WHEN, "end": "late"}, "minutes: end is not a time (string 'late')"),
         (SPENT, {"start": WHEN, "end": WHEN - dt.timedelta(seconds=1)}, "minutes: end is before start"),
     ],
 )
 def test_a_document_without_the_number_is_rejected_by_its_name(let: Any, found: Any, reason: str) -> None:
-    assert reason_of(found, let=let, points=next(iter(let))) == reason
+    assert reason_of(found, let=let, points=next(iter(let))).startswith(reason)
 
 
 def test_a_value_that_cannot_be_read_is_not_taken_for_a_missing_one_beside_it() -> None:
@@ -294,7 +323,31 @@ NUMBER = {"x": {"path": "x"}}
     [(2.4, 2), (2.5, 2), (3.5, 4), (-2.5, -2), (-0.1, 0), (2**53, 2**53), (-(2**53), -(2**53))],
 )
 def test_fractions_of_points_are_rounded_halves_to_even(value: float, worth: int) -> None:
-    assert points_of({"x": value}, let=NUMBER, points="x") == worth
+    low = min(worth, 0)
+    assert points_of({"x": value}, let=NUMBER, points="x", points_range=[low, 2**53]) == worth
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value", "reason"),
+    [
+        ({}, -1, "points are below 0 (-1)"),
+        ({}, -0.6, "points are below 0 (-1)"),
+        ({"points_range": [-5, 10]}, -6, "points are below -5 (-6)"),
+        ({"points_range": [-5, 10]}, 11, "points are above 10 (11)"),
+        ({"points_range": [1, 10]}, 0, "points are below 1 (0)"),
+    ],
+)
+def test_points_that_no_rule_was_meant_to_give_are_rejected(allowed: Any, value: float, reason: str) -> None:
+    assert reason_of({"x": value}, let=NUMBER, points="x", **allowed) == reason
+
+
+@pytest.mark.parametrize(("value", "allowed"), [(-0.5, {}), (0, {}), (-5, {"points_range": [-5, 10]})])
+def test_the_ends_of_the_range_are_in_it(value: float, allowed: Any) -> None:
+    assert points_of({"x": value}, let=NUMBER, points="x", **allowed) == round(value)
+
+
+def test_points_that_the_configuration_says_itself_may_be_below_zero() -> None:
+    assert points_of({}, points=-5) == -5
 
 
 @pytest.mark.parametrize(
@@ -321,9 +374,15 @@ def test_a_formula_that_cannot_be_computed_is_a_config_error_even_without_docume
 
 @pytest.fixture
 def rules(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = ModuleType("board_rules_of_a_test")
+    module = ModuleType(RULES)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
+
+
+def offer(rules: ModuleType, function: Any, name: str = "points") -> None:
+    """Let `function` be one that the module defines."""
+    function.__module__ = rules.__name__
+    setattr(rules, name, function)
 
 
 def test_a_function_gets_the_clean_rows_and_gives_their_points(rules: ModuleType) -> None:
@@ -334,7 +393,7 @@ def test_a_function_gets_the_clean_rows_and_gives_their_points(rules: ModuleType
         points = (frame["minutes"] * (1 + (frame["createdAt"].dt.day_of_week >= 5))).astype("int64")
         return points.sort_values(ascending=False)
 
-    rules.__dict__["weekend"] = weekend
+    offer(rules, weekend, "weekend")
     saturday = dt.datetime(2025, 11, 8)
     documents = [
         document(duration=600, tag="deep"),
@@ -353,7 +412,7 @@ def test_a_function_gets_the_clean_rows_and_gives_their_points(rules: ModuleType
 
 
 def test_a_function_sees_the_fields_chosen_for_meta_as_they_are_in_the_document(rules: ModuleType) -> None:
-    rules.__dict__["points"] = lambda frame: (frame["createdAt"] - pd.to_datetime(frame["begun"])).dt.days
+    offer(rules, lambda frame: (frame["createdAt"] - pd.to_datetime(frame["begun"])).dt.days)
     documents = [document(createdAt=WHEN - dt.timedelta(days=3), userId=str(USER))]
     told = {"meta": {"begun": "createdAt"}, "user": {"path": "userId", "as": "objectId"}}
     assert int(score(documents, **told, points="board_rules_of_a_test:points").events[0]["points"]) == 3
@@ -361,33 +420,33 @@ def test_a_function_sees_the_fields_chosen_for_meta_as_they_are_in_the_document(
 
 @pytest.mark.parametrize("given", [[1.5, math.nan], pd.Series([2, None], dtype="Int64"), np.array([2.4, math.inf])])
 def test_what_a_function_returns_is_rounded_and_checked_like_a_formula(rules: ModuleType, given: Any) -> None:
-    rules.__dict__["points"] = lambda frame: given
+    offer(rules, lambda frame: given)
     scored = score([document(), document()], points="board_rules_of_a_test:points")
     assert [int(event["points"]) for event in scored.events] == [2]
     assert scored.rejects[0].reason.startswith("points are not a number")
 
 
 def test_large_integers_from_a_function_are_not_rounded_into_range(rules: ModuleType) -> None:
-    rules.__dict__["points"] = lambda frame: pd.Series([2**53 + 1, -(2**63), 2**53])
+    offer(rules, lambda frame: pd.Series([2**53 + 1, -(2**63), 2**53]))
     scored = score([document()] * 3, points="board_rules_of_a_test:points")
     assert [int(event["points"]) for event in scored.events] == [2**53]
 
 
 @pytest.mark.parametrize("given", [[1], [1, 2, 3], pd.Series([1, 2], index=[4, 5]), "ab", ["a", "b"], None])
 def test_a_function_that_returns_something_else_fails_by_name(rules: ModuleType, given: Any) -> None:
-    rules.__dict__["points"] = lambda frame: given
+    offer(rules, lambda frame: given)
     with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points"):
         score([document(), document()], points="board_rules_of_a_test:points")
 
 
 def test_a_function_that_raises_fails_the_run_and_rejects_nothing(rules: ModuleType) -> None:
-    rules.__dict__["points"] = lambda frame: frame["nothing"]
+    offer(rules, lambda frame: frame["nothing"])
     with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points failed: KeyError"):
         score([document()], points="board_rules_of_a_test:points")
 
 
 def test_a_function_is_not_called_without_a_clean_row(rules: ModuleType) -> None:
-    rules.__dict__["points"] = lambda frame: 1 / 0
+    offer(rules, lambda frame: 1 / 0)
     assert len(score([document(userId=None)], points="board_rules_of_a_test:points").rejects) == 1
 
 

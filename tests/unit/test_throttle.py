@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from lbmigrate.config.model import Throttle
+from lbmigrate.config.pace import Throttle
 from lbmigrate.mongo import fake
 from lbmigrate.run import throttle
 from lbmigrate.run.indicators import (

@@ -1,0 +1,49 @@
+"""How hard a run works, and when it holds back: the sections `backfill` and `throttle`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+from pydantic import Field
+
+from lbmigrate.config.base import Model
+from lbmigrate.config.types import Blank, Duration, ReadPreference
+
+
+class Backfill(Model):
+    """How the backfill reads: documents a chunk, worker threads, and how late a writer may be.
+
+    A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`; with null there it is
+    always that many. `attempts` are for passing faults; more than `failing_share` of chunks with documents that cannot
+    be read or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told;
+    those further ahead than `future_limit` are rejected, with null there none.
+    """
+
+    chunk_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    workers: int = Field(default=2, ge=1, le=64)
+    lag: Duration = dt.timedelta(days=1)
+    future: Duration = dt.timedelta(minutes=5)
+    future_limit: Duration | None = dt.timedelta(days=2)
+    target: Duration | None = dt.timedelta(seconds=5)
+    attempts: int = Field(default=5, ge=1, le=100)
+    failing_share: float = Field(default=0.2, gt=0, le=1)
+    read_preference: ReadPreference = "primary"
+
+    def latest(self, now: dt.datetime) -> dt.datetime | None:
+        """The last moment at which an action may have happened; None where there is no limit."""
+        return None if self.future_limit is None else now + self.future_limit
+
+
+class Throttle(Model):
+    """When a run holds back: what the server says, a file, and how much of the time it may work at all.
+
+    `nice` is the rest after a chunk as a share of the time that the chunk took; null turns a signal off.
+    """
+
+    max_lag: Duration | None = dt.timedelta(seconds=10)
+    max_queue: Annotated[int, Field(ge=0)] | None = 100
+    latency_factor: Annotated[float, Field(gt=1)] | None = 5.0
+    flag_file: Blank = None
+    nice: float = Field(default=0.0, ge=0, le=100)
+    documents_per_second: Annotated[float, Field(gt=0)] | None = None
