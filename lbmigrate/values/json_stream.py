@@ -38,7 +38,8 @@ EXPANDING = 200  # times its size may a compressed file be; exports come to 5 or
 UNSUSPICIOUS = 64 << 20  # characters of a compressed file, however small that is
 # What json and json_util raise at text that is not Extended JSON.
 BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, BSONError)
-_gap = re.compile(r"[ \t\r\n,\[\]]*").match
+_blank = re.compile(r"\s*")
+_gap = re.compile(r"[ \t\r\n,\[\]]*")
 
 
 class _TooMuch(ValueError):
@@ -54,15 +55,21 @@ class Text:
         compressed = path.suffix == ".gz"
         self._left = max(UNSUSPICIOUS, EXPANDING * path.stat().st_size) if compressed else math.inf
 
-    def line(self) -> str:
-        """The next line with its end; empty after the last. One that is too long is cut."""
-        return self._counted(self._file.readline(LONGEST + 1))
+    def piece(self) -> str:
+        """The next piece; empty at the end."""
+        return self._read(READ_SIZE)
 
-    def piece(self, size: int) -> str:
-        """So many characters, or what there still is."""
-        return self._counted(self._file.read(size))
+    def more(self, known: str) -> str:
+        """`known`, the beginning of a document, and what follows. Doubling keeps the work linear in its length.
 
-    def _counted(self, text: str) -> str:
+        The same when there is no more. Raises _TooMuch when it is as long as no document is.
+        """
+        if len(known) > LONGEST:
+            raise _TooMuch(f"a document of more than {LONGEST >> 20} million characters")
+        return known + self._read(min(max(len(known), READ_SIZE), LONGEST + 1 - len(known)))
+
+    def _read(self, size: int) -> str:
+        text = self._file.read(size)
         self._left -= len(text)
         if self._left < 0:
             raise UsageError(
@@ -72,33 +79,31 @@ class Text:
         return text
 
 
-def lines(text: Text) -> Iterator[tuple[Document, int]]:
+def lines(source: Text) -> Iterator[tuple[Document, int]]:
     """Every document of a text that has one a line, and its length in characters."""
-    number = 0
-    while line := text.line():
-        number += 1
-        if line.isspace():
-            continue
+    text, at, line = "", 0, 1
+    while True:
+        text, at, ends, _ = _skipped(text, at, source, _blank)
+        if at == len(text):
+            return
+        line += ends
         try:
-            _short(len(line))
-            yield _document(*_decode(line.rstrip(), 0)), len(line)
+            text, at, end = _line(text, at, source)
+            yield _document(_DECODER.decode(text[at:end].rstrip()), text, at, end), end - at
         except BROKEN as error:
-            raise _broken(text.path, number, line, 0, error) from error
+            raise _broken(source.path, line, text, at, error) from error
+        at = end
 
 
 def values(source: Text) -> Iterator[tuple[Document, int]]:
     """Documents one after the other, between white space or, in an array, commas; and the length of each."""
     text, at, line, depth = "", 0, 1, 0
     while True:
-        end = _end_of_gap(text, at)
-        line += text.count("\n", at, end)
-        depth += text.count("[", at, end) - text.count("]", at, end)
-        at = end
+        text, at, ends, opened = _skipped(text, at, source, _gap)
+        line += ends
+        depth += opened
         if at == len(text):
-            text, at = source.piece(READ_SIZE), 0
-            if not text:
-                break
-            continue
+            break
         try:
             value, end, text, at = _first(text, at, source)
             yield _document(value, text, at, end), end - at
@@ -110,9 +115,29 @@ def values(source: Text) -> Iterator[tuple[Document, int]]:
         raise UsageError(f"{source.path}:{line}: the array does not end", "the file seems cut off; export it again")
 
 
-def _end_of_gap(text: str, at: int) -> int:
-    found = _gap(text, at)
-    return found.end() if found else at
+def _skipped(text: str, at: int, source: Text, between: re.Pattern[str]) -> tuple[str, int, int, int]:
+    """The text and the place where the next document begins, or both at their end; the lines and arrays passed."""
+    ends = opened = 0
+    while True:
+        found = between.match(text, at)
+        end = found.end() if found else at
+        ends += text.count("\n", at, end)
+        opened += text.count("[", at, end) - text.count("]", at, end)
+        if end < len(text):
+            return text, end, ends, opened
+        text, at = source.piece(), 0
+        if not text:
+            return text, 0, ends, opened
+
+
+def _line(text: str, at: int, source: Text) -> tuple[str, int, int]:
+    """The text, and where in it a line begins and ends."""
+    while (end := text.find("\n", at)) < 0:
+        known = text[at:]
+        text, at = source.more(known), 0
+        if len(text) == len(known):
+            return text, at, len(text)
+    return text, at, end
 
 
 def _first(text: str, at: int, source: Text) -> tuple[Any, int, str, int]:
@@ -122,17 +147,10 @@ def _first(text: str, at: int, source: Text) -> tuple[Any, int, str, int]:
             value, end = _DECODER.raw_decode(text, at)
             return value, end, text, at
         except BROKEN:
-            # Perhaps the text only ends too early. Doubling keeps the work linear in the document's length.
-            known = len(text) - at
-            _short(known)
-            more = source.piece(max(known, READ_SIZE))
-            if not more:
+            known = text[at:]  # perhaps it only ends too early
+            text, at = source.more(known), 0
+            if len(text) == len(known):
                 raise
-            text, at = text[at:] + more, 0
-
-
-def _decode(text: str, at: int) -> tuple[Any, str, int, int]:
-    return _DECODER.decode(text), text, at, len(text)
 
 
 def _decoded(item: dict[str, Any]) -> Any:
@@ -145,11 +163,6 @@ def _decoded(item: dict[str, Any]) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_hook=_decoded)
-
-
-def _short(length: int) -> None:
-    if length > LONGEST:
-        raise _TooMuch(f"a document of more than {LONGEST >> 20} million characters")
 
 
 def _document(value: Any, text: str, start: int, end: int) -> Document:
@@ -165,9 +178,9 @@ def _levels(value: Any) -> int:
     level, number = [value], 0
     while level:
         number += 1
-        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
-        level = [child for items in inner for child in items]
-    return number - 1
+        inner = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for items in inner for child in items if isinstance(child, dict | list)]
+    return number
 
 
 def _broken(path: Path, line: int, text: str, start: int, error: Exception) -> UsageError:

@@ -12,6 +12,7 @@ from bson import Int64, ObjectId
 
 from lbmigrate import ScoreRecorder
 from lbmigrate.console.format import summary
+from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import is_fake
 from lbmigrate.passes import chunks, passes
@@ -421,7 +422,7 @@ def test_dropping_spent_chunks_makes_no_verdict_stale(database, monkeypatch):
 
 def test_actions_well_ahead_of_the_clock_are_kept_counted_and_told(database):
     noon = dt.datetime(2025, 6, 1, 12)
-    ahead = [dt.timedelta(minutes=-1), dt.timedelta(minutes=4), dt.timedelta(minutes=6), dt.timedelta(days=9)]
+    ahead = [dt.timedelta(minutes=-1), dt.timedelta(minutes=4), dt.timedelta(minutes=6), dt.timedelta(days=2)]
     tasks = [task(number, completedAt=noon + by) for number, by in enumerate(ahead)]
     app = app_of(database, tasks)
     counts = app.backfill(clock=lambda: noon)
@@ -430,9 +431,42 @@ def test_actions_well_ahead_of_the_clock_are_kept_counted_and_told(database):
     assert "2 in the future" in summary(counts)
 
 
-def test_what_a_recorder_inserted_first_is_neither_new_nor_counted_as_ahead(database):
+def test_actions_further_ahead_than_the_limit_are_rejects_and_make_no_period(database):
+    noon = dt.datetime(2100, 6, 1, 12)  # in the past, rejects would expire
+    late = [dt.datetime(2137, 11, 4), noon + dt.timedelta(days=2, milliseconds=1)]
+    app = app_of(database, [task(0, completedAt=noon), *(task(n, completedAt=at) for n, at in enumerate(late, 1))])
+    counts = app.backfill(clock=lambda: noon)
+    assert (counts.read, counts.emitted, counts.rejected, counts.future) == (3, 1, 2, 0)
+    assert {entry["period"] for entry in app.entries().values()} == {"global", "2100-W22"}
+    reasons = [row["reason"] for row in database["lbmigrate_rejects"].find().sort("_id", 1)]
+    assert reasons == [
+        "completedAt is in the future (2137-11-04 00:00:00)",
+        "completedAt is in the future (2100-06-03 12:00:00.001000)",
+    ]
+
+
+def test_an_action_that_was_too_far_ahead_comes_in_when_its_time_has_come(database):
     noon = dt.datetime(2025, 6, 1, 12)
     app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=9))])
+    assert app.backfill(clock=lambda: noon).rejected == 1
+    assert app.backfill(clock=lambda: noon + dt.timedelta(days=8), scope=Scope(full=True)).emitted == 1
+
+
+def test_a_recorder_refuses_what_a_backfill_would_reject(database):
+    noon = dt.datetime(2025, 6, 1, 12)
+    app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=9))])
+    app.apply(STEPS[2:3])
+    recording = ScoreRecorder(database, app.config, strict=True, clock=lambda: noon)
+    with pytest.raises(UsageError, match="at is in the future"):
+        recording.record("task_complete", oid(1), oid(1001), at=noon + dt.timedelta(days=9))
+    with pytest.raises(LbmigrateError, match="cannot be scored"):
+        recording.record_source("tasks", oid(1001))
+    assert app.events() == []
+
+
+def test_what_a_recorder_inserted_first_is_neither_new_nor_counted_as_ahead(database):
+    noon = dt.datetime(2025, 6, 1, 12)
+    app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=1))])
     app.apply(STEPS[2:3])
     recording = ScoreRecorder(database, app.config, strict=True, clock=lambda: noon)
     assert recording.record_source("tasks", oid(1001))
@@ -443,5 +477,7 @@ def test_what_a_recorder_inserted_first_is_neither_new_nor_counted_as_ahead(data
 
 def test_how_far_ahead_is_well_ahead_can_be_configured(database):
     noon = dt.datetime(2025, 6, 1, 12)
-    app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=9))], backfill={"future": "30d"})
-    assert app.backfill(clock=lambda: noon).future == 0
+    limits = {"future": "30d", "future_limit": None}
+    app = app_of(database, [task(1, completedAt=noon + dt.timedelta(days=29))], backfill=limits)
+    counts = app.backfill(clock=lambda: noon)
+    assert (counts.emitted, counts.future) == (1, 0)

@@ -247,7 +247,6 @@ BEYOND = {
     "$bitsAllSet": {"flags": {"$bitsAllSet": 1}},
     "$geoWithin": {"place": {"$geoWithin": {"$centerSphere": [[0, 0], 1]}}},
     "$mod": {"number": {"$mod": [2, 0]}},
-    "$mistyped": {"status": {"$mistyped": 1}},
 }
 
 

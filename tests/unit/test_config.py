@@ -183,9 +183,7 @@ COLLECTIONS = {
         ("lbmigrate_state", "is written by lbmigrate itself"),
     ],
 )
-def test_what_can_be_no_collection_of_the_app_is_refused_wherever_it_is_named(
-    make: Any, name: str, words: str
-) -> None:
+def test_what_can_be_no_collection_of_the_app_is_refused_wherever_it_is_named(make: Any, name: str, words: str) -> None:
     assert words in complaint(config, **make(name))
 
 
