@@ -115,8 +115,9 @@ def create_collection(database: Database[Any], name: str) -> None:
 
 
 def present_indexes(database: Database[Any], collection: str) -> list[Document]:
-    """The indexes of a collection as {name, key: ((field, direction), …), …options}; none when it does not exist."""
-    if collection not in present_collections(database):
+    """The indexes of a collection as {name, key: ((field, direction), …), …options}; none of what is no collection."""
+    options = present_collections(database).get(collection)
+    if options is None or "viewOn" in options:
         return []
     found = database[collection].index_information()
     return [{**spec, "name": name, "key": tuple(map(tuple, spec["key"]))} for name, spec in found.items()]

@@ -38,7 +38,8 @@ class ScoreRecorder:
 
     `sources` is the database of the app's own collections, by default the same. What goes wrong is logged, counted in
     `failures`, and never disturbs the app; `strict` raises it. Actions ahead of the clock by more than
-    `backfill.future` are kept, but logged and counted in `ahead`. After a fork, make a client and a recorder anew.
+    `backfill.future` are kept, but logged and counted in `ahead`; by more than `backfill.future_limit`, refused. After
+    a fork, make a client and a recorder anew.
     """
 
     def __init__(

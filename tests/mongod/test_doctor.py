@@ -249,6 +249,22 @@ def test_what_a_run_cannot_live_with_is_a_refusal_and_the_run_refuses_too(app, t
     assert "lbmigrate_state" not in app.list_collection_names() or wrong is a_newer_state
 
 
+@pytest.mark.parametrize("name", ["feature_flags", "score_events", "leaderboard_entries", "lbmigrate_rejects"])
+def test_a_view_where_something_is_to_be_written_is_refused(app, terminal, name):
+    app.create_collection(name, viewOn="users", pipeline=[])
+    before = sorted(app.list_collection_names())
+    assert terminal("doctor").code == 6
+    assert f"{name} is a view of users: nothing can be written to it" in found(terminal, "refusal")["schema"]
+    assert terminal("run", "--no-backup").code == 6
+    assert sorted(app.list_collection_names()) == before
+
+
+def test_a_source_may_be_a_view(app, terminal):
+    app.create_collection("done", viewOn="tasks", pipeline=[{"$match": {"status": "done"}}])
+    terminal.configure({**TASKS, "collection": "done"}, SESSIONS)
+    assert found(terminal, "refusal") == {}
+
+
 def test_users_by_a_key_that_no_index_supports_are_told(app, terminal):
     app["users"].update_many({}, [{"$set": {"uid": "$_id"}}])
     written = yaml.safe_load(terminal.config.read_text())
