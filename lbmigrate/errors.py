@@ -1,7 +1,7 @@
 """What can go wrong, told the way an operator needs it: the subject, then the next command to type.
 
 Every error that the product raises on purpose is one of these; its class decides the exit code, and one seam
-(`lbmigrate.cli.seam`) turns it into words and a status. The codes are a contract with cron jobs and CI.
+(`lbmigrate.cli.main`) turns it into words and a status. The codes are a contract with cron jobs and CI.
 """
 
 from __future__ import annotations

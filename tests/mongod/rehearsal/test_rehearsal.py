@@ -246,7 +246,7 @@ def test_looking_is_not_taken_for_writing(watched):
 
 # --- a real history -------------------------------------------------------------------------------------------------
 
-HISTORY = Path(__file__).parents[3] / "shared" / "data" / "history"
+HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
 
 
 @pytest.mark.skipif(not HISTORY.is_dir(), reason="the data set is not beside the checkout")

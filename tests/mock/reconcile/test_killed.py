@@ -8,7 +8,7 @@ from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.run.context import VerifyOptions
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, ticking, user
-from tests.mock import test_killed
+from tests.mock.migration import test_killed
 
 life, killed_everywhere = test_killed.life, test_killed.killed_everywhere
 

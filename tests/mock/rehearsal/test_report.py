@@ -18,7 +18,7 @@ from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid, session, task, user
 from tests.terminal import Terminal
 
 NOWHERE = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=10"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.state import State
 from tests.apps import SESSIONS, TASKS, oid, picture, session, task, user
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from lbmigrate.config.load import (
 from lbmigrate.config.model import Config
 from lbmigrate.errors import ConfigError, Problem
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 APPS = Path(__file__).parent / "apps"
 HISTORY = REPOSITORY.parent / "shared/data/history/leaderboard.yaml"
 
