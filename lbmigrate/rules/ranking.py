@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from bson.int64 import Int64
 
 from lbmigrate.errors import LbmigrateError
@@ -61,10 +60,10 @@ def daily(
     milliseconds. `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1.
     Raises LbmigrateError if a number of points is not an int64 or a sum would not be one.
     """
-    utc = pd.DatetimeIndex(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
+    utc = np.asarray(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
     standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
-    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, standing, utc.to_numpy())
+    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, standing, utc)
 
 
 def merge(parts: Sequence[Sums]) -> Sums:
@@ -115,9 +114,12 @@ def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], 
     ]
 
 
-def _local_days(utc: pd.DatetimeIndex, zone: str) -> Ints:
-    local = utc.tz_localize("UTC").tz_convert(zone).tz_localize(None)
-    return local.to_numpy().astype("datetime64[D]").astype(np.int64)
+def _local_days(utc: npt.NDArray[np.datetime64], zone: str) -> Ints:
+    if zone != "UTC":
+        import pandas as pd  # noqa: PLC0415  half a second of processor time that a run in UTC does not pay
+
+        utc = pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy()
+    return utc.astype("datetime64[D]").astype(np.int64)
 
 
 def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 from bson import Int64
 from numpy.typing import NDArray
 
@@ -28,6 +27,9 @@ from lbmigrate.values import formula
 from lbmigrate.values.coerce import Floats, Moments, bson_type, excerpt, times
 from lbmigrate.values.ids import coerce_ids, id_texts, id_type
 from lbmigrate.values.paths import pluck
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Columns = dict[str, list[Any]]
 Problems = dict[int, str]
@@ -163,6 +165,8 @@ def _frame(
     `userId` and `createdAt` of the event, the `let` names (float64), and the names in `meta` (objects); of equal names
     the first of these counts.
     """
+    import pandas as pd  # noqa: PLC0415  half a second of processor time that only a function is worth
+
     chosen = {name: pd.Series(columns[path], dtype=object) for name, path in source.meta.items()}
     event = {"userId": pd.Series(users, dtype=object), "createdAt": pd.Series(moments, dtype="datetime64[ms]")}
     return pd.DataFrame({**chosen, **numbers, **event})
@@ -182,6 +186,8 @@ def _from_function(
 
 
 def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -> NDArray[Any]:
+    import pandas as pd  # noqa: PLC0415  as above
+
     rows = pd.RangeIndex(len(frame))
     try:
         result = pd.Series(function(frame)).sort_index()

@@ -17,7 +17,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numexpr
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ FUNCTIONS = {
 ALLOWING = "LBMIGRATE_ALLOW_FUNCTIONS"  # the variable with the modules that functions may be from
 LONGEST = 2000  # characters of a formula
 SHOWN = 60  # of them in a message
+_is_whole = re.compile(r"-?[0-9]{1,16}").fullmatch
 PREFIX = "let_"  # keeps the names of `let` apart from numexpr's own, such as sum and real
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -61,6 +61,8 @@ def evaluate(formula: str, columns: Mapping[str, Floats], length: int) -> Floats
     through minimum() and maximum(). A comparison used as a number is 1 or 0. Safe to call from several threads, since
     numexpr keeps its compiled expressions per thread. Raises ConfigError for a formula that `check` refuses.
     """
+    if _is_whole(formula):
+        return np.full(length, float(formula))
     names = frozenset(columns)
     refusal = _verdict(formula, names)
     if refusal:
@@ -72,11 +74,13 @@ def evaluate(formula: str, columns: Mapping[str, Floats], length: int) -> Floats
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Within the block numexpr uses one thread: chunks are small and share the cores among worker threads already."""
-    usual = numexpr.set_num_threads(1)
+    numexpr = sys.modules.get("numexpr")  # where it was never needed for a formula, it is not for a run either
+    usual = numexpr.set_num_threads(1) if numexpr else 1
     try:
         yield
     finally:
-        numexpr.set_num_threads(usual)
+        if numexpr:
+            numexpr.set_num_threads(usual)
 
 
 def is_function(points: str) -> bool:
@@ -133,6 +137,8 @@ def _imported(module_name: str, name: str, reference: str) -> Any:
 
 
 def _compute(expression: str, columns: Mapping[str, Any]) -> Floats:
+    import numexpr  # noqa: PLC0415  a quarter of a second that constant points do not pay
+
     given = {PREFIX + name: column for name, column in columns.items()}
     with np.errstate(all="ignore"):  # numexpr folds constants with numpy, which would warn about sqrt(-1)
         # its own check of the text is the weaker one, and refuses every name with two underscores
