@@ -41,11 +41,10 @@ class Switch:
     def turn_off(self, context: Context) -> Iterator[Piece]:
         """Turn it off, and remember who wanted that."""
         now = context.clock()
-        changed = feature_flag.turn(context.target, context.config, self.side, False, now)
+        feature_flag.turn(context.target, context.config, self.side, False, now)
         status = self._status(context).to(StepStatus.OFF)
         who = {"number": self.number, "name": self.name, "status": status, "by": operator(), "at": now}
-        note = f"{self.side} is off" if changed else f"{self.side} was off already"
-        yield Piece("flag", note=note, checkpoint=Checkpoint(f"step:{self.number}", who))
+        yield Piece("flag", note=f"{self.side} is off", checkpoint=Checkpoint(f"step:{self.number}", who))
 
     def turned_off(self, context: Context) -> str:
         """Who turned it off since it was applied, in a sentence; empty where nobody did."""
