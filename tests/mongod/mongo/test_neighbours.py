@@ -261,8 +261,8 @@ def test_a_socket_is_not_made_where_others_could_put_another_in_its_place(
     yard: Path, neighbour: pwd.struct_passwd
 ) -> None:
     parents = [given_to(yard / "theirs", neighbour), yard / "open"]
-    parents[2].mkdir()
-    parents[2].chmod(0o777)
+    parents[1].mkdir()
+    parents[1].chmod(0o777)
     for parent in parents:
         with embedded.serve(parent / "home") as uri:
             assert not socket_of(uri).is_relative_to(yard)
