@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from lbmigrate.rules.adjustments import FORGOTTEN
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state import State
-from lbmigrate.values.ids import folded_id, id_forms, id_type
+from lbmigrate.values.ids import folded_id, id_forms, id_text, id_type
 
 WORK = Work("forget")
 SALT = "forgotten:salt"
@@ -50,8 +50,8 @@ class Leavers:
         return bool(self._tombstones) and self._name(user) in self._tombstones
 
     def tombstone(self, user: Any) -> Any:
-        """Who stands in the ledger in place of a user who was forgotten."""
-        return self._tombstones[self._name(user)]
+        """Who stands in the ledger in place of a user who was forgotten: an id of the type that the user's id has."""
+        return _of_type(self._tombstones[self._name(user)], id_type(user))
 
     def _name(self, user: Any) -> str:
         if user not in self._names:
@@ -79,24 +79,24 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     Whoever records live and did not know of it yet may add an event meanwhile: it ends when nothing is left.
     """
     yield from _remember(context, user)
-    tombstone = Leavers(context.state).tombstone(user)
+    leavers = Leavers(context.state)
     database = durable(context.target)
     theirs = {"userId": {"$in": id_forms(user)}}
     entries = events = 0
     while not context.stopping():
         removed = retrying(partial(database[ENTRIES].delete_many, theirs)).deleted_count
-        ids = [row["_id"] for row in database[EVENTS].find(theirs, {"_id": 1}).limit(AT_ONCE)]
-        if not removed and not ids:
+        found = list(database[EVENTS].find(theirs, {"userId": 1}).limit(AT_ONCE))
+        if not removed and not found:
             note = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
             yield Piece(EVENTS, events, events, unit="events", note=note)
             return
-        retrying(partial(database[EVENTS].update_many, {"_id": {"$in": ids}, **theirs}, _buried(tombstone)))
-        entries, events = entries + removed, events + len(ids)
-        yield Piece(EVENTS, events, unit="events", counts=Forgotten(removed, len(ids)))
+        bury(context, leavers, found)
+        entries, events = entries + removed, events + len(found)
+        yield Piece(EVENTS, events, unit="events", counts=Forgotten(removed, len(found)))
 
 
 def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None:
-    """Put the tombstone on those of `events` that somebody has inserted for a user who had left already."""
+    """Put the tombstone on those of `events` whose user has left."""
     late: dict[Any, list[str]] = {}
     for event in events:
         if event["userId"] in leavers:
@@ -122,20 +122,30 @@ def _remember(context: Context, user: str) -> Iterator[Piece]:
 
 
 def _tombstone(context: Context, user: str) -> Any:
-    """An id that says nothing, is nobody's, and is of the same type as the others in the ledger."""
+    """An id that says nothing, is nobody's, and is of the same type as the others in the ledger, if there are some."""
     theirs: Document = {"userId": {"$in": id_forms(user)}}
     some = context.target[EVENTS].find_one(theirs) or context.target[EVENTS].find_one({"userId": {"$ne": None}}) or {}
     make = MAKERS[id_type(some.get("userId")) or "string"]
     while True:
-        chosen = make()
+        chosen = make(secrets.token_bytes(16))
         used = context.target[EVENTS].find_one({"userId": chosen}, {"_id": 1})
         if not used and not known_users(context.sources, context.config, [chosen]):
             return chosen
 
 
-MAKERS = {
-    "objectId": lambda: ObjectId(secrets.token_bytes(12)),
-    "string": lambda: f"forgotten-{secrets.token_hex(16)}",
-    "int": lambda: -1 - secrets.randbelow(2**31 - 1),
-    "uuid": uuid.uuid4,
+def _of_type(tombstone: Any, kind: str | None) -> Any:
+    """The tombstone, or what always stands for it in a ledger whose ids are of another type.
+
+    It was made when the ledger was empty, or before a rollback after which ids are read as another type.
+    """
+    if kind is None or id_type(tombstone) == kind:
+        return tombstone
+    return MAKERS[kind](hashlib.sha256(id_text(tombstone).encode()).digest()[:16])
+
+
+MAKERS: dict[str, Callable[[bytes], Any]] = {
+    "objectId": lambda chance: ObjectId(chance[:12]),
+    "string": lambda chance: f"forgotten-{chance.hex()}",
+    "int": lambda chance: -1 - int.from_bytes(chance) % (2**31 - 1),
+    "uuid": lambda chance: uuid.UUID(bytes=chance),
 }

@@ -150,7 +150,7 @@ def test_a_tombstone_is_of_the_type_of_the_ids(database, make, kind):
 def test_a_tombstone_is_nobodys_id(app, monkeypatch):
     app.database["users"].insert_one(user(4))
     makers = iter([oid(2), oid(4), oid(77)])
-    monkeypatch.setitem(forget.MAKERS, "objectId", lambda: next(makers))
+    monkeypatch.setitem(forget.MAKERS, "objectId", lambda _: next(makers))
     forgotten(app)
     assert tombstones(app) == [oid(77)]
 
@@ -232,7 +232,7 @@ def test_whichever_form_an_id_has_it_is_the_same_user(app):
     assert ADA.upper() in leavers
     assert oid(2) not in leavers
     assert tombstones(app)[0] not in leavers
-    assert leavers.tombstone(ADA) == tombstones(app)[0]
+    assert leavers.tombstone(oid(1)) == tombstones(app)[0]
 
 
 # --- stopped -------------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_whichever_form_an_id_has_it_is_the_same_user(app):
 @pytest.mark.parametrize("saved", [True, False], ids=["checkpointed", "killed-before-its-checkpoint"])
 def test_stopped_after_any_piece_it_ends_like_one_that_was_not(app, saved, monkeypatch):
     monkeypatch.setattr(forget, "AT_ONCE", 2)
-    monkeypatch.setitem(forget.MAKERS, "objectId", lambda: oid(999))
+    monkeypatch.setitem(forget.MAKERS, "objectId", lambda _: oid(999))
     names = ("score_events", "leaderboard_entries")
     whole = {name: list(app.database[name].find()) for name in names}
     forgotten(app)
@@ -284,6 +284,33 @@ def test_one_who_is_only_in_the_users_collection_can_leave_before_the_first_acti
     app.database["tasks"].insert_one(task(70, owner=4, hours=24 * 300))
     assert app.backfill().emitted == 0
     assert_gone(app, 4)
+
+
+def test_one_who_leaves_before_the_first_backfill_stands_in_the_way_of_no_reconciliation(database):
+    database["users"].insert_many([user(number) for number in (1, 2)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(6)])
+    app = App(database, config(TASKS))
+    app.climb(STEPS[:3])
+    forgotten(app)
+    app.backfill()
+    database["tasks"].update_one({"_id": oid(1001)}, {"$set": {"userId": oid(1)}})
+    assert reconciled(app).emitted == 1
+    assert {type(event["userId"]) for event in app.events()} == {ObjectId}
+    assert app.entries()[f"global:{oid(2)}"]["score"] == 20
+    assert reconciled(app).emitted == 0
+
+
+def test_a_tombstone_follows_the_type_of_ids_that_a_new_migration_has(app):
+    forgotten(app)
+    app.descend()
+    sources = [{**source, "user": {"path": "userId", "as": "string"}} for source in (TASKS, SESSIONS)]
+    anew = App(app.database, config(*sources), clock=app.clock)
+    anew.climb(STEPS[:5])
+    app.database["tasks"].update_one({"_id": oid(1001)}, {"$set": {"userId": oid(1)}})
+    assert reconciled(anew).emitted == 1
+    assert {type(event["userId"]) for event in anew.events()} == {str}
+    anew.climb([STEPS[4]], looking=Looking(full=True))
+    assert reconciled(anew).emitted == 0
 
 
 def test_one_who_was_forgotten_already_is_still_known(app):
