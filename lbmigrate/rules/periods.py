@@ -32,7 +32,8 @@ def numbered(kind: str, days: Ints) -> tuple[Ints, list[str]]:
 def label(kind: str, day: int) -> str:
     """Name the period of that kind around a day, counted from 1970-01-01: day 20394 gives the week `2025-W45`."""
     date = EPOCH + dt.timedelta(days=day)
-    return date.strftime(PERIODS[kind].replace("%Y", f"{date.year:04}"))  # glibc writes the year 987 in three digits
+    years = {"%Y": date.year, "%G": date.isocalendar().year}  # glibc writes the year 987 in three digits
+    return date.strftime(re.sub("%[YG]", lambda found: f"{years[found[0]]:04}", PERIODS[kind]))
 
 
 def kind_of(period: str) -> str:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.rules.periods import label
+from lbmigrate.rules.periods import kind_of, label
 from lbmigrate.rules.ranking import Sums, daily, entries, merge
 
 KINDS = ("global", "day", "week", "month", "year")
@@ -176,6 +176,29 @@ def test_a_label_is_the_period_of_the_entry_that_an_event_at_that_instant_makes(
 ) -> None:
     day = (local_date(at, zone) - dt.date(1970, 1, 1)).days
     assert label(kind, day) == period(kind, at, zone) == naive_labels(local_date(at, zone))[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_year_of_three_digits_is_written_with_four(kind: str) -> None:
+    date = dt.date(987, 6, 5)
+    written = {"global": "global", "day": "0987-06-05", "week": "0987-W23", "month": "0987-06", "year": "0987"}
+    assert label(kind, (date - dt.date(1970, 1, 1)).days) == written[kind]
+
+
+@given(st.dates(), st.sampled_from(KINDS))
+def test_the_kind_of_a_period_is_told_from_its_label(date: dt.date, kind: str) -> None:
+    assert kind_of(label(kind, (date - dt.date(1970, 1, 1)).days)) == kind
+
+
+@pytest.mark.parametrize("name", ["", "2025-W4", "2025-1", "25", "2025-11-04-01", "GLOBAL", "week", "2025-W44\n"])
+def test_what_is_no_label_is_of_no_kind(name: str) -> None:
+    assert kind_of(name) == "unknown"
+
+
+def test_the_owners_of_days_are_named_once_each_in_order() -> None:
+    noon = dt.datetime(2025, 11, 3, 12)
+    days = daily(["bob", "ada", "bob"], [1, 2, 3], [noon, noon, noon + dt.timedelta(days=1)], "UTC")
+    assert days.owners() == ["bob", "ada"]
 
 
 @settings(max_examples=30, deadline=None)
