@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 
 import pytest
 from bson import Int64, ObjectId
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.errors import ServerSelectionTimeoutError
 
@@ -17,6 +18,7 @@ from lbmigrate.errors import UsageError
 from lbmigrate.feature_flag import TAKES_EFFECT
 from lbmigrate.live.flag_cache import LOOK_AGAIN, Flag, flag
 from lbmigrate.rules.event import constant_points, live_event, source_named, source_of
+from lbmigrate.values.coerce import excerpt
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, config, oid
 
 
@@ -154,19 +156,22 @@ def test_an_action_becomes_the_event_that_its_document_would():
 
 
 @given(st.integers(-MOST_POINTS, MOST_POINTS))
+@example(MOST_POINTS)
+@example(-MOST_POINTS)
 def test_whole_points_are_kept_as_they_are(points):
     assert made(points=points)["points"] == points
 
 
 @pytest.mark.parametrize("points", [True, 1.0, "10", None, 2**53 + 1, -(2**63), 2**64])
 def test_points_that_are_not_whole_or_too_large_are_refused(points):
-    with pytest.raises(UsageError, match="points"):
+    with pytest.raises(UsageError, match="points") as refused:
         made(points=points)
+    assert str(points) in str(refused.value)
 
 
 @pytest.mark.parametrize("at", ["2025-01-01", 1_700_000_000, dt.date(2025, 1, 1), dt.datetime(1, 1, 1)])
 def test_a_time_that_is_none_is_refused(at):
-    with pytest.raises(UsageError, match="at must be a datetime"):
+    with pytest.raises(UsageError, match=rf"at must be a datetime .*, not {re.escape(excerpt(at))}$"):
         made(at=at)
 
 
@@ -177,7 +182,7 @@ def test_a_time_with_a_zone_becomes_utc_in_milliseconds():
 
 @pytest.mark.parametrize("user", [None, "", "  ", True, 1.5, {}])
 def test_what_cannot_name_a_user_is_refused(user):
-    with pytest.raises(UsageError, match="user_id"):
+    with pytest.raises(UsageError, match=rf"user_id .* \({re.escape(excerpt(user))}\)$"):
         made(user=user)
 
 
@@ -196,18 +201,26 @@ def test_names_in_meta_that_are_taken_are_refused():
 def test_points_may_be_left_out_only_where_they_are_constant():
     both = config(TASKS, SESSIONS)
     assert constant_points(both, "task_complete") == 10
-    with pytest.raises(UsageError, match="no constant points"):
+    with pytest.raises(UsageError, match="no constant points") as refused:
         constant_points(both, "focus_session")
+    assert refused.value.hint == "give points=…, or call record_source"
     two = config(TASKS, {**TASKS, "name": "big", "where": {"big": True}, "points": 20})
     with pytest.raises(UsageError, match="no constant points"):
         constant_points(two, "task_complete")
 
 
 def test_an_action_or_a_source_that_nobody_configured_is_named_with_those_that_there_are():
-    with pytest.raises(UsageError, match=r"task_complet'; there are task_complete, focus_session"):
+    with pytest.raises(UsageError, match=r"task_complet'; there are task_complete, focus_session") as refused:
         source_of(config(TASKS, SESSIONS), "task_complet")
-    with pytest.raises(UsageError, match=r"'task'; there are tasks"):
-        source_named(config(), "task")
+    assert refused.value.hint == "lbmigrate config show"
+    with pytest.raises(UsageError, match=r"'task'; there are tasks, sessions") as refused:
+        source_named(config(TASKS, SESSIONS), "task")
+    assert refused.value.hint == "lbmigrate config show"
+
+
+def test_of_two_sources_of_one_action_the_first_stands_for_it():
+    both = config(TASKS, {**TASKS, "name": "big", "where": {"big": True}})
+    assert source_of(both, "task_complete") is both.sources[0]
 
 
 def test_the_same_id_in_another_form_is_the_same_event():

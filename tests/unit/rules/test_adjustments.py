@@ -76,6 +76,39 @@ def test_another_owner_or_another_time_is_a_minus_there_and_a_plus_here(moved: D
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("points", "reasons"), [(1, ["moved", "moved"]), (-1, ["voided", "restored"])])
+def test_an_action_worth_a_single_point_moves_and_one_that_costs_a_point_is_given_anew(
+    points: int, reasons: list[str]
+) -> None:
+    ledger = adjusted(event(points=points, user="bob"), first=event(points=points))
+    assert [reason for reason, *_ in told(ledger)] == reasons
+    assert sums(ledger) == {("bob", MONDAY): (points, 1)}
+
+
+def test_two_that_stand_are_voided_and_not_moved() -> None:
+    half = event(points=10, user="bob", reason="moved") | {"_id": "done:7#2"}
+    due = adjustments([event(), half], None, {"done:7", "done:7#2"})
+    assert [each["meta"]["reason"] for each in due] == ["voided", "voided"]
+
+
+def test_a_source_that_the_ledger_does_not_have_is_restored() -> None:
+    (only,) = adjustments([], event())
+    assert (only["_id"], only["points"], only["meta"]["reason"]) == ("done:7#1", 10, "restored")
+
+
+def test_an_event_without_meta_is_adjusted_like_any_other() -> None:
+    bare = {key: value for key, value in event().items() if key != "meta"}
+    assert [each["points"] for each in adjustments([bare], None)] == [-10]
+
+
+@pytest.mark.parametrize(
+    ("reason", "points", "change"),
+    [("moved", 1, 1), ("moved", 0, 0), ("moved", -1, -1), ("voided", -5, -1), ("of another program", 5, 1), ([], 5, 1)],
+)
+def test_the_reason_tells_whether_an_action_stands(reason: Any, points: int, change: int) -> None:
+    assert stand(reason, points) == change
+
+
 @pytest.mark.parametrize("kept", [0, 1])
 def test_a_move_that_was_cut_short_is_completed_as_a_move(kept: int) -> None:
     first, *halves = adjusted(event(at=TUESDAY))

@@ -102,12 +102,14 @@ def test_elements_are_named_by_their_own_id_or_else_their_index() -> None:
         {"_id": USER, "todos": {"id": "bd7123c8c441eddfaeb5bdef"}, POSITION: Int64(1)},
         {"_id": "ada", "todos": {"text": "read"}, POSITION: Int64(2)},
         {"_id": 7, "todos": "2025-01-01", POSITION: Int64(3)},
+        {"_id": 7, "todos": "the only one, and no array"},
     ]
     assert element_ids(documents, "todos") == [
         f"{USER}/{TASK}",
         f"{USER}/bd7123c8c441eddfaeb5bdef",
         "ada/2",
         "7/3",
+        "7/0",
     ]
 
 
@@ -295,6 +297,7 @@ def test_a_named_number_is_taken_from_the_document(let: Any, points: str, found:
         (WEIGHT, {"priority": "urgent"}, "weight: priority is not in map (string 'urgent')"),
         (WEIGHT, {"priority": ["low"]}, "weight: priority is not in map (array ['low'])"),
         (WEIGHT, {}, "weight: priority is missing"),
+        ({"w": {"path": "priority", "map": {"١": 5}}}, {"priority": 1}, "w: priority is not in map (int 1)"),
         ({"w": {**WEIGHT["weight"], "default": 7}}, {}, "w: priority is missing"),
         (MINUTES, {"duration": -5000}, "minutes: duration is negative (int -5000)"),
         (MINUTES, {"duration": "-0.001"}, "minutes: duration is negative (string '-0.001')"),
@@ -306,6 +309,12 @@ def test_a_named_number_is_taken_from_the_document(let: Any, points: str, found:
 )
 def test_a_document_without_the_number_is_rejected_by_its_name(let: Any, found: Any, reason: str) -> None:
     assert reason_of(found, let=let, points=next(iter(let))).startswith(reason)
+
+
+def test_between_two_local_times_the_clocks_may_be_put_on() -> None:
+    ends = {"start": "2025-03-30T01:30:00", "end": "2025-03-30T03:30:00"}
+    scored = scoring.score([document(**ends)], source(let=SPENT, points="minutes"), "Europe/Berlin")
+    assert [int(event["points"]) for event in scored.events] == [60]
 
 
 def test_a_value_that_cannot_be_read_is_not_taken_for_a_missing_one_beside_it() -> None:
@@ -418,7 +427,15 @@ def test_a_function_sees_the_fields_chosen_for_meta_as_they_are_in_the_document(
     assert int(score(documents, **told, points="board_rules_of_a_test:points").events[0]["points"]) == 3
 
 
-@pytest.mark.parametrize("given", [[1.5, math.nan], pd.Series([2, None], dtype="Int64"), np.array([2.4, math.inf])])
+@pytest.mark.parametrize(
+    "given",
+    [
+        [1.5, math.nan],
+        pd.Series([2, None], dtype="Int64"),
+        np.array([2.4, math.inf]),
+        pd.Series([2, None], dtype=object),
+    ],
+)
 def test_what_a_function_returns_is_rounded_and_checked_like_a_formula(rules: ModuleType, given: Any) -> None:
     offer(rules, lambda frame: given)
     scored = score([document(), document()], points="board_rules_of_a_test:points")
@@ -435,14 +452,23 @@ def test_large_integers_from_a_function_are_not_rounded_into_range(rules: Module
 @pytest.mark.parametrize("given", [[1], [1, 2, 3], pd.Series([1, 2], index=[4, 5]), "ab", ["a", "b"], None])
 def test_a_function_that_returns_something_else_fails_by_name(rules: ModuleType, given: Any) -> None:
     offer(rules, lambda frame: given)
-    with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points"):
+    with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points") as failed:
         score([document(), document()], points="board_rules_of_a_test:points")
+    assert failed.value.hint == "mend board_rules_of_a_test:points"
 
 
 def test_a_function_that_raises_fails_the_run_and_rejects_nothing(rules: ModuleType) -> None:
     offer(rules, lambda frame: frame["nothing"])
     with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points failed: KeyError"):
         score([document()], points="board_rules_of_a_test:points")
+
+
+def test_a_frame_has_its_types_whatever_is_in_it(rules: ModuleType) -> None:
+    seen: list[Any] = []
+    rules.__dict__["points"] = lambda frame: [seen.append(frame.dtypes.astype(str).to_dict()), 1][1:]
+    let = {"w": {"path": "priority", "map": {"low": 1}}}
+    score([document(priority="low", userId=7)], let=let, points="board_rules_of_a_test:points")
+    assert seen == [{"userId": "object", "createdAt": "datetime64[ms]", "w": "float64"}]
 
 
 def test_a_function_is_not_called_without_a_clean_row(rules: ModuleType) -> None:

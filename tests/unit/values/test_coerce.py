@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import time
 import uuid
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -216,3 +217,18 @@ def test_types_are_called_by_their_bson_names(value: Any, name: str) -> None:
 @given(anything | st.recursive(anything, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_an_excerpt_is_short_whatever_it_is_of(value: Any) -> None:
     assert len(excerpt(value)) <= 80
+
+
+def test_an_excerpt_of_something_long_has_sixty_characters_of_it() -> None:
+    value = {name * 20: name * 20 for name in "abcd"}
+    assert excerpt(value) == "object {'aaaaaaaaaaaaaaaaaaaa': 'aaaaaaaaaaaaaaaaaaaa', 'bbbbbbbbbb"
+
+
+def test_a_time_with_an_offset_becomes_utc_wherever_this_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert as_time("2025-11-03T09:00:00+02:00", ZoneInfo("UTC")) == dt.datetime(2025, 11, 3, 7)
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -64,6 +64,11 @@ def test_a_name_may_be_one_that_numexpr_knows_otherwise(name: str) -> None:
         ("not minutes", "write ~(…) instead of `not`"),
         ("1 if minutes else 2", "write where(condition, then, otherwise) instead of `if`"),
         ("0 < minutes < 5", "`0 < minutes < 5`: write a chain of comparisons as (a < b) & (b < c)"),
+        (
+            "where((minutes > 1) and (weight > 1), 1, 2)",
+            "write & and | between comparisons in parentheses instead of `and` and `or`",
+        ),
+        ("where(not minutes, 1, 2)", "write ~(…) instead of `not`"),
         ("where(minutes, 1, 2)", "`minutes` stands where a comparison belongs"),
         ("minutes & 1", "`minutes` stands where a comparison belongs"),
         ("minutes in weight", "`minutes in weight` stands where a comparison belongs"),
@@ -152,11 +157,24 @@ def test_a_function_is_named_by_module_and_name(points: str, answer: bool) -> No
     assert formula.is_function(points) is answer
 
 
+def test_names_may_be_compared_with_names() -> None:
+    columns = {"a": np.array([1.0, 3.0]), "b": np.array([2.0, 2.0])}
+    assert formula.evaluate("where(a < b, 5, 7)", columns, 2).tolist() == [5.0, 7.0]
+
+
+def test_where_nothing_is_known_a_name_is_refused_with_that() -> None:
+    assert formula.check("minutes", []) == "the formula uses minutes, which `let` does not define; known: none"
+
+
 def test_a_function_in_the_working_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "board_rules_here.py").write_text("def points(frame):\n    return 7\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", ["/nowhere", *sys.path])
-    assert formula.load_function("board_rules_here:points", {"board_rules_here"})(None) == 7
+    for _ in range(2):
+        assert formula.load_function(" board_rules_here:points ", {"board_rules_here"})(None) == 7
+    assert sys.path[0] == "/nowhere"
+    assert sys.path[-1] == str(tmp_path)
+    assert sys.path.count(str(tmp_path)) == 1
 
 
 def test_nothing_is_imported_for_a_function_that_nobody_allowed(
@@ -196,17 +214,27 @@ def test_a_package_may_keep_its_functions_in_modules_below_it(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    ("source", "reference", "message"),
+    ("source", "reference", "message", "hint"),
     [
-        ("", "board_rules_gone:points", "there is no module 'board_rules_gone'"),
-        ("import not_installed_anywhere", "board_rules_a:points", "there is no module 'not_installed_anywhere'"),
-        ("", "board_rules_b:points", "has no attribute 'points'"),
-        ("points = 3", "board_rules_c:points", "is not a function"),
-        ("1 / 0", "board_rules_d:points", "importing board_rules_d failed: ZeroDivisionError"),
+        (
+            "",
+            "board_rules_gone:points",
+            "there is no module 'board_rules_gone'",
+            "run lbmigrate where board_rules_gone",
+        ),
+        (
+            "import not_installed_anywhere",
+            "board_rules_a:points",
+            "there is no module 'not_installed_anywhere'",
+            "run lbmigrate where board_rules_a can be imported, or install it",
+        ),
+        ("", "board_rules_b:points", "has no attribute 'points'", "define points in board_rules_b"),
+        ("points = 3", "board_rules_c:points", "is not a function", "define points in board_rules_c"),
+        ("1 / 0", "board_rules_d:points", "importing board_rules_d failed: ZeroDivisionError", ""),
     ],
 )
 def test_a_function_that_cannot_be_loaded_is_a_config_error(
-    source: str, reference: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, reference: str, message: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = reference.partition(":")[0]
     if "gone" not in reference:

@@ -9,7 +9,18 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.values.ids import IdType, coerce_id, coerce_ids, id_text, id_texts, id_type, parse_id
+from lbmigrate.values.ids import (
+    IdType,
+    coerce_id,
+    coerce_ids,
+    folded_id,
+    id_forms,
+    id_text,
+    id_texts,
+    id_type,
+    parse_id,
+    plain_id,
+)
 
 HEX = "507f1f77bcf86cd799439011"
 OID = ObjectId(HEX)
@@ -41,7 +52,10 @@ targets: st.SearchStrategy[IdType | None] = st.sampled_from([None, "objectId", "
         (7, "int"),
         (Int64(7), "int"),
         (0, "int"),
+        (2**63 - 1, "int"),
         (2**63, None),
+        (-(2**63), "int"),
+        (-(2**63) - 1, None),
         (True, None),
         (7.0, None),
         (Decimal128("7"), None),
@@ -118,6 +132,8 @@ def test_a_column_of_one_type_is_coerced_like_its_values(column: list[Any], to: 
         ("-17", [-17, "-17"]),
         ("007", ["007"]),
         ("9" * 19, ["9" * 19]),
+        (str(2**63 - 1), [2**63 - 1, str(2**63 - 1)]),
+        (str(-(2**63)), [-(2**63), str(-(2**63))]),
         ("ada@example.org", ["ada@example.org"]),
         ("", [""]),
     ],
@@ -139,6 +155,7 @@ def test_an_argument_may_mean_several_ids_and_the_string_is_the_last(argument: s
         (True, "true"),
         ({"user": OID, "day": "2025-01-01"}, f'{{"user": {{"$oid": "{HEX}"}}, "day": "2025-01-01"}}'),
         (dt.datetime(2025, 1, 1), '{"$date": "2025-01-01T00:00:00Z"}'),
+        (dt.timedelta(1), "datetime.timedelta(days=1)"),
     ],
 )
 def test_an_id_is_written_in_one_way(value: Any, written: str) -> None:
@@ -153,3 +170,30 @@ def test_a_column_is_written_like_its_values(values: list[Any]) -> None:
 @given(st.lists(object_ids))
 def test_object_ids_are_written_as_their_24_digits(values: list[ObjectId]) -> None:
     assert id_texts(values) == [str(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("user", "forms"),
+    [
+        (OID, [OID, HEX, HEX.lower(), HEX.upper()]),
+        (HEX.upper(), [OID, HEX.upper(), HEX.lower(), HEX.upper()]),
+        (UUID, [BINARY, str(UUID), str(UUID).lower(), str(UUID).upper()]),
+        (17, [17, "17", "17", "17"]),
+        ("Ada", ["Ada"]),
+    ],
+)
+def test_one_user_may_be_written_in_several_forms(user: Any, forms: list[Any]) -> None:
+    assert id_forms(user) == forms
+
+
+@pytest.mark.parametrize(
+    ("key", "folded"), [(OID, HEX), (HEX.upper(), HEX), (BINARY, str(UUID)), (17, "17"), ("17", "17"), ("Ada", "Ada")]
+)
+def test_all_forms_of_an_id_fold_into_one(key: Any, folded: str) -> None:
+    assert folded_id(key) == folded
+
+
+def test_a_uuid_is_read_as_one_and_an_old_one_whose_bytes_nobody_knows_the_order_of_is_left_alone() -> None:
+    assert plain_id(BINARY) == UUID
+    for other in (LEGACY, UUID, OID, "ada", None):
+        assert plain_id(other) is other

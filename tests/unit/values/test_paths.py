@@ -59,6 +59,7 @@ def test_every_column_is_what_walking_each_document_finds(documents: list[dict[s
 
 def test_the_projection_keeps_the_ancestor_of_a_colliding_pair() -> None:
     assert projection_of(["a.b", "a", "c.d"]) == {"_id": 1, "a": 1, "c.d": 1}
+    assert projection_of(["a.b.c.d", "a.b.c"]) == {"_id": 1, "a.b.c": 1}
 
 
 def test_the_projection_ends_before_an_array_index() -> None:
