@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.database import Database
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from lbmigrate.records import Document
 
@@ -109,9 +110,13 @@ def missing_collections(database: Database[Any]) -> list[str]:
 
 
 def create_collection(database: Database[Any], name: str) -> None:
-    """Create one of our collections, with its validator if it has one."""
+    """Create one of our collections, with its validator if it has one; a repeat is a no-op."""
     options: dict[str, Any] = {"validator": VALIDATORS[name]} if name in VALIDATORS else {}
-    database.create_collection(name, **options)
+    try:
+        database.create_collection(name, **options)
+    except (CollectionInvalid, OperationFailure):
+        if name not in present_collections(database):  # else a run that slept through its lease was faster
+            raise
 
 
 def present_indexes(database: Database[Any], collection: str) -> list[Document]:

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from lbmigrate.migration.steps import STEPS, s4_backfill
+from lbmigrate import schema
+from lbmigrate.migration.steps import STEPS, s1_create_collections, s4_backfill
 from tests.apps import SESSIONS, TASKS, App, config, picture, session, stopped_after, task, user
 
 every_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.NAME)
@@ -40,6 +41,16 @@ def test_a_step_applied_twice_changes_nothing_the_second_time(fresh, step):
     before = picture(app.database)
     app.apply([step])
     assert picture(app.database) == before
+
+
+def test_two_runs_may_create_the_collections_at_once(fresh):
+    app = fresh()
+    slow, fast = (s1_create_collections.apply(app.context()) for _ in range(2))
+    next(slow)  # it knows what is missing, and has created nothing
+    for walk in (fast, slow):
+        list(walk)
+    assert schema.missing_collections(app.database) == []
+    assert schema.differences(app.database) == []
 
 
 @every_step
