@@ -28,6 +28,7 @@ from lbmigrate.state import COLLECTION
 from lbmigrate.state.statuses import ChunkStatus
 
 PASSES_KEPT = 50  # with all their chunks
+OPEN = [ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value]  # the status of a chunk that was begun and not closed
 COUNTING_MS = 250  # a bar is not worth more of the server's time
 LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
 
@@ -127,10 +128,15 @@ def close(context: Context, source: Source) -> Checkpoint | None:
 
 
 def spent(context: Context, source: Source) -> RowsRemoved:
-    """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever."""
-    before = _last_number(context, source) - PASSES_KEPT
+    """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever.
+
+    After a full pass also those that others left open, for it has read all that they hold.
+    """
+    last = _last_number(context, source)
     added_nothing = {"status": ChunkStatus.ROLLED.value, "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
-    return RowsRemoved(("chunk",), {"source": source.name, "pass": {"$lte": before}, **added_nothing})
+    useless: list[Document] = [{"pass": {"$lte": last - PASSES_KEPT}, **added_nothing}]
+    useless += [{"pass": {"$lt": last}, "status": {"$in": OPEN}}] if context.scope.full else []
+    return RowsRemoved(("chunk",), {"source": source.name, "$or": useless})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,21 @@ class Claimed:
 
 def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterator[Claimed]:
     """Every chunk still to emit, claimed: those left open by another run, then new ones as they are planned."""
-    left_open = [ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value]
-    open_rows = {"status": {"$in": left_open}, "pass": current.number}
-    for row in list(context.state.chunks(source=source.name, **open_rows)):
+    for row in list(context.state.chunks(source=source.name, **_open(context, current))):
         again = {"status": ChunkStatus(row["status"]).to(ChunkStatus.CLAIMED)}
         yield _claim(context, row["_id"], Bounds.from_row(row), row.get("attempts", 1), again)
     for place, span in enumerate(current.spans):
         yield from _plan(context, source, current, place, span, size)
+
+
+def _open(context: Context, current: Pass) -> Document:
+    """What chunks have that were begun and not closed, those of passes that were given up among them.
+
+    Their events may be in the ledger and not in the entries, and pass for settled ones. A full pass reads them all
+    again by itself, and a bounded one may be asked for less than they hold.
+    """
+    own = {"pass": current.number} if context.scope.bounded or context.scope.full else {}
+    return {"status": {"$in": OPEN}, **own}
 
 
 def _plan(context: Context, source: Source, current: Pass, place: int, span: Span, size: Size) -> Iterator[Claimed]:

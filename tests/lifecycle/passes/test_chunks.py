@@ -12,8 +12,8 @@ from bson import Int64, ObjectId
 
 from lbmigrate import ScoreRecorder
 from lbmigrate.console.format import summary
-from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.migration.steps import STEPS
+from lbmigrate.errors import LbmigrateError, Refused, UsageError
+from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo.client import is_fake
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunks import Bounds, Span
@@ -345,6 +345,48 @@ def test_a_bounded_backfill_does_not_disturb_an_unfinished_one(database):
     app.backfill()
     assert len(app.events()) == 30
     assert app.entries()[f"global:{oid(1)}"]["score"] == 300
+
+
+@pytest.mark.parametrize("then", [Scope(), Scope(full=True)], ids=["incremental", "full"])
+@pytest.mark.parametrize(
+    "given_up", [Scope(full=True), Scope(user=str(oid(1))), Scope(since=NEW_YEAR)], ids=["full", "by name", "since"]
+)
+def test_what_a_backfill_added_before_it_was_given_up_comes_into_the_entries_with_the_next(database, given_up, then):
+    app = app_of(database, [task(number, owner=1) for number in range(2)], indexed=True)
+    app.backfill()
+    database["tasks"].insert_one(task(2, owner=1))
+    database["score_events"].insert_one(event_of_another_program())  # so that nobody rolls up everybody
+    killed_after_its_first_chunk(app, scope=given_up)
+    assert len(app.events()) == 4
+    app.backfill(scope=then)
+    assert app.entries()[f"global:{oid(1)}"]["score"] == 30
+    assert app.chunks(status="claimed") == []
+    assert_counts_add_up(app)
+
+
+def event_of_another_program():
+    what = {"userId": oid(9), "actionType": "other", "points": Int64(1), "sourceId": 1, "meta": {}}
+    return {"_id": "other:1", **what, "createdAt": NEW_YEAR}
+
+
+def killed_after_its_first_chunk(app, **chosen):
+    for piece in s4_backfill.apply(app.context(**chosen)):
+        if piece.counts.read:
+            return
+        if piece.checkpoint is not None:
+            app.state.save(piece.checkpoint)
+
+
+def test_a_chunk_without_bounds_that_was_given_up_is_in_nobodys_way_after_a_full_backfill(database):
+    app = app_of(database, [task(number, owner=1) for number in range(2)], indexed=True)
+    app.backfill()
+    killed_after_its_first_chunk(app, scope=Scope(user=str(oid(1))))
+    app.state.rows.update_one({"kind": "chunk", "status": "claimed"}, {"$unset": {"low": ""}})
+    with pytest.raises(Refused, match="no usable bounds") as refused:
+        app.backfill()
+    assert "lbmigrate backfill --full" in refused.value.hint
+    app.backfill(scope=Scope(full=True))
+    app.backfill()
 
 
 def test_a_full_backfill_reads_everything_again_and_adds_what_was_lost(database):

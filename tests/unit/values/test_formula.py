@@ -244,6 +244,7 @@ def test_a_function_that_cannot_be_loaded_is_a_config_error(
         formula.load_function(reference, {module})
     assert message in refused.value.message
     assert reference in refused.value.message
+    assert hint in refused.value.hint
 
 
 def test_a_formula_has_a_longest_length() -> None:
