@@ -67,11 +67,14 @@ class State:
     def forgotten(self) -> tuple[int | None, list[Document]]:
         """The fence of the newest run (0: there was none), and the rows about those who were forgotten until then.
 
-        None stands for a run that has not ended, or not cleanly: it may be taking away what is there.
+        None stands for a run that has not ended, or not cleanly: it may be taking away what is there. Asked before
+        every write to the ledger and the entries, so raises LeaseLost when the run that asks was overtaken.
         """
         asked = {"$or": [{"_id": "lock"}, {"_id": {"$gte": "forgotten:", "$lt": "forgotten;"}}]}
         rows = {row["_id"]: row for row in self.rows.find(asked)}
         lock = rows.pop("lock", {})
+        if 0 < self.fence < lock.get("fence", 0):  # fence 0 is no run's
+            raise _overtaken()
         fence = None if lock.get("holder") else int(lock.get("fence", 0))
         return fence, list(rows.values())
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import psutil
@@ -16,10 +17,14 @@ import pytest
 from pymongo.database import Database
 
 from lbmigrate.errors import LeaseLost, Locked, Refused
+from lbmigrate.ledger import emit, rollup
+from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import durable
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state import Holder, Lease, State
 from lbmigrate.state.lease import LOCK, break_open
+from tests.apps import App, oid, task
 
 TTL = 60.0
 NOON = dt.datetime(2025, 11, 4, 12)
@@ -368,6 +373,22 @@ def test_who_was_overtaken_changes_nothing_any_more(overtaken: tuple[State, Stat
     assert rows(new) == before
     new.save(mark)
     assert rows(new) != before
+
+
+def test_who_was_overtaken_adds_nothing_to_the_ledger_and_the_board_any_more(overtaken: tuple[State, State]) -> None:
+    old, new = overtaken
+    app = App(old.rows.database)
+    app.database["tasks"].insert_one(task(1))
+    work = partial(emit.emit, source=app.config.sources[0], condition={}, seen=Seen.NEVER)
+    for state in (old, new):
+        context = replace(app.context(), state=state)
+        with pytest.raises(LeaseLost) if state is old else nullcontext():
+            work(context, one_type=OneUserType(context))
+        assert len(app.events()) == (state is new)
+    for state in (old, new):
+        with pytest.raises(LeaseLost) if state is old else nullcontext():
+            rollup.roll_up(replace(app.context(), state=state), {"$in": [oid(1)]})
+        assert len(app.entries()) == 2 * (state is new)
 
 
 def test_the_rows_of_an_earlier_holder_are_out_of_its_reach_before_it_looks_at_the_lock(
