@@ -70,6 +70,7 @@ def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece
         ids = [row["_id"] for row in collection.find(ours, {"_id": 1}).limit(REMOVED_AT_ONCE)]
         if not ids:
             break
+        context.state.put()  # raises LeaseLost where a successor may have filled it again
         removed += collection.delete_many({"_id": {"$in": ids}, **ours}).deleted_count
         yield Piece(name, removed, None)
     yield Piece(name, removed, removed, note=f"removed {removed:,} documents from {name}")

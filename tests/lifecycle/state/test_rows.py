@@ -20,11 +20,12 @@ from lbmigrate.errors import LeaseLost, Locked, Refused
 from lbmigrate.ledger import emit, rollup
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.migration.steps import s4_backfill
 from lbmigrate.mongo.client import durable
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state import Holder, Lease, State
 from lbmigrate.state.lease import LOCK, break_open
-from tests.apps import App, oid, task
+from tests.apps import App, oid, pieces, task
 
 TTL = 60.0
 NOON = dt.datetime(2025, 11, 4, 12)
@@ -389,6 +390,21 @@ def test_who_was_overtaken_adds_nothing_to_the_ledger_and_the_board_any_more(ove
         with pytest.raises(LeaseLost) if state is old else nullcontext():
             rollup.roll_up(replace(app.context(), state=state), {"$in": [oid(1)]})
         assert len(app.entries()) == 2 * (state is new)
+
+
+def test_a_rollback_that_was_overtaken_removes_nothing_any_more(overtaken: tuple[State, State]) -> None:
+    old, new = overtaken
+    new.save(Forgotten(("chunk",)))
+    app = App(old.rows.database)
+    app.database["tasks"].insert_many([task(number) for number in range(3)])
+    slow = s4_backfill.revert(replace(app.context(), state=old))
+    assert next(slow).subject == "events"  # what is to be forgotten first; it sleeps before that
+    list(pieces(s4_backfill, replace(app.context(), state=new)))
+    before = app.events(), app.entries()
+    with pytest.raises(LeaseLost):
+        list(slow)
+    assert (app.events(), app.entries()) == before
+    assert len(app.events()) == 3
 
 
 def test_the_rows_of_an_earlier_holder_are_out_of_its_reach_before_it_looks_at_the_lock(
