@@ -73,7 +73,7 @@ class State:
         asked = {"$or": [{"_id": "lock"}, {"_id": {"$gte": "forgotten:", "$lt": "forgotten;"}}]}
         rows = {row["_id"]: row for row in self.rows.find(asked)}
         lock = rows.pop("lock", {})
-        if 0 < self.fence < lock.get("fence", 0):  # fence 0 is no run's
+        if self.fence and self.fence < lock.get("fence", 0):  # without a fence it is no run that asks
             raise _overtaken()
         fence = None if lock.get("holder") else int(lock.get("fence", 0))
         return fence, list(rows.values())

@@ -290,27 +290,27 @@ def test_one_who_leaves_before_the_first_backfill_stands_in_the_way_of_no_reconc
     database["users"].insert_many([user(number) for number in (1, 2)])
     database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(6)])
     app = App(database, config(TASKS))
-    app.climb(STEPS[:3])
+    app.apply(STEPS[:3])
     forgotten(app)
     app.backfill()
     database["tasks"].update_one({"_id": oid(1001)}, {"$set": {"userId": oid(1)}})
-    assert reconciled(app).emitted == 1
+    assert reconciled(app).adjusted == 1
     assert {type(event["userId"]) for event in app.events()} == {ObjectId}
     assert app.entries()[f"global:{oid(2)}"]["score"] == 20
-    assert reconciled(app).emitted == 0
+    assert reconciled(app).adjusted == 0
 
 
 def test_a_tombstone_follows_the_type_of_ids_that_a_new_migration_has(app):
     forgotten(app)
-    app.descend()
+    app.revert()
     sources = [{**source, "user": {"path": "userId", "as": "string"}} for source in (TASKS, SESSIONS)]
     anew = App(app.database, config(*sources), clock=app.clock)
-    anew.climb(STEPS[:5])
+    anew.apply(STEPS[:5])
     app.database["tasks"].update_one({"_id": oid(1001)}, {"$set": {"userId": oid(1)}})
-    assert reconciled(anew).emitted == 1
+    assert reconciled(anew).adjusted == 1
     assert {type(event["userId"]) for event in anew.events()} == {str}
-    anew.climb([STEPS[4]], looking=Looking(full=True))
-    assert reconciled(anew).emitted == 0
+    anew.apply([STEPS[4]], verify=VerifyOptions(full=True))
+    assert reconciled(anew).adjusted == 0
 
 
 def test_one_who_was_forgotten_already_is_still_known(app):

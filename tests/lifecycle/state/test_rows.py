@@ -394,7 +394,7 @@ def test_who_was_overtaken_adds_nothing_to_the_ledger_and_the_board_any_more(ove
 
 def test_a_rollback_that_was_overtaken_removes_nothing_any_more(overtaken: tuple[State, State]) -> None:
     old, new = overtaken
-    new.save(Forgotten(("chunk",)))
+    new.save(RowsRemoved(("chunk",)))
     app = App(old.rows.database)
     app.database["tasks"].insert_many([task(number) for number in range(3)])
     slow = s4_backfill.revert(replace(app.context(), state=old))
