@@ -196,7 +196,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The outcome of scoring a batch: finished event documents, and the documents that could not become one."""
+    """The outcome of scoring a batch: finished event documents, and the documents that could not become one.
+
+    `former` has for an event's id how an earlier version wrote it, where that was another way.
+    """
 
     events: list[Document]
     rejects: list[Reject]
+    former: dict[str, str] = field(default_factory=dict)

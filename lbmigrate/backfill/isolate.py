@@ -24,6 +24,7 @@ from lbmigrate.passes.passes import Claimed
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
+from lbmigrate.values.ids import in_parts
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
 REASON_LENGTH = 300
@@ -54,7 +55,7 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
             emitted, salvaged = attempt(condition), False
         except IN_THE_DOCUMENTS:
             ids = retrying(lambda: _ids(context, source, condition))
-            emitted, salvaged = _halved(context, source, attempt, ids), True
+            emitted, salvaged = _in_parts(context, source, attempt, ids), True
         return Outcome(chunk, time.monotonic() - began, emitted, salvaged, attempt.tried)
     except (LbmigrateError, PyMongoError) as error:
         return Outcome(chunk, time.monotonic() - began, attempts=attempt.tried, error=error)
@@ -62,7 +63,7 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
 
 def emit_listed(context: Context, source: Source, one_type: OneUserType, ids: list[Any]) -> Emitted:
     """Emit these documents whatever it takes, as if somebody had tried before. Raises what is no document's fault."""
-    return _halved(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0), ids)
+    return _in_parts(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0), ids)
 
 
 @dataclass(slots=True)
@@ -87,6 +88,10 @@ class _Attempts:
 def _ids(context: Context, source: Source, condition: Document) -> list[Any]:
     wanted = unwind.within(condition, source)
     return [row["_id"] for row in context.sources[source.collection].find(wanted, {"_id": 1})]
+
+
+def _in_parts(context: Context, source: Source, attempt: Callable[[Document], Emitted], ids: list[Any]) -> Emitted:
+    return sum((_halved(context, source, attempt, part) for part in in_parts(ids)), Emitted())
 
 
 def _halved(context: Context, source: Source, attempt: Callable[[Document], Emitted], ids: list[Any]) -> Emitted:

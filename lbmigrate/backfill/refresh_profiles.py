@@ -20,7 +20,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
 from lbmigrate.schema import ENTRIES
-from lbmigrate.values.ids import id_forms
+from lbmigrate.values.ids import id_forms, in_parts
 from lbmigrate.values.paths import pluck, projection_of
 
 ROW = "profiles"  # keeps up to when changes of users are in the entries
@@ -74,7 +74,7 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
     asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
     found = durable(context.sources)[users.collection].find(asked, projection_of([users.key]))
     while some := list(islice(found, AT_ONCE)):
-        yield [key for key in pluck(some, [users.key])[users.key] if key is not None]
+        yield from in_parts([key for key in pluck(some, [users.key])[users.key] if key is not None], AT_ONCE)
 
 
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo.database import Database
 
 from lbmigrate.records import Document
-from lbmigrate.values.ids import folded_id, id_forms, id_text
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.values.ids import folded_id, id_forms
 from lbmigrate.values.paths import pluck, projection_of
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
     Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
     case, or the other way round.
     """
-    found = {id_text(key): document for key, document in _find(database, config.users, users)}
-    absent = [user for user in users if id_text(user) not in found]
+    found = {exact_text(key): document for key, document in _find(database, config.users, users)}
+    absent = [user for user in users if exact_text(user) not in found]
     if absent:
         keys = [form for user in absent for form in id_forms(user)]
         other = {folded_id(key): document for key, document in _find(database, config.users, keys)}
-        found = {id_text(user): other.get(folded_id(user), {}) for user in absent} | found
-    return {user: snapshot(config.users, found[id_text(user)]) for user in users}
+        found = {exact_text(user): other.get(folded_id(user), {}) for user in absent} | found
+    return {user: snapshot(config.users, found[exact_text(user)]) for user in users}
 
 
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterable[tuple[Any, Document]]:

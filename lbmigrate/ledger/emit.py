@@ -10,14 +10,13 @@ from typing import Any
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import forget
-from lbmigrate.ledger.events import insert_new, keep_rejects, known
+from lbmigrate.ledger.enter import enter
+from lbmigrate.ledger.events import keep_rejects
 from lbmigrate.ledger.forget import Leavers
 from lbmigrate.ledger.sources import read, score
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.client import durable
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +58,20 @@ def _emit_batch(
     scored = score(context, source, documents)
     inside = _inside(context, scored.events)
     one_type.check(inside, source)
-    before = {} if seen is Seen.NEVER else known(context.target, inside)
-    new = [event for event in inside if event["_id"] not in before] if before else inside
-    taken = {event["_id"] for event in insert_new(durable(context.target)[EVENTS], new)}
-    added = [event for event in new if event["_id"] not in taken] if taken else new
-    keep_rejects(context, source, scored.rejects)
+    entered = enter(context, source, inside, scored.former, look=seen is not Seen.NEVER)
+    added, rejects = entered.new, scored.rejects + entered.rejects
+    keep_rejects(context, source, rejects)
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
         read=len(documents),
         emitted=len(added),
-        duplicates=len(inside) - len(added),
-        rejected=len(scored.rejects),
+        duplicates=len(inside) - len(added) - len(entered.rejects),
+        rejected=len(rejects),
         skipped=len(scored.events) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in added),
         future=sum(event["createdAt"] > horizon for event in added),
     )
-    return Emitted(counts, [event["userId"] for event in _touching(inside, before, seen)])
+    return Emitted(counts, [event["userId"] for event in _touching(inside, entered.known, seen)])
 
 
 def _inside(context: Context, events: list[Document]) -> list[Document]:
@@ -89,8 +86,9 @@ def _inside(context: Context, events: list[Document]) -> list[Document]:
 def _touching(events: list[Document], known: dict[str, Any], seen: Seen) -> list[Document]:
     """The events whose users must be rolled up.
 
-    Whoever inserted a known one may have died before its users were: the attempt before this one, or live code.
+    Whoever inserted a known one may have died before its users were: the attempt before this one, or live code. What
+    does not say where it comes from is an app's.
     """
-    if seen is Seen.RETRY:
+    if seen is not Seen.OVERLAP:
         return events
-    return [event for event in events if known.get(event["_id"], "live") == "live"]
+    return [event for event in events if known.get(event["_id"]) != "backfill"]

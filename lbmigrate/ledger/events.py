@@ -6,32 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from pymongo.collection import Collection
-from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.mongo.client import durable
 from lbmigrate.mongo.faults import DUPLICATE_KEY
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS, REJECTS
-from lbmigrate.values.ids import id_text
+from lbmigrate.schema import REJECTS
+from lbmigrate.values.id_text import owner_texts
 
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
 
 
 class EventRefused(LbmigrateError):
     """The server did not take an event, for a reason that lies in the event."""
-
-
-def known(database: Database[Any], events: list[Document]) -> dict[str, Any]:
-    """The events that the ledger has, each with its origin. Asking costs a third of inserting in vain."""
-    if not events:
-        return {}
-    wanted = {"_id": {"$in": [event["_id"] for event in events]}}
-    rows = durable(database)[EVENTS].find(wanted, {"meta.origin": 1})
-    return {row["_id"]: row.get("meta", {}).get("origin") for row in rows}
 
 
 def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
@@ -54,6 +43,12 @@ def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[D
                 ) from error
             if failure["code"] != DUPLICATE_KEY:
                 raise
+            if "_id" not in failure.get("keyPattern", {"_id": 1}):
+                raise EventRefused(
+                    f"{events.name} refused {failure['op']['_id']!r}: it has a unique index that is not of lbmigrate "
+                    f"({', '.join(failure['keyPattern'])})",
+                    hint="lbmigrate doctor",
+                ) from error
         if error.details.get("writeConcernErrors"):
             raise  # it may yet be undone: whoever called tries again
         return [documents[failure["index"]] for failure in failures]
@@ -65,7 +60,7 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
     now = context.clock()
     rows = [
         {
-            "_id": f"{source.name}:{id_text(reject.source_id)}",
+            "_id": f"{source.name}:{_text(source, reject.source_id)}",
             "source": source.name,
             "collection": source.collection,
             "sourceId": reject.source_id,
@@ -76,3 +71,8 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
         for reject in rejects
     ]
     insert(context.target[REJECTS], rows)
+
+
+def _text(source: Source, source_id: Any) -> str:
+    """The name of an element tells whose it is; so must the id of a document."""
+    return source_id if source.unwind and isinstance(source_id, str) else owner_texts([source_id])[0]

@@ -23,7 +23,8 @@ from lbmigrate.rules.adjustments import FORGOTTEN
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state import State
-from lbmigrate.values.ids import folded_id, id_forms, id_text, id_type
+from lbmigrate.values.id_text import id_text
+from lbmigrate.values.ids import folded_id, id_forms, id_type, in_parts
 
 WORK = Work("forget")
 SALT = "forgotten:salt"
@@ -104,7 +105,8 @@ def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None
     ledger = durable(context.target)[EVENTS]
     for user, ids in late.items():
         change = _buried(leavers.tombstone(user))  # a repeat finds no event of that user any more
-        retrying(partial(ledger.update_many, {"_id": {"$in": ids}, "userId": user}, change))
+        for part in in_parts(ids):
+            retrying(partial(ledger.update_many, {"_id": {"$in": part}, "userId": user}, change))
 
 
 def _buried(tombstone: Any) -> Document:

@@ -18,13 +18,12 @@ from bson.codec_options import CodecOptions
 from bson.int64 import Int64
 from pymongo import UpdateOne
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
 
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.entries import change_entries, insert_entries
 from lbmigrate.ledger.forget import Leavers
 from lbmigrate.mongo.client import durable, is_fake
-from lbmigrate.mongo.faults import DUPLICATE_KEY
 from lbmigrate.records import Document, amount
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
@@ -32,6 +31,7 @@ from lbmigrate.rules.ranking import Sums
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
 from lbmigrate.values import raw_bson
+from lbmigrate.values.ids import in_parts
 from lbmigrate.values.paths import pluck
 
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
@@ -89,10 +89,10 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
     database = durable(context.target)
     # Before the events: the order that the proof above rests on.
-    present = {entry["_id"]: entry for entry in database[ENTRIES].find({"userId": users})}
+    present = {(entry["userId"], entry["period"]): entry for entry in database[ENTRIES].find({"userId": users})}
     owners, wanted = _wanted(context, ledger(context, database, users))
     absent, updates, changing = _differences(context, present, wanted)
-    contested = [*_insert(database, absent), *_change(database, updates, changing)]
+    contested = [*insert_entries(database, absent), *change_entries(database, updates, changing)]
     rolled = Rolled(
         users=owners,
         inserted=len(absent),
@@ -145,7 +145,7 @@ def _decoded(batch: Sequence[Document]) -> Columns:
 
 
 def _differences(
-    context: Context, present: dict[str, Document], wanted: Sequence[Document]
+    context: Context, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
 ) -> tuple[list[Document], list[UpdateOne], list[Any]]:
     """Entries that are absent, updates of those that are not as they should be, and the users of the updates."""
     now = context.clock()
@@ -154,7 +154,7 @@ def _differences(
     updates: list[UpdateOne] = []
     users: list[Any] = []
     for entry in wanted:
-        found = present.get(entry["_id"])
+        found = present.get((entry["userId"], entry["period"]))
         if found is None:
             entry.update(born)
             absent.append(entry)
@@ -172,42 +172,13 @@ def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
     return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})
 
 
-def _insert(database: Database[Any], absent: Sequence[Document]) -> list[Any]:
-    """Insert entries; returns the users for whom somebody else was faster."""
-    try:
-        if absent:
-            database[ENTRIES].insert_many(absent, ordered=False)
-    except BulkWriteError as error:
-        return [absent[failure["index"]]["userId"] for failure in _collisions(error)]
-    return []
-
-
-def _change(database: Database[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
-    """Change entries; returns the users to look at again, all of them where one was lost: which one is not told."""
-    if not updates:
-        return []
-    matched = database[ENTRIES].bulk_write(updates, ordered=False).matched_count
-    return list(dict.fromkeys(users)) if matched < len(updates) else []
-
-
-def _collisions(error: BulkWriteError) -> list[Document]:
-    if error.details.get("writeConcernErrors"):
-        raise error  # what was written may yet be undone: whoever called tries again
-    failures: list[Document] = error.details["writeErrors"]
-    for failure in failures:
-        if failure["code"] != DUPLICATE_KEY:
-            raise LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan") from error
-    return failures
-
-
 # --- which users -------------------------------------------------------------------------------------------------
 
 
 def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
     """Conditions that name these users, each once and a bounded number in each."""
-    distinct = list(dict.fromkeys(users))
-    for start in range(0, len(distinct), size):
-        yield {"$in": distinct[start : start + size]}
+    for some in in_parts(list(dict.fromkeys(users)), size):
+        yield {"$in": some}
 
 
 def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:

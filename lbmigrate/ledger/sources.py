@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 from pymongo.database import Database
 
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.client import fresh, readable
 from lbmigrate.records import Document, Scored
 from lbmigrate.rules import scoring, unwind
+from lbmigrate.rules.event import former_ids
 from lbmigrate.run.context import Context
+from lbmigrate.values.ids import in_parts, is_document_id, plain_id
 from lbmigrate.values.paths import projection_of
 
 CODECS: CodecOptions[Document] = CodecOptions(
@@ -42,8 +47,47 @@ def _readable(context: Context) -> Database[Any]:
 
 def score(context: Context, source: Source, documents: list[Document]) -> Scored:
     """Turn documents, or unwound elements, into events and rejects."""
-    ids = unwind.element_ids(documents, source.unwind) if source.unwind else None
+    ids, former = _names(source, documents)
     origin = "live" if context.live else "backfill"
     config = context.config
     latest = config.backfill.latest(context.clock())
-    return scoring.score(documents, source, config.timezone, origin, ids, latest, config.functions)
+    scored = scoring.score(documents, source, config.timezone, origin, ids, latest, config.functions)
+    return replace(scored, former=former)
+
+
+def _names(source: Source, documents: list[Document]) -> tuple[list[str] | None, dict[str, str]]:
+    """Source ids of elements, None for whole documents; and for an event's id how an earlier version wrote it."""
+    if source.unwind is None:
+        return None, former_ids(source.action, [document.get("_id") for document in documents])
+    ids = unwind.element_ids(documents, source.unwind)
+    return ids.now, {f"{source.action}:{now}": f"{source.action}:{old}" for now, old in ids.former.items()}
+
+
+def named(context: Context, source: Source, names: Sequence[Any]) -> Scored:
+    """What the documents that these source ids name are scored as now; nothing for those that are gone or out of scope.
+
+    Where the source unwinds, all elements of those documents. A document that cannot be read has no event, like one
+    that cannot be scored.
+    """
+    ids = unwind.owners(names) if source.unwind else [plain_id(name) for name in names if is_document_id(name)]
+    found = Scored([], [])
+    for part in in_parts(ids):
+        found = _together(found, _scored(context, source, part))
+    return found
+
+
+def _scored(context: Context, source: Source, ids: list[Any]) -> Scored:
+    try:
+        documents, found = iter(read(context, source, {"_id": {"$in": ids}})), Scored([], [])
+        while some := list(islice(documents, context.config.backfill.chunk_size)):
+            found = _together(found, score(context, source, some))
+        return found
+    except BSONError:
+        if len(ids) == 1:
+            return Scored([], [])
+    half = len(ids) // 2
+    return _together(_scored(context, source, ids[:half]), _scored(context, source, ids[half:]))
+
+
+def _together(one: Scored, other: Scored) -> Scored:
+    return Scored(one.events + other.events, one.rejects + other.rejects, one.former | other.former)

@@ -17,20 +17,20 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.ledger import emit, events, rollup
+from lbmigrate.ledger import emit, rollup
 from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.forget import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
 from lbmigrate.mongo.client import durable, fresh
 from lbmigrate.records import Document
-from lbmigrate.rules.event import constant_points, live_event, source_named, source_of
+from lbmigrate.rules.event import constant_points, former_ids, live_event, source_named, source_of
 from lbmigrate.run.context import Clock, Context, utc_now
-from lbmigrate.schema import EVENTS
 from lbmigrate.state import State
 from lbmigrate.values.coerce import excerpt
-from lbmigrate.values.ids import parse_id
+from lbmigrate.values.ids import id_type, parse_id, plain_id
 
 
 class ScoreRecorder:
@@ -119,7 +119,10 @@ class ScoreRecorder:
         if event["userId"] in leavers:
             return False
         known = self._recall.of(event["userId"], leavers.fence)
-        added = events.insert(durable(self._context.target)[EVENTS], [event]) > 0
+        entered = enter(self._context, source, [event], former_ids(source.action, [event["sourceId"]]))
+        if entered.rejects:
+            raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint="lbmigrate reconcile")
+        added = bool(entered.new)
         ledger = self._recall.ledger(event, added, known, leavers.fence)
         # Also when it was there already: whoever inserted it may have died before this.
         rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
@@ -146,14 +149,21 @@ class ScoreRecorder:
         log.warning("%s", told)
 
     def _source_id(self, source: Source, given: Any) -> Any:
-        """As the source has it: web frameworks hand an ObjectId on as its digits."""
+        """As the source has it: web frameworks hand an ObjectId on as its digits.
+
+        Where no document can be seen yet, it is of the type that others of the source have.
+        """
         if given is None:
             raise UsageError("source_id is missing: it names the action, so that it counts once")
         forms = parse_id(given) if isinstance(given, str) else [given]
-        if len(forms) == 1:
-            return given
-        found = fresh(self._context.sources)[source.collection].find_one({"_id": {"$in": forms}}, {"_id": 1})
-        return found["_id"] if found else given
+        if len(forms) == 1 or source.unwind:
+            return plain_id(given)
+        documents = fresh(self._context.sources)[source.collection]
+        found = documents.find_one({"_id": {"$in": forms}}, {"_id": 1})
+        if found:
+            return found["_id"]
+        other = documents.find_one({}, {"_id": 1}) or {}
+        return plain_id(next((form for form in forms if id_type(form) == id_type(other.get("_id"))), given))
 
     def _types(self) -> OneUserType:
         if self._one_type is None:

@@ -11,35 +11,34 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import islice
 from typing import Any
-
-from bson.errors import BSONError
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.events import insert_new
-from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.identify import rows_of
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import durable
 from lbmigrate.passes.chunks import Bounds
+from lbmigrate.reconcile.desired import Groups, desired
 from lbmigrate.records import Document
-from lbmigrate.rules import unwind
-from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id
+from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id, is_event, stray_base, without_number
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS, present_collections
+from lbmigrate.schema import EVENTS
+from lbmigrate.values.ids import in_parts
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
 AT_ONCE = 200  # sources whose events are asked for in one query
 CONFLICTS = 50  # an id that is taken this often in a row is not a race any more
 
-Groups = dict[str, list[Document]]
-
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: its name, and the sources that score it, the first that has an event for a document goes first."""
+    """One action: its name, and the sources that score it, the first that has an event for a document goes first.
+
+    Without sources it stands for all that the ledger has of actions that no source has.
+    """
 
     name: str
     sources: tuple[Source, ...]
@@ -49,6 +48,9 @@ def actions(config: Config) -> list[Action]:
     """Every action of a configuration once."""
     names = dict.fromkeys(source.action for source in config.sources)
     return [Action(name, tuple(s for s in config.sources if s.action == name)) for name in names]
+
+
+STRANGERS = Action("actions without a source", ())
 
 
 class Doubt(Enum):
@@ -61,12 +63,17 @@ class Doubt(Enum):
 
 @dataclass(slots=True)
 class Found:
-    """What a range of the ledger came to: how many sources, which were adjusted and how, and whom that touches."""
+    """What a range of the ledger came to: how many sources, which were adjusted and how, and whom that touches.
+
+    `strays` are events that count and are about no source: their `_id` does not fit their fields, or no source has
+    their action.
+    """
 
     sources: int = 0
     adjusted: set[str] = field(default_factory=set)
     due: list[Document] = field(default_factory=list)
     users: dict[Any, None] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
 
     @property
     def reasons(self) -> Counter[str]:
@@ -76,7 +83,7 @@ class Found:
 def look(context: Context, action: Action, bounds: Bounds) -> Found:
     """What is due in a range of the ledger. Writes nothing."""
     groups, doubtful = _doubtful(context, action, bounds)
-    return Found(len(groups), due=_due(context, action, doubtful)[1])
+    return Found(len(groups), due=_due(context, action, doubtful)[1], strays=_strays(action, groups))
 
 
 def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
@@ -89,6 +96,7 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
     seen = (event for group in groups.values() for event in group)
     found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or _is_live(e))
     found.sources = len(groups)
+    found.strays = _strays(action, groups)
     return found
 
 
@@ -98,7 +106,7 @@ def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUse
     ledger = durable(context.target)[EVENTS]
     for _ in range(CONFLICTS):
         events, due = _due(context, action, bases)
-        one_type.check(due, action.sources[0])
+        one_type.check(due, (action.sources or context.config.sources)[0])
         taken = {event["_id"] for event in insert_new(ledger, due)}
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
         found.due += [event for event in due if event["_id"] not in taken]
@@ -111,7 +119,13 @@ def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUse
 
 def _is_live(event: Document) -> bool:
     """Whether live code has adjusted this."""
-    return "reason" in event["meta"] and event["meta"].get("origin") == "live"
+    return "reason" in event["meta"] and event["meta"].get("origin") != "backfill"
+
+
+def _strays(action: Action, groups: Groups) -> list[str]:
+    """Those events without a source that still count for something."""
+    counting = (group for group in groups.values() if sum(event["points"] for event in group))
+    return [e["_id"] for group in counting for e in group if not action.sources or base_id(e) is None]
 
 
 def _base(adjustment: Document) -> str:
@@ -126,8 +140,8 @@ def _doubtful(
 ) -> tuple[Groups, list[str]]:
     """The sources of a range, and those to look at closely: what differs, or may have events beyond the range."""
     events = list(_events(context, bounds.condition()))
-    groups, ids = _grouped(events), {event["_id"] for event in events}
-    wanted = _desired(context, action, groups)
+    groups, ids = _grouped(context, events), {event["_id"] for event in events}
+    wanted = desired(context, action.sources, groups)
     doubtful = [
         base
         for base, group in groups.items()
@@ -140,15 +154,19 @@ def _doubtful(
 
 def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[Document], list[Document]]:
     """All events of some sources, and those to be added. Decided by what the primary has, whatever is read usually."""
-    ranges = [{"_id": {"$gte": base, "$lt": above(base)}} for base in bases]
-    parts = [ranges[start : start + AT_ONCE] for start in range(0, len(ranges), AT_ONCE)]
-    events = [event for part in parts for event in _events(context, {"$or": part})]
-    taken, groups = {event["_id"] for event in events}, _grouped(events)
+    conditions = [{"$or": list(map(_about, some))} for some in in_parts(bases, AT_ONCE)]
+    events = [event for condition in conditions for event in _events(context, condition)]
+    taken, groups = {event["_id"] for event in events}, _grouped(context, events)
     groups = {base: groups[base] for base in bases if base in groups}
-    wanted = _desired(_at_primary(context), action, groups)
+    wanted = desired(_at_primary(context), action.sources, groups)
     origin = "live" if context.live else "backfill"
     due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken, origin)]
     return [event for group in groups.values() for event in group], due
+
+
+def _about(base: str) -> Document:
+    """The condition for the events of a source: a range of their index, which may hold others."""
+    return {"_id": {"$gte": base, "$lt": above(base)}}
 
 
 def _events(context: Context, condition: Document) -> Iterator[Document]:
@@ -158,51 +176,20 @@ def _events(context: Context, condition: Document) -> Iterator[Document]:
         yield event
 
 
-def _grouped(events: Iterable[Document]) -> Groups:
-    """Events by the source that they are about."""
+def _grouped(context: Context, events: Iterable[Document]) -> Groups:
+    """Events by the source that they are about; those whose `_id` does not fit their fields by themselves."""
     groups: Groups = {}
-    for event in events:
+    strays = []
+    for event in filter(is_event, events):
         base = base_id(event)
-        if base is not None:
+        if base is None:
+            strays.append(event)
+        else:
             groups.setdefault(base, []).append(event)
+    parents = rows_of(context, [without_number(stray["_id"]) for stray in strays]) if strays else {}
+    for stray in strays:
+        groups.setdefault(stray_base(stray, parents), []).append(stray)
     return groups
-
-
-# --- what the sources say ------------------------------------------------------------------------------------------
-
-
-def _desired(context: Context, action: Action, groups: Groups) -> dict[str, Document]:
-    """The events of these sources as they are scored now; nothing for what is gone or does not qualify any more."""
-    leavers = Leavers(context.state)
-    names = [group[0]["sourceId"] for group in groups.values()]
-    found: dict[str, Document] = {}
-    for source in action.sources:
-        ids = unwind.owners(names) if source.unwind else names
-        for event in _scored(context, source, ids):
-            if event["_id"] in groups and event["_id"] not in found:
-                found[event["_id"]] = _entombed(event, leavers) if event["userId"] in leavers else event
-    if not found and groups and action.sources[0].collection not in present_collections(context.sources):
-        gone = f"{action.name}: collection {action.sources[0].collection!r} is gone; it was dropped or renamed"
-        raise LbmigrateError(gone, hint="lbmigrate plan")
-    return found
-
-
-def _entombed(event: Document, leavers: Leavers) -> Document:
-    return event | {"userId": leavers.tombstone(event["userId"]), "meta": {**event["meta"], FORGOTTEN: True}}
-
-
-def _scored(context: Context, source: Source, ids: list[Any]) -> list[Document]:
-    """The events of the documents with these ids. One that cannot be read has none, like one that cannot be scored."""
-    try:
-        documents, events = iter(sources.read(context, source, {"_id": {"$in": ids}})), []
-        while some := list(islice(documents, context.config.backfill.chunk_size)):
-            events += sources.score(context, source, some).events
-        return events
-    except BSONError:
-        if len(ids) == 1:
-            return []
-    half = len(ids) // 2
-    return _scored(context, source, ids[:half]) + _scored(context, source, ids[half:])
 
 
 def _at_primary(context: Context) -> Context:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
+
+from pymongo.collection import Collection
 
 from lbmigrate.backfill import backfill
 from lbmigrate.config.load import config_digest
@@ -21,8 +24,9 @@ from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
-from lbmigrate.reconcile.chunk import Action, Doubt, Found, actions, look, settle
-from lbmigrate.records import Checkpoint, Piece, Reconciled, Work
+from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Found, actions, look, settle
+from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
+from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
@@ -32,6 +36,7 @@ from lbmigrate.state.statuses import ChunkStatus
 
 NAME = "reconcile"
 WORK = Work(NAME)
+NAMED, SHOWN = 5, 100  # events that a warning names, and characters of each
 
 
 # --- before it is done ---------------------------------------------------------------------------------------------
@@ -52,7 +57,7 @@ class Preview:
 def differences(context: Context) -> Iterator[Found]:
     """What is due, range by range of the ledger. Writes nothing."""
     size = context.config.backfill.chunk_size
-    for action in actions(context.config):
+    for action in _actions(context):
         for span in _spans(context, action):
             for bounds in chunks.cut(context.target[EVENTS], span, lambda: size, None):
                 yield look(context, action, bounds)
@@ -79,7 +84,7 @@ def pieces(context: Context) -> Iterator[Piece]:
     one_type, gate = OneUserType(context), throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
-    found = actions(context.config)
+    found = _actions(context)
     for action in found:
         yield from _walk(context, action, one_type, gate)
         if context.stopping():
@@ -88,7 +93,7 @@ def pieces(context: Context) -> Iterator[Piece]:
     if context.stopping():
         return
     for action in found:
-        row = passes.row_of(context, _ledger(action))
+        row = passes.row_of(context, _ledger(context, action))
         yield Piece(action.name, checkpoint=Checkpoint(row, {"pass.done": True}))
     if changed_rules(context) or not context.state.get(RULES):
         yield Piece(NAME, checkpoint=in_force(context))
@@ -97,30 +102,40 @@ def pieces(context: Context) -> Iterator[Piece]:
 def adjustments_made(context: Context) -> dict[str, int]:
     """How many adjustments the newest passes made, by reason."""
     reasons: Counter[str] = Counter()
-    for ledger in map(_ledger, actions(context.config)):
+    for ledger in (_ledger(context, action) for action in [*actions(context.config), STRANGERS]):
         number = context.state.get(passes.row_of(context, ledger)).get("pass", {}).get("number")
         for chunk in context.state.chunks(source=ledger.name, **{"pass": number}):
             reasons.update(chunk.get("reasons", {}))
     return dict(reasons)
 
 
-def _ledger(action: Action) -> Source:
+def _actions(context: Context) -> list[Action]:
+    """Every action of the config, and what the ledger has of others, if there is any."""
+    return [*actions(context.config), *([STRANGERS] if _spans(context, STRANGERS) else [])]
+
+
+def _ledger(context: Context, action: Action) -> Source:
     """The ledger as a source of its own, under a name that no source has."""
-    first = action.sources[0]
-    return first.model_copy(update={"name": f"{first.name}:{NAME}", "collection": EVENTS, "where": {}, "unwind": None})
+    first = (action.sources or context.config.sources)[0]
+    name = f"{first.name if action.sources else ''}:{NAME}"
+    return first.model_copy(update={"name": name, "collection": EVENTS, "where": {}, "unwind": None})
 
 
 def _spans(context: Context, action: Action) -> tuple[Span, ...]:
-    """An action's range of the ledger: one span, or none."""
-    within = {"_id": {"$gte": f"{action.name}:", "$lt": f"{action.name};"}}
-    ends = [context.target[EVENTS].find_one(within, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
+    """An action's range of the ledger: one span, or none; for strangers one between any two actions."""
+    within = [of_action(action.name)] if action.sources else of_other_actions(context.config)
+    return tuple(span for each in within for span in _span(context.target[EVENTS], each))
+
+
+def _span(events: Collection[Any], within: Document) -> list[Span]:
+    ends = [events.find_one(within, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
     found = [end["_id"] for end in ends if end is not None]
-    return (Span("_id", *found),) if found else ()
+    return [Span("_id", *found)] if found else []
 
 
 def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
     """The pass over one action, up to its last chunk; ends early when a stop is asked for."""
-    ledger, beside = _ledger(action), replace(context, sources=context.target)
+    ledger, beside = _ledger(context, action), replace(context, sources=context.target)
     current, opened, doubt = _open(beside, ledger, _spans(context, action))
     if opened:
         yield Piece(action.name, unit="sources", checkpoint=opened)
@@ -136,8 +151,8 @@ def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -
         size.note(outcome.seconds, outcome.found.sources)
         gate.note(outcome.seconds, outcome.found.sources)
         done += outcome.found.sources
-        closed = _closing(context, outcome)
-        yield Piece(action.name, done, max(total, done), "sources", True, outcome.counts, closed)
+        closed, told = _closing(context, outcome), _warning(outcome.found.strays)
+        yield Piece(action.name, done, max(total, done), "sources", True, outcome.counts, closed, warning=told)
 
 
 def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pass, Checkpoint | None, Doubt]:
@@ -161,6 +176,14 @@ def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pa
         "doubt": doubt.value,
     }
     return Pass(row, opened["number"], spans, fresh=True), Checkpoint(row, {"pass": opened}), doubt
+
+
+def _warning(strays: Sequence[str]) -> str:
+    if not strays:
+        return ""
+    named = ", ".join(repr(name[:SHOWN]) for name in strays[:NAMED]) + (", …" if len(strays) > NAMED else "")
+    told = f"{amount(len(strays), 'event')} of {EVENTS} whose _id does not fit, or whose action no source has"
+    return f"{told}: {named}; what no source is behind is taken back"
 
 
 @dataclass(frozen=True, slots=True)

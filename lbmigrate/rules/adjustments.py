@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from bson import DatetimeMS, Int64
 
 from lbmigrate.records import Document
-from lbmigrate.values.ids import id_text
+from lbmigrate.values.id_text import exact_text, former_text, plain_text
+from lbmigrate.values.ids import same_id
 
 VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
 REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
@@ -26,16 +27,39 @@ _is_number = re.compile(r"#[1-9][0-9]*").fullmatch
 
 
 def base_id(event: Document) -> str | None:
-    """The id of the first event of the source that `event` is about; None for a document that is no event of ours.
+    """The id of the first event of the source that `event` is about; None where its `_id` does not fit its fields.
 
-    Told by the event's fields: the id of a source may itself hold a `#`.
+    Told by the fields: the id of a source may itself hold a `#`.
     """
-    kinds = {"points": Int64, "createdAt": dt.datetime | DatetimeMS, "meta": dict}
-    if not all(isinstance(event.get(name), kind) for name, kind in kinds.items()):
-        return None
-    base = f"{event.get('actionType')}:{id_text(event.get('sourceId'))}"
-    rest = event["_id"].removeprefix(base)
-    return base if not rest or _is_number(rest) else None
+    name, action, source = event["_id"], event.get("actionType"), event.get("sourceId")
+    for write in (plain_text, exact_text, former_text):
+        base = f"{action}:{write(source)}"
+        if name.startswith(base) and (len(name) == len(base) or _is_number(name[len(base) :])):
+            return base
+    return None
+
+
+def is_event(document: Document) -> bool:
+    """Whether a document of the ledger has what everything here goes by: an `_id`, points, a time and a `meta`."""
+    kinds = {"_id": str, "points": Int64, "createdAt": dt.datetime | DatetimeMS, "meta": dict}
+    return all(isinstance(document.get(name), kind) for name, kind in kinds.items())
+
+
+def without_number(name: str) -> str:
+    """The `_id` of an adjustment without its number, whatever its fields say."""
+    base, mark, number = name.rpartition("#")
+    return base if mark and _is_number(f"#{number}") else name
+
+
+def stray_base(stray: Document, parents: Mapping[str, Document]) -> str:
+    """What `base_id` is of an event whose `_id` does not fit: that of the stray that it adjusts, or its own.
+
+    `parents` has events by their ids: those that `without_number` names.
+    """
+    parent = parents.get(without_number(stray["_id"]))
+    if parent is None or base_id(parent) or parent.get("actionType") != stray.get("actionType"):
+        return str(stray["_id"])
+    return str(parent["_id"] if same_id(parent.get("sourceId"), stray.get("sourceId")) else stray["_id"])
 
 
 def above(base: str) -> str:
@@ -67,15 +91,16 @@ def adjustments(
 ) -> list[Document]:
     """The events that bring `events`, all that the ledger has of one source, to `desired`, its event as scored now.
 
-    Without `desired` the source is worth nothing. None are needed when nothing differs. Ids in `taken` are not used;
-    whoever inserts them and meets a duplicate key must read the ledger and decide again.
+    `desired` has the id of the source's first event. Without it the source is worth nothing. None are needed when
+    nothing differs. Ids in `taken` are not used; whoever inserts them and meets a duplicate key must read the ledger
+    and decide again.
 
     A time from a fallback field (`meta.approximate`) does not move an action that stands: such a field changes with
     every edit, and an old task must not come into this week because its title was corrected.
     """
     places = list(_places(events, desired))
     is_move = _is_move([place for place in places if place.stands], events)
-    base = base_id(events[0]) if desired is None else str(desired["_id"])
+    base = base_id(events[0]) or events[0]["_id"] if desired is None else str(desired["_id"])
     free = (name for number in count(max(1, len(events))) if (name := f"{base}#{number}") not in taken)
     return [_adjustment(name, place, is_move, origin) for place, name in zip(places, free, strict=False)]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,8 @@ from lbmigrate.config.types import MOST_POINTS, RESERVED_META
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 from lbmigrate.values.coerce import as_time, excerpt
-from lbmigrate.values.ids import coerce_id, id_text, plain_id
+from lbmigrate.values.id_text import former_texts, id_text, id_texts, plain_text
+from lbmigrate.values.ids import coerce_id, is_document_id, plain_id
 
 
 def source_named(config: Config, name: str) -> Source:
@@ -37,6 +39,26 @@ def source_of(config: Config, action: str) -> Source:
     return sources[action]
 
 
+def of_action(action: str) -> Document:
+    """The condition for what the ledger has of an action, as its `_id`s say: a range of their index."""
+    return {"_id": {"$gte": f"{action}:", "$lt": f"{action};"}}
+
+
+def of_other_actions(config: Config) -> list[Document]:
+    """The conditions for what the ledger has of actions that no source has: the ranges between those that there are."""
+    actions = {f"{source.action}:": source.action for source in config.sources}
+    bounds = [of_action(actions[start])["_id"] for start in sorted(actions)]
+    between = [{"_id": {"$gte": low["$lt"], "$lt": high["$gte"]}} for low, high in pairwise(bounds)]
+    return [{"_id": {"$lt": bounds[0]["$gte"]}}, *between, {"_id": {"$gte": bounds[-1]["$lt"]}}]
+
+
+def former_ids(action: str, ids: Sequence[Any]) -> dict[str, str]:
+    """How an earlier version wrote the events of documents with these ids, by their `_id` now, where that differs."""
+    former = former_texts(ids)
+    pairs = zip(id_texts(ids), former, strict=True) if former else ()
+    return {f"{action}:{new}": f"{action}:{old}" for new, old in pairs if new != old}
+
+
 def live_event(
     source: Source,
     user: Any,
@@ -54,7 +76,7 @@ def live_event(
     if taken:
         raise UsageError(f"meta.{taken[0]} is written by lbmigrate itself; choose another name")
     return {
-        "_id": f"{source.action}:{id_text(source_id)}",
+        "_id": f"{source.action}:{_text(source, source_id)}",
         "userId": _user(user, source),
         "actionType": source.action,
         "points": _whole(points, source),
@@ -71,6 +93,13 @@ def constant_points(config: Config, action: str) -> int:
     if len(rules) > 1 or not isinstance(constant, int):
         raise UsageError(f"{action} has no constant points", hint="give points=…, or call record_source")
     return constant
+
+
+def _text(source: Source, given: Any) -> str:
+    """The name of an element is a text already; the id of a document is written as one."""
+    if not is_document_id(given) or (source.unwind and not isinstance(given, str)):
+        raise UsageError(f"source_id cannot be the id of a document of {source.name} ({excerpt(given)})")
+    return plain_text(given) if source.unwind else id_text(given)
 
 
 def _user(given: Any, source: Source) -> Any:

@@ -20,6 +20,8 @@ from bson.int64 import Int64
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import Document
 from lbmigrate.rules.periods import Ints, numbered
+from lbmigrate.values.id_text import id_texts
+from lbmigrate.values.ids import plain_id
 
 Times = Sequence[dt.datetime] | npt.NDArray[np.datetime64]
 
@@ -81,7 +83,8 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
     the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
     before the period count. Values are Python's and bson's own types. Raises LbmigrateError if a score leaves int64.
     """
-    codes, owners = _numbered(days.user)
+    codes, found = _numbered(days.user)
+    owners = list(map(plain_id, found))
     streaks = _Streaks(codes, days.day, days.stands > 0)
     return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks)]
 
@@ -89,7 +92,7 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
 def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], streaks: _Streaks) -> list[Document]:
     numbers, labels = numbered(kind, days.day)
     starts = _run_starts(codes, numbers)
-    names = [str(owner) for owner in owners]
+    names = id_texts(owners)
     columns = zip(
         codes[starts].tolist(),
         map(labels.__getitem__, numbers[starts].tolist()),

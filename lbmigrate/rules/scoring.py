@@ -25,7 +25,8 @@ from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
 from lbmigrate.values.coerce import Floats, Moments, bson_type, excerpt, times
-from lbmigrate.values.ids import coerce_ids, id_texts, id_type
+from lbmigrate.values.id_text import id_texts
+from lbmigrate.values.ids import coerce_ids, id_type
 from lbmigrate.values.paths import pluck
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ def score(
     """Score events for documents of `source`: each document becomes one event or one reject, in order.
 
     Bad data never raises. Points are whole: fractions are rounded to the nearest, halves to even. `zone` is the IANA
-    name for times without an offset; `source_ids` replace the documents' `_id` (one each). Duplicates are kept. An
-    action later than `latest` (naive UTC) is a reject. `functions` are the modules that points functions may be from.
-    Raises LbmigrateError if a points function fails, ConfigError if the formula or function cannot be used.
+    name for times without an offset; `source_ids` replace the documents' `_id` (one each), and are texts already.
+    Duplicates are kept. An action later than `latest` (naive UTC) is a reject. `functions` are the modules that points
+    functions may be from. Raises LbmigrateError if a points function fails, ConfigError if the formula or function
+    cannot be used.
     """
     columns = pluck(documents, paths(source))
     ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
@@ -78,7 +80,8 @@ def score(
     for row, path in approximate.items():
         metas[row]["approximate"] = path
     rejects = [Reject(ids[row], reason) for row, reason in sorted(problems.items())]
-    return Scored(_events(source.action, [users, points, ids, metas, moments], problems), rejects)
+    texts = id_texts(ids) if source_ids is None else ids
+    return Scored(_events(source.action, [users, points, ids, metas, moments, texts], problems), rejects)
 
 
 def _users(column: Sequence[Any], source: Source, problems: Problems) -> list[Any]:
@@ -218,7 +221,7 @@ def _events(action: str, columns: Sequence[Sequence[Any]], problems: Problems) -
     if problems:
         clean = [row not in problems for row in range(len(columns[0]))]
         columns = [list(compress(column, clean)) for column in columns]
-    users, points, ids, metas, moments = columns
+    users, points, ids, metas, moments, texts = columns
     return [
         {
             "_id": f"{action}:{text}",
@@ -229,7 +232,7 @@ def _events(action: str, columns: Sequence[Sequence[Any]], problems: Problems) -
             "meta": meta,
             "createdAt": moment,
         }
-        for text, user, worth, name, meta, moment in zip(id_texts(ids), users, points, ids, metas, moments, strict=True)
+        for text, user, worth, name, meta, moment in zip(texts, users, points, ids, metas, moments, strict=True)
     ]
 
 

@@ -5,17 +5,17 @@ A source with `unwind` scores the elements of an array. An element's source id i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from bson import Binary, Regex, json_util
-from bson.binary import OLD_UUID_SUBTYPE
-from bson.errors import BSONError
+from bson import ObjectId
 
 from lbmigrate.config.model import Source
 from lbmigrate.records import Document
-from lbmigrate.values.ids import id_text, id_texts, parse_id
+from lbmigrate.values.id_text import exact_text, former_text, former_texts, id_texts, owner_texts
+from lbmigrate.values.ids import plain_id, readings
 from lbmigrate.values.paths import pluck
 
 POSITION = "__position"  # where $unwind leaves an element's index
@@ -35,21 +35,53 @@ def id_paths(source: Source) -> list[str]:
     return [f"{source.unwind}._id", f"{source.unwind}.id"] if source.unwind else []
 
 
-def element_ids(documents: Sequence[Document], array: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class ElementIds:
+    """Source ids for unwound documents, one each, and how an earlier version wrote those that it wrote otherwise."""
+
+    now: list[str]
+    former: dict[str, str]
+
+
+def element_ids(documents: Sequence[Document], array: str) -> ElementIds:
     """Source ids for unwound documents: `<document id>/<element's _id, else its id, else its index>`.
 
-    An index names the same element for ever only in an array that is never shortened but at its end.
+    An index names the same element for ever
+    only in an array that is never shortened but at its end. Of two elements of one document whose ids are of different
+    types and have one text, the first has it, and the other its exact text (`values.id_text`).
     """
     own, spare, index = pluck(documents, [f"{array}._id", f"{array}.id", POSITION]).values()
     chosen = [next((name for name in row if name is not None), 0) for row in zip(own, spare, index, strict=True)]
-    owners = id_texts([document.get("_id") for document in documents])
-    return [f"{owner}/{id_text(element)}" for owner, element in zip(owners, chosen, strict=True)]
+    owners = [document.get("_id") for document in documents]
+    plain = _joined(owner_texts(owners), id_texts(chosen))
+    now = plain if len(set(plain)) == len(plain) else _told_apart(plain, chosen)
+    if set(map(type, owners)) == {ObjectId} and former_texts(chosen) is None:
+        return ElementIds(now, {})
+    former = _joined([former_text(owner) for owner in owners], [former_text(element) for element in chosen])
+    changed = zip(plain, now, former, strict=True)
+    return ElementIds(now, {new: old for usual, new, old in changed if new == usual != old})
 
 
-def owners(names: Iterable[str]) -> list[Any]:
+def _joined(owners: Sequence[str], elements: Sequence[str]) -> list[str]:
+    return [f"{owner}/{element}" for owner, element in zip(owners, elements, strict=True)]
+
+
+def _told_apart(names: Sequence[str], elements: Sequence[Any]) -> list[str]:
+    """The names of elements, where another id that has the name of an earlier one is exact; the same id keeps it."""
+    holders: dict[str, str] = {}
+    found = []
+    for name, element in zip(names, elements, strict=True):
+        exact = exact_text(element)
+        owner = name.partition("/")[0]
+        found.append(name if holders.setdefault(name, exact) == exact else f"{owner}/{exact}")
+    return found
+
+
+def owners(names: Iterable[Any]) -> list[Any]:
     """The ids of the documents that hold these elements: what is before a `/`, read as every type that it may be."""
-    texts = dict.fromkeys(text for name in names for text in list(accumulate(name.split("/"), "{}/{}".format))[:-1])
-    return [owner for text in texts for owner in _readings(text)]
+    split = (name.split("/") for name in names if isinstance(name, str))
+    texts = dict.fromkeys(text for parts in split for text in list(accumulate(parts, "{}/{}".format))[:-1])
+    return [plain_id(owner) for text in texts for owner in readings(text)]
 
 
 def orders_nothing(source: Source) -> bool:
@@ -60,16 +92,3 @@ def orders_nothing(source: Source) -> bool:
 def within(condition: Document, source: Source) -> Document:
     """A condition on documents, with the filter of a source whose documents are the actions themselves."""
     return {"$and": [condition, source.where]} if source.where and not source.unwind else condition
-
-
-def _readings(text: str) -> Iterator[Any]:
-    for reading in parse_id(text):
-        yield reading
-        if isinstance(reading, Binary):
-            yield Binary(reading, OLD_UUID_SUBTYPE)
-    try:
-        unusual = json_util.loads(text)  # as `id_text` writes dates, numbers with a fraction, compound ids
-    except (ArithmeticError, BSONError, LookupError, TypeError, ValueError):
-        return
-    if not isinstance(unusual, Regex | list) and not (isinstance(unusual, dict) and "$" in str(unusual)):
-        yield unusual

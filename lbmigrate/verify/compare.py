@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +19,7 @@ from lbmigrate.records import Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+from lbmigrate.values.ids import in_parts
 
 USERS_AT_ONCE = 200
 LOOKS_AGAIN = 2
@@ -57,9 +57,8 @@ def _words(sums: Sums | None) -> str:
 
 def compare_all(context: Context, users: Sequence[Any]) -> Iterator[tuple[int, list[Difference], int]]:
     """Slice by slice: how many users are done, what differs, how many entries were compared."""
-    rest = iter(users)
     done = 0
-    while some := list(islice(rest, USERS_AT_ONCE)):
+    for some in in_parts(users, USERS_AT_ONCE):
         found, expected = stored(context, some), expectation(context, some)
         done += len(some)
         keys = sorted(found.keys() | expected.keys(), key=str)

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 from lbmigrate import ScoreRecorder, feature_flag
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
 from lbmigrate.feature_flag import turn
-from lbmigrate.ledger import events, forget, rollup
+from lbmigrate.ledger import enter, forget, rollup
 from lbmigrate.live.flag_cache import flag
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import utc_now
@@ -213,7 +213,7 @@ def test_an_outage_does_not_reach_the_app_and_the_next_backfill_makes_up_for_it(
         raise AutoReconnect("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(events, "insert", gone)
+        patch.setattr(enter, "insert_new", gone)
         assert not recording.record("task_complete", oid(1), oid(1001), at=task(1)["completedAt"])
     assert recording.failures == 1
     app.backfill()

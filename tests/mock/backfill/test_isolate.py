@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, ConnectionFailure, Ope
 
 from lbmigrate.backfill import isolate
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import emit, events
+from lbmigrate.ledger import enter, events
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.mongo.client import retrying
@@ -61,7 +61,7 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     """Retries without waiting, on a server that fails to order."""
     server = Server(events.insert_new)
-    monkeypatch.setattr(emit, "insert_new", server.insert)
+    monkeypatch.setattr(enter, "insert_new", server.insert)
     monkeypatch.setattr(isolate, "retrying", functools.partial(retrying, sleep=lambda _: None))
     return server
 

@@ -104,7 +104,7 @@ def test_elements_are_named_by_their_own_id_or_else_their_index() -> None:
         {"_id": 7, "todos": "2025-01-01", POSITION: Int64(3)},
         {"_id": 7, "todos": "the only one, and no array"},
     ]
-    assert element_ids(documents, "todos") == [
+    assert element_ids(documents, "todos").now == [
         f"{USER}/{TASK}",
         f"{USER}/bd7123c8c441eddfaeb5bdef",
         "ada/2",

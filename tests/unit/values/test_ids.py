@@ -9,18 +9,8 @@ from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.values.ids import (
-    IdType,
-    coerce_id,
-    coerce_ids,
-    folded_id,
-    id_forms,
-    id_text,
-    id_texts,
-    id_type,
-    parse_id,
-    plain_id,
-)
+from lbmigrate.values.id_text import id_text, id_texts
+from lbmigrate.values.ids import IdType, coerce_id, coerce_ids, folded_id, id_forms, id_type, parse_id, plain_id
 
 HEX = "507f1f77bcf86cd799439011"
 OID = ObjectId(HEX)
@@ -57,8 +47,14 @@ targets: st.SearchStrategy[IdType | None] = st.sampled_from([None, "objectId", "
         (-(2**63), "int"),
         (-(2**63) - 1, None),
         (True, None),
-        (7.0, None),
-        (Decimal128("7"), None),
+        (7.0, "int"),
+        (Decimal128("7"), "int"),
+        (7.5, None),
+        (2.0**63, None),
+        (float("nan"), None),
+        (Decimal128("7.5"), None),
+        (Decimal128("Infinity"), None),
+        (Decimal128("1E+6000"), None),
         (UUID, "uuid"),
         (BINARY, "uuid"),
         (LEGACY, "uuid"),
@@ -100,7 +96,10 @@ def test_only_four_types_can_name_a_user(value: Any, name: str | None) -> None:
         (LEGACY, None, LEGACY),
         (LEGACY, "string", None),
         (True, "string", None),
-        (1.0, "string", None),
+        (1.0, "string", "1"),
+        (1.0, None, 1),
+        (Decimal128("-17"), None, -17),
+        (1.5, "string", None),
         ("  ", "string", None),
         (None, "string", None),
     ],

@@ -1,0 +1,75 @@
+"""Events enter the ledger: each action once, and each under an `_id` of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lbmigrate.config.model import Source
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.events import insert_new
+from lbmigrate.ledger.identify import identify, is_of
+from lbmigrate.mongo.client import durable
+from lbmigrate.records import Document, Reject
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS
+
+CONFLICTS = 20  # an `_id` that is taken and not there this often in a row is no race any more
+
+
+@dataclass(slots=True)
+class Entered:
+    """What became of some events: new in the ledger, known there (by `_id`, with their origin), or rejected.
+
+    What is in none of the three was given more than once.
+    """
+
+    new: list[Document] = field(default_factory=list)
+    known: dict[str, Any] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def enter(
+    context: Context, source: Source, events: Sequence[Document], former: dict[str, str], look: bool = False
+) -> Entered:
+    """Insert those of `events` that the ledger does not have. Idempotent. Gives each the `_id` that it has there.
+
+    With `look` it is asked first which are there: that is cheaper where many are. `former` has for an `_id` how an
+    earlier version wrote it.
+    """
+    found = Entered()
+    pending, later = _once_each(events)
+    asked = pending if look else [event for event in pending if event["_id"] in former]
+    for _ in range(CONFLICTS):
+        if asked:
+            others = [event for event in pending if event["_id"] not in former] if len(asked) < len(pending) else []
+            pending = [*others, *_unknown(context, source, asked, former, found)]
+        taken = insert_new(durable(context.target)[EVENTS], pending)
+        lost = set(map(id, taken))
+        found.new += [event for event in pending if id(event) not in lost] if lost else pending
+        pending = asked = [*taken, *later]
+        later = []
+        if not pending:
+            return found
+    raise LbmigrateError(f"{EVENTS} says that {pending[0]['_id']!r} is there, and does not show it", "try again")
+
+
+def _unknown(
+    context: Context, source: Source, events: Sequence[Document], former: dict[str, str], found: Entered
+) -> list[Document]:
+    settled = identify(context, source, events, former)
+    found.known |= settled.known
+    found.rejects += settled.rejects
+    return settled.free
+
+
+def _once_each(events: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Each action once, and apart from them those about other sources whose `_id` is the same for now."""
+    first: dict[str, Document] = {}
+    for event in events:
+        first.setdefault(event["_id"], event)
+    if len(first) == len(events):
+        return list(events), []
+    held = [event for event in events if not is_of(first[event["_id"]], event)]
+    return list(first.values()), [e for n, e in enumerate(held) if not any(is_of(other, e) for other in held[:n])]
