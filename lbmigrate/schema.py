@@ -5,6 +5,7 @@ Nothing here changes or drops what it did not create; a difference is named, not
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,47 +31,71 @@ MADE_BY_A_MIGRATION: dict[str, Document] = {  # what a rollback removes: other d
 }
 
 _USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
+# As an app may write it in an event: what JavaScript writes of a number beyond 32 bits is a double.
+_ACTING_USER = {"anyOf": [_USER_ID, {"bsonType": "double", "multipleOf": 1}]}
 _INT64 = {"bsonType": "long"}
 _DATE = {"bsonType": "date"}
 _STRING = {"bsonType": "string"}
 
 
-def _validator(required: Document, optional: Document) -> Document:
-    return {
-        "$jsonSchema": {
-            "bsonType": "object",
-            "required": ["_id", *required],
-            "properties": {"_id": _STRING, **required, **optional},
-        }
-    }
+def _shape(required: Document, optional: Document) -> Document:
+    properties = {"_id": _STRING, **required, **optional}
+    return {"bsonType": "object", "required": ["_id", *required], "properties": properties}
 
 
+def _event_shape(user: Document) -> Document:
+    told = {"actionType": _STRING, "points": _INT64, "sourceId": {}, "meta": {"bsonType": "object"}, "createdAt": _DATE}
+    return _shape({"userId": user, **told}, {})
+
+
+def _begins(with_: Any) -> Document:
+    return {"$eq": [{"$indexOfBytes": ["$_id", with_]}, 0]}
+
+
+def _fits() -> Document:
+    """Whether an event's `_id` is made of its own fields, as far as a server can write its `sourceId` as a text.
+
+    An exact text (`values.id_text`) is taken as it is, and so is what the server cannot write. `usual` is the `_id` of
+    the source's first event, null in that case.
+    """
+    kind, whole = {"$type": "$sourceId"}, {"$eq": ["$sourceId", {"$trunc": "$sourceId"}]}
+    integer = {"$toString": {"$convert": {"input": "$sourceId", "to": "long", "onError": None}}}
+    plain = {"case": {"$in": [kind, ["objectId", "string", "int", "long"]]}, "then": {"$toString": "$sourceId"}}
+    number = {"case": {"$in": [kind, ["double", "decimal"]]}, "then": {"$cond": [whole, integer, None]}}
+    action = {"$concat": ["$actionType", ":"]}
+    usual = {"$concat": [action, {"$switch": {"branches": [plain, number], "default": None}}]}
+    rest = {"$substrBytes": ["$_id", {"$strLenBytes": "$$usual"}, -1]}
+    adjustment = {"$cond": [_begins("$$usual"), {"$regexMatch": {"input": rest, "regex": "^#[1-9][0-9]*$"}}, False]}
+    exact = [_begins({"$concat": [action, mark]}) for mark in ('"', "{")]
+    unwritten = {"$and": [{"$eq": ["$$usual", None]}, _begins(action)]}
+    judged = {"$or": [{"$eq": ["$_id", "$$usual"]}, unwritten, *exact, adjustment]}
+    # Nearly every event is an ordinary one: asking for that first costs a quarter of asking for all of it.
+    text = {"$convert": {"input": "$sourceId", "to": "string", "onError": None}}
+    ordinary = {"$eq": ["$_id", {"$concat": [action, text]}]}
+    strings = [{"$eq": [{"$type": name}, "string"]} for name in ("$_id", "$actionType")]
+    return {"$and": [*strings, {"$or": [ordinary, {"$let": {"vars": {"usual": usual}, "in": judged}}]}]}
+
+
+FITS = _fits()
 VALIDATORS: dict[str, Document] = {
-    EVENTS: _validator(
-        {
-            "userId": _USER_ID,
-            "actionType": _STRING,
-            "points": _INT64,
-            "sourceId": {},
-            "meta": {"bsonType": "object"},
-            "createdAt": _DATE,
-        },
-        {},
-    ),
-    ENTRIES: _validator(
-        {"userId": _USER_ID, "period": _STRING, "score": _INT64, "events": _INT64, "rev": _INT64},
-        {
-            "streak": {"bsonType": ["int", "long"]},
-            "lastUpdated": _DATE,
-            "lastEventAt": _DATE,
-            "createdAt": _DATE,
-            "updatedAt": _DATE,
-            "optOutSnapshot": {"bsonType": "bool"},
-            "displayNameSnapshot": {"bsonType": ["string", "null"]},
-            "avatarSnapshot": {"bsonType": ["string", "null"]},
-        },
-    ),
+    EVENTS: {"$jsonSchema": _event_shape(_ACTING_USER), "$expr": FITS},
+    ENTRIES: {
+        "$jsonSchema": _shape(
+            {"userId": _USER_ID, "period": _STRING, "score": _INT64, "events": _INT64, "rev": _INT64},
+            {
+                "streak": {"bsonType": ["int", "long"]},
+                "lastUpdated": _DATE,
+                "lastEventAt": _DATE,
+                "createdAt": _DATE,
+                "updatedAt": _DATE,
+                "optOutSnapshot": {"bsonType": "bool"},
+                "displayNameSnapshot": {"bsonType": ["string", "null"]},
+                "avatarSnapshot": {"bsonType": ["string", "null"]},
+            },
+        )
+    },
 }
+FORMER_VALIDATORS: dict[str, Document] = {EVENTS: {"$jsonSchema": _event_shape(_USER_ID)}}  # of earlier versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +178,15 @@ def _validator_difference(name: str, options: Document) -> str:
     strict = (options.get("validationAction", "error"), options.get("validationLevel", "strict")) == ("error", "strict")
     if found == VALIDATORS[name] and strict:
         return ""
+    if found == FORMER_VALIDATORS.get(name) and strict:
+        told = f"{name} has the validator of an earlier version, which takes events whose _id does not fit"
+        return f"{told}; an administrator brings it up to date: {update_of_validator(name)}"
     return f"{name} has {'another' if found else 'no'} validator; lbmigrate leaves it as it is"
+
+
+def update_of_validator(name: str) -> str:
+    """What to type in mongosh to give a collection the validator of this version; it needs the role dbAdmin."""
+    return f'db.runCommand({{collMod: "{name}", validator: {json.dumps(VALIDATORS[name])}}})'
 
 
 def _index_difference(collection: str, spec: Document) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from typing import Any
 
@@ -12,15 +13,17 @@ from pymongo.errors import WriteError
 from lbmigrate import schema
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.values.id_text import exact_text, id_text
 
 DOCUMENT_VALIDATION_FAILURE = 121
 NOON = dt.datetime(2025, 11, 4, 12)
+TASK = ObjectId()
 EVENT: Document = {
-    "_id": "task_complete:1",
+    "_id": f"task_complete:{TASK}",
     "userId": ObjectId(),
     "actionType": "task_complete",
     "points": Int64(10),
-    "sourceId": ObjectId(),
+    "sourceId": TASK,
     "meta": {"origin": "backfill"},
     "createdAt": NOON,
 }
@@ -128,9 +131,56 @@ def test_every_kind_of_user_id_is_accepted(made: Database[Document], name: str, 
     assert not refuses(made, name, {**sample, "userId": user})
 
 
-@pytest.mark.parametrize("source", [ObjectId(), "a", 7, 1.5, {"list": 1, "item": 2}], ids=kind)
-def test_every_kind_of_source_id_is_accepted(made: Database[Document], source: Any) -> None:
-    assert not refuses(made, EVENTS, {**EVENT, "sourceId": source})
+SOURCES = [
+    ObjectId(), "a", "a#1", "a/b", '"', "{}", 7, Int64(2**40), 7.0, 1795646312070.0, 1.5, float("nan"), 1e30,
+    Decimal128("7"), uuid.uuid4(), Binary(bytes(16), 3), Binary(b"x"), {"list": 1, "item": 2}, NOON, True,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=kind)
+@pytest.mark.parametrize("ending", ["", "#1", "#23"])
+def test_an_event_of_every_kind_of_source_is_accepted(made: Database[Document], source: Any, ending: str) -> None:
+    for text in {id_text(source), exact_text(source)}:
+        assert not refuses(made, EVENTS, {**EVENT, "_id": f"task_complete:{text}{ending}", "sourceId": source})
+
+
+def test_an_app_may_write_the_source_of_an_event_as_its_digits(made: Database[Document]) -> None:
+    assert not refuses(made, EVENTS, {**EVENT, "sourceId": str(TASK)})
+
+
+def test_a_user_id_that_javascript_wrote_is_accepted_in_an_event(made: Database[Document]) -> None:
+    assert not refuses(made, EVENTS, {**EVENT, "userId": 1795646312070.0})
+    assert refuses(made, EVENTS, {**EVENT, "userId": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("admin_bonus:1", {}),
+        (f"task_complete:{ObjectId()}", {}),
+        (f"task_complete:{TASK}#0", {}),
+        (f"task_complete:{TASK}#1x", {}),
+        (f"task_complete:{TASK}#", {}),
+        (f"task_complete:{TASK}x#1", {}),
+        (f"task_complete:{TASK}", {"actionType": "focus_session"}),
+        (f"focus_session:{TASK}", {}),
+        ("task_complete:7.0", {"sourceId": 7.0}),
+        ("task_complete:8", {"sourceId": 7}),
+        ("live", {"sourceId": {"a": 1}}),
+    ],
+)
+def test_an_event_whose_id_does_not_fit_is_refused(made: Database[Document], name: str, fields: Document) -> None:
+    assert refuses(made, EVENTS, {**EVENT, "_id": name, **fields})
+
+
+def test_the_validator_of_an_earlier_version_is_told_and_what_is_told_brings_it_up_to_date(
+    made: Database[Document],
+) -> None:
+    made.command("collMod", EVENTS, validator=schema.FORMER_VALIDATORS[EVENTS])
+    (told,) = schema.differences(made)
+    command = told.partition("db.runCommand(")[2].removesuffix(")")
+    made.command(json.loads(command.replace("{collMod:", '{"collMod":', 1).replace(" validator:", ' "validator":', 1)))
+    assert schema.differences(made) == []
 
 
 @every_sample

@@ -8,7 +8,7 @@ from lbmigrate.errors import Mismatch
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.verify import compare, sample, verdict
+from lbmigrate.verify import compare, misfits, sample, verdict
 
 NUMBER = 5
 NAME = "verify"
@@ -31,6 +31,7 @@ def apply(context: Context) -> Iterator[Piece]:
         if context.stopping():
             return
     wrong = [str(each) for each in compare.confirmed(context, differences)] + verdict.complaints(context)
+    wrong += misfits.misfits(context, users)
     judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong else 'agree'}"
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))

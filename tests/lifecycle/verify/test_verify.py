@@ -96,7 +96,7 @@ def a_lost_event(entries, events):
 
 def an_added_event(entries, events):
     event = events.find_one({"userId": oid(2)})
-    events.insert_one({**event, "_id": "task_complete:added"})
+    events.insert_one({**event, "_id": "task_complete:added", "sourceId": "added"})
 
 
 def changed_points(entries, events):

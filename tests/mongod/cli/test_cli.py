@@ -297,6 +297,8 @@ def test_a_rollback_asks_before_it_removes_anything(app, terminal):
 def test_live_events_go_with_a_rollback_too(app, terminal):
     terminal("run")
     event = app["score_events"].find_one()
-    app["score_events"].insert_one({**event, "_id": "live", "meta": {"origin": "live"}})
+    app["score_events"].insert_one(
+        {**event, "_id": f"{event['actionType']}:live", "sourceId": "live", "meta": {"origin": "live"}}
+    )
     terminal("rollback", "--yes")
     assert set(app.list_collection_names()) == {"users", "tasks", "sessions", "lbmigrate_state"}
