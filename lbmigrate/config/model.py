@@ -143,12 +143,23 @@ class Source(Model):
         return self.updated or self.at[0]
 
 
+def _place(unwind: str | None) -> str:
+    return f"elements of {unwind!r}" if unwind else "whole documents"
+
+
 def _sources_differ(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     twice = first_twice(source.name for source in sources)
     if twice is not None:
         raise ValueError(f"two sources are called {twice!r}; each needs a name of its own")
     homes: dict[str, str] = {}
+    arrays: dict[str, str | None] = {}
     for source in sources:
+        array = arrays.setdefault(source.action, source.unwind)
+        if array != source.unwind:
+            raise ValueError(
+                f"action {source.action!r} is scored from {_place(array)} and from {_place(source.unwind)}: equal ids "
+                "would count as one event; give each its own action"
+            )
         home = homes.setdefault(source.action, source.collection)
         if home != source.collection:
             raise ValueError(

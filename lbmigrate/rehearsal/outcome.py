@@ -12,7 +12,7 @@ from pymongo.database import Database
 from lbmigrate.records import Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES, EVENTS
-from lbmigrate.values.ids import id_text
+from lbmigrate.values.id_text import id_text
 
 
 def summary(database: Database[Any]) -> Document:

@@ -16,7 +16,7 @@ from lbmigrate.records import Document
 from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.values import extjson
-from lbmigrate.values.ids import id_text
+from lbmigrate.values.id_text import id_text
 from lbmigrate.values.json_stream import CANONICAL
 
 KEPT = (EVENTS, ENTRIES)
