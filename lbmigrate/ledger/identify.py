@@ -22,7 +22,8 @@ from lbmigrate.values.coerce import excerpt
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import folded_id, in_parts, same_id
 
-FIELDS = dict.fromkeys(("userId", "actionType", "sourceId", "meta.origin"), 1)
+FIELDS = dict.fromkeys(("actionType", "sourceId", "meta.origin"), 1)
+WITH_USER = {**FIELDS, "userId": 1}  # asked for where a form of an id must be judged, which is seldom
 
 Rows = dict[str, Document]
 
@@ -48,35 +49,30 @@ def identify(context: Context, source: Source, events: Sequence[Document], forme
     `former` has for an `_id` how an earlier version wrote it.
     """
     found = Identified()
-    rows = rows_of(context, [name for e in events for name in (e["_id"], former.get(e["_id"])) if name is not None])
-    contested: list[tuple[Document, Document]] = []
-    old: list[tuple[Document, Document]] = []
+    rows = rows_of(context, [event["_id"] for event in events], FIELDS)
+    odd = []
     for event in events:
-        row, before = rows.get(event["_id"]), rows.get(former.get(event["_id"], ""))
+        row = rows.get(event["_id"])
         if row is not None and is_of(row, event):
             found.note(event, row)
-        elif before is not None and _may_be_former(before, event):
-            old.append((event, before))
-        elif row is not None:
-            contested.append((event, row))
-        else:
+        elif row is None and event["_id"] not in former:
             found.free.append(event)
-    if old:
-        contested += _recognise(context, source, old, rows, found)
-    if contested:
-        _decide(context, source, contested, found)
+        else:
+            odd.append(event)
+    if odd:
+        _look_closely(context, source, odd, former, found)
     return found
 
 
-def rows_of(context: Context, names: Sequence[str]) -> Rows:
+def rows_of(context: Context, names: Sequence[str], fields: Document = WITH_USER) -> Rows:
     """The events of the ledger that have these ids. Asking costs a third of inserting in vain."""
     ledger = durable(context.target)[EVENTS].with_options(codec_options=sources.CODECS)
-    return {row["_id"]: row for part in in_parts(names) for row in ledger.find({"_id": {"$in": part}}, FIELDS)}
+    return {row["_id"]: row for part in in_parts(names) for row in ledger.find({"_id": {"$in": part}}, fields)}
 
 
 def is_of(row: Document, event: Document) -> bool:
     """Whether an event of the ledger is about the very source of `event`."""
-    return bool(row.get("actionType") == event["actionType"]) and same_id(row.get("sourceId"), event["sourceId"])
+    return row.get("actionType") == event["actionType"] and same_id(row.get("sourceId"), event["sourceId"])
 
 
 def exact_id(event: Document) -> str:
@@ -87,6 +83,27 @@ def exact_id(event: Document) -> str:
 def of_one_user(one: Document, other: Document) -> bool:
     """Whether two events are of the same user, whichever form of the id they have."""
     return folded_id(one.get("userId")) == folded_id(other.get("userId"))
+
+
+def _look_closely(
+    context: Context, source: Source, events: Sequence[Document], former: dict[str, str], found: Identified
+) -> None:
+    """Events whose `_id` something else has, or that an earlier version wrote in another way."""
+    rows = rows_of(context, [name for e in events for name in (e["_id"], former.get(e["_id"])) if name is not None])
+    contested: list[tuple[Document, Document]] = []
+    old: list[tuple[Document, Document]] = []
+    for event in events:
+        row, before = rows.get(event["_id"]), rows.get(former.get(event["_id"], ""))
+        if before is not None and _may_be_former(before, event):
+            old.append((event, before))
+        elif row is not None:
+            contested.append((event, row))
+        else:
+            found.free.append(event)
+    if old:
+        contested += _recognise(context, source, old, rows, found)
+    if contested:
+        _decide(context, source, contested, found)
 
 
 def _may_be_former(row: Document, event: Document) -> bool:

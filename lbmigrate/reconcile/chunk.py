@@ -82,8 +82,8 @@ class Found:
 
 def look(context: Context, action: Action, bounds: Bounds) -> Found:
     """What is due in a range of the ledger. Writes nothing."""
-    groups, doubtful = _doubtful(context, action, bounds)
-    return Found(len(groups), due=_due(context, action, doubtful)[1], strays=_strays(action, groups))
+    groups, doubtful, strays = _doubtful(context, action, bounds)
+    return Found(len(groups), due=_due(context, action, doubtful)[1], strays=strays)
 
 
 def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
@@ -91,12 +91,12 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
 
     Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
     """
-    groups, doubtful = _doubtful(context, action, bounds, doubt)
+    groups, doubtful, strays = _doubtful(context, action, bounds, doubt)
     found = fix(context, action, doubtful, one_type)
     seen = (event for group in groups.values() for event in group)
     found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or _is_live(e))
     found.sources = len(groups)
-    found.strays = _strays(action, groups)
+    found.strays = strays
     return found
 
 
@@ -122,12 +122,6 @@ def _is_live(event: Document) -> bool:
     return "reason" in event["meta"] and event["meta"].get("origin") != "backfill"
 
 
-def _strays(action: Action, groups: Groups) -> list[str]:
-    """Those events without a source that still count for something."""
-    counting = (group for group in groups.values() if sum(event["points"] for event in group))
-    return [e["_id"] for group in counting for e in group if not action.sources or base_id(e) is None]
-
-
 def _base(adjustment: Document) -> str:
     return str(adjustment["_id"]).rpartition("#")[0]
 
@@ -137,10 +131,13 @@ def _base(adjustment: Document) -> str:
 
 def _doubtful(
     context: Context, action: Action, bounds: Bounds, doubt: Doubt = Doubt.NOTHING
-) -> tuple[Groups, list[str]]:
-    """The sources of a range, and those to look at closely: what differs, or may have events beyond the range."""
+) -> tuple[Groups, list[str], list[str]]:
+    """The sources of a range, and those to look at closely: what differs, or may have events beyond the range.
+
+    And the events without a source that still count for something.
+    """
     events = list(_events(context, bounds.condition()))
-    groups, ids = _grouped(context, events), {event["_id"] for event in events}
+    groups, strays, ids = *_grouped(context, events), {event["_id"] for event in events}
     wanted = desired(context, action.sources, groups)
     doubtful = [
         base
@@ -149,14 +146,16 @@ def _doubtful(
         or (doubt is not Doubt.NOTHING and len(group) > 1)
         or adjustments(group, wanted.get(base), ids)
     ]
-    return groups, doubtful
+    odd = strays if action.sources else groups.keys()
+    counting = [e["_id"] for base in odd for e in groups[base] if sum(event["points"] for event in groups[base])]
+    return groups, doubtful, counting
 
 
 def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[Document], list[Document]]:
     """All events of some sources, and those to be added. Decided by what the primary has, whatever is read usually."""
     conditions = [{"$or": list(map(_about, some))} for some in in_parts(bases, AT_ONCE)]
     events = [event for condition in conditions for event in _events(context, condition)]
-    taken, groups = {event["_id"] for event in events}, _grouped(context, events)
+    taken, (groups, _) = {event["_id"] for event in events}, _grouped(context, events)
     groups = {base: groups[base] for base in bases if base in groups}
     wanted = desired(_at_primary(context), action.sources, groups)
     origin = "live" if context.live else "backfill"
@@ -176,8 +175,8 @@ def _events(context: Context, condition: Document) -> Iterator[Document]:
         yield event
 
 
-def _grouped(context: Context, events: Iterable[Document]) -> Groups:
-    """Events by the source that they are about; those whose `_id` does not fit their fields by themselves."""
+def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, set[str]]:
+    """Events by the source that they are about; and the names of those whose `_id` does not fit, each by itself."""
     groups: Groups = {}
     strays = []
     for event in filter(is_event, events):
@@ -187,9 +186,10 @@ def _grouped(context: Context, events: Iterable[Document]) -> Groups:
         else:
             groups.setdefault(base, []).append(event)
     parents = rows_of(context, [without_number(stray["_id"]) for stray in strays]) if strays else {}
-    for stray in strays:
-        groups.setdefault(stray_base(stray, parents), []).append(stray)
-    return groups
+    bases = [stray_base(stray, parents) for stray in strays]
+    for base, stray in zip(bases, strays, strict=True):
+        groups.setdefault(base, []).append(stray)
+    return groups, set(bases)
 
 
 def _at_primary(context: Context) -> Context:

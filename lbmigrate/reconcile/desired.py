@@ -32,7 +32,7 @@ def desired(context: Context, scored_by: tuple[Source, ...], groups: Groups) -> 
     Each has the `_id` and the `sourceId` of its group. `scored_by` are the sources of their action in order: the first
     that has an event goes first.
     """
-    search = _Search(context, groups)
+    search = _Search(context, groups, {base: _first(base, group) for base, group in groups.items()})
     for source in scored_by:
         search.by_name(source)
     for source in scored_by:
@@ -54,33 +54,37 @@ class _Search:
 
     context: Context
     groups: Groups
+    first: dict[str, Document]
     found: dict[str, Document] = field(default_factory=dict)
 
     def by_name(self, source: Source) -> None:
         """Take what has the very id that the events of a group name."""
         candidates: dict[str, Document] = {}
-        for event, names in self._scored(source, [name for base in self._missing() for name in self._names(base)]):
-            for name in names:
-                if name in self.groups and name not in self.found and self._names_it(name, event, name != names[0]):
+        for event, former in self._scored(source, [name for base in self._missing() for name in self._names(base)]):
+            first = self.first.get(event["_id"])
+            if first is not None and is_of(first, event):
+                self.found.setdefault(event["_id"], event)
+                continue
+            for name in _names(event, former):
+                if name in self.first and self._names_it(name, event):
                     candidates.setdefault(name, event)
-        doubtful = {base: event for base, event in candidates.items() if base != event["_id"]}
-        twice = self._recorded_as_usual(doubtful)
+        twice = self._recorded_as_usual({base: event for base, event in candidates.items() if base != event["_id"]})
         for base, event in candidates.items():
-            if base not in twice:
+            if base not in twice and base not in self.found:
                 self._take(base, event)
 
     def by_other_forms(self, source: Source) -> None:
         """Take what has another form of the id that the events of a group name, and no event of its own."""
         if source.unwind or not (missing := self._missing()):
             return
-        forms = {folded_id(self._first(base).get("sourceId")): base for base in missing}
+        forms = {folded_id(self.first[base].get("sourceId")): base for base in missing}
         candidates: dict[str, Document] = {}
         own: dict[str, list[str]] = {}
-        for event, names in self._scored(source, [form for base in missing for form in self._forms(base)]):
+        for event, former in self._scored(source, [form for base in missing for form in self._forms(base)]):
             base = forms.get(folded_id(event["sourceId"]))
             if base and any(of_one_user(event, each) for each in self.groups[base]):
                 candidates.setdefault(base, event)
-                own[base] = names
+                own[base] = _names(event, former)
         rows = rows_of(self.context, [name for names in own.values() for name in names])
         for base, event in candidates.items():
             if not any(is_of(rows[name], event) for name in own[base] if name in rows):
@@ -89,34 +93,29 @@ class _Search:
     def _missing(self) -> list[str]:
         return [base for base in self.groups if base not in self.found]
 
-    def _scored(self, source: Source, names: list[Any]) -> Iterator[tuple[Document, list[str]]]:
-        """What these ids are scored as, each with every `_id` that its event may have, today's first."""
+    def _scored(self, source: Source, names: list[Any]) -> Iterator[tuple[Document, str | None]]:
+        """What these ids are scored as, each with the `_id` that an earlier version gave it, if that was another."""
         leavers = Leavers(self.context.state)
         now = sources.named(self.context, source, names)
         for event in now.events:
             former = now.former.get(event["_id"])
-            shown = _entombed(event, leavers) if event["userId"] in leavers else event
-            yield shown, [event["_id"], exact_id(event), *([former] if former else [])]
-
-    def _first(self, base: str) -> Document:
-        group = self.groups[base]
-        return next((event for event in group if event["_id"] == base), group[0])
+            yield _entombed(event, leavers) if event["userId"] in leavers else event, former
 
     def _names(self, base: str) -> list[Any]:
         """The source ids that a group may be about: one, or what its `_id` reads as where that does not fit."""
-        first = self._first(base)
+        first = self.first[base]
         return [first["sourceId"]] if base_id(first) else list(readings(base.partition(":")[2]))
 
     def _forms(self, base: str) -> list[Any]:
-        given = self._first(base).get("sourceId")
+        given = self.first[base].get("sourceId")
         forms = (*id_forms(given), *readings(plain_text(given)))
         return list({exact_text(form): form for form in forms if not same_id(form, given)}.values())
 
-    def _names_it(self, base: str, event: Document, unusual: bool) -> bool:
-        first = self._first(base)
+    def _names_it(self, base: str, event: Document) -> bool:
+        first = self.first[base]
         if is_of(first, event) or base_id(first) is None:
             return True
-        return unusual and base == f"{event['actionType']}:{first['sourceId']}" and of_one_user(first, event)
+        return base == f"{event['actionType']}:{first['sourceId']}" != event["_id"] and of_one_user(first, event)
 
     def _recorded_as_usual(self, candidates: dict[str, Document]) -> set[str]:
         """Those bases of an unusual `_id` whose source has an event with its usual one as well."""
@@ -125,7 +124,16 @@ class _Search:
         return {base for base, row in usual.items() if row is not None and is_of(row, candidates[base])}
 
     def _take(self, base: str, event: Document) -> None:
-        self.found[base] = event | {"_id": base, "sourceId": self._first(base)["sourceId"]}
+        self.found[base] = event | {"_id": base, "sourceId": self.first[base]["sourceId"]}
+
+
+def _first(base: str, group: list[Document]) -> Document:
+    return group[0] if group[0]["_id"] == base else next((event for event in group if event["_id"] == base), group[0])
+
+
+def _names(event: Document, former: str | None) -> list[str]:
+    """Every `_id` that the event of a source may have, today's first."""
+    return [event["_id"], exact_id(event), *([former] if former else [])]
 
 
 def _entombed(event: Document, leavers: Leavers) -> Document:

@@ -23,6 +23,7 @@ VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
 REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
 FORGOTTEN = "forgotten"  # in an event's `meta`: its user is the tombstone of somebody who left
 _STANDS = {VOIDED: -1, RESTORED: 1, RESCORED: 0}
+TIMES = (dt.datetime, DatetimeMS)
 _is_number = re.compile(r"#[1-9][0-9]*").fullmatch
 
 
@@ -32,6 +33,9 @@ def base_id(event: Document) -> str | None:
     Told by the fields: the id of a source may itself hold a `#`.
     """
     name, action, source = event["_id"], event.get("actionType"), event.get("sourceId")
+    usual = f"{action}:{plain_text(source)}"
+    if name == usual:
+        return usual
     for write in (plain_text, exact_text, former_text):
         base = f"{action}:{write(source)}"
         if name.startswith(base) and (len(name) == len(base) or _is_number(name[len(base) :])):
@@ -41,8 +45,8 @@ def base_id(event: Document) -> str | None:
 
 def is_event(document: Document) -> bool:
     """Whether a document of the ledger has what everything here goes by: an `_id`, points, a time and a `meta`."""
-    kinds = {"_id": str, "points": Int64, "createdAt": dt.datetime | DatetimeMS, "meta": dict}
-    return all(isinstance(document.get(name), kind) for name, kind in kinds.items())
+    whole = isinstance(document["_id"], str) and isinstance(document.get("points"), Int64)
+    return whole and isinstance(document.get("meta"), dict) and isinstance(document.get("createdAt"), TIMES)
 
 
 def without_number(name: str) -> str:

@@ -127,6 +127,10 @@ def in_parts(ids: Sequence[Any], most: int = 10_000, most_bytes: int = MOST_BYTE
 
     An id that is larger than that stands alone.
     """
+    types = set(map(type, ids))
+    if types <= _SMALL or (types == {str} and 4 * sum(map(len, ids)) + _SMALL_BYTES * len(ids) <= most_bytes):
+        yield from (list(ids[start : start + most]) for start in range(0, len(ids), most))
+        return
     part: list[Any] = []
     size = 0
     for value in ids:
