@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 from bson import ObjectId
@@ -21,6 +22,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.rules.periods import kind_of, label
 from lbmigrate.rules.ranking import Sums, daily, entries, merge
 
+EPOCH = dt.datetime(1970, 1, 1)
 KINDS = ("global", "day", "week", "month", "year")
 ZONES = (
     "UTC",
@@ -366,3 +368,32 @@ def test_points_that_are_no_int64_are_refused_and_name_the_user(value: Any) -> N
     at = dt.datetime(2025, 11, 4)
     with pytest.raises(LbmigrateError, match="user ada"):
         daily(["bob", "ada"], [1, value], [at, at], "UTC")
+
+
+def test_the_first_number_of_points_that_is_no_int64_is_the_one_that_is_told() -> None:
+    points = [2**63 - 1, -(2**63), 7, -(2**63) - 1, 2**63]
+    with pytest.raises(LbmigrateError, match=f"event of user u3 has {points[3]} points") as refused:
+        daily([f"u{number}" for number in range(5)], points, [EPOCH] * 5, "UTC")
+    assert refused.value.hint == "correct that event in score_events, then type: lbmigrate verify --full"
+
+
+def test_a_sum_that_is_refused_says_what_to_change() -> None:
+    with pytest.raises(LbmigrateError, match="user ada add up to more") as refused:
+        daily(["ada"] * 2, [2**62, 2**62], [EPOCH] * 2, "UTC")
+    assert refused.value.hint == "make `points` in the configuration smaller, then type: lbmigrate config check"
+
+
+def test_sums_beyond_what_a_float_can_tell_are_exact() -> None:
+    assert daily(["ada"] * 2, [2**62, 300], [EPOCH] * 2, "UTC").points.tolist() == [2**62 + 300]
+
+
+def test_arrays_are_added_up_like_lists() -> None:
+    columns = ["ada", "bob", "ada"], [1, 2, 3], [EPOCH] * 3
+    points, times = np.array([1, 2, 3], dtype=np.int32), np.array(columns[2], dtype="datetime64[ms]")
+    found, wanted = daily(columns[0], points, times, "UTC"), daily(*columns, "UTC")
+    assert found.points.dtype == wanted.points.dtype == np.int64
+    assert [found.user, found.points.tolist(), found.day.tolist()] == [
+        wanted.user, wanted.points.tolist(), wanted.day.tolist(),
+    ]  # fmt: skip
+    with pytest.raises(TypeError):
+        daily(["ada"], np.array([1.5]), times[:1], "UTC")  # type: ignore[arg-type]

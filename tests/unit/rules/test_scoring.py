@@ -239,6 +239,12 @@ def test_without_a_latest_any_time_is_taken() -> None:
     assert event["createdAt"].year == 2137
 
 
+def test_a_fallback_without_an_offset_is_local_to_the_configured_zone() -> None:
+    told = source(at=["completedAt", "updatedAt"])
+    scored = scoring.score([document(completedAt=None, updatedAt="2025-11-04T09:00:00")], told, "Asia/Tokyo")
+    assert scored.events[0]["createdAt"] == dt.datetime(2025, 11, 4)
+
+
 # --- numbers
 
 MINUTES = {"minutes": {"path": "duration", "unit": "seconds", "to": "minutes"}}

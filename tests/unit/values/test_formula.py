@@ -157,6 +157,10 @@ def test_a_function_is_named_by_module_and_name(points: str, answer: bool) -> No
     assert formula.is_function(points) is answer
 
 
+def test_the_largest_number_may_be_written() -> None:
+    assert formula.check(repr(sys.float_info.max), []) is None
+
+
 def test_names_may_be_compared_with_names() -> None:
     columns = {"a": np.array([1.0, 3.0]), "b": np.array([2.0, 2.0])}
     assert formula.evaluate("where(a < b, 5, 7)", columns, 2).tolist() == [5.0, 7.0]
