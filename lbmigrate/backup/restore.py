@@ -89,6 +89,15 @@ def check(context: Context, source: Archive, renamed: bool) -> Manifest:
     return manifest
 
 
+def places(context: Context, manifest: Manifest) -> list[tuple[str, str]]:
+    """Where a backup's collections go: database and collection."""
+    home = context.state.rows.database.name
+    return [
+        (context.target.name if entry.database == manifest.database else home, entry.collection)
+        for entry in manifest.collections
+    ]
+
+
 def pieces(context: Context, source: Archive, manifest: Manifest, again: str) -> Iterator[Piece]:
     """Restore what `check` found whole. `again` is the command that tries again after a signal.
 

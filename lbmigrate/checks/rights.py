@@ -2,52 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from lbmigrate.checks.finding import Finding
+from lbmigrate.checks import privileges
+from lbmigrate.checks.finding import Finding, refuse
+from lbmigrate.checks.privileges import Needs
+from lbmigrate.mongo.client import is_fake
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
-from lbmigrate.state import COLLECTION
 
 READING = "rights to read"  # the subject of what decides whether anything else can be looked at
-LOOKING = ("find", "listIndexes")
-WRITING = ("insert", "update", "remove")
-MAKING = (*WRITING, "createCollection", "createIndex", "dropCollection", "dropIndex")
+WRITING = "rights to write"
+ROLES = "give the user the role for it: runbooks/rights.md has the createRole command"
 
 
-def findings(context: Context) -> Iterator[Finding]:
-    """A line for what may be read and one for what may be written; a single one where nobody has to log in."""
-    status = context.sources.client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
-    if not status["authenticatedUsers"]:
+def findings(context: Context, verb: str = "run") -> Iterator[Finding]:
+    """A line for what may be read and one for what `verb` writes; a single one where nobody has to log in."""
+    who, held = _logged_in(context)
+    if not who:
         yield Finding("ok", "rights", "not logged in, and the server asks nobody to")
         return
-    who = status["authenticatedUsers"][0]["user"]
-    held = status["authenticatedUserPrivileges"]
-    app, target = context.sources.name, context.target.name
-    flag, state = (target, context.config.flag.collection), (context.state.rows.database.name, COLLECTION)
-    made = [(target, name) for name in (EVENTS, ENTRIES, REJECTS)]
-    looked_at = [(app, name) for name in context.config.collections] + made
-    looking = [(app, "", "listCollections"), *((*place, action) for place in looked_at for action in LOOKING)]
-    yield _judged(who, "read", held, [*looking, (*flag, "find"), (*state, "find")])
-    writing = [(*place, action) for place in (flag, state) for action in WRITING]
-    making = [(*place, action) for place in made for action in MAKING]
-    yield _judged(who, "write", held, [*making, *writing, (*flag, "dropCollection")])
+    looking, all_of_it = _needed(context, "plan"), _needed(context, verb)
+    writing = {place: actions - looking.get(place, frozenset()) for place, actions in all_of_it.items()}
+    yield _judged(READING, who, held, looking, "may read everything that a run reads")
+    yield _judged(WRITING, who, held, writing, f"may write everything that {verb!r} writes")
 
 
-def _judged(who: str, verb: str, held: list[Document], wanted: Iterable[tuple[str, str, str]]) -> Finding:
-    missing = [
+def of_other_verbs(context: Context) -> Iterator[Finding]:
+    """A warning for each verb that this user may not do although a run is allowed: nobody should learn it at night."""
+    who, held = _logged_in(context)
+    for verb in privileges.VERBS if who else ():
+        missing = _missing(held, _needed(context, verb))
+        if missing:
+            yield Finding("warning", "rights", f"{who} may not do {verb!r}: {_first(missing)} is missing", ROLES)
+
+
+def check(context: Context, verb: str) -> None:
+    """Raise Refused, naming the right, where the user may not do all that a verb does; before anything is written."""
+    check_needs(context, _needed(context, verb), verb)
+
+
+def check_needs(context: Context, needs: Needs, verb: str) -> None:
+    """The same for a verb whose needs depend on what it is given."""
+    who, held = _logged_in(context)
+    if who:
+        refuse([_judged(f"rights to {verb}", who, held, needs, "")])
+
+
+def _logged_in(context: Context) -> tuple[str, list[Document]]:
+    """The user's name and privileges; no name where nobody has to log in."""
+    if is_fake(context.state.rows.database):
+        return "", []
+    status = context.state.rows.database.client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
+    users = status["authenticatedUsers"]
+    return (users[0]["user"], status["authenticatedUserPrivileges"]) if users else ("", [])
+
+
+def _needed(context: Context, verb: str) -> Needs:
+    return privileges.needed(verb, context.config, context.sources.name, context.state.rows.database.name)
+
+
+def _judged(subject: str, who: str, held: list[Document], needs: Needs, fine: str) -> Finding:
+    missing = _missing(held, needs)
+    if not missing:
+        return Finding("ok", subject, f"{who} {fine}")
+    return Finding("refusal", subject, f"{who} may not {_first(missing)}", ROLES)
+
+
+def _missing(held: list[Document], needs: Needs) -> list[str]:
+    return [
         f"{action} on {database}.{collection}".rstrip(".")
-        for database, collection, action in wanted
+        for (database, collection), actions in needs.items()
+        for action in sorted(actions)
         if not _allows(held, database, collection, action)
     ]
-    if not missing:
-        return Finding("ok", f"rights to {verb}", f"{who} may {verb} everything that a run {verb}s")
-    role = "read on the app's database" if verb == "read" else "readWrite on the target"
-    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    fact = f"{who} may not {missing[0]}{more}"
-    return Finding("refusal", f"rights to {verb}", fact, f"grant {role}: db.grantRolesToUser(…)")
+
+
+def _first(missing: list[str]) -> str:
+    return missing[0] + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
 
 
 def _allows(held: list[Document], database: str, collection: str, action: str) -> bool:

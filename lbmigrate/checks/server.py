@@ -28,14 +28,15 @@ COMPRESSORS = "snappy,zstd,zlib"  # what a server takes that was told nothing
 ROOM = 1.5  # free space that is wanted for each byte estimated
 
 
-def check_everything(context: Context) -> list[Finding]:
-    """What `doctor` shows and what `run` looks at first, a line for each thing looked at, the fine ones included.
+def check_everything(context: Context, verb: str = "run") -> list[Finding]:
+    """What `doctor` shows and what `verb` looks at first, a line for each thing looked at, the fine ones included.
 
-    The server and the rights come first, and alone where the rest may not be read.
+    The server and the rights come first, and alone where the rest may not be read. Of the rights those of `verb` are
+    judged: who may backfill need not be allowed to drop anything.
     """
     if is_fake(context.sources):
         return [Finding("ok", "server", "in memory"), *data.check_data(context)]
-    told = [*_server(context.sources), *_clock(context.sources), *rights.findings(context)]
+    told = [*_server(context.sources), *_clock(context.sources), *rights.findings(context, verb)]
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
     return [*told, *_disk(context), *_leftovers(context), *_runs(context), *data.check_data(context)]

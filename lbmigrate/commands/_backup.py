@@ -9,6 +9,7 @@ from pymongo.errors import PyMongoError
 from lbmigrate.backup import make, restore
 from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Manifest
+from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
@@ -30,6 +31,7 @@ def make_backup(
     command = terms.command or f"lbmigrate backup --out {directory}"
     with opened(where) as connection, into.held():
         context = _context(connection, terms)
+        rights.check(context, "backup")
         try:
             with runner.recorded_afterwards(context, "backup", command):
                 Driver(context, listen=terms.listen).carry_out(make.WORK, make.pieces(context, into, sources, command))
@@ -61,6 +63,7 @@ def restore_backup(
     with opened(where) as connection:
         context = _context(connection, terms)
         manifest = restore.check(context, source, renamed)
+        rights.check_needs(context, privileges.restoring(restore.places(context, manifest)), "backup restore")
         with runner.recorded_afterwards(context, "backup restore", command):
             pieces = restore.pieces(context, source, manifest, command)
             Driver(context, listen=terms.listen).carry_out(restore.WORK, pieces)

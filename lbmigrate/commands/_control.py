@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbmigrate.checks import rights
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
@@ -14,6 +15,7 @@ from lbmigrate.state.operator import operator
 def pause(where: Config | Connection) -> Document:
     """Hold the run after the chunk at hand, and every later one, until `resume`; the row that says so."""
     with opened(where) as connection:
+        rights.check(connection.context(), "pause")
         if connection.is_untouched():
             nothing = f"nothing ever ran in {connection.target.name}, so there is nothing to pause"
             raise UsageError(nothing, "lbmigrate plan")
@@ -24,6 +26,7 @@ def pause(where: Config | Connection) -> Document:
 def resume(where: Config | Connection) -> bool:
     """Let the run go on; whether anything was paused."""
     with opened(where) as connection:
+        rights.check(connection.context(), "resume")
         paused = bool(connection.state.get("control").get("paused"))
         if paused:
             connection.state.control(paused=None)
@@ -33,6 +36,7 @@ def resume(where: Config | Connection) -> bool:
 def unlock(where: Config | Connection) -> Document:
     """Take the lock from whoever holds it, without asking; the row as it was, without a holder where nobody did."""
     with opened(where) as connection:
+        rights.check(connection.context(), "unlock")
         held = connection.state.get(lease.LOCK)
         if held.get("holder"):
             lease.break_open(connection.state)

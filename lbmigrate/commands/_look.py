@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbmigrate.checks import rights
 from lbmigrate.checks.finding import Finding
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
@@ -23,7 +24,8 @@ def plan(where: Config | Connection) -> Plan:
 def doctor(where: Config | Connection) -> list[Finding]:
     """Everything worth checking before a run, the fine lines included; a finding of level `refusal` forbids one."""
     with opened(where) as connection:
-        return check_everything(connection.context())
+        found = check_everything(connection.context())
+        return [*found, *rights.of_other_verbs(connection.context())]
 
 
 def status(where: Config | Connection) -> Status:

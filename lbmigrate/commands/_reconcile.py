@@ -62,5 +62,5 @@ def _checked(where: Config | Connection) -> Iterator[Connection]:
     with opened(where) as connection:
         if connection.is_untouched():
             raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
-        refuse(check_everything(connection.context()))
+        refuse(check_everything(connection.context(), "reconcile"))
         yield connection

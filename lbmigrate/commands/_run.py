@@ -49,7 +49,7 @@ def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms
     """Step 4 alone, incremental unless `scope` says otherwise; what became of the documents. Raises as `run` does."""
     with opened(where) as connection:
         context = connection.context(scope=scope)
-        refuse(check_everything(context))
+        refuse(check_everything(context, "backfill"))
         _refuse_without_backup(context)
         with runner.started(connection, "backfill", terms, scope=scope) as driver:
             return _backfilled(driver.apply([s4_backfill]))

@@ -32,7 +32,7 @@ def tail(where: Config | Connection, *, heal: bool = False, terms: Terms = Terms
     with opened(where) as connection:
         if connection.is_untouched():
             raise Refused(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
-        refuse(check_everything(connection.context()))
+        refuse(check_everything(connection.context(), "tail"))
         with runner.started(connection, "tail", terms, row=FOLLOWING, live=True) as driver:
             again = replace(terms, wait_lock=0.0, stop=driver.context.stop)
             follower = _Follower(connection, driver.context, again, heal)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import pymongo
 from pymongo.errors import PyMongoError
 
+from lbmigrate.checks import rights
 from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, ignore
@@ -64,6 +65,7 @@ def started(
     workers = terms.workers or where.config.backfill.workers
     context = where.context(**{"run": new_run(), "workers": workers, "stop": stop, **chosen})
     context = context if row == LOCK else replace(context, state=context.state.unfenced())
+    rights.check(context, verb)
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row)
     with recorded(context, lease, verb, command) as check:
 
