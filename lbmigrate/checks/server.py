@@ -16,7 +16,9 @@ from lbmigrate.mongo.client import is_fake, server_time
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context, utc_now
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.state import runs
 from lbmigrate.state.lease import describe
+from lbmigrate.state.statuses import RunStatus
 
 OLDEST = (4, 4)
 UPGRADE = "upgrade to MongoDB 4.4 or newer"
@@ -25,6 +27,7 @@ EVENT_BYTES, ENTRY_BYTES = 420, 520  # on disk with their indexes, uncompressed:
 FIXED = {(4, 4): 30, (5, 0): 32, (6, 0): 27, (7, 0): 28, (8, 0): 17, (8, 2): 3}  # CVE-2025-14847, by release series
 LEAK = "CVE-2025-14847 lets whoever can connect read pieces of its memory, without a password"
 COMPRESSORS = "snappy,zstd,zlib"  # what a server takes that was told nothing
+GIVES_UP = "for as long as throttle.give_up says"
 ROOM = 1.5  # free space that is wanted for each byte estimated
 
 
@@ -54,6 +57,7 @@ def _server(database: Database[Any]) -> Iterator[Finding]:
         )
     if level == "ok":
         yield from _leak(database, version)
+    yield from _members(database)
     concern = database.client.write_concern.document
     if concern.get("w") == 0:
         yield Finding("warning", "write concern", "the URI asks for w=0; lbmigrate writes with majority all the same")
@@ -82,6 +86,19 @@ def _leak(database: Database[Any], version: str) -> Iterator[Finding]:
         f"MongoDB {version}: {LEAK}; {more}",
         f"{upgrade}, or start every mongod with --networkMessageCompressors=snappy,zstd",
     )
+
+
+def _members(database: Database[Any]) -> Iterator[Finding]:
+    """Members that hold no data that counts: a run waits for those that are slow or do not answer."""
+    try:
+        members = database.client.admin.command("replSetGetStatus")["members"]
+    except PyMongoError:  # a standalone server, or a right that is missing: then a run does not wait for them either
+        return
+    for member in members:
+        if member["stateStr"] not in ("PRIMARY", "SECONDARY", "ARBITER") or member["health"] != 1:
+            state = "cannot be reached" if member["health"] != 1 else f"is {member['stateStr']}"
+            fact = f"{member['name']} {state}: a run may hold until it is back, {GIVES_UP}"
+            yield Finding("warning", "server", fact, f"start it, or take it out: rs.remove({member['name']!r})")
 
 
 def _topology(hello: Document) -> str:
@@ -140,15 +157,15 @@ def _leftovers(context: Context) -> Iterator[Finding]:
 
 
 def _runs(context: Context) -> Iterator[Finding]:
-    lock = context.state.get("lock")
-    if lock.get("holder"):
+    lock, now = context.state.get("lock"), server_time(context.state.rows.database)
+    if runs.is_held(lock, now):
         yield Finding("warning", "lock", *describe(lock))
     else:
         yield Finding("ok", "lock", "free")
     if paused := context.state.get("control").get("paused"):
         fact = f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}"
         yield Finding("warning", "control", fact, "lbmigrate resume")
-    last = context.state.runs(1)
-    if last and last[0].get("outcome") not in ("done", "running"):
+    last = runs.recent(context.state, now, 1)
+    if last and last[0].get("outcome") not in (RunStatus.DONE, RunStatus.RUNNING):
         fact = f"the last run ({last[0]['verb']}) ended in {last[0].get('outcome')}: {last[0].get('error', '')[:120]}"
-        yield Finding("warning", "last run", fact, "lbmigrate history")
+        yield Finding("warning", "last run", fact, runs.way_on(last[0]))

@@ -92,7 +92,7 @@ class Invocation:
         lock_ttl: str = options.LOCK_TTL,
         wait_lock: str | None = None,
     ) -> Iterator[Terms]:
-        """The terms of a run that is shown as it goes; within the block SIGINT and SIGTERM ask it to stop.
+        """The terms of a run that is shown as it goes; within the block signals ask it to stop.
 
         Raises UsageError naming the option that cannot be read.
         """

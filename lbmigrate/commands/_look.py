@@ -10,9 +10,11 @@ from lbmigrate.migration import plan as planning
 from lbmigrate.migration import status as standing
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
+from lbmigrate.mongo.client import server_time
 from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.schema import REJECTS
+from lbmigrate.state import runs
 
 
 def plan(where: Config | Connection) -> Plan:
@@ -35,9 +37,9 @@ def status(where: Config | Connection) -> Status:
 
 
 def history(where: Config | Connection, n: int = 20) -> list[Document]:
-    """The records of the newest `n` runs, newest first."""
+    """The records of the newest `n` runs, newest first; one whose process is gone without a word has died."""
     with opened(where) as connection:
-        return connection.state.runs(n)
+        return runs.recent(connection.state, server_time(connection.state.rows.database), n)
 
 
 def rejects(where: Config | Connection, n: int = 20) -> list[Document]:

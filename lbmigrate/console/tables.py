@@ -29,6 +29,7 @@ STATES: dict[str, str] = {
     RunStatus.STOPPED: "yellow",
     **dict.fromkeys((StepStatus.OFF, StepStatus.REVERTING, StepStatus.REVERTED, StepStatus.KEPT), "yellow"),
 }
+SILENT = 10.0  # seconds without a sign of life, of which a tail gives one every two
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "refusal": ("✗", "red")}
 
 
@@ -147,8 +148,7 @@ def _standing(found: Status) -> Iterable[tuple[str, Any]]:
     if paused := found.control.get("paused"):
         yield "paused", Text(f"by {plain(paused['by'])} since {cell(paused['at'])}", "yellow")
     if tail := found.tail:
-        seen = f"seen {cell(tail.get('at'))}, {tail.get('events', 0):,} events"
-        yield "tail", f"{tail.get('lag') or 0:.1f} s behind, {seen}"
+        yield "tail", _follower(tail)
     if held := found.last_run.get("held"):
         yield "held", Text(f"{plain(held)}, since {cell(found.last_run.get('heldSince'))}", "yellow")
     if run := found.last_run:
@@ -158,10 +158,23 @@ def _standing(found: Status) -> Iterable[tuple[str, Any]]:
         yield "last run", Text.assemble(plain(run.get("verb", "?")), " ", _state(outcome), began)
 
 
-def _holder(lock: Mapping[str, Any]) -> str:
+def _follower(tail: Mapping[str, Any]) -> str | Text:
+    """How far behind a tail is, which nobody can say of one that gives no sign of life."""
+    seen = f"seen {cell(tail.get('at'))}, {tail.get('events', 0):,} events"
+    if not tail.get("following", True):
+        return Text(f"nobody follows; {seen}; next: lbmigrate tail", "yellow")
+    silent = tail.get("silent") or 0.0
+    if silent > SILENT:
+        return Text(f"no sign of life for {duration(silent)}, {seen}", "yellow")
+    return f"{tail.get('lag') or 0:.1f} s behind, {seen}"
+
+
+def _holder(lock: Mapping[str, Any]) -> str | Text:
     holder = lock.get("holder")
     if not holder:
         return "free"
+    if not lock.get("held", True):
+        return Text(f"free: pid {holder['pid']} on {plain(holder['host'])} died without letting go", "yellow")
     return f"pid {holder['pid']} on {plain(holder['host'])}, until {cell(lock.get('expiresAt'))}"
 
 

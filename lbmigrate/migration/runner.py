@@ -66,7 +66,7 @@ def started(
     context = where.context(**{"run": new_run(), "workers": workers, "stop": stop, **chosen})
     context = context if row == LOCK else replace(context, state=context.state.unfenced())
     rights.check(context, verb)
-    lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row)
+    lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
     with recorded(context, lease, verb, command) as check:
 
         def both() -> None:
@@ -74,7 +74,7 @@ def started(
             guard()
 
         yield Driver(context, both, terms.listen)
-        if row == LOCK or stop.signal is not None:
+        if row == LOCK or stop.signal is not None or stop.has_given_up:
             stop.raise_if_asked(command)
 
 

@@ -8,14 +8,19 @@ from dataclasses import asdict, dataclass
 from lbmigrate.config.model import Source
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.plan import StepOutlook, standing
+from lbmigrate.mongo.client import server_time
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.state import FOLLOWING, LOCK, runs
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far everything is: the state's own account, and what it amounts to."""
+    """How far everything is: the state's own account, and what it amounts to.
+
+    `lock` also says whether it is `held`, `tail` whether one is `following` and how many seconds it was `silent`.
+    """
 
     steps: tuple[StepOutlook, ...]
     sources: tuple[SourceStatus, ...]
@@ -43,18 +48,30 @@ class SourceStatus:
 def status(context: Context) -> Status:
     """Cheap enough to be asked every few seconds: nothing is counted but the state's own rows."""
     context.state.check_layout()
-    runs = context.state.runs(1)
+    now = server_time(context.state.rows.database)
+    last = runs.recent(context.state, now, 1)
     return Status(
         steps=tuple(standing(context, step) for step in migration.STEPS),
         sources=tuple(_source_status(context, source) for source in context.config.sources),
         events=_estimate(context, EVENTS),
         entries=_estimate(context, ENTRIES),
         verdict=context.state.get("verdict"),
-        lock=context.state.get("lock"),
+        lock=_lock(context, now),
         control=context.state.get("control"),
-        tail=context.state.get("tail"),
-        last_run=runs[0] if runs else {},
+        tail=_tail(context, now),
+        last_run=last[0] if last else {},
     )
+
+
+def _lock(context: Context, now: dt.datetime) -> Document:
+    row = context.state.get(LOCK)
+    return {**row, "held": runs.is_held(row, now)} if row else {}
+
+
+def _tail(context: Context, now: dt.datetime) -> Document:
+    row = context.state.get("tail")
+    silent = (now - row["at"]).total_seconds() if "at" in row else None
+    return {**row, "following": runs.is_held(context.state.get(FOLLOWING), now), "silent": silent} if row else {}
 
 
 def _estimate(context: Context, name: str) -> int:

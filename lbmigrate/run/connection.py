@@ -36,10 +36,10 @@ class Connection:
         usual = {"config": self.config, "sources": self.sources, "target": self.target, "state": self.state}
         return Context(**{**usual, **chosen})
 
-    def lease(self, command: str, ttl: float = 60.0, patience: float = 0.0, row: str = LOCK) -> Lease:
-        """The right to run here, for `ttl` seconds at a time, waited for at most `patience` seconds."""
+    def lease(self, command: str, ttl: float = 60.0, patience: float = 0.0, row: str = LOCK, run: str = "") -> Lease:
+        """The right for `run` to work here, for `ttl` seconds at a time, waited for at most `patience` seconds."""
         clock = partial(server_time, self.state.rows.database)
-        return Lease(self.state, Holder.here(command), clock, ttl, patience, row=row)
+        return Lease(self.state, Holder.here(command), clock, ttl, patience, row=row, run=run)
 
     def is_untouched(self) -> bool:
         """Whether the migration has left nothing here: no state, no collection of ours."""

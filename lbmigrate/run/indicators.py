@@ -35,10 +35,11 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One signal's say, and why."""
+    """One signal's say, and why. `by_people` says that somebody wants it so, and will say when it is over."""
 
     level: Level
     reason: str = ""
+    by_people: bool = False
 
 
 NORMAL = Reading(Level.NORMAL)
@@ -52,14 +53,14 @@ def operator_pause(state: State) -> Signal:
         paused = state.get("control").get("paused")
         if not paused:
             return NORMAL
-        return Reading(Level.STOP, f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}")
+        return Reading(Level.STOP, f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}", by_people=True)
 
     return read
 
 
 def flag_file(path: Path) -> Signal:
     """Stop while the file exists: the stop for people without access to the database."""
-    return lambda: Reading(Level.STOP, f"{path} exists") if path.exists() else NORMAL
+    return lambda: Reading(Level.STOP, f"{path} exists", by_people=True) if path.exists() else NORMAL
 
 
 def replication_lag(database: Database[Any], most: dt.timedelta) -> Signal:

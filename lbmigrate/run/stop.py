@@ -56,6 +56,7 @@ class Stop:
         self._limits, self._monotonic, self._now, self._sleep = limits, monotonic, now, sleep
         self._started = monotonic()
         self._documents = 0
+        self._given_up = ""
         self.signal: int | None = None
 
     def asked(self) -> bool:
@@ -65,6 +66,14 @@ class Stop:
     def request(self, number: int) -> None:
         """Ask to stop because of a signal."""
         self.signal = number
+
+    def give_up(self, reason: str) -> None:
+        """Ask to stop because the work cannot go on."""
+        self._given_up = reason
+
+    @property
+    def has_given_up(self) -> bool:
+        return bool(self._given_up)
 
     def count(self, documents: int) -> None:
         """Tell how many more documents were read."""
@@ -77,6 +86,8 @@ class Stop:
             self._sleep(min(left, LONGEST_NAP))
 
     def _limit_reached(self) -> str:
+        if self._given_up:
+            return self._given_up
         asked = self._limits
         if asked.seconds is not None and self._monotonic() - self._started >= asked.seconds:
             return f"ran for {asked.seconds:g} s, as long as it may"

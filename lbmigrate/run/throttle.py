@@ -5,6 +5,7 @@ A held run is not a failed one: it waits, a little longer each time, and looks a
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.indicators import (
     Latency,
     Level,
+    Reading,
     Signal,
     cached,
     flag_file,
@@ -40,6 +42,8 @@ class Gate:
     ) -> None:
         self._signals, self._settings, self._stop, self._latency = signals, settings, stop, latency
         self._owed = 0.0
+        self._give_up = settings.give_up.total_seconds() if settings.give_up else float("inf")
+        self._longest = in_words(settings.give_up) if settings.give_up else ""
 
     def note(self, seconds: float, documents: int) -> None:
         """Take in a finished chunk: what it took decides how long to rest, and whether chunks become slow."""
@@ -65,23 +69,37 @@ class Gate:
                 return
 
     def _hold(self) -> Iterator[Held]:
-        pause = FIRST_WAIT
-        while (reason := self.objection()) and not self._stop.asked():
-            yield Held(reason)
+        pause, waited = FIRST_WAIT, 0.0
+        while (reading := self._held_by()) and not self._stop.asked():
+            if reading.by_people:
+                waited = 0.0
+            elif waited >= self._give_up:
+                self._stop.give_up(f"held for {self._longest}: {reading.reason}; lbmigrate doctor says more")
+                return
+            limited = self._longest and not reading.by_people
+            yield Held(f"{reading.reason}; the run gives up after {self._longest}" if limited else reading.reason)
             self._stop.wait(pause)
-            pause = min(2 * pause, LONGEST_WAIT)
+            waited, pause = waited + pause, min(2 * pause, LONGEST_WAIT)
 
     def objection(self) -> str:
         """Why nothing may begin now; empty when it may."""
-        return next(iter(self._reasons(Level.STOP)), "")
+        reading = self._held_by()
+        return reading.reason if reading else ""
+
+    def _held_by(self) -> Reading | None:
+        return next((each for each in (signal() for signal in self._signals) if each.level is Level.STOP), None)
 
     def unreadable(self) -> list[str]:
         """Which signals cannot be read at the moment, and why: the run goes on without them."""
-        return list(self._reasons(Level.UNKNOWN))
+        readings = [signal() for signal in self._signals]
+        return [reading.reason for reading in readings if reading.level is Level.UNKNOWN]
 
-    def _reasons(self, level: Level) -> Iterator[str]:
-        readings = (signal() for signal in self._signals)
-        return (reading.reason for reading in readings if reading.level is level)
+
+def in_words(span: dt.timedelta) -> str:
+    """A time span as a configuration says it: `2h`, `90m`, `45s`."""
+    seconds = round(span.total_seconds())
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if seconds % size == 0)
+    return f"{seconds // size}{unit}"
 
 
 def gate(context: Context) -> Gate:

@@ -78,7 +78,8 @@ def _table() -> str:
 class Lease:
     """The right to run, for `ttl` seconds at a time. `server_time` tells the server's clock.
 
-    `row` names what is locked: runs, whose state rows carry the fence, or following beside them.
+    `row` names what is locked: runs, whose state rows carry the fence, or following beside them. `run` is the name of
+    the run that it is for: by the lock's row others tell a run that goes on from one that died.
     """
 
     def __init__(
@@ -90,9 +91,10 @@ class Lease:
         patience: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
         row: str = LOCK,
+        run: str = "",
     ) -> None:
         self._state, self._holder, self._ttl, self._patience = state, holder, ttl, patience
-        self._row, self._fence = row, 0
+        self._row, self._run, self._fence = row, run, 0
         self._server_time, self._monotonic = server_time, monotonic
         self._deadline = 0.0
         self._done = threading.Event()
@@ -141,7 +143,8 @@ class Lease:
 
     def _term(self) -> Document:
         now = self._server_time()
-        return {"holder": asdict(self._holder), "renewedAt": now, "expiresAt": now + dt.timedelta(seconds=self._ttl)}
+        expires = now + dt.timedelta(seconds=self._ttl)
+        return {"holder": asdict(self._holder), "run": self._run, "renewedAt": now, "expiresAt": expires}
 
     def renew(self) -> None:
         """Extend the lease, or raise LeaseLost when it has changed hands or ended."""
@@ -183,14 +186,14 @@ class Lease:
         self._deadline = 0.0
         now = self._server_time()
         mine = {"_id": self._row, "fence": self._fence}
-        self._state.rows.update_one(mine, {"$set": {"holder": None, "expiresAt": now}})
+        self._state.rows.update_one(mine, {"$set": {"holder": None, "run": None, "expiresAt": now}})
 
 
 def break_open(state: State) -> None:
     """Take the lease from whoever holds it; his next renewal and his next checkpoint fail."""
     row = state.rows.find_one_and_update(
         {"_id": LOCK},
-        {"$inc": {"fence": 1}, "$set": {"holder": None, "expiresAt": dt.datetime(1970, 1, 1)}},
+        {"$inc": {"fence": 1}, "$set": {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}},
         return_document=ReturnDocument.AFTER,
     )
     if row:

@@ -45,7 +45,7 @@ class StepStatus(Status):
 class RunStatus(Status):
     """How a run stands, or how it ended."""
 
-    RUNNING = "running", "it is going on, or its process ended without a word"
+    RUNNING = "running", "it is going on"
     DONE = "done", "it did everything that was asked for"
     WORK_REMAINS = "work remains", "a limit ended it: the same command goes on"
     STOPPED = "stopped", "a signal ended it after the piece at hand: the same command goes on"
@@ -53,6 +53,7 @@ class RunStatus(Status):
     REFUSED = "refused", "a safety check forbade it"
     MISMATCH = "mismatch", "verification found entries that differ from the ledger"
     LEASE_LOST = "lease lost", "another run took over, or the lease could not be renewed in time"
+    DIED = "died", "its process ended without a word; completed work is saved, and the same command goes on"
     FAILED = "failed", "an error ended it"
 
 

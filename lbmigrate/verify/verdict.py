@@ -25,6 +25,20 @@ def complaints(context: Context) -> list[str]:
     return wrong
 
 
+def empty_board(context: Context) -> str:
+    """Why nobody would be on the board although the sources hold documents; empty where somebody is, or they do not.
+
+    A source whose documents all miss its `where` is a mistyped filter far more often than an app without a history.
+    """
+    if context.scope.share < 1 or context.target[EVENTS].find_one(EVENT, {"_id": 1}) is not None:
+        return ""
+    present = schema.present_collections(context.sources)
+    for source in context.config.sources:
+        if source.collection in present and context.sources[source.collection].find_one({}, {"_id": 1}) is not None:
+            return f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
+    return ""
+
+
 def verdict(
     options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Sequence[str], now: dt.datetime
 ) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.errors import Mismatch
+from lbmigrate.ledger.scored_by import changed_rules
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context, VerifyOptions
@@ -13,6 +14,9 @@ from lbmigrate.verify import compare, misfits, sample, verdict
 NUMBER = 5
 NAME = "verify"
 ROW = "verdict"
+# Under another time zone the entries of other days and weeks are in the way, which no rebuilding takes out.
+ANEW = "the rules or the time zone have changed since: lbmigrate rollback --to 3, then lbmigrate run makes all anew"
+REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollback --to 3, then lbmigrate run"
 
 
 def apply(context: Context) -> Iterator[Piece]:
@@ -38,7 +42,7 @@ def apply(context: Context) -> Iterator[Piece]:
     if wrong:
         raise Mismatch(
             f"verification found {amount(len(wrong), 'mismatch')}, such as: {wrong[0]}",
-            hint="lbmigrate verify --full --json, then lbmigrate backfill --full to rebuild the entries",
+            hint=ANEW if changed_rules(context) else REBUILD,
         )
 
 

@@ -14,6 +14,7 @@ from lbmigrate.verify import verdict
 
 NUMBER = 6
 NAME = "cut-over"
+EMPTY = "correct the source's `where` (lbmigrate doctor), then: lbmigrate backfill --full, then: lbmigrate run"
 SWITCH = Switch(NUMBER, NAME, "read")
 
 
@@ -23,6 +24,8 @@ def apply(context: Context) -> Iterator[Piece]:
     reason = verdict.objection(context.state.get("verdict"), context.state.last_emission(), context.clock())
     if reason:
         raise Refused(f"cut-over needs a fresh passing verification: {reason}", hint="lbmigrate verify")
+    if empty := verdict.empty_board(context):
+        raise Refused(f"cut-over would show an empty board: {empty}", hint=EMPTY)
     feature_flag.turn(context.target, context.config, "read", True, context.clock())
     yield Piece("flag", note="read is on: the app shows the board")
 

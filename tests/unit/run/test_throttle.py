@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from lbmigrate.config.pace import Throttle
+from lbmigrate.errors import WorkRemains
 from lbmigrate.mongo import fake
 from lbmigrate.run import throttle
 from lbmigrate.run.indicators import (
@@ -79,9 +80,28 @@ def test_everything_comes_through_once_and_in_order_however_often_it_is_held(sto
     assert [each for each in open_gate.through(range(items)) if not isinstance(each, Held)] == list(range(items))
 
 
+HELD = Held("because; the run gives up after 2h")
+
+
+def test_a_run_that_the_server_holds_for_too_long_gives_up_with_work_left_and_the_reason():
+    stop = Calm()
+    held = list(gate(lambda: STOP, stop=stop, give_up=dt.timedelta(minutes=1)).through("ab"))
+    assert held == [Held("because; the run gives up after 1m")] * len(held)
+    assert 60 <= sum(stop.waits) < 60 + 5
+    with pytest.raises(WorkRemains, match="held for 1m: because") as raised:
+        stop.raise_if_asked("lbmigrate run")
+    assert (raised.value.exit_code, raised.value.hint) == (3, "lbmigrate run")
+
+
+def test_what_people_hold_has_no_end_but_theirs():
+    held = Reading(Level.STOP, "paused by ada", by_people=True)
+    through = gate(told(*[held] * 50), give_up=dt.timedelta(minutes=1)).through("a")
+    assert list(through) == [*[Held("paused by ada")] * 50, "a"]
+
+
 def test_nothing_comes_through_while_a_signal_says_stop():
     through = gate(told(STOP, STOP, NORMAL, STOP)).through("ab")
-    assert list(through) == [Held("because"), Held("because"), "a", Held("because"), "b"]
+    assert list(through) == [HELD, HELD, "a", HELD, "b"]
 
 
 def test_a_signal_that_cannot_be_read_does_not_stop_and_is_told():
@@ -104,7 +124,7 @@ def test_a_held_run_waits_a_little_longer_each_time_up_to_five_seconds():
 def test_a_stop_asked_for_while_the_run_is_held_begins_nothing_more():
     stop = Calm()
     through = gate(lambda: STOP, stop=stop).through("ab")
-    assert next(through) == Held("because")
+    assert next(through) == HELD
     stop.request(signal.SIGTERM)
     assert list(through) == []
 
@@ -154,7 +174,7 @@ def test_a_pause_holds_with_who_and_since_when_until_it_is_taken_back():
         read = operator_pause(state)
         assert read() == NORMAL
         state.control(paused={"by": "ada@desk", "at": NOON})
-        assert read() == Reading(Level.STOP, "paused by ada@desk since 2026-03-01T12:00:00Z")
+        assert read() == Reading(Level.STOP, "paused by ada@desk since 2026-03-01T12:00:00Z", by_people=True)
         state.control(paused=None)
         assert read() == NORMAL
 
@@ -164,7 +184,7 @@ def test_a_flag_file_holds_while_it_is_there(tmp_path):
     read = flag_file(stop)
     assert read() == NORMAL
     stop.touch()
-    assert read() == Reading(Level.STOP, f"{stop} exists")
+    assert read() == Reading(Level.STOP, f"{stop} exists", by_people=True)
     stop.unlink()
     assert read() == NORMAL
 

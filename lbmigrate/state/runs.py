@@ -1,0 +1,52 @@
+"""Runs and locks as they really stand: a process that was killed cannot correct its record."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from lbmigrate.records import Document
+from lbmigrate.state.lease import FOLLOWING, LOCK, Holder
+from lbmigrate.state.rows import State
+from lbmigrate.state.statuses import RunStatus
+
+GOES_ON = frozenset({  # what the command of the run itself goes on with
+    RunStatus.DIED, RunStatus.WORK_REMAINS, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.LEASE_LOST,
+})  # fmt: skip
+
+
+def is_held(lock: Document, now: dt.datetime) -> bool:
+    """Whether somebody can still be at work under a lock.
+
+    So it is until its lease has ended by the server's clock, which says `now`, or its process is known to be gone.
+    """
+    holder: Document | None = lock.get("holder")
+    return holder is not None and lock["expiresAt"] > now and not Holder(**holder).is_dead()
+
+
+def recent(state: State, now: dt.datetime, limit: int = 20) -> list[Document]:
+    """The newest runs, newest first, each with the outcome that it really has."""
+    locks = [lock for row in (LOCK, FOLLOWING) if is_held(lock := state.get(row), now)]
+    return [_as_it_stands(run, locks) for run in state.runs(limit)]
+
+
+def command_of(run: Document) -> str:
+    """What goes on with a run, or does it again."""
+    return str(run.get("options", {}).get("command") or f"lbmigrate {run.get('verb', 'run')}")
+
+
+def way_on(run: Document) -> str:
+    """The command to type after a run that did not do everything; `lbmigrate history` where its error must be read."""
+    return command_of(run) if run.get("outcome") in GOES_ON else "lbmigrate history"
+
+
+def _as_it_stands(run: Document, locks: Sequence[Document]) -> Document:
+    if run.get("outcome") != RunStatus.RUNNING or any(_names(lock, run) for lock in locks):
+        return run
+    died = RunStatus.RUNNING.to(RunStatus.DIED)
+    return {**run, "outcome": died, "held": None, "error": f"{RunStatus.DIED.sentence}: {command_of(run)}"}
+
+
+def _names(lock: Document, run: Document) -> bool:
+    """Whether a lock is that of a run; a lock that an older version took does not say whose it is."""
+    return not lock.get("run") or run["_id"] == f"run:{lock['run']}"
