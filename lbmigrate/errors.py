@@ -11,14 +11,18 @@ from dataclasses import dataclass
 
 
 class LbmigrateError(Exception):
-    """Something failed. `hint` is the next thing to do, usually a command to type."""
+    """Something failed. `hint` is the next thing to do, usually a command to type.
+
+    A message is one line: line breaks in it come from what it quotes, and mean nothing. `details` are lines below it.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = tuple(details)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,12 @@ from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.backup.record import record
 from lbmigrate.errors import Refused
-from lbmigrate.mongo import faults
 from lbmigrate.mongo.client import durable, is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state.operator import operator
+from lbmigrate.telling.secrets import hidden, redact
 
 NAME = "backup"
 WORK = Work(NAME)
@@ -56,7 +56,7 @@ class Moment:
         code = getattr(error, "code", None)
         if self.session is None or not (code in NO_SNAPSHOT | NOT_HERE or isinstance(error, ConfigurationError)):
             raise error
-        self.lost = str(error).partition(", full error")[0]
+        self.lost = hidden(str(error).partition(", full error")[0])
         if code not in NOT_HERE:
             self.session = None
 
@@ -128,7 +128,7 @@ def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
     wanted = Manifest(
         database=context.target.name,
         state_database=context.state.rows.database.name,
-        server=faults.redact(context.config.database.uri),
+        server=redact(context.config.database.uri),
         sources=sources,
         by=operator(),
         begun=_iso(context.clock()),
@@ -143,7 +143,7 @@ def _finish(context: Context, into: Archive, manifest: Manifest) -> Iterator[Pie
     try:
         record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
     except (PyMongoError, Refused) as error:
-        why = str(error).partition(", full error")[0]
+        why = hidden(str(error).partition(", full error")[0])
         yield Piece(NAME, warning=f"the backup is whole, but could not be put on record: {why}")
 
 

@@ -18,6 +18,7 @@ from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.run.context import Context
+from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.ids import coerce_id, id_type
 from lbmigrate.values.paths import pluck, projection_of
 
@@ -62,7 +63,7 @@ def _source(context: Context, source: Source, present: dict[str, Document]) -> I
     rows = sample(collection, source)
     if not rows:
         place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
-        fact = f"no {'element' if source.unwind else 'document'} of {place} meets {source.where}"
+        fact = f"no {'element' if source.unwind else 'document'} of {place} meets {hidden(str(source.where))}"
         yield Finding("warning", source.name, fact, "check the source's `where`: lbmigrate config show")
         return
     yield from _paths(source, rows)

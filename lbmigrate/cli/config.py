@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,9 @@ import typer
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.config.load import config_digest, flatten, json_schema, schema_text, starter
+from lbmigrate.config.yaml_tree import Taken
 from lbmigrate.errors import UsageError
-from lbmigrate.mongo import faults
+from lbmigrate.telling.secrets import redact, without_value
 
 app = new_app(no_args_is_help=True, help="The configuration: init, check, show, schema.")
 
@@ -41,19 +43,28 @@ def check(this: Invocation) -> None:
 
 @verb(app)
 def show(this: Invocation) -> None:
-    """Show every value and where it comes from. URIs are redacted."""
+    """Show every value and where it comes from; URIs without their secrets, what `${…}` took as `${…}`."""
     loaded = this.loaded()
     values = flatten(loaded.config)
-    rows = [(key, _shown(key, value), loaded.origins[key]) for key, value in values.items()]
+    rows = [(key, _shown(key, value, loaded.taken), loaded.origins[key]) for key, value in values.items()]
     this.console.config_origins(rows)
     shown = {key: {"value": value, "from": origin} for key, value, origin in rows}
     this.console.result({"verb": "config show", "values": shown})
 
 
-def _shown(key: str, value: object) -> str:
+def _shown(key: str, value: object, taken: Mapping[str, Taken]) -> str:
     """A value as a file would say it, without its secrets."""
     if key in ("database.uri", "redis.url") and value:
-        return faults.redact(str(value))
+        return redact(str(value))
+    text = taken[key].text if key in taken else _text(value)
+    for place, found in taken.items():
+        if place.startswith((f"{key}.", f"{key}[")) or key.startswith(f"{place}."):
+            for each in found.values:
+                text = without_value(text, each)
+    return text
+
+
+def _text(value: object) -> str:
     if isinstance(value, dt.timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, tuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import shlex
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
 from lbmigrate.migration.runner import Terms
-from lbmigrate.mongo import faults
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
+from lbmigrate.telling import secrets
 
 # The first four have their variables read by `config.load`, so that `config show` can tell a flag from a variable.
 ConfigOption = Annotated[
@@ -81,7 +81,7 @@ class Invocation:
 
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
         """The first words of every verb; the URI without its secrets."""
-        self.console.header(server or faults.redact(config.database.uri), config.database.name, detail)
+        self.console.header(server or secrets.redact(config.database.uri), config.database.name, detail)
 
     @contextmanager
     def running(
@@ -105,7 +105,7 @@ class Invocation:
 
 def command_line(*more: str) -> str:
     """What was typed, without secrets: it is kept in the records of the run, and shown as what goes on with it."""
-    return shlex.join(["lbmigrate", *map(faults.redact_word, sys.argv[1:]), *more])
+    return secrets.command_line(["lbmigrate", *sys.argv[1:], *more], os.environ)
 
 
 def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
-import traceback
 
 import typer
 
 from lbmigrate.cli.app import app
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.telling import foreign, secrets
 
 INTERRUPTED = 130
+TRUE = {"1", "true", "t", "yes", "y", "on"}  # as the options' library reads a variable
 
 
 def main() -> None:
@@ -21,6 +23,8 @@ def main() -> None:
 def status(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     given = sys.argv[1:] if arguments is None else arguments
+    secrets.know_nothing()
+    secrets.remember(*given, *os.environ.values())
     try:
         ended = app(given, standalone_mode=False)
     except typer.TyperException as error:
@@ -29,11 +33,11 @@ def status(arguments: list[str] | None = None) -> int:
         _say(LbmigrateError("interrupted; completed work is saved", "type the same command again: it goes on"))
         return INTERRUPTED
     except LbmigrateError as error:
-        _trace(given)
+        _trace(given, error)
         _say(error)
         return error.exit_code
     except Exception as error:  # the last net: an operator gets a sentence, --debug gets the rest
-        _trace(given)
+        _trace(given, error)
         _say(LbmigrateError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug"))
         return LbmigrateError.exit_code
     return ended if isinstance(ended, int) else 0
@@ -59,6 +63,6 @@ def _say(error: LbmigrateError) -> None:
     Console().error(error)
 
 
-def _trace(arguments: list[str]) -> None:
-    if "--debug" in arguments:
-        traceback.print_exc()
+def _trace(arguments: list[str], error: Exception) -> None:
+    if "--debug" in arguments or os.environ.get("LBMIGRATE_DEBUG", "").lower() in TRUE:
+        sys.stderr.write(secrets.hidden(foreign.trace(error)))

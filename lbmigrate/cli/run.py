@@ -107,7 +107,7 @@ def _rehearse(
     differences = found.differences[: report.DIFFERENCES]
     this.console.result({"verb": "run", "dry_run": True, **found.report, "moves": moves, "differences": differences})
     if found.differences:
-        raise Mismatch(_differing(found.differences, expect), "look at the differences; keep them with --out if right")
+        raise _differing(found.differences, expect)
 
 
 def _show(this: Invocation, found: DryRun) -> None:
@@ -122,8 +122,11 @@ def _show(this: Invocation, found: DryRun) -> None:
         this.console.table("On the present board", ("user", "before", "after"), rows)
 
 
-def _differing(lines: Sequence[str], expect: Path | None) -> str:
-    shown = "\n  ".join(lines[: report.DIFFERENCES])
+def _differing(lines: Sequence[str], expect: Path | None) -> Mismatch:
     more = len(lines) - report.DIFFERENCES
-    rest = f"\n  … and {more:,} more" if more > 0 else ""
-    return f"the outcome differs from {expect} in {len(lines):,} documents:\n  {shown}{rest}"
+    rest = [f"… and {more:,} more"] if more > 0 else []
+    return Mismatch(
+        f"the outcome differs from {expect} in {len(lines):,} documents:",
+        "look at the differences; keep them with --out if right",
+        [*lines[: report.DIFFERENCES], *rest],
+    )

@@ -12,10 +12,10 @@ from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import chosen, refuse_turned_off
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import s4_backfill, s5_verify
-from lbmigrate.mongo.faults import LOCAL
 from lbmigrate.records import Counts, Document, Tally
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
+from lbmigrate.telling.secrets import LOCAL, redact_word
 
 
 def run(
@@ -76,6 +76,7 @@ def _refuse_without_backup(context: Context, reference: str | None = None, none:
         raise UsageError("--backup-ref and --no-backup contradict each other", "give one of them")
     embedded = context.config.database.uri.startswith(LOCAL)
     if not embedded and (reference or none):
-        record.record(context.state, "reference" if reference else "none", reference or "", context.clock())
+        how, named = ("reference", redact_word(reference)) if reference else ("none", "")
+        record.record(context.state, how, named, context.clock())
     if objection := record.objection(context, embedded):
         raise Refused(objection, hint=record.HINT)

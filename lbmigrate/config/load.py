@@ -20,14 +20,15 @@ from bson import json_util
 from pydantic import ValidationError
 
 from lbmigrate.config import rules
-from lbmigrate.config.messages import Loc, complaints, place
+from lbmigrate.config.messages import Loc, complaints, discreet, place, shortened
 from lbmigrate.config.model import Config
-from lbmigrate.config.yaml_tree import LARGEST, Tree, dotted, parse
+from lbmigrate.config.yaml_tree import LARGEST, Taken, Tree, dotted, parse
 from lbmigrate.errors import ConfigError, Problem
+from lbmigrate.telling import secrets
 
 VERSION = 1
 MOST_TOLD = 50  # problems of one file
-LONGEST_MESSAGE = 400  # characters
+SHORTEST_SECRET = 8  # characters of a flag or a variable of ours; what is shorter is a slip, and shown
 HOMES = ("config/leaderboard.yaml", "leaderboard.yaml")
 STARTER = resources.files("lbmigrate.config") / "starter.yaml"
 ENVIRONMENT = {
@@ -47,11 +48,13 @@ class Loaded:
     """A configuration and where each of its values came from.
 
     `origins` has the keys of `flatten(config)`; a value is `flag`, `environment LBMIGRATE_X`, `file:line` or `default`.
+    `taken` has the places of the file that `${…}` has filled, as far as nothing replaces them.
     """
 
     config: Config
     path: Path
     origins: Mapping[str, str]
+    taken: Mapping[str, Taken]
 
 
 def load_config(
@@ -89,11 +92,14 @@ def read_config(
         _put(tree.data, key, value)
     allowed = rules.allowed_modules(allow_functions, environ, tree.data)
     config, found = _checked(tree.data, allowed)
-    problems = [_located(problem, tree.lines, given) for problem in _told_once(tree.problems, found, given)]
+    problems = [_located(problem, tree, given) for problem in _told_once(tree.problems, found, given)]
     if config is None or problems:
         _refuse(file, sorted(problems, key=lambda problem: problem.line or 0))
-    leaves = _leaves(config.model_dump(by_alias=True))
-    return Loaded(config.allowing(allowed), file, {path: _origin(loc, file, tree, given) for path, loc, _ in leaves})
+    secrets.remember(config.database.uri, config.redis.url)
+    secrets.keep(value for path, found in tree.taken.items() if ".where" in path for value in found.values)
+    origins = {path: _origin(loc, file, tree, given) for path, loc, _ in _leaves(config.model_dump(by_alias=True))}
+    taken = {path: found for path, found in tree.taken.items() if path not in given}
+    return Loaded(config.allowing(allowed), file, origins, taken)
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def _told_once(unreadable: list[Problem], invalid: list[Problem], given: Mapping
 def _refuse(file: Path, problems: list[Problem]) -> NoReturn:
     number = len(problems)
     count = f"{number} problem{'s' if number > 1 else ''}"
-    problems = [replace(problem, message=_short(problem.message)) for problem in problems[:MOST_TOLD]]
+    problems = [replace(problem, message=shortened(problem.message)) for problem in problems[:MOST_TOLD]]
     count += f", of which the first {MOST_TOLD} are shown" if len(problems) < number else ""
     error = ConfigError(f"{file}: {count}", problems, hint=f"lbmigrate config check --config {shlex.quote(str(file))}")
     for problem in problems:
@@ -206,21 +212,13 @@ def _refuse(file: Path, problems: list[Problem]) -> NoReturn:
     raise error
 
 
-def _short(message: str) -> str:
-    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
-
-
-def _located(problem: Problem, lines: Mapping[str, int], given: Mapping[str, tuple[Any, str]]) -> Problem:
+def _located(problem: Problem, tree: Tree, given: Mapping[str, tuple[Any, str]]) -> Problem:
+    problem = discreet(problem, (value for taken in tree.taken.values() for value in taken.values))
     if problem.path in given:
-        return replace(problem, message=f"{problem.message} ({given[problem.path][1]})")
-    return replace(problem, line=problem.line or _line(lines, problem.path))
-
-
-def _line(lines: Mapping[str, int], path: str) -> int | None:
-    """Find the line of `path`, or of the nearest thing around it that the file has."""
-    while path and path not in lines:
-        path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return lines.get(path)
+        value, origin = given[problem.path]
+        problem = discreet(problem, [value] if len(str(value)) >= SHORTEST_SECRET else [])
+        return replace(problem, message=f"{problem.message} ({origin})")
+    return replace(problem, line=problem.line or tree.line(problem.path))
 
 
 def _leaves(value: Any, path: str = "", loc: tuple[str | int, ...] = ()) -> Iterator[tuple[str, Loc, Any]]:
@@ -238,7 +236,7 @@ def _origin(loc: Loc, file: Path, tree: Tree, given: Mapping[str, tuple[Any, str
     path, said = place(tree.data, loc)
     if path in given:
         return given[path][1]
-    return f"{file}:{_line(tree.lines, path)}" if said else "default"
+    return f"{file}:{tree.line(path)}" if said else "default"
 
 
 def _canonical(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from lbmigrate.config.model import Config
 from lbmigrate.config.types import SHAPES
 from lbmigrate.config.yaml_tree import dotted
 from lbmigrate.errors import Problem
+from lbmigrate.telling.secrets import without_value
 
 Loc = Sequence[str | int]
 
@@ -36,6 +38,7 @@ _SENTENCES = {
     "time": "must be a duration such as 90s, 15m, 2h, 1d or 1w, not {value}",
 }
 _LONGEST = 40
+LONGEST_MESSAGE = 400  # characters
 
 
 def complaints(errors: Iterable[Mapping[str, Any]], data: Any) -> Iterator[Problem]:
@@ -49,6 +52,19 @@ def complaints(errors: Iterable[Mapping[str, Any]], data: Any) -> Iterator[Probl
         if path not in told:
             told.add(path)
             yield Problem(path, _sentence(error))
+
+
+def discreet(problem: Problem, values: Iterable[Any]) -> Problem:
+    """The same problem without what its message quotes of `values`: what comes from outside the file may be secret."""
+    message = problem.message
+    for value in values:
+        message = without_value(message, str(value))
+    return replace(problem, message=message)
+
+
+def shortened(message: str) -> str:
+    """A message as long as a message may be."""
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
 
 
 def place(data: Any, loc: Loc) -> tuple[str, bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -34,12 +34,30 @@ _NAIVE_UTC = json_util.JSONOptions(tz_aware=False)
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A text into which values of the environment were put: how the file says it, and those values."""
+
+    text: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """A document's values, the line of every path in it, and what is wrong. `data` is None where it is not YAML."""
+    """A document's values, the line of every path in it, and what is wrong. `data` is None where it is not YAML.
+
+    `taken` has the paths whose values came from the environment: they may be secrets.
+    """
 
     data: Any
     lines: Mapping[str, int]
     problems: list[Problem]
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+
+    def line(self, path: str) -> int | None:
+        """Find the line of `path`, or of the nearest thing around it that the file has."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path)
 
 
 def parse(text: str, environ: Mapping[str, str]) -> Tree:
@@ -48,7 +66,7 @@ def parse(text: str, environ: Mapping[str, str]) -> Tree:
         return Tree(None, {}, [Problem("", _TOO_LARGE)])
     try:
         reader = _Reader(_Loader(text), environ)
-        return Tree(reader.read(), reader.lines, reader.problems)
+        return Tree(reader.read(), reader.lines, reader.problems, reader.taken)
     except yaml.MarkedYAMLError as error:
         what = ", ".join(filter(None, (error.context, error.problem)))
         mark = error.problem_mark or error.context_mark
@@ -108,6 +126,7 @@ class _Reader:
     def __init__(self, loader: _Loader, environ: Mapping[str, str]) -> None:
         self.lines: dict[str, int] = {}
         self.problems: list[Problem] = []
+        self.taken: dict[str, Taken] = {}
         self._loader = loader
         self._environ = environ
         self._merged: set[int] = set()
@@ -187,6 +206,9 @@ class _Reader:
         if name not in self._environ and found["or"] is None:
             self._complain(path, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
         value = self._environ.get(name) or found["default"] or ""
+        if self._environ.get(name):
+            before = self.taken.get(path, Taken(found.string, ()))
+            self.taken[path] = Taken(found.string, (*before.values, value))
         self._substituted += len(value)
         if self._substituted > LARGEST:
             raise yaml.YAMLError(f"{_TOO_LARGE} with its variables")

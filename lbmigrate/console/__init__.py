@@ -14,15 +14,17 @@ from rich.console import RenderableType
 from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import tables
-from lbmigrate.console.format import jsonable, plain, plain_lines
+from lbmigrate.console.format import jsonable
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
-from lbmigrate.console.screen import Screen
+from lbmigrate.console.screen import Screen, said
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
 from lbmigrate.records import Document, Listener
+from lbmigrate.telling.foreign import plain
+from lbmigrate.telling.secrets import without_known
 
 __all__ = ["Console"]
 
@@ -66,15 +68,17 @@ class Console:
         self._err.sentence("!", text, "yellow")
 
     def error(self, error: LbmigrateError) -> None:
-        """What failed, every problem of a configuration, and the next thing to do."""
+        """What failed, line by line where that is meant, every problem of a configuration, and the next thing to do."""
         style = "bold yellow" if isinstance(error, WorkRemains) else "bold red"
-        self._err.line(("lbmigrate:", style), f" {plain_lines(error.message)}")
+        self._err.line(("lbmigrate:", style), f" {said(error.message)}")
+        for line in error.details:
+            self._err.line(f"  {said(line)}")
         if isinstance(error, ConfigError):
             file = error.message.rpartition(": ")[0]  # of "FILE: 3 problems"
             for problem in error.problems:
                 self._err.line(f"  {_located(file, problem)}")
         if error.hint:
-            self._err.line(("next: ", "dim"), (plain(error.hint), "cyan"))
+            self._err.line(("next: ", "dim"), (plain(without_known(error.hint)), "cyan"))
 
     # --- results, on stdout ------------------------------------------------------------------------------------
 
@@ -127,4 +131,4 @@ def _located(file: str, problem: Problem) -> str:
     """`file:line  path: message`, without the parts that are not known."""
     where = ":".join(str(part) for part in (file, problem.line) if part)
     path = f"{problem.path}: " if problem.path else ""
-    return plain(f"{where}  {path}{problem.message}".strip())
+    return said(f"{where}  {path}{problem.message}".strip())

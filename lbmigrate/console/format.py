@@ -1,39 +1,15 @@
-"""Numbers, times and foreign text as words: what is shown, and what `--json` says. Pure; no terminal needed."""
+"""Numbers and times as words: what is shown, and what `--json` says. Pure; no terminal needed."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from lbmigrate.records import Compared, Copied, Counts, Forgotten, Reconciled, Tally
-
-# Control sequences (colours, cursor moves) and strings (titles, links), as ECMA-48 and xterm write them.
-ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)")
-
-
-def plain(value: Any) -> str:
-    """Any value as one line that does nothing to a terminal: no escapes or controls, nothing that hides or reorders."""
-    text = ESCAPES.sub("", str(value))
-    return text if text.isascii() and text.isprintable() else "".join(map(_harmless, text))
-
-
-def plain_lines(text: str) -> str:
-    """The same for a text whose line breaks are meant."""
-    return "\n".join(map(plain, text.split("\n")))
-
-
-def _harmless(character: str) -> str:
-    if character.isspace():
-        return " "
-    category = unicodedata.category(character)
-    if category == "Cs":  # half of a character, which no stream can encode
-        return "\ufffd"
-    return "" if category in ("Cc", "Cf") else character
+from lbmigrate.telling.foreign import plain
 
 
 def iso(moment: dt.datetime) -> str:

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lbmigrate.board.board import Place
-from lbmigrate.console.format import plain
 from lbmigrate.console.tables import bare_table
+from lbmigrate.telling.foreign import plain
 
 MEDAL = "bold yellow"
 

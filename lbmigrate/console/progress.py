@@ -10,10 +10,11 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lbmigrate.console.format import countdown, duration, plain, rate, summary
+from lbmigrate.console.format import countdown, duration, rate, summary
 from lbmigrate.console.pace import Line, Stage
 from lbmigrate.console.screen import Screen
 from lbmigrate.records import Listener, Piece, Report, Way
+from lbmigrate.telling.foreign import plain
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
 SUBJECT, TITLE, TOOK = 14, 20, 12  # columns of a bar's subject; of a step's title and of the time it took

@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lbmigrate.console.format import plain_lines
+from lbmigrate.telling.foreign import plain
+from lbmigrate.telling.secrets import hidden
 
 NEAREST = str.maketrans("✓✗·━─›–…→", "+x-=->-.>")
 UNBOUNDED = 10_000  # columns: what is piped into a file or a program is never cut or wrapped
@@ -26,6 +27,11 @@ def _nearest(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("lbmigrate.nearest", _nearest)
+
+
+def said(text: str) -> str:
+    """A sentence of ours, whatever of others it quotes: one line, without secrets."""
+    return plain(hidden(text))
 
 
 class Screen:
@@ -52,7 +58,7 @@ class Screen:
 
     def sentence(self, mark: str, text: str, style: str = "", mark_style: str = "") -> None:
         """A line that begins with a mark; on a terminal its continuation is indented below its beginning."""
-        body = Text(plain_lines(text), style=style)
+        body = Text(said(text), style=style)
         if not self.terminal:
             self.rich.print(f"{mark} {body.plain}", soft_wrap=True)
             return

@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from lbmigrate.checks.finding import Finding
-from lbmigrate.console.format import cell, duration, iso, plain
+from lbmigrate.console.format import cell, duration, iso
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Document
 from lbmigrate.state.statuses import ChunkStatus, RunStatus, StepStatus
+from lbmigrate.telling.foreign import plain
 
 STATES: dict[str, str] = {
     StepStatus.APPLIED: "green",

@@ -20,6 +20,8 @@ from lbmigrate.errors import UsageError
 from lbmigrate.feature_flag import TAKES_EFFECT, Switches, switches
 from lbmigrate.ledger import sources
 from lbmigrate.mongo.client import fresh, is_fake
+from lbmigrate.telling.foreign import plain
+from lbmigrate.telling.secrets import hidden
 
 LOOK_AGAIN = 2.0  # seconds between two looks at it
 ANSWER = 2.0  # seconds for the server to say how it stands
@@ -71,7 +73,7 @@ class Flag:
             with pymongo.timeout(ANSWER):
                 found = switches(self._rows.find_one({"_id": self._id}) or {})
         except (PyMongoError, BSONError) as error:
-            log.warning("the flag cannot be read, so it counts as off: %s", error)
+            log.warning("the flag cannot be read, so it counts as off: %s", hidden(plain(error)))
             found = Switches()
         self._known, self._asked, self._next = found, asked, self._monotonic() + LOOK_AGAIN
 

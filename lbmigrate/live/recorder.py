@@ -29,6 +29,8 @@ from lbmigrate.records import Document
 from lbmigrate.rules.event import constant_points, former_ids, live_event, source_named, source_of
 from lbmigrate.run.context import Clock, Context, utc_now
 from lbmigrate.state import State
+from lbmigrate.telling.foreign import plain, trace
+from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.coerce import excerpt
 from lbmigrate.values.ids import id_type, parse_id, plain_id
 
@@ -108,7 +110,8 @@ class ScoreRecorder:
             if self._strict:
                 raise
             expected = isinstance(error, LbmigrateError | PyMongoError)
-            log.warning("an action was not recorded; the next backfill does it: %s", error, exc_info=not expected)
+            told = plain(error) if expected else f"{plain(error)}\n{trace(error)}"
+            log.warning("an action was not recorded; the next backfill does it: %s", hidden(told))
             return False
 
     def _insert(self, source: Source, event: Document, now: dt.datetime) -> bool:
@@ -146,7 +149,7 @@ class ScoreRecorder:
     def _tell_ahead(self, count: int, told: str) -> None:
         with self._counting:
             self.ahead += count
-        log.warning("%s", told)
+        log.warning("%s", plain(told))
 
     def _source_id(self, source: Source, given: Any) -> Any:
         """As the source has it: web frameworks hand an ObjectId on as its digits.

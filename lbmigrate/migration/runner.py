@@ -19,8 +19,10 @@ from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Context
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Lease
+from lbmigrate.state.cleaning import clear_secrets
 from lbmigrate.state.operator import operator
 from lbmigrate.state.statuses import RunStatus
+from lbmigrate.telling.secrets import hidden
 from lbmigrate.values import formula
 
 LAST_WORDS = 2.0  # seconds for them, if the server is gone
@@ -85,13 +87,14 @@ def recorded(context: Context, lease: Lease | None, verb: str, command: str) -> 
     with held(lease) if lease else nullcontext(unguarded) as check, _collecting_seldom(), formula.single_threaded():
         row, begun = _begun(context, verb, command)
         end: Document = {}
+        clear_secrets(context.state)
         try:
             context.state.put(Checkpoint(row, {**begun, "outcome": RunStatus.RUNNING.value}))
             yield check
             end = {"outcome": RunStatus.RUNNING.to(RunStatus.DONE)}
         except BaseException as error:
             status = next(status for kind, status in ENDS if isinstance(error, kind))
-            end = {"outcome": RunStatus.RUNNING.to(status), "error": str(error)[:2000]}
+            end = {"outcome": RunStatus.RUNNING.to(status), "error": hidden(str(error))[:2000]}
             raise
         finally:
             # A lost lease or a server that is gone must not hide what ended the run.
@@ -107,11 +110,18 @@ def recorded_afterwards(context: Context, verb: str, command: str) -> Iterator[N
     It is left out where the database user may not write it.
     """
     row, begun = _begun(context, verb, command)
+    _clear(context)  # before the state is read, and again when it came back from an old backup
     yield
+    _clear(context)
     done = {**begun, "outcome": RunStatus.RUNNING.to(RunStatus.DONE), "endedAt": context.clock()}
     with suppress(LbmigrateError, PyMongoError), pymongo.timeout(LAST_WORDS):
         context.state.check_layout()
         context.state.put(Checkpoint(row, done))
+
+
+def _clear(context: Context) -> None:
+    with suppress(LbmigrateError, PyMongoError):
+        clear_secrets(context.state)
 
 
 def _begun(context: Context, verb: str, command: str) -> tuple[str, Document]:

@@ -23,9 +23,10 @@ from pymongo.write_concern import WriteConcern
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import embedded
-from lbmigrate.mongo.faults import LOCAL, explain, is_transient
+from lbmigrate.mongo.faults import explain, is_transient
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
+from lbmigrate.telling.secrets import LOCAL
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ def open_client(uri: str, watch: WriteWatch | None = None) -> Iterator[MongoClie
     The server is asked once, so that a missing server or a wrong password shows here and not half-way.
     Raises UsageError if the URI cannot be used, what `explain` says if the server cannot.
     """
+    if not uri.strip():
+        raise UsageError("the URI of the server is empty", "export LBMIGRATE_URI=mongodb://…, or give it as --uri")
     if uri.startswith(LOCAL):
         with embedded.serve(_local_directory(uri)) as address, open_client(address, watch) as client:
             yield client

@@ -1,9 +1,8 @@
-"""What the driver's errors mean to an operator, which of them pass by themselves, and how to keep secrets out."""
+"""What the driver's errors mean to an operator, and which of them pass by themselves."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
 
 from pymongo.errors import (
     BulkWriteError,
@@ -17,13 +16,7 @@ from pymongo.errors import (
 
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
 from lbmigrate.records import Document
-
-LOCAL = "local:"
-
-# A URI in good shape. Anything else (a password with a bare `@`, `/` or `?` in it) is not shown at all.
-SHAPE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)?(?P<user>[^@/?#]*@)?(?P<host>[^@?#]*)(?P<query>\?[^@#]*)?")
-SECRET = re.compile(r"([^=?&;]*(?:password|token|secret|authMechanismProperties)[^=?&;]*)=([^&;]*)", re.IGNORECASE)
-SHORTEST_SECRET = 3
+from lbmigrate.telling.secrets import redact, scrub
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 AUTHENTICATION_FAILED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 11000, 10334, 166
@@ -48,44 +41,11 @@ MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
 )  # fmt: skip
 
 
-def redact(uri: str) -> str:
-    """Rewrite a URI (of MongoDB or Redis) so that it can be shown: no user, no password, no secret option."""
-    if uri.startswith(LOCAL):
-        return uri
-    shape = SHAPE.fullmatch(uri)
-    if shape is None:
-        scheme = re.match(r"mongodb(\+srv)?://|rediss?://", uri)
-        return f"{scheme[0] if scheme else ''}***"
-    user = "***@" if shape["user"] else ""
-    query = SECRET.sub(r"\1=***", shape["query"] or "")
-    return f"{shape['scheme'] or ''}{user}{shape['host']}{query}"
-
-
-def redact_word(word: str) -> str:
-    """A word of a command line without secrets: URIs in it are redacted, also as the value of an option."""
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return f"{option}{equals}{redact(value)}" if "://" in value else word
-
-
-def _scrub(text: str, uri: str) -> str:
-    """Hide in `text` what `redact` hides in `uri`; secrets of one or two letters would only riddle the text."""
-    if uri.startswith(LOCAL):
-        return text
-    shape = SHAPE.fullmatch(uri)
-    if shape is None:
-        return "its parts cannot be told apart"
-    user = (shape["user"] or "").removesuffix("@")
-    raw = [user, user.partition(":")[2], *(secret for _, secret in SECRET.findall(shape["query"] or ""))]
-    for secret in sorted({*raw, *map(unquote_plus, raw)}, key=len, reverse=True):
-        text = text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
-    return text
-
-
 def explain(error: Exception, uri: str) -> LbmigrateError:
     """Say what an error of pymongo means to an operator, and what to do next. Never quotes a password of `uri`."""
     if isinstance(error, LbmigrateError):
         return error
-    server, reason = redact(uri), _scrub(_reason(error), uri)
+    server, reason = redact(uri), scrub(_reason(error), uri)
     if isinstance(error, ConfigurationError):
         hint = "mongodb://HOST:PORT or local:DIR in MONGODB_URI or --uri; a password needs @ : / ? as %40 %3A %2F %3F"
         return UsageError(f"{server} cannot be used as a MongoDB URI: {reason}", hint)

@@ -89,8 +89,8 @@ class Server:
         lines = log.read_text(errors="replace").splitlines()
         # The cause comes before dozens of lines about an orderly shutdown, so errors and plain text go first.
         telling = [line for line in lines if '"s":"E"' in line or '"s":"F"' in line or not line.startswith("{")]
-        quoted = "\n".join(f"  {line[:300]}" for line in (telling or lines)[-5:] if line)
-        return LbmigrateError(f"mongod on {self.directory} {what}; the end of {log}:\n{quoted}", hint)
+        quoted = [line[:300] for line in (telling or lines)[-5:] if line]
+        return LbmigrateError(f"mongod on {self.directory} {what}; the end of {log}:", hint, quoted)
 
     def stop(self) -> None:
         """Shut down cleanly (which is what SIGTERM means to `mongod`), and by force if that takes too long."""

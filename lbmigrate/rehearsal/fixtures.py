@@ -38,5 +38,5 @@ def _try_filter(database: Database[Any], source: Source, fixtures: Path) -> None
     try:
         list(database[source.collection].aggregate([*unwind.elements(source), {"$limit": 1}]))
     except Exception as error:  # the in-memory database has many ways to say that it cannot
-        what = f"{source.name}: the in-memory database cannot evaluate {source.where}"
+        what = f"{source.name}: the in-memory database cannot evaluate its `where`"
         raise UsageError(f"{what}: {error}", hint) from error

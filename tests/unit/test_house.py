@@ -39,6 +39,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "values": (2, "BSON values, alone or in columns"),
     "schema": (2, "the leaderboard's collections, indexes and validators"),
     "demodata": (2, "a made-up history"),
+    "telling": (1, "what may be said: text of others made harmless, secrets left out"),
     "files": (1, "files and directories that nobody but their owner may read, lock, replace or redirect"),
     "records": (1, "what rooms hand to each other"),
     "errors": (1, "what can go wrong, and the exit code of each"),

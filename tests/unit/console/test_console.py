@@ -26,6 +26,7 @@ from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.records import Compared, Copied, Counts, Forgotten, Piece, Reconciled, Report, Tally, Way, Work
+from lbmigrate.telling.foreign import ESCAPES, plain
 
 AT = dt.datetime(2026, 11, 23, 2, 0, 0, 123_000)
 ADA = ObjectId("0" * 23 + "1")
@@ -67,7 +68,7 @@ class Seen:
     @property
     def lines(self) -> list[str]:
         """What stands on stdout, without colours."""
-        return [words.ESCAPES.sub("", line).rstrip() for line in self.out.splitlines()]
+        return [ESCAPES.sub("", line).rstrip() for line in self.out.splitlines()]
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_the_display_closes_when_a_run_raises_and_the_error_goes_on(narrow: Seen
 
 def test_a_terminal_keeps_the_lines_of_what_ended(narrow: Seen) -> None:
     follow(narrow.console, migration(narrow.clock))
-    text = words.ESCAPES.sub("", narrow.err)
+    text = ESCAPES.sub("", narrow.err)
     assert "  tasks                      6.0 s   30,000 documents · 5,000/s\n" in text
     assert "✓ 4 backfill                18.5 s\n" in text  # at 80 columns the counts go below
     assert "31,000 read · 27,800 emitted · 2,700 duplicates · 300 rejected · 200" in text
@@ -343,8 +344,8 @@ def test_whatever_a_record_holds_its_json_is_one_line_that_can_be_read(value: An
 
 def test_an_error_names_its_subject_and_the_next_command() -> None:
     seen = Seen(as_json=True, quiet=True)
-    seen.console.error(Mismatch("found 2 mismatches:\n  user 1\n  user 2", hint="lbmigrate verify --full"))
-    assert seen.err == "lbmigrate: found 2 mismatches:\n  user 1\n  user 2\nnext: lbmigrate verify --full\n"
+    seen.console.error(Mismatch("found 2 mismatches:", "lbmigrate verify --full", ["user 1", "user 2\nnext: rm"]))
+    assert seen.err == "lbmigrate: found 2 mismatches:\n  user 1\n  user 2 next: rm\nnext: lbmigrate verify --full\n"
     assert seen.out == ""
 
 
@@ -379,9 +380,9 @@ def test_text_comes_out_as_it_is() -> None:
 
 @given(st.text())
 def test_foreign_text_does_nothing_to_a_terminal(text: str) -> None:
-    shown = words.plain(text)
+    shown = plain(text)
     assert all(unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in shown)
-    assert words.plain(shown) == shown
+    assert plain(shown) == shown
 
 
 def test_a_name_with_markup_and_escape_codes_is_shown_as_letters(narrow: Seen) -> None:

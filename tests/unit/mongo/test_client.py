@@ -16,6 +16,7 @@ from pymongo import errors
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
 from lbmigrate.mongo import faults
 from lbmigrate.mongo.client import durable, is_fake, open_client, retrying, server_time
+from lbmigrate.telling.secrets import redact
 
 SERVER = "mongodb://bob:hunter22@db.example:27017/app?replicaSet=rs0"
 awkward = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -52,14 +53,14 @@ def failing(*outcomes: Exception | str) -> Any:
 @given(schemes, passwords, st.sampled_from(["@h:27017/app", "@h1,h2/?replicaSet=r", "@[::1]/?appName=a@b"]))
 def test_a_password_never_appears_however_it_is_escaped(scheme: str, password: str, rest: str) -> None:
     for written in (password, quote_plus(password)):
-        shown = faults.redact(f"{scheme}bob:{written}{rest}")
+        shown = redact(f"{scheme}bob:{written}{rest}")
         assert "S3cr3t" not in shown
         assert "Pa55" not in shown
 
 
 @given(passwords, st.sampled_from(["tlsCertificateKeyFilePassword", "proxyPassword", "authMechanismProperties"]))
 def test_a_secret_option_never_appears(password: str, option: str) -> None:
-    shown = faults.redact(f"mongodb://h/?{option}={quote_plus(password)}&replicaSet=rs0")
+    shown = redact(f"mongodb://h/?{option}={quote_plus(password)}&replicaSet=rs0")
     assert shown == f"mongodb://h/?{option}=***&replicaSet=rs0"
 
 
@@ -83,7 +84,7 @@ def test_no_error_quotes_a_password(scheme: str, password: str, escaped: bool) -
     ],
 )
 def test_a_redacted_uri_still_says_where_it_leads(uri: str, shown: str) -> None:
-    assert faults.redact(uri) == shown
+    assert redact(uri) == shown
 
 
 @pytest.mark.parametrize(

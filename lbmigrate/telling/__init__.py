@@ -1,0 +1,1 @@
+"""What may be said: text of others made harmless, secrets left out."""
