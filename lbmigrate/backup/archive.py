@@ -3,6 +3,7 @@
     DIR/<database>/<collection>.bson.gz            the documents one after the other, as the server keeps them
     DIR/<database>/<collection>.metadata.json.gz   options and indexes, canonical Extended JSON
     DIR/manifest.json                              what there is and its digests; `unfinished.json` until all is there
+    DIR/manifest.hmac                              its HMAC-SHA256 in hexadecimal, where a key was given
 
 A file appears when it is complete and on the disk, so that what an interrupted backup leaves is good or gone. What is
 in a backup is personal, so nobody but its owner may read it, and nothing is written through a link of somebody else.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import hashlib
+import hmac
 import os
 import zlib
 from collections.abc import Iterator
@@ -34,7 +36,7 @@ from lbmigrate.files import private
 from lbmigrate.records import Document
 from lbmigrate.values.json_stream import CANONICAL
 
-MANIFEST, UNFINISHED, PART = "manifest.json", "unfinished.json", ".part"
+MANIFEST, SEAL, UNFINISHED, PART = "manifest.json", "manifest.hmac", "unfinished.json", ".part"
 AS_THEY_ARE = "-_.~$&+=@"  # characters that mongodump does not escape in a file's name
 PLAIN: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -105,9 +107,12 @@ class Archive:
         with self.appearing(self.root / UNFINISHED) as file:
             file.write(manifest.text().encode())
 
-    def finish(self, manifest: Manifest) -> str:
-        """Declare the backup complete; the manifest's digest."""
+    def finish(self, manifest: Manifest, key: bytes = b"") -> str:
+        """Declare the backup complete, sealed with `key` if there is one; the manifest's digest."""
         self.save(manifest)
+        if key:
+            with self.appearing(self.root / SEAL) as file:
+                file.write(_seal(manifest.text().encode(), key).encode())
         with self._writing(self.root / MANIFEST):
             (self.root / UNFINISHED).replace(self.root / MANIFEST)
         return digest(self.root / MANIFEST)
@@ -149,20 +154,39 @@ class Archive:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def manifest(self) -> Manifest:
-        """What the backup holds. Raises Refused when there is no backup here, or no whole one."""
+    def manifest(self, digest: str = "", key: bytes = b"") -> Manifest:
+        """What the backup holds. Raises Refused when there is no backup here, or no whole one.
+
+        With a `digest` or a `key`, also when its manifest is not the one that had it, or was sealed with it.
+        """
         if (self.root / MANIFEST).is_file():
-            return self._read(MANIFEST)
+            return self._read(MANIFEST, digest, key)
         if (self.root / UNFINISHED).is_file():
             raise Refused(f"the backup in {self.root} is unfinished", f"lbmigrate backup --out {self.root}")
         raise Refused(f"there is no backup in {self.root}: it has no {MANIFEST}", "ls backups")
 
-    def _read(self, name: str) -> Manifest:
+    def _read(self, name: str, digest: str = "", key: bytes = b"") -> Manifest:
         try:
-            return Manifest.of((self.root / name).read_text("utf-8"))
+            data = (self.root / name).read_bytes()  # once: what is checked is what is used
+            self._refuse_other(data, digest, key)
+            return Manifest.of(data.decode())
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             hint = "take another backup: lbmigrate backup"
             raise Refused(f"{self.root / name} is no manifest that can be read: {error}", hint) from error
+
+    def _refuse_other(self, data: bytes, digest: str, key: bytes) -> None:
+        found = hashlib.sha256(data).hexdigest()
+        if digest and not hmac.compare_digest(found.encode(), digest.strip().lower().encode()):
+            what = f"{self.root / MANIFEST} has the SHA-256 {found}, which is not the one of --digest"
+            raise Refused(what, "somebody changed it, or it is another backup: restore one that fits")
+        if not key:
+            return
+        if not (self.root / SEAL).is_file():
+            hint = "restore one that has it; this one can be used without the key if you trust where it was kept"
+            raise Refused(f"{self.root} has no {SEAL}: it was made without a key", hint)
+        if not hmac.compare_digest(_seal(data, key).encode(), (self.root / SEAL).read_bytes().strip()):
+            what = f"{self.root / MANIFEST} was not sealed with this key"
+            raise Refused(what, "somebody changed it, or it was made with another key: restore one that fits")
 
     def metadata(self, entry: Entry) -> Document:
         """A collection's options and indexes as they were."""
@@ -196,6 +220,10 @@ class Archive:
             except UNREADABLE as error:
                 return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
         return ""
+
+
+def _seal(data: bytes, key: bytes) -> str:
+    return hmac.new(key, data, hashlib.sha256).hexdigest()
 
 
 def digest(path: Path) -> str:

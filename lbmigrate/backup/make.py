@@ -98,11 +98,11 @@ class Making:
         return Entry(source.database.name, source.name, documents, size, sha256, metadata_sha256, as_of)
 
 
-def pieces(context: Context, into: Archive, sources: bool, again: str) -> Iterator[Piece]:
+def pieces(context: Context, into: Archive, sources: bool, again: str, key: bytes = b"") -> Iterator[Piece]:
     """Back up into an archive that is held, going on where an unfinished backup stopped; then put it on record.
 
-    `again` is the command that goes on after a signal. Raises what `Archive.begin` does, and LbmigrateError naming the
-    file that cannot be written.
+    `again` is the command that goes on after a signal, `key` seals the manifest. Raises what `Archive.begin` does, and
+    LbmigrateError naming the file that cannot be written.
     """
     manifest, notes = _begin(context, into, sources), []
     done = {(entry.database, entry.collection) for entry in manifest.collections}
@@ -120,7 +120,7 @@ def pieces(context: Context, into: Archive, sources: bool, again: str) -> Iterat
                 into.save(manifest)
     notes += [] if manifest.is_of_one_moment else [_blurred(moment)]
     yield from (Piece(NAME, warning=note) for note in notes)
-    yield from _finish(context, into, replace(manifest, notes=tuple(notes)))
+    yield from _finish(context, into, replace(manifest, notes=tuple(notes)), key)
 
 
 def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
@@ -137,9 +137,9 @@ def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
     return replace(found, collections=tuple(entry for entry in found.collections if not into.damage(entry)))
 
 
-def _finish(context: Context, into: Archive, manifest: Manifest) -> Iterator[Piece]:
+def _finish(context: Context, into: Archive, manifest: Manifest, key: bytes) -> Iterator[Piece]:
     at = context.clock()
-    digest = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment))
+    digest = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment), key)
     try:
         record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
     except (PyMongoError, Refused) as error:

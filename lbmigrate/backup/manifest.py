@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
+
+from lbmigrate.config.types import DATABASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +70,10 @@ class Manifest:
         """What `text` made. Raises ValueError, TypeError or LookupError when that is not what made it."""
         found = json.loads(text)
         entries = tuple(Entry(**entry) for entry in found["collections"])
-        return cls(**{**found, "collections": entries, "notes": tuple(found["notes"])})
+        manifest = cls(**{**found, "collections": entries, "notes": tuple(found["notes"])})
+        databases = [manifest.database, manifest.state_database, *(entry.database for entry in entries)]
+        if not all(isinstance(name, str) and re.match(DATABASE, name) for name in databases):
+            raise ValueError("a database cannot be called so")  # and its files would be elsewhere
+        if not all(isinstance(entry.collection, str) and isinstance(entry.documents, int) for entry in entries):
+            raise ValueError("a collection is not described as it should be")
+        return manifest

@@ -1,28 +1,32 @@
 """Bring a backup back: collections with their options, their documents bit by bit, and their indexes.
 
 Nothing is written before every file is known to be whole and every collection is known to be free. Each collection is
-filled under a name of ours and takes its own name when all are filled, so that a restore that is killed leaves
-nothing half done in the app's way; the next one sweeps up.
+filled under a name of ours and takes its own name when all are filled, so that a restore that fails leaves nothing, and
+one that is killed nothing half done in the app's way; the next one sweeps up. Where the flag lives among flags of the
+app's own, only our document comes back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, PyMongoError
 
-from lbmigrate.backup.archive import PLAIN, Archive
+from lbmigrate.backup.allowed import Shape, refuse_strangers, shape
+from lbmigrate.backup.archive import PLAIN, UNREADABLE, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import durable, is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
+from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 
 WORK = Work("restore")
 PREFIX = "lbmigrate_restore."  # of collections that are being filled
@@ -30,23 +34,68 @@ MOST = 8 << 20  # bytes sent at once
 INVALID = 121  # DocumentValidationFailure
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Restoring:
-    """A backup on its way back: what surrounds it, where it comes from, and the command that tries again."""
+    """A backup on its way back: what surrounds it, where it comes from, and the command that tries again.
+
+    `proven` says that it is known to be as it was made; `named` are the collections that have their names already.
+    """
 
     context: Context
     source: Archive
     manifest: Manifest
     again: str
+    proven: bool = False
+    shapes: dict[Entry, Shape] = field(default_factory=dict)
+    shared: Document | None = None
+    named: list[Entry] = field(default_factory=list)
 
     def home(self, entry: Entry) -> Database[Any]:
         """Where a collection goes: the app's database, or that of the state if it was in another."""
         of_the_app = entry.database == self.manifest.database
         return durable(self.context.target if of_the_app else self.context.state.rows.database)
 
+    def prepare(self) -> None:
+        """Decide what comes back of each collection. Raises Refused, also when a collection is not free."""
+        ours = {EVENTS, ENTRIES, REJECTS, self.context.state.rows.name}
+        for entry in self.manifest.collections:
+            self.shapes[entry] = shape(entry, self._metadata(entry), entry.collection in ours, self.proven)
+            if self._is_shared(entry):
+                self.shared = self._flag(entry)
+        self.refuse_filled()
+
+    def _metadata(self, entry: Entry) -> Any:
+        try:
+            return self.source.metadata(entry)
+        except (*UNREADABLE, ValueError, TypeError) as error:
+            what = f"the options of {entry.collection} in the backup cannot be read: {error}"
+            raise Refused(what, "take another backup: lbmigrate backup") from error
+
+    def _is_shared(self, entry: Entry) -> bool:
+        """Whether it is the flag's collection, and the app keeps flags of its own there."""
+        flag = self.context.config.flag
+        others = {"_id": {"$ne": flag.id}}
+        return entry.collection == flag.collection and self.home(entry)[entry.collection].find_one(others) is not None
+
+    def _flag(self, entry: Entry) -> Document:
+        """Our own document of the flag's collection; nothing where the backup has none. Raises Refused on another."""
+        flag = self.context.config.flag
+        found = (bson.decode(each.raw, PLAIN) for each in self.source.documents(entry))
+        ours = next((document for document in found if document.get("_id") == flag.id), {})
+        present = self.home(entry)[flag.collection].find_one({"_id": flag.id})
+        if ours and present and present != ours:
+            where = f"{self.context.target.name}.{flag.collection}"
+            hint = f'db.{flag.collection}.deleteOne({{_id: "{flag.id}"}}), then: {self.again}'
+            raise Refused(f"{where} holds the flag already, and it is another; nothing was restored", hint)
+        return {} if present else ours
+
+    def is_left(self, entry: Entry) -> bool:
+        """Whether a collection stays, and only a document of ours is added."""
+        return self.shared is not None and entry.collection == self.context.config.flag.collection
+
     def filled(self) -> list[str]:
         """The collections that hold documents already."""
-        homes = [(self.home(entry), entry.collection) for entry in self.manifest.collections]
+        homes = [(self.home(each), each.collection) for each in self.manifest.collections if not self.is_left(each)]
         return [name for home, name in homes if home[name].find_one({}, {"_id": 1})]
 
     def refuse_filled(self) -> None:
@@ -59,10 +108,18 @@ class Restoring:
 
     def fill(self, entry: Entry) -> Iterator[Piece]:
         """Make one collection under its passing name."""
-        home, found = self.home(entry), self.source.metadata(entry)
+        if self.is_left(entry):
+            yield Piece(
+                entry.collection, note=f"{entry.collection} has flags of the app: of the backup only ours comes"
+            )
+            return
+        home, found = self.home(entry), self.shapes[entry]
         name = PREFIX + entry.collection
         home.drop_collection(name)
-        home.create_collection(name, **found["options"])
+        home.create_collection(name, **found.options)
+        for sentence in found.left_out:
+            why = "left out, for it may remove or refuse documents, and a changed backup could say so"
+            yield Piece(entry.collection, warning=f"{sentence}: {why}")
         done = 0
         for batch in _batches(self.source.documents(entry)):
             self.context.stop.raise_if_asked(self.again)
@@ -75,16 +132,38 @@ class Restoring:
     def name(self, entry: Entry) -> None:
         """Give a filled collection its own name; an empty one that has it goes."""
         home = self.home(entry)
-        taken = entry.collection in home.list_collection_names(filter={"name": entry.collection})
-        home[PREFIX + entry.collection].rename(entry.collection, dropTarget=taken)
+        if not self.is_left(entry):
+            taken = entry.collection in home.list_collection_names(filter={"name": entry.collection})
+            home[PREFIX + entry.collection].rename(entry.collection, dropTarget=taken)
+        elif self.shared:
+            home[entry.collection].insert_one(self.shared)
+        self.named.append(entry)
+
+    def take_back(self) -> None:
+        """Remove what a restore that failed has made, but for what others have added to meanwhile."""
+        for entry in self.manifest.collections:
+            home = self.home(entry)
+            with suppress(PyMongoError):  # what ended the restore is what has to be told
+                if self.is_left(entry):
+                    if entry in self.named and self.shared:
+                        home[entry.collection].delete_one(self.shared)
+                elif entry not in self.named:
+                    home.drop_collection(PREFIX + entry.collection)
+                elif home[entry.collection].count_documents({}) == entry.documents:
+                    home.drop_collection(entry.collection)
 
 
-def check(context: Context, source: Archive, renamed: bool) -> Manifest:
-    """What is to be restored. Raises Refused when it is not whole, or of another database and that is not `renamed`."""
-    manifest = source.manifest()
+def check(context: Context, source: Archive, renamed: bool, digest: str = "", key: bytes = b"") -> Manifest:
+    """What is to be restored.
+
+    Raises Refused when it is not whole, is not the one with the `digest` or sealed with the `key`, holds what this
+    configuration would not put into one, or is of another database and that is not `renamed`.
+    """
+    manifest = source.manifest(digest, key)
     if manifest.database != context.target.name and not renamed:
         said = f"{source.root} is a backup of {manifest.database}, and the database here is {context.target.name}"
         raise Refused(said, f"lbmigrate backup restore {source.root} --database {context.target.name}")
+    refuse_strangers(context, manifest)
     source.check(manifest)
     return manifest
 
@@ -98,18 +177,23 @@ def places(context: Context, manifest: Manifest) -> list[tuple[str, str]]:
     ]
 
 
-def pieces(context: Context, source: Archive, manifest: Manifest, again: str) -> Iterator[Piece]:
+def pieces(context: Context, source: Archive, manifest: Manifest, again: str, proven: bool = False) -> Iterator[Piece]:
     """Restore what `check` found whole. `again` is the command that tries again after a signal.
 
-    Raises Refused, and writes nothing, when a collection holds documents already.
+    Raises Refused, and writes nothing, when a collection holds documents already. Whatever ends it early, it leaves
+    nothing.
     """
-    restoring = Restoring(context, source, manifest, again)
-    restoring.refuse_filled()
-    for entry in manifest.collections:
-        yield from restoring.fill(entry)
-    restoring.refuse_filled()
-    for entry in reversed(manifest.collections):  # the state last, for it tells of the others
-        restoring.name(entry)
+    restoring = Restoring(context, source, manifest, again, proven)
+    restoring.prepare()
+    try:
+        for entry in manifest.collections:
+            yield from restoring.fill(entry)
+        restoring.refuse_filled()
+        for entry in reversed(manifest.collections):  # the state last, for it tells of the others
+            restoring.name(entry)
+    except BaseException:
+        restoring.take_back()
+        raise
 
 
 def _batches(documents: Iterator[RawBSONDocument]) -> Iterator[list[RawBSONDocument]]:
@@ -139,15 +223,15 @@ def _insert(collection: Collection[Any], batch: list[RawBSONDocument]) -> None:
         collection.insert_many(batch[first["index"] :], bypass_document_validation=True)
 
 
-def _index(collection: Collection[Any], found: Document) -> None:
+def _index(collection: Collection[Any], found: Shape) -> None:
     """Make the indexes as they were listed, but for the one that every collection has from the start."""
-    specs = [spec for spec in found["indexes"] if spec["name"] != "_id_" and not spec.get("clustered")]
+    specs = [spec for spec in found.indexes if spec["name"] != "_id_" and not spec.get("clustered")]
     if is_fake(collection.database):
         for spec in specs:
             options = {key: value for key, value in spec.items() if key not in ("key", "v")}
             collection.create_index(list(spec["key"].items()), **options)
     elif specs:
         # One that is listed without a collation has none, whatever the collection has.
-        simple: Document = {"collation": {"locale": "simple"}} if "collation" in found["options"] else {}
+        simple: Document = {"collation": {"locale": "simple"}} if "collation" in found.options else {}
         wanted = [{**simple, **spec} for spec in specs]
         collection.database.command({"createIndexes": collection.name, "indexes": wanted})

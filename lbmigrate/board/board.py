@@ -12,7 +12,7 @@ from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES
-from lbmigrate.values.ids import parse_id
+from lbmigrate.values.ids import id_type, parse_id
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -43,16 +43,20 @@ class Board:
         self._config = config
 
     def top(self, period: str = "global", n: int = 10) -> list[Place]:
-        """The first `n` visible users of a period, best first."""
+        """The first `n` visible users of a period, best first. Raises UsageError for a period that is no text."""
+        _refuse_odd_period(period)
         return self._visible({"period": period}, n, descending=True)
 
-    def rank(self, user: str, period: str = "global") -> Place | None:
-        """A user's own place; None when there is no entry, or the user has opted out."""
+    def rank(self, user: Any, period: str = "global") -> Place | None:
+        """A user's own place; None when there is no entry, or the user has opted out.
+
+        `user` is an id as the board has it, or how that is written. Raises UsageError for anything else.
+        """
         entry = self._entry(user, period)
         return next(iter(self._places([entry])), None) if entry else None
 
-    def around(self, user: str, period: str = "global", n: int = 3) -> list[Place]:
-        """A user with up to `n` visible neighbours on either side, best first."""
+    def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
+        """A user with up to `n` visible neighbours on either side, best first. Raises UsageError as `rank` does."""
         entry = self._entry(user, period)
         own = self._places([entry]) if entry else []
         if not entry or not own:
@@ -66,8 +70,13 @@ class Board:
         found = self._entries.distinct("period") if n else []
         return sorted(found, reverse=True)[:n]
 
-    def _entry(self, user: str, period: str) -> Document | None:
-        return self._entries.find_one({"userId": {"$in": parse_id(user)}, "period": period})
+    def _entry(self, user: Any, period: str) -> Document | None:
+        _refuse_odd_period(period)
+        if id_type(user) is None:
+            what = f"a user is an id or how it is written, not {type(user).__name__}"
+            raise UsageError(what, "give rank and around the `user` of a Place, or its text")
+        forms = parse_id(user) if isinstance(user, str) else [user]
+        return self._entries.find_one({"userId": {"$in": forms}, "period": period})
 
     def _visible(self, condition: Document, n: int, descending: bool) -> list[Place]:
         """Up to `n` places in board order; reads on past hidden users, page by page."""
@@ -102,6 +111,12 @@ class Board:
             streak=entry.get("streak", 0),
             events=int(entry.get("events", 0)),
         )
+
+
+def _refuse_odd_period(period: object) -> None:
+    """An app may hand on what a request says, and a mapping would be an operator of MongoDB."""
+    if not isinstance(period, str):
+        raise UsageError(f"a period is text, not {type(period).__name__}", "name one: global, 2025-W44, 2025-11-04")
 
 
 def check_period(period: str, board: Board) -> None:

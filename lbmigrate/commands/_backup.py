@@ -21,11 +21,12 @@ from lbmigrate.run.stop import Stop
 
 
 def make_backup(
-    where: Config | Connection, directory: Path, *, sources: bool = False, terms: Terms = Terms()
+    where: Config | Connection, directory: Path, *, sources: bool = False, key: bytes = b"", terms: Terms = Terms()
 ) -> Manifest:
     """Back up what a migration may touch into `directory`, with `sources` the app's collections too; what it holds.
 
-    Goes on with an unfinished backup of the same. Needs no lock: it only reads, and runs go on beside it.
+    Goes on with an unfinished backup of the same. A `key` seals its manifest (HMAC-SHA256). Needs no lock: it only
+    reads, and runs go on beside it.
     """
     into = Archive(directory)
     command = terms.command or f"lbmigrate backup --out {directory}"
@@ -34,7 +35,9 @@ def make_backup(
         rights.check(context, "backup")
         try:
             with runner.recorded_afterwards(context, "backup", command):
-                Driver(context, listen=terms.listen).carry_out(make.WORK, make.pieces(context, into, sources, command))
+                Driver(context, listen=terms.listen).carry_out(
+                    make.WORK, make.pieces(context, into, sources, command, key)
+                )
         except PyMongoError as error:
             explained = faults.explain(error, connection.config.database.uri)
             explained.hint = command if faults.is_transient(error) else explained.hint
@@ -42,30 +45,41 @@ def make_backup(
     return into.manifest()
 
 
-def verify_backup(directory: Path) -> Manifest:
-    """Read a backup from end to end and compare it with its manifest. Raises Refused when it is damaged."""
+def verify_backup(directory: Path, *, digest: str = "", key: bytes = b"") -> Manifest:
+    """Read a backup from end to end and compare it with its manifest. Raises Refused when it is damaged.
+
+    With the SHA-256 of its manifest, or the key that sealed it, also when it is not as it was made.
+    """
     found = Archive(directory)
-    manifest = found.manifest()
+    manifest = found.manifest(digest, key)
     found.check(manifest)
     return manifest
 
 
 def restore_backup(
-    where: Config | Connection, directory: Path, *, renamed: bool = False, terms: Terms = Terms()
+    where: Config | Connection,
+    directory: Path,
+    *,
+    renamed: bool = False,
+    digest: str = "",
+    key: bytes = b"",
+    terms: Terms = Terms(),
 ) -> Manifest:
     """Bring a backup back where its collections are gone or empty; what it held.
 
-    `renamed` allows a database of another name. Takes no lease before it is done: the state with the lock is among what
-    comes back. Raises Refused, and writes nothing, when a collection holds documents already.
+    `renamed` allows a database of another name. `digest` is the SHA-256 of the manifest, `key` what sealed it: with
+    either it is known to be as it was made, and everything comes back; else what `backup.allowed` says. Takes no lease
+    before it is done: the state with the lock is among what comes back. Raises Refused, and writes nothing, when a
+    collection holds documents already.
     """
     source = Archive(directory)
     command = terms.command or f"lbmigrate backup restore {directory}"
     with opened(where) as connection:
         context = _context(connection, terms)
-        manifest = restore.check(context, source, renamed)
+        manifest = restore.check(context, source, renamed, digest, key)
         rights.check_needs(context, privileges.restoring(restore.places(context, manifest)), "backup restore")
         with runner.recorded_afterwards(context, "backup restore", command):
-            pieces = restore.pieces(context, source, manifest, command)
+            pieces = restore.pieces(context, source, manifest, command, proven=bool(digest or key))
             Driver(context, listen=terms.listen).carry_out(restore.WORK, pieces)
     return manifest
 

@@ -54,10 +54,10 @@ def redact(uri: str) -> str:
 
 
 def _option(word: str) -> str:
-    name, equals, _ = word.partition("=")
+    name, equals, value = word.partition("=")
     if not equals:
         return GONE
-    return word if name.lower() in HARMLESS else f"{name}={GONE}"
+    return word if name.lower() in HARMLESS or len(value) < SHORTEST_SECRET else f"{name}={GONE}"
 
 
 def redact_text(text: str) -> str:
