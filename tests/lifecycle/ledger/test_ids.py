@@ -354,3 +354,11 @@ def test_ids_of_many_megabytes_in_one_chunk_are_asked_for_in_parts(database):
     database["tasks"].update_many({}, {"$set": {"status": "todo"}})
     assert reconciled(app)[0].adjusted == 14
     assert scores(app) == {"1": 0}
+
+
+def test_two_documents_that_cannot_be_scored_have_a_reject_each_although_their_ids_are_written_alike(app):
+    for name in (OID, HEX, 17, "17"):
+        add(app, name, userId=None)
+    assert app.backfill().rejected == 4
+    rejected = {exact_text(row["sourceId"]) for row in app.database[REJECTS].find()}
+    assert rejected == {exact_text(name) for name in (OID, HEX, 17, "17")}

@@ -141,6 +141,7 @@ def test_a_source_that_cannot_be_scored_is_refused(changes: dict[str, Any], word
         ({"sources": []}, "at least 1 item"),
         ({"sources": [TASKS, TASKS]}, "two sources are called 'tasks'"),
         ({"sources": [TASKS, {**TASKS, "name": "b", "collection": "c"}]}, "from both 'tasks' and 'c'"),
+        ({"sources": [TASKS, {**TASKS, "name": "b", "unwind": "items"}]}, "from whole documents and from elements of"),
         ({"periods": ["week", "week"]}, "week is listed twice"),
         ({"periods": []}, "at least 1 item"),
         ({"timezone": "Europe/Atlantis"}, "no time zone is called 'Europe/Atlantis'"),
