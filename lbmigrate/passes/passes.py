@@ -72,7 +72,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
         return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
     outline = read_plan(context, source, server_time(context.sources))
     number = _last_number(context, source) + 1
-    everyone = outline.whole and _outgrows_the_ledger(context, source)
+    everyone = outline.whole and _concerns_everyone(context, source)
     opened = {
         "number": number,
         "scope": context.scope.row(),
@@ -87,8 +87,14 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
     return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
 
 
-def _outgrows_the_ledger(context: Context, source: Source) -> bool:
-    """Whether rolling up the whole ledger afterwards costs little beside what a walk over the source brings."""
+def _concerns_everyone(context: Context, source: Source) -> bool:
+    """Whether the whole ledger is to be rolled up: what it has may be of users whom no document names any more.
+
+    That is so when a full pass makes the entries anew, and when nothing is remembered, for a rollback may have been
+    stopped. Else it is done where it costs little beside what a walk over the source brings.
+    """
+    if context.scope.full or all(context.state.watermark(s.name).get("value") is None for s in context.config.sources):
+        return True
     events = context.target[EVENTS].estimated_document_count()
     return bool(events <= context.sources[source.collection].estimated_document_count())
 

@@ -14,8 +14,9 @@ from bson import Int64
 from lbmigrate.backfill import backfill
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import events, rollup
-from lbmigrate.migration.steps import STEPS
+from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo.client import is_fake
+from lbmigrate.run.context import Looking, Scope
 from lbmigrate.schema import COUNTED
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
 
@@ -139,6 +140,38 @@ def test_users_may_be_named_by_ids_of_any_one_type(database, owner):
     overall = [entry for entry in app.entries().values() if entry["period"] == "global"]
     assert {entry["userId"]: entry["score"] for entry in overall} == {owner(number): 40 for number in (1, 2, 3)}
     assert {entry["displayNameSnapshot"] for entry in overall} == {"User 1", "User 2", "User 3"}
+
+
+# --- users whose documents are gone -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def purged(app):
+    """The app keeps only the tasks of one user, so that the ledger knows many whom no document names."""
+    app.backfill()
+    right = shown(app)
+    app.database["tasks"].delete_many({"userId": {"$ne": oid(2)}})
+    assert GLOBAL in right
+    return app, right
+
+
+def test_a_full_backfill_makes_their_entries_anew_too(purged):
+    app, right = purged
+    app.database["leaderboard_entries"].delete_one({"_id": GLOBAL})
+    app.backfill(scope=Scope(full=True))
+    assert shown(app) == right
+
+
+def test_a_run_after_a_rollback_that_was_stopped_makes_their_entries_too(purged):
+    app, right = purged
+    for piece in s4_backfill.revert(app.context()):
+        if piece.checkpoint is not None:
+            app.state.save(piece.checkpoint)
+        if not app.entries():
+            break
+    assert app.events()
+    app.climb(STEPS[:5], looking=Looking(full=True))
+    assert shown(app) == right
 
 
 # --- the walk over everyone ---------------------------------------------------------------------------------------
