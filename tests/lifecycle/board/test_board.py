@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
+import uuid
 
 import pytest
-from bson import Int64
+from bson import Binary, Int64, Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.board import board
 from lbmigrate.board.board import Board
+from lbmigrate.errors import UsageError
 from lbmigrate.mongo import fake
 from tests.apps import config, oid, user
 
@@ -116,6 +119,39 @@ def test_other_periods_and_unknown_users_are_not_on_the_board(database):
     assert board.rank(str(oid(1)), "global") is None
     assert board.rank("nobody", WEEK) is None
     assert board.around("nobody", WEEK) == []
+
+
+@pytest.mark.parametrize(
+    "odd", [{"$ne": ""}, {"$gt": ""}, ["global"], None, 7, re.compile("."), Regex("."), b"x", True]
+)
+def test_a_period_that_is_no_text_is_refused_and_matches_nothing(database, odd):
+    fill(database, [(10, "seen"), (20, "seen")])
+    board = Board(database, config())
+    for ask in (lambda: board.top(odd), lambda: board.rank(oid(1), odd), lambda: board.around(oid(1), odd)):
+        with pytest.raises(UsageError, match="a period is text") as caught:
+            ask()
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "odd", [{"$ne": ""}, {"$oid": "x"}, [oid(1)], None, 1.5, True, re.compile("."), Regex("."), b"x"]
+)
+def test_a_user_that_is_no_id_is_refused(database, odd):
+    fill(database, [(10, "seen"), (20, "seen")])
+    board = Board(database, config())
+    for ask in (board.rank, board.around):
+        with pytest.raises(UsageError, match="a user is an id"):
+            ask(odd, WEEK)
+
+
+@pytest.mark.parametrize("key", [oid(1), "anna", "0" * 24, 7, Int64(2**40), Binary.from_uuid(uuid.UUID(int=5))])
+def test_the_ids_that_the_board_shows_find_their_users_again(database, key):
+    fill(database, [(10, "seen"), (20, "seen")])
+    database["leaderboard_entries"].update_one({"userId": oid(1)}, {"$set": {"userId": key}})
+    board = Board(database, config())
+    shown = board.top(WEEK)[-1].user
+    assert board.rank(shown, WEEK).rank == 2
+    assert [place.user for place in board.around(shown, WEEK, 1)] == [oid(2), shown]
 
 
 def test_reading_the_board_of_an_untouched_database_makes_nothing(database):
