@@ -71,7 +71,7 @@ def session(content: str) -> Iterator[Example]:
 
 PLAIN = (
     (r"(mongodb|local):\S+", "SERVER"),
-    (r"\b([0-9a-f]{24}|[0-9a-f]{8})\b", "ID"),
+    (r"\b([0-9a-f]{64}|[0-9a-f]{24}|[0-9a-f]{8})\b", "ID"),
     (r"\d{4}-\d\d-\d\dT[\d:]+Z", "TIME"),
     (r"[A-Z][a-z]+ [A-Z][a-z]+|\(no name\)", "NAME"),
     (r"\d[\d,.]*", "0"),

