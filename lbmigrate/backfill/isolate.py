@@ -25,6 +25,7 @@ from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import in_parts
+from lbmigrate.telling.secrets import hidden
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
 REASON_LENGTH = 300
@@ -105,6 +106,6 @@ def _halved(context: Context, source: Source, attempt: Callable[[Document], Emit
 
 
 def _rejected(context: Context, source: Source, source_id: Any, error: Exception) -> Emitted:
-    reason = f"{type(error).__name__}: {error}"[:REASON_LENGTH]
+    reason = hidden(f"{type(error).__name__}: {error}")[:REASON_LENGTH]
     events.keep_rejects(context, source, [Reject(source_id, reason)])
     return Emitted(Counts(read=1, rejected=1))

@@ -12,6 +12,7 @@ from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.telling import foreign, secrets
 
 INTERRUPTED = 130
+SHORTEST_SECRET = 8  # characters of a variable; what is shorter is a slip, and shown
 TRUE = {"1", "true", "t", "yes", "y", "on"}  # as the options' library reads a variable
 
 
@@ -47,7 +48,7 @@ def _misused(error: typer.TyperException) -> int:
     """A verb or an option that does not exist, or a value that does not fit."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "lbmigrate"
-    message, hint = error.format_message(), f"{command} --help"
+    message, hint = _discreet(error.format_message()), f"{command} --help"
     if message.startswith("Usage:"):  # a group without its verb: the help itself
         typer.echo(message, err=True)
         return UsageError.exit_code
@@ -55,6 +56,14 @@ def _misused(error: typer.TyperException) -> int:
         hint = "options follow the verb, as in `lbmigrate plan --uri …`; lbmigrate --help"
     _say(UsageError(message, hint))
     return UsageError.exit_code
+
+
+def _discreet(message: str) -> str:
+    """What is wrong with an option, without the value of its variable: it may be a secret in the wrong place."""
+    for name, value in os.environ.items():
+        if f"'{name}'" in message and len(value) >= SHORTEST_SECRET:
+            message = secrets.without_value(message, value)
+    return message
 
 
 def _say(error: LbmigrateError) -> None:

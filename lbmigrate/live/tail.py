@@ -29,6 +29,7 @@ from lbmigrate.mongo.faults import is_transient
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.state import State
+from lbmigrate.telling.secrets import hidden
 
 ROW = "tail"
 WORK = Work(ROW)
@@ -66,7 +67,7 @@ class Tail:
                 failures += 1
                 if not is_transient(error) or failures == FAILURES:
                     raise
-                yield Piece(ROW, warning=f"the server does not answer, trying again: {error}"[:200])
+                yield Piece(ROW, warning=f"the server does not answer, trying again: {hidden(str(error))}"[:200])
                 self._context.stop.wait(failures)
 
     def _hold(self) -> Iterator[Piece]:

@@ -20,6 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.records import Document
 from lbmigrate.state import State
+from lbmigrate.telling.secrets import hidden
 
 STANDALONE = 76  # NoReplicationEnabled
 LOOK_AGAIN = 1.0  # seconds for which a look at the server holds good
@@ -148,7 +149,7 @@ def readable(name: str, signal: Signal) -> Signal:
         try:
             return signal()
         except (PyMongoError, NotImplementedError, OSError, LookupError, TypeError, ValueError) as error:
-            return Reading(Level.UNKNOWN, f"{name} cannot be read: {str(error).partition(', full error')[0]}")
+            return Reading(Level.UNKNOWN, f"{name} cannot be read: {hidden(str(error).partition(', full error')[0])}")
 
     return read
 

@@ -157,7 +157,7 @@ def test_a_user_id_that_javascript_wrote_is_accepted_in_an_event(made: Database[
     ("name", "fields"),
     [
         ("admin_bonus:1", {}),
-        (f"task_complete:{ObjectId("6b079f526e4a82f744e81abe")}", {}),
+        ("task_complete:6b079f526e4a82f744e81abe", {}),
         (f"task_complete:{TASK}#0", {}),
         (f"task_complete:{TASK}#1x", {}),
         (f"task_complete:{TASK}#", {}),

@@ -153,6 +153,15 @@ def test_an_unusable_command_line_is_told_without_its_secret(words, terminal):
     assert MARK not in said(refused)
 
 
+@pytest.mark.parametrize("variable", ["LBMIGRATE_WORKERS", "LBMIGRATE_TO", "LBMIGRATE_MAX_DOCS"])
+def test_a_secret_in_the_wrong_variable_is_not_quoted(variable, terminal, monkeypatch):
+    monkeypatch.setenv(variable, f"{MARK}'x")
+    refused = terminal("run")
+    assert refused.code == 2
+    assert variable in refused.err
+    assert MARK not in refused.err
+
+
 def test_an_empty_uri_says_how_to_give_it_again(terminal):
     refused = terminal("plan", "--uri", "")
     assert refused.code == 2
