@@ -24,8 +24,8 @@ from lbmigrate.passes.passes import Claimed
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
-from lbmigrate.values.ids import in_parts
 from lbmigrate.telling.secrets import hidden
+from lbmigrate.values.ids import in_parts
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
 REASON_LENGTH = 300
