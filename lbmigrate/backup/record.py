@@ -10,6 +10,7 @@ from lbmigrate.state import State
 from lbmigrate.state.operator import operator
 
 ROW = "backup"
+KEPT = 50  # backups that are remembered by name
 HINT = 'lbmigrate backup, or name yours: lbmigrate run --backup-ref "…", or go without: lbmigrate run --no-backup'
 
 
@@ -19,7 +20,14 @@ def record(state: State, how: str, ref: str, at: dt.datetime, digest: str = "") 
     Needs no lease. Raises Refused when a newer version wrote the state.
     """
     state.check_layout()
-    state.note(ROW, how=how, ref=ref, by=operator(), at=at, digest=digest)
+    made = [*earlier(state), *([ref] if ref else [])]
+    state.note(ROW, how=how, ref=ref, by=operator(), at=at, digest=digest, made=list(dict.fromkeys(made))[-KEPT:])
+
+
+def earlier(state: State) -> list[str]:
+    """What was named as a backup until now: directories and references, the oldest first, the last KEPT of them."""
+    row = state.get(ROW)
+    return list(row.get("made") or filter(None, [row.get("ref")]))
 
 
 def evidence(context: Context) -> Document | None:

@@ -79,6 +79,10 @@ def needed(verb: str, config: Config, app: str, home: str) -> Needs:
         for name, actions in part.items():
             for place in _places(name, config, app, home):
                 found[place] = found.get(place, frozenset()) | frozenset(actions.split())
+    # Events whose ids name their users: one that came too late for somebody who has left gets another id.
+    of_users = any(source.unwind or source.collection == config.users.collection for source in config.sources)
+    if of_users and _FILLING in VERBS[ALIKE.get(verb, verb)]:
+        found[app, EVENTS] |= {"remove"}
     return found
 
 

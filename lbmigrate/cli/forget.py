@@ -10,7 +10,7 @@ from lbmigrate import commands
 from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
-from lbmigrate.commands._forget import check_user
+from lbmigrate.commands._forget import backups_before, check_user
 
 app = new_app()
 
@@ -34,4 +34,7 @@ def forget(
             confirm.retype("forget", "the user's id", user, "lbmigrate rank USER")
         with this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             commands.forget(connection, user, terms=terms)
-    this.console.result({"verb": "forget", "forgotten": True})
+        backups = backups_before(connection)
+    if backups:
+        this.console.warning(f"backups made before still hold this user: {', '.join(backups)}")
+    this.console.result({"verb": "forget", "forgotten": True, "backups": backups})

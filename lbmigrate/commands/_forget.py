@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lbmigrate.backup import record
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget as leaving
@@ -21,6 +22,12 @@ def check_user(where: Config | Connection, user: str) -> None:
         if connection.is_untouched():
             raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
         leaving.check(connection.context(), user)
+
+
+def backups_before(where: Config | Connection) -> list[str]:
+    """Which backups still hold whoever is forgotten now: nothing here can change those."""
+    with opened(where) as connection:
+        return record.earlier(connection.state)
 
 
 def forget(where: Config | Connection, user: str, *, terms: Terms = Terms()) -> Forgotten:

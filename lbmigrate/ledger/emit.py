@@ -12,11 +12,13 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger import forget
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.events import keep_rejects
-from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.sources import read, score
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.records import Counts, Document
+from lbmigrate.records import Counts, Document, Reject
+from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
+from lbmigrate.values.ids import id_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def _emit_batch(
     one_type.check(inside, source)
     entered = enter(context, source, inside, scored.former, look=seen is not Seen.NEVER)
     added, rejects = entered.new, scored.rejects + entered.rejects
-    keep_rejects(context, source, rejects)
+    keep_rejects(context, source, _of_those_there(context, source, rejects))
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
         read=len(documents),
@@ -81,6 +83,17 @@ def _inside(context: Context, events: list[Document]) -> list[Document]:
         return events
     forget.bury(context, leavers, events)
     return [e for e in events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]
+
+
+def _of_those_there(context: Context, source: Source, rejects: list[Reject]) -> list[Reject]:
+    """The rejects that do not name, by their ids, somebody who has left."""
+    leavers = Leavers(context.state) if rejects else ()
+    if not leavers:
+        return rejects
+    named = (
+        (reject, unwind.owners([str(reject.source_id)]) if source.unwind else [reject.source_id]) for reject in rejects
+    )
+    return [reject for reject, ids in named if not any(id_type(each) and each in leavers for each in ids)]
 
 
 def _touching(events: list[Document], known: dict[str, Any], seen: Seen) -> list[Document]:

@@ -1,68 +1,34 @@
 """Leaving: a user's entries go, the user's events stay in the ledger under a tombstone, and the user stays away.
 
-Who it was is kept nowhere, but for a salted hash by which later documents of the same user are known and left out. This
-is the one room that changes events.
+Who it was is kept nowhere, but for a hash by which later documents of the same user are known and left out. This is
+the one room that changes events.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from bson import ObjectId
-
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
+from lbmigrate.ledger import traces as found_in
+from lbmigrate.ledger.events import insert_new
+from lbmigrate.ledger.leavers import KEY, MAKERS, SALT, Leavers, key, key_check, row_of
+from lbmigrate.ledger.traces import Traces
 from lbmigrate.mongo.client import durable, retrying
-from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, Work, amount
+from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS
-from lbmigrate.state import State
-from lbmigrate.values.id_text import id_text
-from lbmigrate.values.ids import folded_id, id_forms, id_type, in_parts
+from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.values.ids import id_forms, id_type, in_parts
 
 WORK = Work("forget")
-SALT = "forgotten:salt"
 AT_ONCE = 5_000  # events
-
-
-class Leavers:
-    """Those who were forgotten until now, whichever form of their ids a document has.
-
-    `fence` is that of the newest run, None while it runs.
-    """
-
-    def __init__(self, state: State) -> None:
-        self.fence, found = state.forgotten()
-        rows = {row["_id"]: row for row in found}
-        self._salt: bytes | None = rows.pop(SALT, {}).get("salt")
-        self._tombstones = {name: row["tombstone"] for name, row in rows.items()}
-        self._names: dict[Any, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._tombstones)
-
-    def __contains__(self, user: Any) -> bool:
-        return bool(self._tombstones) and self._name(user) in self._tombstones
-
-    def tombstone(self, user: Any) -> Any:
-        """Who stands in the ledger in place of a user who was forgotten: an id of the type that the user's id has."""
-        return _of_type(self._tombstones[self._name(user)], id_type(user))
-
-    def _name(self, user: Any) -> str:
-        if user not in self._names:
-            self._names[user] = row_of(user, self._salt or b"")
-        return self._names[user]
-
-
-def row_of(user: Any, salt: bytes) -> str:
-    """Name the state's row that keeps a user away; it cannot be read backwards."""
-    return f"forgotten:{hashlib.sha256(salt + folded_id(user).encode()).hexdigest()}"
+GUESSABLE = (
+    f"who left is kept as a hash that can be guessed from the database alone, with patience; {KEY} prevents that"
+)
 
 
 def check(context: Context, user: str) -> None:
@@ -80,18 +46,19 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     Whoever records live and did not know of it yet may add an event meanwhile: it ends when nothing is left.
     """
     yield from _remember(context, user)
-    leavers = Leavers(context.state)
+    leavers, traces = Leavers(context.state), Traces(user)
     database = durable(context.target)
-    theirs = {"userId": {"$in": id_forms(user)}}
+    theirs = {"userId": {"$in": traces.forms}}
     entries = events = 0
     while not context.stopping():
         removed = retrying(partial(database[ENTRIES].delete_many, theirs)).deleted_count
-        found = list(database[EVENTS].find(theirs, {"userId": 1}).limit(AT_ONCE))
+        found = list(database[EVENTS].find(theirs).limit(AT_ONCE))
         if not removed and not found:
+            yield from _clean(context, traces)
             note = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
             yield Piece(EVENTS, events, events, unit="events", note=note)
             return
-        bury(context, leavers, found)
+        _entomb(context, traces, found, leavers)
         entries, events = entries + removed, events + len(found)
         yield Piece(EVENTS, events, unit="events", counts=Forgotten(removed, len(found)))
 
@@ -102,25 +69,60 @@ def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None
     for event in events:
         if event["userId"] in leavers:
             late.setdefault(event["userId"], []).append(event["_id"])
+    for user, ids in late.items():  # a repeat finds no event of that user any more
+        for part in in_parts(ids):
+            found = list(durable(context.target)[EVENTS].find({"_id": {"$in": part}, "userId": user}))
+            _entomb(context, Traces(user), found, leavers)
+
+
+def _entomb(context: Context, traces: Traces, events: Sequence[Document], leavers: Leavers) -> None:
+    """Put the tombstone on events. One whose id changes is inserted anew before it goes, so that none is lost."""
     ledger = durable(context.target)[EVENTS]
-    for user, ids in late.items():
-        change = _buried(leavers.tombstone(user))  # a repeat finds no event of that user any more
+    alike: dict[Any, list[str]] = {}
+    for event in events:
+        tombstone = leavers.tombstone(event["userId"])
+        buried = found_in.entombed(traces, context.config, event, tombstone, FORGOTTEN)
+        changed = {name: value for name, value in buried.items() if value != event.get(name)}
+        this = {"_id": event["_id"], "userId": event["userId"]}
+        if "_id" in changed:
+            retrying(partial(insert_new, ledger, [buried]))
+            retrying(partial(ledger.delete_one, this))
+        elif buried["meta"] != {**(event.get("meta") or {}), FORGOTTEN: True} or "sourceId" in changed:
+            retrying(partial(ledger.update_one, this, {"$set": changed}))
+        else:
+            alike.setdefault(event["userId"], []).append(event["_id"])
+    for user, ids in alike.items():
+        change = {"$set": {"userId": leavers.tombstone(user), f"meta.{FORGOTTEN}": True}}
         for part in in_parts(ids):
             retrying(partial(ledger.update_many, {"_id": {"$in": part}, "userId": user}, change))
 
 
-def _buried(tombstone: Any) -> Document:
-    return {"$set": {"userId": tombstone, f"meta.{FORGOTTEN}": True}}
+def _clean(context: Context, traces: Traces) -> Iterator[Piece]:
+    """Every other copy of the id that is in a collection of ours."""
+    for checkpoint in found_in.state_rows(traces, context.state):
+        yield Piece(EVENTS, unit="events", checkpoint=checkpoint)
+    rows = durable(context.target)[REJECTS]
+    named = found_in.rejects(traces, iter(rows.find()))
+    if named:
+        retrying(partial(rows.delete_many, {"_id": {"$in": named}}))
 
 
 def _remember(context: Context, user: str) -> Iterator[Piece]:
-    salt = context.state.get(SALT).get("salt")
-    if salt is None:
-        salt = secrets.token_bytes(16)
-        yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(SALT, {"salt": salt}))
+    secret = key()
+    kept = context.state.get(SALT)
+    salt = kept.get("salt") or secrets.token_bytes(16)
+    wanted = {"salt": salt, **({"keyCheck": key_check(secret, salt)} if secret and "keyCheck" not in kept else {})}
+    if not wanted.items() <= kept.items():
+        yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(SALT, wanted))
+    leavers = Leavers(context.state)
+    for old, row in leavers.old_rows().items():
+        yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(row, {"tombstone": leavers.at(old)}))
+        yield Piece(EVENTS, unit="events", checkpoint=RowsRemoved(("forgotten",), {"_id": old}))
     if user not in Leavers(context.state):
         fields = {"tombstone": _tombstone(context, user), "at": context.clock()}
         yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(row_of(user, salt), fields))
+        if secret is None:
+            yield Piece(EVENTS, unit="events", note=GUESSABLE)
 
 
 def _tombstone(context: Context, user: str) -> Any:
@@ -133,21 +135,3 @@ def _tombstone(context: Context, user: str) -> Any:
         used = context.target[EVENTS].find_one({"userId": chosen}, {"_id": 1})
         if not used and not known_users(context.sources, context.config, [chosen]):
             return chosen
-
-
-def _of_type(tombstone: Any, kind: str | None) -> Any:
-    """The tombstone, or what always stands for it in a ledger whose ids are of another type.
-
-    It was made when the ledger was empty, or before a rollback after which ids are read as another type.
-    """
-    if kind is None or id_type(tombstone) == kind:
-        return tombstone
-    return MAKERS[kind](hashlib.sha256(id_text(tombstone).encode()).digest()[:16])
-
-
-MAKERS: dict[str, Callable[[bytes], Any]] = {
-    "objectId": lambda chance: ObjectId(chance[:12]),
-    "string": lambda chance: f"forgotten-{chance.hex()}",
-    "int": lambda chance: -1 - int.from_bytes(chance) % (2**31 - 1),
-    "uuid": lambda chance: uuid.UUID(bytes=chance),
-}

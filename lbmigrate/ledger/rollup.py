@@ -22,7 +22,7 @@ from pymongo.database import Database
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import change_entries, insert_entries
-from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.mongo.client import durable, is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.rules import ranking

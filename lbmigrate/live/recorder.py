@@ -20,7 +20,7 @@ from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.ledger import emit, rollup
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.enter import enter
-from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log

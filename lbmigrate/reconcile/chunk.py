@@ -15,9 +15,10 @@ from typing import Any
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import sources
+from lbmigrate.ledger import forget, sources
 from lbmigrate.ledger.events import insert_new
 from lbmigrate.ledger.identify import rows_of
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import durable
 from lbmigrate.passes.chunks import Bounds
@@ -26,7 +27,8 @@ from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id, is_event, stray_base, without_number
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.id_text import id_text
+from lbmigrate.values.ids import id_type, in_parts
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
 AT_ONCE = 200  # sources whose events are asked for in one query
@@ -91,6 +93,7 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
 
     Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
     """
+    _bury_late(context, bounds)
     groups, doubtful, strays = _doubtful(context, action, bounds, doubt)
     found = fix(context, action, doubtful, one_type)
     seen = (event for group in groups.values() for event in group)
@@ -98,6 +101,14 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
     found.sources = len(groups)
     found.strays = strays
     return found
+
+
+def _bury_late(context: Context, bounds: Bounds) -> None:
+    """What somebody has inserted for a user who had left is not adjusted: it gets the tombstone, as all the others."""
+    leavers = Leavers(context.state)
+    if leavers:
+        found = (event for event in _events(context, bounds.condition()) if base_id(event) and id_type(event["userId"]))
+        forget.bury(context, leavers, [event for event in found if not event["meta"].get(FORGOTTEN)])
 
 
 def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
@@ -172,7 +183,14 @@ def _events(context: Context, condition: Document) -> Iterator[Document]:
     ledger = durable(context.target)[EVENTS].with_options(codec_options=sources.CODECS)
     for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
         event.setdefault("meta", {})
-        yield event
+        if not _is_unreachable(event):
+            yield event
+
+
+def _is_unreachable(event: Document) -> bool:
+    """Whether an event's source was named by a user who left, and so by a tombstone now: nobody can look it up."""
+    left = isinstance(event["meta"], dict) and event["meta"].get(FORGOTTEN) is True
+    return left and id_text(event.get("userId")) in id_text(event.get("sourceId"))
 
 
 def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, set[str]]:

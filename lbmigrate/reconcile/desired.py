@@ -14,8 +14,8 @@ from typing import Any
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import sources
-from lbmigrate.ledger.forget import Leavers
 from lbmigrate.ledger.identify import exact_id, is_of, of_one_user, rows_of
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import FORGOTTEN, base_id
 from lbmigrate.run.context import Context

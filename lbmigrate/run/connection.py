@@ -76,10 +76,16 @@ def explained(config: Config) -> Iterator[None]:
 
 @contextmanager
 def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWatch]]:
-    """Real sources with everything else in memory, the database that it shadows, and a watch on writes to it."""
+    """Real sources with everything else in memory, the database that it shadows, and a watch on writes to it.
+
+    Who has left is known there too: a rehearsal must show nobody who is not to be shown.
+    """
     watch = WriteWatch()
     with open_client(config.database.uri, watch) as client, fake.client() as memory:
         real, target = client[config.database.name], memory[config.database.name]
+        left = client[config.state.database or config.database.name][COLLECTION].find({"kind": "forgotten"})
+        if rows := list(left):
+            State(target).rows.insert_many(rows)
         yield Connection(client, config, real, target, State(target)), real, watch
 
 

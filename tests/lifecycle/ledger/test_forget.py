@@ -11,7 +11,7 @@ from bson import Int64, ObjectId
 from lbmigrate.board.board import Board
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget, rollup
-from lbmigrate.ledger.forget import Leavers
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import is_fake
 from lbmigrate.run.context import Scope, VerifyOptions

@@ -23,7 +23,9 @@ def test_one_who_is_forgotten_is_on_no_board_and_stays_away(app, terminal):
     assert terminal("rank", ADA).code == 0
     done = terminal("forget", ADA, "--yes", "--json")
     assert done.code == 0
-    assert done.result == {"verb": "forget", "forgotten": True}
+    backups = ["what a test loses, it makes again"]
+    assert done.result == {"verb": "forget", "forgotten": True, "backups": backups}
+    assert "backups made before still hold this user: what a test loses" in done.err
     assert terminal("rank", ADA).code == 2
     assert terminal("backfill", "--full").code == 0
     assert terminal("reconcile").code == 0
