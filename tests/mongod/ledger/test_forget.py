@@ -60,3 +60,12 @@ def test_a_rollback_removes_what_is_under_a_tombstone_too(app, terminal):
     assert terminal("forget", ADA, "--yes").code == 0
     assert terminal("rollback", "--yes").code == 0
     assert not {"score_events", "leaderboard_entries"} & set(app.list_collection_names())
+
+
+def test_a_rehearsal_shows_nobody_who_has_left(app, terminal):
+    assert ADA in terminal("run", "--dry-run", "--json").out + str(terminal("top", "--json").out)
+    assert terminal("forget", ADA, "--yes").code == 0
+    rehearsed = terminal("run", "--dry-run", "--json")
+    assert rehearsed.code == 0
+    assert ADA not in rehearsed.out
+    assert "User 1" not in rehearsed.out + terminal("run", "--dry-run").out
