@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import reduce
 from operator import getitem
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -436,6 +437,23 @@ def test_a_slip_is_shown_at_the_terminal_with_what_to_do(app, terminal):
     assert refused.code == 6
     assert "none of 30 documents of tasks in scope has userld" in refused.err
     assert "next: correct the path or the collection: lbmigrate config show" in refused.err
+
+
+def test_a_member_that_does_not_answer_is_named_with_what_to_do_about_it():
+    states = [
+        ("a:1", "PRIMARY", 1),
+        ("b:1", "(not reachable/healthy)", 0),
+        ("c:1", "RECOVERING", 1),
+        ("d:1", "ARBITER", 1),
+    ]
+    members = [{"name": name, "stateStr": state, "health": health} for name, state, health in states]
+    admin = SimpleNamespace(command=lambda _: {"members": members})
+    database: Any = SimpleNamespace(client=SimpleNamespace(admin=admin))
+    told = list(server._members(database))
+    assert [finding.level for finding in told] == ["warning", "warning"]
+    assert told[0].fact.startswith("b:1 cannot be reached: a run may hold")
+    assert told[1].fact.startswith("c:1 is RECOVERING: a run may hold")
+    assert told[0].fix == "start it, or take it out: rs.remove('b:1')"
 
 
 # --- rights ---------------------------------------------------------------------------------------------------------
