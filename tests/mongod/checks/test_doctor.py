@@ -332,14 +332,14 @@ def test_a_server_whose_version_gives_its_memory_away_is_told_with_the_one_that_
         (told,) = leak(app, monkeypatch, version, **compression)
         assert (told.level, told.subject) == ("warning", "server")
         assert f"MongoDB {version}: CVE-2025-14847" in told.fact
-        assert re.search(r"upgrade to MongoDB \d\.\d\.\d+ or newer, or .*=snappy,zstd", told.mend)
+        assert re.search(r"upgrade to MongoDB \d\.\d\.\d+ or newer, or .*=snappy,zstd", told.fix)
     for compression in ({"compressors": "disabled"}, {"compressors": "snappy,zstd"}):
         assert leak(app, monkeypatch, version, **compression) == []
 
 
 def test_the_version_to_upgrade_to_is_the_nearest(app, monkeypatch):
     wanted = {"6.0.5": "6.0.27", "6.3.1": "7.0.28", "7.3.4": "8.0.17", "8.1.2": "8.2.3"}
-    told = {version: leak(app, monkeypatch, version)[0].mend.split()[3] for version in wanted}
+    told = {version: leak(app, monkeypatch, version)[0].fix.split()[3] for version in wanted}
     assert told == wanted
 
 

@@ -146,10 +146,11 @@ def test_a_path_that_only_some_documents_need_is_a_warning(app, terminal):
     assert terminal("run").code == 0
 
 
-def test_no_document_in_scope_is_told_and_is_no_failure(app, terminal):
+def test_no_document_in_scope_is_told_and_its_empty_board_is_not_shown(app, terminal):
     terminal.configure({**TASKS, "where": {"status": "finished"}})
     assert "no document of tasks meets" in " ".join(terminal("plan").out.split())
-    assert terminal("run", "--json").result["counts"]["read"] == 0
+    refused(terminal("run"), 6, "would show an empty board")
+    assert app["feature_flags"].find_one({"_id": "leaderboard"})["read"] is False
 
 
 def test_user_ids_of_two_types_are_refused_with_the_fix_before_anything_is_written(app, terminal):
