@@ -2,16 +2,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-slow test-all lint bench clean
 
 help: ## Say what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
 demo: $(READY) ## Run a whole migration on generated history, on the embedded server
 	$(BIN)/lbmigrate demo
 
-test: $(READY) ## Run every test
-	$(BIN)/python -m pytest -n 3
+test: $(READY) ## Run the tests, but for those that take long
+	$(BIN)/python -m pytest -n 3 -m "not slow"
+
+test-slow: $(READY) ## Run those that take long: runs that are killed, cut off, held or raced
+	$(BIN)/python -m pytest -n 3 -m slow
+
+test-all: test test-slow ## Run every test
 
 lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff check .

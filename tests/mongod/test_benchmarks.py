@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = 2_000
 WHOLE_RUNS = ("floor", "ours", "merge", "upserts", "loop")
 
-pytestmark = pytest.mark.usefixtures("mongod")
+pytestmark = [pytest.mark.usefixtures("mongod"), pytest.mark.slow]
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:

@@ -224,6 +224,7 @@ def test_a_standalone_server_is_backed_up_without_a_moment(home, archive):
 # --- size ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_whatever_the_size(database, archive):
     database["users"].insert_one(user(1))
     rows = ({"_id": number, "text": "x" * 500} for number in itertools.count())

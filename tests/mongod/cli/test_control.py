@@ -44,6 +44,7 @@ def status(uri: str, config: Path) -> tuple[Any, str]:
         return json.loads(as_json.splitlines()[-1]), two.end()[1]
 
 
+@pytest.mark.slow
 def test_a_pause_from_another_process_holds_a_run_until_it_is_resumed(database, server_uri, configured):
     config = configured(documents_per_second=400)
     with started(server_uri, config, "run") as run:
@@ -71,6 +72,7 @@ def test_a_pause_from_another_process_holds_a_run_until_it_is_resumed(database, 
     assert held(database) == ""
 
 
+@pytest.mark.slow
 def test_a_pause_holds_later_runs_too_and_a_signal_ends_them_held(database, server_uri, configured):
     config = configured()
     State(database).control(paused={"by": "ada", "at": task(1)["completedAt"]})
@@ -82,6 +84,7 @@ def test_a_pause_holds_later_runs_too_and_a_signal_ends_them_held(database, serv
     assert State(database).rows.find_one({"kind": "chunk"}) is None, "nothing was begun"
 
 
+@pytest.mark.slow
 def test_a_flag_file_holds_a_run_while_it_is_there(database, server_uri, configured, tmp_path):
     stop = tmp_path / "stop"
     stop.touch()

@@ -113,6 +113,7 @@ def check(uri, database, tmp_path):
     oracle.check_sums(database)
 
 
+@pytest.mark.slow
 def test_an_app_that_goes_on_while_it_is_migrated_ends_exactly(server_uri, database, tmp_path):
     done = race(server_uri, database, tmp_path)
     print(done)
@@ -121,6 +122,7 @@ def test_an_app_that_goes_on_while_it_is_migrated_ends_exactly(server_uri, datab
     check(server_uri, database, tmp_path)
 
 
+@pytest.mark.slow
 def test_on_a_standalone_server_too(mongod, home, tmp_path):
     server = standalone(home)
     with MongoClient(server.uri) as client:

@@ -30,6 +30,7 @@ def app(database):
     return app
 
 
+@pytest.mark.slow
 def test_eight_threads_on_one_user_end_exactly(app):
     recorder = ScoreRecorder(app.database, app.config, strict=True)
 
@@ -49,6 +50,7 @@ def _record(uri, name, config, numbers):
         return sum(recorder.record("task_complete", oid(1), oid(1000 + n), at=NEW_YEAR) for n in numbers)
 
 
+@pytest.mark.slow
 def test_processes_on_one_user_end_exactly(app, server_uri):
     work = (server_uri, app.database.name, app.config, range(30))
     with multiprocessing.get_context("spawn").Pool(4) as pool:

@@ -371,6 +371,7 @@ def test_an_action_is_on_the_board_within_a_second(app, server_uri, settings):
     assert min(took) < 1.0
 
 
+@pytest.mark.slow
 def test_it_runs_until_a_signal_and_tells_how_to_go_on(app, server_uri, settings):
     with started(server_uri, settings, "tail") as run:
         following(app)
@@ -387,6 +388,7 @@ def test_it_ends_well_when_its_time_is_over(app, terminal):
     assert done.result["verb"] == "tail"
 
 
+@pytest.mark.slow
 def test_two_do_not_follow_at_once_and_a_backfill_goes_on_beside_one(app, server_uri, settings):
     with started(server_uri, settings, "tail"):
         following(app)
@@ -407,6 +409,7 @@ def test_on_a_virgin_database_it_is_refused_and_leaves_it_so(database, terminal)
     assert picture(database) == before
 
 
+@pytest.mark.slow
 def test_healing_backfills_what_a_lost_history_did_not_tell(forgetful, fragile, tmp_path):
     app = forgetful
     settings = write_config(tmp_path, app.database.name, [TASKS, SESSIONS])
@@ -430,6 +433,7 @@ def changed(look, seconds):
         pass
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server_uri, settings):
     rng = random.Random(7)
     numbers = itertools.count(100)
@@ -461,6 +465,7 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server
     oracle.check(app.database)
 
 
+@pytest.mark.slow
 def test_a_backfill_of_its_own_closes_the_gap_before_the_first_start(app, server_uri, settings):
     app.database["tasks"].insert_one(task(20, updatedAt=NEW_YEAR.replace(year=2026)))
     with started(server_uri, settings, "tail"):
@@ -468,6 +473,7 @@ def test_a_backfill_of_its_own_closes_the_gap_before_the_first_start(app, server
         assert is_right(app)
 
 
+@pytest.mark.slow
 def test_before_the_first_backfill_it_follows_and_asks_for_one(database, server_uri, tmp_path):
     settings = write_config(tmp_path, database.name, [TASKS])
     database["users"].insert_one(user(1))

@@ -68,6 +68,7 @@ def rolled_back_until(moment, terminal):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.slow
 def test_a_rollback_killed_at_any_moment_and_run_again_leaves_what_was_there_before(app, terminal, moment):
     before = picture(app)
     assert terminal("run").code == 0
@@ -77,6 +78,7 @@ def test_a_rollback_killed_at_any_moment_and_run_again_leaves_what_was_there_bef
     assert list(app["score_events"].find()) == THEIRS
 
 
+@pytest.mark.slow
 def test_a_rollback_killed_again_and_again_gets_there(app, terminal):
     before = picture(app)
     assert terminal("run").code == 0

@@ -89,6 +89,7 @@ def wanted(server_uri: str, client: Any, tmp_path_factory: pytest.TempPathFactor
 # --- killed ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_runs_killed_at_random_moments_end_like_one_that_was_not(site, wanted):
     rng = random.Random(20)
     chunks = ALL // 20 + ALL // 120
@@ -110,6 +111,7 @@ def test_runs_killed_at_random_moments_end_like_one_that_was_not(site, wanted):
 # --- one at a time -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_of_two_runs_one_works_and_the_other_exits_4_at_once_with_the_holder(site, wanted):
     with site.run(**SLOW) as one:
         site.closed(one, 1)
@@ -124,6 +126,7 @@ def test_of_two_runs_one_works_and_the_other_exits_4_at_once_with_the_holder(sit
     assert derived(site.database) == wanted
 
 
+@pytest.mark.slow
 def test_a_second_run_that_was_told_to_wait_goes_on_when_the_first_one_ends(site, wanted):
     with site.run(**SLOW) as one:
         site.closed(one, 1)
@@ -135,6 +138,7 @@ def test_a_second_run_that_was_told_to_wait_goes_on_when_the_first_one_ends(site
     assert derived(site.database) == wanted
 
 
+@pytest.mark.slow
 def test_a_run_frozen_past_its_lease_writes_no_checkpoint_when_it_wakes_up(site, wanted):
     with site.run("--lock-ttl", "4s", **SLOW) as sleeper:
         site.closed(sleeper, 2)
@@ -171,6 +175,7 @@ def test_an_interrupt_ends_a_run_after_the_chunk_at_hand_and_says_how_to_go_on(s
     assert derived(site.database) == wanted
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_run_now_even_if_the_server_is_mute(site, wanted):
     with Proxy(way_to(site.database.client)) as proxy, started(proxy.uri, site.config(), "run") as run:
         site.closed(run, 1)
@@ -185,6 +190,7 @@ def test_a_second_signal_ends_a_run_now_even_if_the_server_is_mute(site, wanted)
     assert derived(site.database) == wanted
 
 
+@pytest.mark.slow
 def test_a_limit_ends_a_run_with_work_left_and_the_next_one_does_the_rest(site, wanted):
     code, out, err = site.ended("run", "--max-docs", "100")
     assert (code, out, "as many as it may" in err) == (3, "", True), err
@@ -207,6 +213,7 @@ def test_a_state_of_a_newer_version_is_refused_before_anything_is_written(site):
     assert site.database["score_events"].find_one() is None
 
 
+@pytest.mark.slow
 def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpointed_stays(site, wanted):
     with Proxy(way_to(site.database.client)) as proxy:
         way = f"{proxy.uri}&serverSelectionTimeoutMS=500"
@@ -221,6 +228,7 @@ def test_a_run_whose_server_goes_away_stops_with_the_reason_and_what_was_checkpo
     assert derived(site.database) == wanted
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_run_that_is_alive_can_be_taken_away_and_it_stops(site, wanted):
     site.pause()
     with site.run() as run:

@@ -73,6 +73,7 @@ def test_a_standalone_server_takes_durable_reads_and_writes(home: Path) -> None:
         server.stop()
 
 
+@pytest.mark.slow
 def test_three_servers_make_one_replica_set_that_survives_its_primary(tmp_path: Path) -> None:
     with ExitStack() as later:
         nodes = []

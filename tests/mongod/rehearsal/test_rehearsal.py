@@ -74,6 +74,7 @@ class Shadow(App):
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(apps())
+@pytest.mark.slow
 def test_rehearsals_of_any_database_come_to_what_the_run_comes_to(database, app):
     documents, settled = app
     real = App(database, settled)

@@ -66,6 +66,7 @@ def newest(database: Any) -> Any:
     return next(iter(State(database).runs(1)), {})
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_a_secondary_that_stands_still_and_goes_on_when_it_catches_up(nodes, uri, database, tmp_path):
     behind = next(node for node in nodes if (HOST, node.port) != database.client.primary)
     with started(uri, configured(tmp_path, database, max_lag="2s", documents_per_second=150), "run") as run:
@@ -84,6 +85,7 @@ def test_a_run_waits_for_a_secondary_that_stands_still_and_goes_on_when_it_catch
     assert_all_is_there(database)
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_primary_and_nothing_is_lost(nodes, uri, database, tmp_path):
     primary = next(node for node in nodes if (HOST, node.port) == database.client.primary)
     with started(uri, configured(tmp_path, database, max_lag="10s"), "run") as run:

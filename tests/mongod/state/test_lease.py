@@ -60,6 +60,7 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+@pytest.mark.slow
 def test_of_processes_that_race_for_the_lease_exactly_one_wins(
     runners: list[subprocess.Popen[str]], database: Database[Document]
 ) -> None:
