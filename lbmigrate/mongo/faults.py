@@ -19,7 +19,7 @@ from lbmigrate.records import Document
 from lbmigrate.telling.secrets import redact, scrub
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-AUTHENTICATION_FAILED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 11000, 10334, 166
+AUTHENTICATION_FAILED, UNAUTHORIZED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 13, 11000, 10334, 166
 MAJORITY_LATE = {64, 100}
 MOVED = {91, 189, 10107, 11600, 11602, 13435, 13436}
 UNREACHABLE = {6, 7, 89, 262, 9001}
@@ -30,7 +30,7 @@ AGAIN = "run the same command again: it resumes where it stopped"
 MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
     ({AUTHENTICATION_FAILED}, LbmigrateError, "rejected the user name or the password",
      "check both, and authSource, in MONGODB_URI or --uri"),
-    ({13}, Refused, "misses a right",
+    ({UNAUTHORIZED}, Refused, "misses a right",
      "log in (mongodb://USER:PASSWORD@HOST) as a user with read on the sources and readWrite on what lbmigrate makes"),
     ({50}, LbmigrateError, "ended a query that took too long", f"wait for a quieter hour, then {AGAIN}"),
     (MAJORITY_LATE, LbmigrateError, "did not get a write to a majority", f"check rs.status(), then {AGAIN}"),

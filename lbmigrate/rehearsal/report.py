@@ -12,6 +12,7 @@ from bson import json_util
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from lbmigrate.mongo import faults
 from lbmigrate.records import Document
 from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
@@ -21,7 +22,6 @@ from lbmigrate.values.json_stream import CANONICAL
 
 KEPT = (EVENTS, ENTRIES)
 WHEN_WRITTEN = ("createdAt", "updatedAt", "lastUpdated")  # of an entry; they differ from run to run
-UNAUTHORIZED = 13
 SHOWN = 3
 MOVES = 10
 DIFFERENCES = 20
@@ -81,7 +81,7 @@ def _readable_places(database: Database[Any]) -> Places:
     try:
         return _places(database)
     except OperationFailure as error:
-        if error.code != UNAUTHORIZED:
+        if error.code != faults.UNAUTHORIZED:
             raise
         return {}
 

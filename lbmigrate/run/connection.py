@@ -9,13 +9,15 @@ from functools import partial
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.config.model import Config
 from lbmigrate.mongo import fake, faults
 from lbmigrate.mongo.client import durable, open_client, server_time
 from lbmigrate.mongo.write_guard import WriteWatch
+from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, present_collections
 from lbmigrate.state import COLLECTION, LOCK, Holder, Lease, State
@@ -78,15 +80,23 @@ def explained(config: Config) -> Iterator[None]:
 def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWatch]]:
     """Real sources with everything else in memory, the database that it shadows, and a watch on writes to it.
 
-    Who has left is known there too: a rehearsal must show nobody who is not to be shown.
+    Who has left is known there too, where the state may be read: a rehearsal shows nobody who is not to be shown.
     """
     watch = WriteWatch()
     with open_client(config.database.uri, watch) as client, fake.client() as memory:
         real, target = client[config.database.name], memory[config.database.name]
-        left = client[config.state.database or config.database.name][COLLECTION].find({"kind": "forgotten"})
-        if rows := list(left):
+        if rows := _who_left(client[config.state.database or config.database.name][COLLECTION]):
             State(target).rows.insert_many(rows)
         yield Connection(client, config, real, target, State(target)), real, watch
+
+
+def _who_left(state: Collection[Any]) -> list[Document]:
+    try:
+        return list(state.find({"kind": "forgotten"}))
+    except OperationFailure as error:
+        if error.code != faults.UNAUTHORIZED:
+            raise
+        return []
 
 
 def connection(client: MongoClient[Any], config: Config) -> Connection:

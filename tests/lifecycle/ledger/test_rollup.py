@@ -16,7 +16,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import events, rollup
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo.client import is_fake
-from lbmigrate.run.context import Looking, Scope
+from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema import COUNTED
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
 
@@ -170,7 +170,7 @@ def test_a_run_after_a_rollback_that_was_stopped_makes_their_entries_too(purged)
         if not app.entries():
             break
     assert app.events()
-    app.climb(STEPS[:5], looking=Looking(full=True))
+    app.apply(STEPS[:5], verify=VerifyOptions(full=True))
     assert shown(app) == right
 
 

@@ -371,7 +371,7 @@ def event_of_another_program():
 
 def killed_after_its_first_chunk(app, **chosen):
     for piece in s4_backfill.apply(app.context(**chosen)):
-        if piece.counts.read:
+        if piece.counts and piece.counts.read:
             return
         if piece.checkpoint is not None:
             app.state.save(piece.checkpoint)
