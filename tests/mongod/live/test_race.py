@@ -69,7 +69,8 @@ def fill(database):
             task(n, owner=1 + rng.randrange(USERS), hours=rng.randrange(8_000), status=states[n % 2]) for n in numbers
         )
     database["sessions"].insert_many(
-        session(DOCS + n, owner=1 + rng.randrange(USERS), updatedAt=NEW_YEAR) for n in range(DOCS // 10)
+        session(DOCS + n, owner=1 + rng.randrange(USERS), endedAt=NEW_YEAR, updatedAt=NEW_YEAR)
+        for n in range(DOCS // 10)
     )
     for name in ("tasks", "sessions"):
         database[name].create_index("updatedAt")
