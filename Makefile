@@ -13,7 +13,7 @@ demo: $(READY) ## Run a whole migration on generated history, on the embedded se
 test: $(READY) ## Run the tests, but for those that take long
 	$(BIN)/python -m pytest -n 3 -m "not slow"
 
-test-slow: $(READY) ## Run those that take long: runs that are killed, cut off, held or raced
+test-slow: $(READY) ## Run those that take long: killed at every write, raced, cut off, held
 	$(BIN)/python -m pytest -n 3 -m slow
 
 test-all: test test-slow ## Run every test

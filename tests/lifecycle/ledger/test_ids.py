@@ -165,6 +165,7 @@ def test_elements_are_told_apart_by_their_documents_too(database, owners):
 @given(
     st.lists(mixed.filter(lambda name: isinstance(name, str | ObjectId | Int64 | uuid.UUID)), min_size=1, max_size=8)
 )
+@pytest.mark.slow
 def test_whatever_ids_an_app_has_each_of_its_tasks_has_one_event_and_each_undo_takes_one_back(names):
     names = list({exact_text(name): name for name in names}.values())
     with fake.client() as client:
@@ -341,6 +342,7 @@ def test_two_users_whose_ids_have_one_text_have_an_entry_each(app):
 # --- large ids -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ids_of_many_megabytes_in_one_chunk_are_asked_for_in_parts(database):
     names = [f"{number}{'x' * 1_500_000}" for number in range(14)]
     database["users"].insert_one(user(1))

@@ -180,6 +180,7 @@ ACTIONS = st.lists(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(ACTIONS)
+@pytest.mark.slow
 def test_whoever_writes_in_whatever_order_the_last_who_recorded_is_right(actions):
     with fake.client() as client:
         app = ready(client["app"])

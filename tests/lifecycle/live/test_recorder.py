@@ -309,6 +309,7 @@ MOVES = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(moves=MOVES)
+@pytest.mark.slow
 def test_recording_and_backfill_may_come_in_any_order(app, moves):
     """The end is that of a backfill alone."""
     for name in ("tasks", "sessions", "score_events", "leaderboard_entries", "lbmigrate_state"):

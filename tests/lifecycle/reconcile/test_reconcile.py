@@ -220,6 +220,7 @@ def test_elements_of_arrays_are_found_whatever_the_id_of_their_document(database
     assert adjustments(app)[0]["sourceId"].endswith("/b/c")
 
 
+@pytest.mark.slow
 def test_ids_that_lie_between_a_source_and_its_adjustments_confuse_nobody(database):
     names = ["a", "a !", "a#1", "a#1#1", 'a"', "a$", "b", "a#", "a#x", "a#2"]
     database["users"].insert_one(user(1))
@@ -247,6 +248,7 @@ def test_what_an_event_says_in_another_chunk_is_not_overlooked(database):
     assert [event["points"] for event in adjustments(app)] == [-10]
 
 
+@pytest.mark.slow
 def test_any_history_of_changes_ends_like_a_fresh_migration(app):
     rng = random.Random(3)
     for _ in range(6):

@@ -98,6 +98,7 @@ def rejected(app: App) -> set[Any]:
 
 @every_example
 @given(bad=st.sets(st.integers(0, TASKS - 1)), size=st.integers(1, TASKS + 1))
+@pytest.mark.slow
 def test_exactly_the_documents_that_are_refused_become_rejects(fresh, server, bad, size):
     app = fresh(chunk_size=size)
     server.bad = {source(number): refused for number in bad}
@@ -133,6 +134,7 @@ def test_one_bad_document_among_many_is_found_in_a_few_attempts(fresh, server):
 
 @every_example
 @given(failures=st.lists(st.booleans(), max_size=30), size=st.integers(3, TASKS))
+@pytest.mark.slow
 def test_attempts_that_break_after_their_write_end_like_one_that_did_not(fresh, server, failures, size):
     app = fresh(chunk_size=size, attempts=100)
     server.failures = iter(failures)

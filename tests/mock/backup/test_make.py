@@ -233,6 +233,7 @@ values = st.recursive(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.dictionaries(st.text("abc", min_size=1, max_size=2), values, max_size=4), max_size=8))
+@pytest.mark.slow
 def test_whatever_a_document_holds_comes_back(rows, tmp_path_factory):
     with fake.client() as client:
         app = App(client["app"])

@@ -89,6 +89,7 @@ def killed_everywhere(life, app_of, act):
         yield writes, app
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     app = fresh()
     before = picture(app.database)
@@ -102,6 +103,7 @@ def test_a_run_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
         assert picture(left.database) == before, f"killed after {writes} writes, then run and rolled back"
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_any_write_can_be_rolled_back(fresh, life):
     before = picture(fresh().database)
     for writes, left in killed_everywhere(life, fresh, App.apply):
@@ -109,6 +111,7 @@ def test_a_run_killed_before_any_write_can_be_rolled_back(fresh, life):
         assert picture(left.database) == before, f"killed after {writes} writes"
 
 
+@pytest.mark.slow
 def test_a_later_backfill_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     def grown():
         app = fresh()

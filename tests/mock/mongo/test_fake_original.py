@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 
 import mongomock_ng
+import pytest
 from bson import Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,7 @@ def outcome(call, collection):
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scripts())
+@pytest.mark.slow
 def test_every_query_and_write_ends_as_in_the_original(script):
     pair = fake.client()["app"]["e"], mongomock_ng.MongoClient(uuidRepresentation="standard")["app"]["e"]
     for call in script:

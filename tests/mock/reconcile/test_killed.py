@@ -37,6 +37,7 @@ def changed(life):
     return make
 
 
+@pytest.mark.slow
 def test_killed_before_any_write_and_started_again_it_ends_like_one_that_was_not(changed, life):
     app = changed()
     assert reconciled(app).adjusted == 4

@@ -277,6 +277,7 @@ HISTORY = ROOT.parent / "shared" / "data" / "history"
 
 
 @pytest.mark.skipif(not HISTORY.is_dir(), reason="the data set is not beside the checkout")
+@pytest.mark.slow
 def test_a_real_history_in_memory_gives_the_digests_worked_out_elsewhere(terminal):
     expected = json.loads((HISTORY / "expected.json").read_text())
     done = rehearsed(terminal, HISTORY, "--config", str(HISTORY / "leaderboard.yaml"))

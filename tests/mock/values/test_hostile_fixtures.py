@@ -109,6 +109,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("suffix", [".ndjson.gz", ".json.gz"])
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.slow
 def test_a_file_that_would_fill_the_memory_is_refused_as_what_it_is(terminal, fixtures, name, suffix, monkeypatch):
     first, unit, times, words = BOMBS[name]
     if times == 3:

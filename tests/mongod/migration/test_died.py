@@ -53,6 +53,7 @@ def told(server_uri, config, *words):
     return out + err
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_is_shown_as_died_with_the_command_that_goes_on(app, config, server_uri, killed):
     assert State(app).runs(1)[0]["outcome"] == "running"  # nobody was there to write anything else
     history = told(server_uri, config, "history")
