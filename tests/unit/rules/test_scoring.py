@@ -471,7 +471,7 @@ def test_a_function_that_raises_fails_the_run_and_rejects_nothing(rules: ModuleT
 
 def test_a_frame_has_its_types_whatever_is_in_it(rules: ModuleType) -> None:
     seen: list[Any] = []
-    rules.__dict__["points"] = lambda frame: [seen.append(frame.dtypes.astype(str).to_dict()), 1][1:]
+    offer(rules, lambda frame: [seen.append(frame.dtypes.astype(str).to_dict()), 1][1:])
     let = {"w": {"path": "priority", "map": {"low": 1}}}
     score([document(priority="low", userId=7)], let=let, points="board_rules_of_a_test:points")
     assert seen == [{"userId": "object", "createdAt": "datetime64[ms]", "w": "float64"}]
