@@ -16,13 +16,14 @@ GONE = "***"
 SHORTEST_SECRET = 3  # shorter ones would only riddle a text
 KNOWN_BY_VALUE = 4  # characters that a text must share with a value to give something of it away
 
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"  # bounded: a word of megabytes is searched in time that grows with it
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^@/?#,:\[\]\s]*)(?::\d{1,5})?"
 # A URI in good shape. Anything else (a password with a bare `@`, `/` or `?` in it) is not shown at all.
 SHAPE = re.compile(
-    rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)?(?P<user>[^@/?#]*@)?(?P<host>{_HOST}(?:,{_HOST})*)"
+    rf"(?P<scheme>{_SCHEME})?(?P<user>[^@/?#]*@)?(?P<host>{_HOST}(?:,{_HOST})*)"
     r"(?P<path>/[^@?#\s]*)?(?P<query>\?[^@#\s]*)?"
 )
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+SCHEME = re.compile(_SCHEME)
 SHOWN_SCHEME = re.compile(r"(?:mongodb(?:\+srv)?|rediss?|https?|s3|gs|file)://", re.IGNORECASE)
 URI = re.compile(rf"{SCHEME.pattern}[^\s'\"`<>]*[^\s'\"`<>.,:;)]")
 _OPTION = re.compile(r"[^?&;]+")

@@ -104,3 +104,7 @@ def test_what_a_process_knows_to_be_secret_is_in_nothing_that_it_says():
         assert MARK not in secrets.hidden(f"the driver says {said!r}")
     assert secrets.hidden("the driver says plain db") == "the driver says plain db"
     secrets.know_nothing()
+
+
+def test_a_word_of_megabytes_is_searched_as_fast_as_a_short_one_for_its_length():
+    assert secrets.hidden("x" * 3_000_000) == "x" * 3_000_000
