@@ -138,7 +138,11 @@ def test_another_user_can_neither_read_nor_connect_nor_lock_nor_replace_anything
         everything = [home, *home.rglob("*"), socket, socket.parent]
         assert {path.lstat().st_uid for path in everything} == {owner.pw_uid}
         assert not [path for path in everything if path.lstat().st_mode & 0o077]
-        (server,) = (each for each in psutil.process_iter(["cmdline"]) if f"--dbpath={home / 'data'}" in each.cmdline())
+        (server,) = (
+            each
+            for each in psutil.process_iter(["cmdline"])
+            if f"--dbpath={home / 'data'}" in (each.info["cmdline"] or ())
+        )
         assert server.net_connections("inet") == []
         assert attempts(neighbour, *everything) == ""
         assert "done: connect" in attempts(owner, socket)  # the attempts are real ones

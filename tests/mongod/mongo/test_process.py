@@ -21,13 +21,15 @@ def test_a_server_that_will_not_start_is_told_with_its_own_words(home: Path) -> 
     (home / "data").mkdir()
     (home / "data" / "WiredTiger").write_text("not a database")
     (home / "data" / "WiredTiger.turtle").write_text("not a database")
-    with pytest.raises(LbmigrateError, match=r"stopped before(?s:.*)WiredTiger"):
+    with pytest.raises(LbmigrateError, match="stopped before") as caught:
         start_mongod(home, free_port())
+    assert "WiredTiger" in "".join(caught.value.details)
 
 
 def test_a_wrong_option_is_told_with_its_own_words(home: Path) -> None:
-    with pytest.raises(LbmigrateError, match="unrecognised option '--nonsense'"):
+    with pytest.raises(LbmigrateError, match="stopped before") as caught:
         start_mongod(home, free_port(), extra=["--nonsense"])
+    assert "unrecognised option '--nonsense'" in "".join(caught.value.details)
 
 
 def test_a_server_that_ignores_a_polite_end_is_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
