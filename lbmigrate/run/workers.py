@@ -31,12 +31,14 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) 
     """
     ahead: Iterator[Any] = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        running: set[Future[R]] = set()
+        running: list[Future[R]] = []
         ended = False
         while running or not ended:
             if ended or len(running) > workers:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                finished = [future for future in running if future in done]  # of those that finish together, in order
+                running = [future for future in running if future not in done]
+                yield from (future.result() for future in finished)
                 continue
             item: Any = next(ahead, _END)
             if item is _END:
@@ -44,6 +46,6 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) 
             elif isinstance(item, Held):
                 yield item
                 yield from (future.result() for future in as_completed(running))
-                running = set()
+                running = []
             else:
-                running.add(pool.submit(work, item))
+                running.append(pool.submit(work, item))

@@ -156,12 +156,12 @@ class Work(Future[Any]):
             self.set_exception(error)
 
 
-def wait(running: set[Work], **_: Any) -> tuple[list[Work], set[Work]]:
+def wait(running: list[Work], **_: Any) -> tuple[list[Work], list[Work]]:
     """The work that was handed in first is done, and the rest goes on."""
     first = min(running, key=lambda work: work.number)
     if not first.done():
         first.do()
-    return [first], running - {first}
+    return [first], [each for each in running if each is not first]
 
 
 @dataclass
