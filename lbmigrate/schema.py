@@ -5,18 +5,24 @@ Nothing here changes or drops what it did not create; a difference is named, not
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate.records import Document
+from lbmigrate.records import AVATAR_LENGTH, EARLIEST, LATEST, LONGEST_ID, MOST_POINTS, NAME_LENGTH, Document
 
 EVENTS = "score_events"
 ENTRIES = "leaderboard_entries"
 REJECTS = "lbmigrate_rejects"
 REJECT_DAYS = 30
-EVENT: Document = {"points": {"$type": "long"}, "createdAt": {"$type": "date"}}  # what makes a document an event
+USER_TYPES = ("int", "long", "string", "binData", "objectId")  # what names a user, in the server's order
+# What makes a document an event. Anything else in the ledger counts for nobody (`ledger.odd`).
+EVENT: Document = {
+    "points": {"$type": "long", "$gte": -MOST_POINTS, "$lte": MOST_POINTS},
+    "createdAt": {"$gte": EARLIEST, "$lt": LATEST},
+}
 COUNTED: Document = {**EVENT, "meta.forgotten": {"$ne": True}}  # what counts for somebody's entries
 
 # The kinds of periods, and how the period of a day is named: a format that both Python's strftime and the server's
@@ -28,19 +34,31 @@ MADE_BY_A_MIGRATION: dict[str, Document] = {  # what a rollback removes: other d
     EVENTS: {"meta.origin": {"$in": ["backfill", "live"]}},
 }
 
-_USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
+
+def user_of(types: Iterable[str]) -> Document:
+    """The condition that an event's user is of one of these types; the in-memory fake takes one type at a time."""
+    return {"$or": [{"userId": {"$type": name}} for name in types]}
+
+
+_USER_ID = {"bsonType": list(USER_TYPES), "minLength": 1, "maxLength": LONGEST_ID}
 _INT64 = {"bsonType": "long"}
+_POINTS = {**_INT64, "minimum": -MOST_POINTS, "maximum": MOST_POINTS}
 _DATE = {"bsonType": "date"}
 _STRING = {"bsonType": "string"}
+_SHORT = {**_STRING, "maxLength": 256}
+_ID = {**_STRING, "maxLength": 4 * LONGEST_ID}
+_NO_SOURCE = {"bsonType": ["array", "regex", "null"]}  # no document has such an _id
 
 
-def _validator(required: Document, optional: Document) -> Document:
+def _validator(required: Document, optional: Document, **beside: Any) -> Document:
+    """`beside` are conditions that a schema cannot say."""
     return {
         "$jsonSchema": {
             "bsonType": "object",
             "required": ["_id", *required],
-            "properties": {"_id": _STRING, **required, **optional},
-        }
+            "properties": {"_id": _ID, **required, **optional},
+        },
+        **beside,
     }
 
 
@@ -48,16 +66,17 @@ VALIDATORS: dict[str, Document] = {
     EVENTS: _validator(
         {
             "userId": _USER_ID,
-            "actionType": _STRING,
-            "points": _INT64,
-            "sourceId": {},
+            "actionType": _SHORT,
+            "points": _POINTS,
+            "sourceId": {"not": _NO_SOURCE},
             "meta": {"bsonType": "object"},
             "createdAt": _DATE,
         },
         {},
+        createdAt=EVENT["createdAt"],
     ),
     ENTRIES: _validator(
-        {"userId": _USER_ID, "period": _STRING, "score": _INT64, "events": _INT64, "rev": _INT64},
+        {"userId": _USER_ID, "period": _SHORT, "score": _INT64, "events": _INT64, "rev": _INT64},
         {
             "streak": {"bsonType": ["int", "long"]},
             "lastUpdated": _DATE,
@@ -65,8 +84,8 @@ VALIDATORS: dict[str, Document] = {
             "createdAt": _DATE,
             "updatedAt": _DATE,
             "optOutSnapshot": {"bsonType": "bool"},
-            "displayNameSnapshot": {"bsonType": ["string", "null"]},
-            "avatarSnapshot": {"bsonType": ["string", "null"]},
+            "displayNameSnapshot": {"bsonType": ["string", "null"], "maxLength": NAME_LENGTH},
+            "avatarSnapshot": {"bsonType": ["string", "null"], "maxLength": AVATAR_LENGTH},
         },
     ),
 }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import islice
 from typing import Any
 
 from lbmigrate.config.model import Source
@@ -42,35 +40,30 @@ class Seen(Enum):
 def emit(context: Context, source: Source, condition: Document, seen: Seen, one_type: OneUserType) -> Emitted:
     """Score the documents that meet `condition`, a bounded number at a time."""
     total = Emitted()
-    for documents in _batches(read(context, source, condition), context.config.backfill.chunk_size):
+    for documents in read(context, source, condition):
         total += _emit_batch(context, source, documents, seen, one_type)
     return total
-
-
-def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    ahead = iter(documents)
-    while some := list(islice(ahead, size)):
-        yield some
 
 
 def _emit_batch(
     context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType
 ) -> Emitted:
     scored = score(context, source, documents)
-    inside = _inside(context, scored.events)
-    one_type.check(inside, source)
+    fitting, strangers = one_type.sorted_out(scored.events, source)
+    inside = _inside(context, fitting)
     before = {} if seen is Seen.NEVER else known(context.target, inside)
     new = [event for event in inside if event["_id"] not in before] if before else inside
     taken = {event["_id"] for event in insert_new(durable(context.target)[EVENTS], new)}
     added = [event for event in new if event["_id"] not in taken] if taken else new
-    keep_rejects(context, source, scored.rejects)
+    rejects = [*scored.rejects, *strangers]
+    keep_rejects(context, source, rejects)
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
         read=len(documents),
         emitted=len(added),
         duplicates=len(inside) - len(added),
-        rejected=len(scored.rejects),
-        skipped=len(scored.events) - len(inside),
+        rejected=len(rejects),
+        skipped=len(fitting) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in added),
         future=sum(event["createdAt"] > horizon for event in added),
     )

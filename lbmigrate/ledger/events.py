@@ -16,9 +16,12 @@ from lbmigrate.mongo.faults import DUPLICATE_KEY
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, REJECTS
-from lbmigrate.values.ids import id_text
+from lbmigrate.values.limits import named, names_nothing
 
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
+
+
+SAID = 500  # characters of what a server says
 
 
 class EventRefused(LbmigrateError):
@@ -50,7 +53,8 @@ def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[D
         for failure in failures:
             if failure["code"] in IN_THE_DOCUMENT:
                 raise EventRefused(
-                    f"{events.name} refused {failure['op']['_id']!r}: {failure['errmsg']}", hint="lbmigrate plan"
+                    f"{events.name} refused {named(failure['op']['_id'])!r}: {failure['errmsg'][:SAID]}",
+                    hint="lbmigrate plan",
                 ) from error
             if failure["code"] != DUPLICATE_KEY:
                 raise
@@ -65,10 +69,10 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
     now = context.clock()
     rows = [
         {
-            "_id": f"{source.name}:{id_text(reject.source_id)}",
+            "_id": f"{source.name}:{named(reject.source_id)}",
             "source": source.name,
             "collection": source.collection,
-            "sourceId": reject.source_id,
+            "sourceId": named(reject.source_id) if names_nothing(reject.source_id) else reject.source_id,
             "reason": reject.reason,
             "run": context.run,
             "createdAt": now,

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.ledger import emit, events, rollup
+from lbmigrate.ledger import emit, events, rollup, walk
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.forget import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
@@ -25,7 +25,7 @@ from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
 from lbmigrate.mongo.client import durable, fresh
 from lbmigrate.records import Document
-from lbmigrate.rules.event import constant_points, live_event, source_named, source_of
+from lbmigrate.rules.event import check_source_id, constant_points, live_event, source_named, source_of
 from lbmigrate.run.context import Clock, Context, utc_now
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import State
@@ -130,9 +130,10 @@ class ScoreRecorder:
         key = given.get("_id") if isinstance(given, Mapping) else given
         if key is None:
             raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
+        check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
         done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
-        for users in rollup.selections(done.users):
+        for users in walk.selections(done.users):
             rollup.roll_up(self._context, users)
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
@@ -147,8 +148,7 @@ class ScoreRecorder:
 
     def _source_id(self, source: Source, given: Any) -> Any:
         """As the source has it: web frameworks hand an ObjectId on as its digits."""
-        if given is None:
-            raise UsageError("source_id is missing: it names the action, so that it counts once")
+        check_source_id(given)
         forms = parse_id(given) if isinstance(given, str) else [given]
         if len(forms) == 1:
             return given

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pymongo
 import tenacity
+from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
 from pymongo.errors import (
@@ -31,7 +32,14 @@ T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
 FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
-CODECS: dict[str, Any] = {"uuidRepresentation": "standard", "tz_aware": False, "datetime_conversion": "DATETIME_AUTO"}
+# One text that is not UTF-8 must not keep a whole batch from being looked at. Where an exact copy matters (sources
+# that are scored, bounds of chunks, backups) the codecs are strict.
+CODECS: dict[str, Any] = {
+    "uuidRepresentation": "standard",
+    "tz_aware": False,
+    "datetime_conversion": "DATETIME_AUTO",
+    "unicode_decode_error_handler": "replace",
+}
 MAJORITY_MS = 30_000
 
 
@@ -128,6 +136,14 @@ def fresh(database: Database[Document]) -> Database[Document]:
     if is_fake(database):
         return database
     return database.with_options(read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local"))
+
+
+def lenient(database: Database[Document]) -> Database[Document]:
+    """For reading what is only shown: whatever a text or a date holds can be read; all else as the app set it up."""
+    if is_fake(database):
+        return database
+    how = {"datetime_conversion": DatetimeConversion.DATETIME_AUTO, "unicode_decode_error_handler": "replace"}
+    return database.with_options(codec_options=database.codec_options.with_options(**how))
 
 
 def is_fake(database: object) -> bool:

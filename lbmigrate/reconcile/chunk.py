@@ -7,11 +7,11 @@ taken there. One whose id is taken reads the ledger and decides again.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import islice
 from typing import Any
 
 from bson.errors import BSONError
@@ -26,15 +26,19 @@ from lbmigrate.mongo.client import durable
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
-from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id
+from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id, counts
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
+from lbmigrate.values.ids import parse_id
+from lbmigrate.values.limits import names_nothing
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
 AT_ONCE = 200  # sources whose events are asked for in one query
 CONFLICTS = 50  # an id that is taken this often in a row is not a race any more
 
-Groups = dict[str, list[Document]]
+Groups = dict[str, list[Document]]  # events by the source that they are about; none where they count for nobody
+Names = dict[str, list[Any]]  # what the `_id` of that source may be
+_numbered = re.compile(r"#[1-9][0-9]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUse
     ledger = durable(context.target)[EVENTS]
     for _ in range(CONFLICTS):
         events, due = _due(context, action, bases)
-        one_type.check(due, action.sources[0])
+        theirs = {event["userId"] for event in events}  # what stands for them may be taken back
+        due = [event for event in due if event["userId"] in theirs or one_type.knows(event["userId"])]
         taken = {event["_id"] for event in insert_new(ledger, due)}
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
         found.due += [event for event in due if event["_id"] not in taken]
@@ -126,8 +131,9 @@ def _doubtful(
 ) -> tuple[Groups, list[str]]:
     """The sources of a range, and those to look at closely: what differs, or may have events beyond the range."""
     events = list(_events(context, bounds.condition()))
-    groups, ids = _grouped(events), {event["_id"] for event in events}
-    wanted = _desired(context, action, groups)
+    ids = {event["_id"] for event in events}
+    groups, names = _grouped(events, action)
+    wanted = _desired(context, action, groups, names)
     doubtful = [
         base
         for base, group in groups.items()
@@ -143,9 +149,10 @@ def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[D
     ranges = [{"_id": {"$gte": base, "$lt": above(base)}} for base in bases]
     parts = [ranges[start : start + AT_ONCE] for start in range(0, len(ranges), AT_ONCE)]
     events = [event for part in parts for event in _events(context, {"$or": part})]
-    taken, groups = {event["_id"] for event in events}, _grouped(events)
+    taken = {event["_id"] for event in events}
+    groups, names = _grouped(events, action)
     groups = {base: groups[base] for base in bases if base in groups}
-    wanted = _desired(_at_primary(context), action, groups)
+    wanted = _desired(_at_primary(context), action, groups, names)
     origin = "live" if context.live else "backfill"
     due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken, origin)]
     return [event for group in groups.values() for event in group], due
@@ -154,30 +161,40 @@ def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[D
 def _events(context: Context, condition: Document) -> Iterator[Document]:
     ledger = durable(context.target)[EVENTS].with_options(codec_options=sources.CODECS)
     for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
-        event.setdefault("meta", {})
+        if not isinstance(event.get("meta"), dict):
+            event["meta"] = {}
         yield event
 
 
-def _grouped(events: Iterable[Document]) -> Groups:
-    """Events by the source that they are about."""
+def _grouped(events: Iterable[Document], action: Action) -> tuple[Groups, Names]:
+    """Events by the source that they are about.
+
+    One that counts for nobody stands in the place of what its id names, which is to be worth what its source says.
+    """
     groups: Groups = {}
+    names: Names = {}
     for event in events:
         base = base_id(event)
         if base is not None:
             groups.setdefault(base, []).append(event)
-    return groups
+            names[base] = [event["sourceId"]]
+        elif not counts(event):
+            base = _numbered.sub("", event["_id"])
+            groups.setdefault(base, [])
+            names.setdefault(base, parse_id(base.removeprefix(f"{action.name}:")))
+    return groups, names
 
 
 # --- what the sources say ------------------------------------------------------------------------------------------
 
 
-def _desired(context: Context, action: Action, groups: Groups) -> dict[str, Document]:
+def _desired(context: Context, action: Action, groups: Groups, called: Names) -> dict[str, Document]:
     """The events of these sources as they are scored now; nothing for what is gone or does not qualify any more."""
     leavers = Leavers(context.state)
-    names = [group[0]["sourceId"] for group in groups.values()]
+    names = [name for base in groups for name in called[base] if not names_nothing(name)]
     found: dict[str, Document] = {}
     for source in action.sources:
-        ids = unwind.owners(names) if source.unwind else names
+        ids = unwind.owners(filter(_is_text, names)) if source.unwind else names
         for event in _scored(context, source, ids):
             if event["_id"] in groups and event["_id"] not in found:
                 found[event["_id"]] = _entombed(event, leavers) if event["userId"] in leavers else event
@@ -187,6 +204,11 @@ def _desired(context: Context, action: Action, groups: Groups) -> dict[str, Docu
     return found
 
 
+def _is_text(name: Any) -> bool:
+    """Whether it can name an element; elements have text for names."""
+    return isinstance(name, str)
+
+
 def _entombed(event: Document, leavers: Leavers) -> Document:
     return event | {"userId": leavers.tombstone(event["userId"]), "meta": {**event["meta"], FORGOTTEN: True}}
 
@@ -194,10 +216,8 @@ def _entombed(event: Document, leavers: Leavers) -> Document:
 def _scored(context: Context, source: Source, ids: list[Any]) -> list[Document]:
     """The events of the documents with these ids. One that cannot be read has none, like one that cannot be scored."""
     try:
-        documents, events = iter(sources.read(context, source, {"_id": {"$in": ids}})), []
-        while some := list(islice(documents, context.config.backfill.chunk_size)):
-            events += sources.score(context, source, some).events
-        return events
+        found = sources.read(context, source, {"_id": {"$in": ids}})
+        return [event for some in found for event in sources.score(context, source, some).events]
     except BSONError:
         if len(ids) == 1:
             return []

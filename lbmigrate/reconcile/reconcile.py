@@ -14,6 +14,7 @@ from functools import partial
 from lbmigrate.backfill import backfill
 from lbmigrate.config.load import config_digest
 from lbmigrate.config.model import Source
+from lbmigrate.ledger.odd import ROW, kind_in, odd_events, seen_to
 from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
@@ -92,6 +93,16 @@ def pieces(context: Context) -> Iterator[Piece]:
         yield Piece(action.name, checkpoint=Checkpoint(row, {"pass.done": True}))
     if changed_rules(context) or not context.state.get(RULES):
         yield Piece(NAME, checkpoint=in_force(context))
+    yield from _odd(context)
+
+
+def _odd(context: Context) -> Iterator[Piece]:
+    """Name what counts for nobody, and remember that what its sources are worth stands beside it now."""
+    found = odd_events(context.target, kind_in(context.target))
+    if found.count:
+        yield Piece(NAME, warning=f"{found}; they count for nobody, and what their sources are worth was added")
+    if found.count != context.state.get(ROW).get("count", 0):
+        yield Piece(NAME, checkpoint=seen_to(found))
 
 
 def adjustments_made(context: Context) -> dict[str, int]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from bson import DatetimeMS, Int64
+from bson import Int64
 
-from lbmigrate.records import Document
-from lbmigrate.values.ids import id_text
+from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
+from lbmigrate.values.ids import id_text, id_type
 
 VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
 REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
@@ -30,12 +30,19 @@ def base_id(event: Document) -> str | None:
 
     Told by the event's fields: the id of a source may itself hold a `#`.
     """
-    kinds = {"points": Int64, "createdAt": dt.datetime | DatetimeMS, "meta": dict}
-    if not all(isinstance(event.get(name), kind) for name, kind in kinds.items()):
+    if not counts(event):
         return None
     base = f"{event.get('actionType')}:{id_text(event.get('sourceId'))}"
     rest = event["_id"].removeprefix(base)
     return base if not rest or _is_number(rest) else None
+
+
+def counts(event: Document) -> bool:
+    """Whether an event is as one must be, and so counts for somebody."""
+    points, at = event.get("points"), event.get("createdAt")
+    whole = isinstance(points, Int64) and abs(points) <= MOST_POINTS
+    usual = isinstance(at, dt.datetime) and EARLIEST <= at < LATEST and isinstance(event.get("meta"), dict)
+    return whole and usual and id_type(event.get("userId")) is not None
 
 
 def above(base: str) -> str:
@@ -73,6 +80,8 @@ def adjustments(
     A time from a fallback field (`meta.approximate`) does not move an action that stands: such a field changes with
     every edit, and an old task must not come into this week because its title was corrected.
     """
+    if not events and desired is None:
+        return []
     places = list(_places(events, desired))
     is_move = _is_move([place for place in places if place.stands], events)
     base = base_id(events[0]) if desired is None else str(desired["_id"])

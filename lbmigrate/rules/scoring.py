@@ -19,14 +19,14 @@ from bson import Int64
 from numpy.typing import NDArray
 
 from lbmigrate.config.model import Source
-from lbmigrate.config.types import MOST_POINTS
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.records import Document, Reject, Scored
+from lbmigrate.records import MOST_POINTS, Document, Reject, Scored
 from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
 from lbmigrate.values.coerce import Floats, Moments, bson_type, excerpt, times
 from lbmigrate.values.ids import coerce_ids, id_texts, id_type
+from lbmigrate.values.limits import long_ids, oversized
 from lbmigrate.values.paths import pluck
 
 Columns = dict[str, list[Any]]
@@ -61,6 +61,7 @@ def score(
     columns = pluck(documents, paths(source))
     ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
     problems: Problems = {row: "no _id" for row, name in enumerate(ids) if name is None}
+    _too_large(columns, source, ids, problems)
     users = _users(columns[source.user.path], source, problems)
     moments, approximate = _moments(columns, source, ZoneInfo(zone), problems)
     _not_yet(moments, approximate, source, latest, problems)
@@ -77,6 +78,15 @@ def score(
         metas[row]["approximate"] = path
     rejects = [Reject(ids[row], reason) for row, reason in sorted(problems.items())]
     return Scored(_events(source.action, [users, points, ids, metas, moments], problems), rejects)
+
+
+def _too_large(columns: Columns, source: Source, ids: Sequence[Any], problems: Problems) -> None:
+    """What names or fills an event has bounds, so that one document cannot be all that fits into memory."""
+    found = [("_id", long_ids(ids)), (f"user in {source.user.path}", long_ids(columns[source.user.path]))]
+    found += [(path, oversized(columns[path])) for path in source.meta.values()]
+    for subject, rows in found:
+        for row, reason in rows.items():
+            problems.setdefault(row, f"{subject} {reason}")
 
 
 def _users(column: Sequence[Any], source: Source, problems: Problems) -> list[Any]:

@@ -21,13 +21,12 @@ import numpy as np
 from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
 from numpy.typing import NDArray
 
+from lbmigrate.records import EARLIEST, LATEST
 from lbmigrate.values.units import UNITS_IN_SECONDS, Unit
 
 Floats = NDArray[np.float64]
 Moments = list[dt.datetime | None]
 
-EARLIEST = dt.datetime(1900, 1, 1)
-LATEST = dt.datetime(2200, 1, 1)
 _EARLIEST_EPOCH, _LATEST_EPOCH = (edge.replace(tzinfo=dt.UTC).timestamp() for edge in (EARLIEST, LATEST))
 # as seconds 1e11 is the year 5138, as milliseconds it is March 1973
 MILLISECONDS_FROM = 1e11

@@ -13,7 +13,7 @@ from bson import Int64
 
 from lbmigrate.backfill import backfill
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import events, rollup
+from lbmigrate.ledger import events, rollup, walk
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import is_fake
 from lbmigrate.schema import COUNTED
@@ -148,7 +148,7 @@ def test_users_may_be_named_by_ids_of_any_one_type(database, owner):
 def walking(monkeypatch):
     """The roll-up walks the ledger a few events at a time instead of listing users."""
     monkeypatch.setattr(backfill, "USERS_IN_MEMORY", 3)
-    monkeypatch.setattr(rollup, "everyone", partial(rollup.everyone, size=4))
+    monkeypatch.setattr(walk, "everyone", partial(walk.everyone, size=4))
 
 
 def test_walking_the_whole_ledger_gives_the_same_entries_as_listing_users(app, request):
