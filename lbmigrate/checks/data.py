@@ -10,7 +10,8 @@ from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
-from lbmigrate.ledger.odd import LOOKING_MS, ROW, kind_in, odd_events
+from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
@@ -28,7 +29,7 @@ def check_data(context: Context) -> list[Finding]:
 
 def _ledger(context: Context) -> Iterator[Finding]:
     """Events that count for nobody, as far as a moment suffices to look for them."""
-    found = odd_events(context.target, kind_in(context.target), LOOKING_MS)
+    found = odd_events(context.target, kind_of_users(context), LOOKING_MS)
     if not found.complete:
         yield Finding("ok", "ledger", "too large to look at every event here; lbmigrate verify does")
     elif found.count > context.state.get(ROW).get("count", 0):

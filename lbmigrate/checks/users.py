@@ -15,7 +15,8 @@ from lbmigrate.mongo.sample import some, some_piped
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import AVATAR_LENGTH, Document, amount
 from lbmigrate.run.context import Context
-from lbmigrate.values.ids import coerce_id, id_type
+from lbmigrate.values.ids import coerce_id
+from lbmigrate.values.limits import names_a_user
 from lbmigrate.values.paths import pluck, projection_of
 
 STRANGERS = 200  # users who are looked up
@@ -107,6 +108,6 @@ def _acquaintance(context: Context, source: Source) -> tuple[int, bool]:
 
 def _any_known(context: Context, source: Source, rows: list[Document]) -> bool:
     ids = [coerce_id(value, source.user.coerce) for value in pluck(rows, [source.user.path])[source.user.path]]
-    users = list(dict.fromkeys(user for user in ids if id_type(user)))
+    users = list(dict.fromkeys(user for user in ids if names_a_user(user)))
     parts = (users[start : start + STRANGERS] for start in range(0, len(users), STRANGERS))
     return any(known_users(context.sources, context.config, part) for part in parts)

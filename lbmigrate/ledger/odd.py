@@ -6,6 +6,7 @@ their sources are worth beside them, and remembers how many it has seen to.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from lbmigrate.mongo.client import durable
 from lbmigrate.records import Checkpoint, Document, amount
 from lbmigrate.schema import EVENT, EVENTS, USER_TYPES, user_of
 from lbmigrate.values.ids import id_type
-from lbmigrate.values.limits import named
+from lbmigrate.values.limits import named, names_a_user
 
 ROW = "odd"  # how many of them the last reconciliation has seen to
 LISTED = 5
@@ -71,10 +72,9 @@ def seen_to(odd: Odd) -> Checkpoint:
     return Checkpoint(ROW, {"count": odd.count})
 
 
-def kind_in(database: Database[Any], most: int = 200) -> str | None:
-    """The type that most of the ledger's users have, by id; None for an empty ledger. Looks into the index alone."""
-    counted = {kind: number for kind, number in _counted(database, most) if number}
-    return max(counted, key=lambda kind: counted[kind], default=None)
+def kinds_in(database: Database[Any], most: int = 200) -> Counter[str]:
+    """How many events have users of each type, at most `most` of each. Looks into the index alone."""
+    return Counter({kind: number for kind, number in _counted(database, most) if number})
 
 
 def _counted(database: Database[Any], most: int) -> Iterator[tuple[str, int]]:
@@ -85,4 +85,4 @@ def _counted(database: Database[Any], most: int) -> Iterator[tuple[str, int]]:
         "objectId": ["objectId"],
     }.items():
         found = database[EVENTS].find(user_of(types), {"_id": 0, "userId": 1}).limit(most)
-        yield kind, sum(id_type(row["userId"]) == kind for row in found)
+        yield kind, sum(id_type(row["userId"]) == kind for row in found if names_a_user(row["userId"]))

@@ -36,7 +36,7 @@ from lbmigrate.rules.ranking import Sums
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
 from lbmigrate.values import raw_bson
-from lbmigrate.values.ids import id_type
+from lbmigrate.values.limits import names_a_user
 from lbmigrate.values.paths import pluck
 
 FIRST_REVISION = Int64(1)
@@ -161,7 +161,8 @@ def _read(found: dict[str, raw_bson.Column]) -> Columns:
 
 def _decoded(batch: Sequence[Document]) -> Columns:
     users, points, times, reasons = pluck(batch, ("userId", "points", "createdAt", "meta.reason")).values()
-    if not (ALWAYS_USERS.issuperset(map(type, users)) and {Int64}.issuperset(map(type, points))):
+    kinds = ((users, ALWAYS_USERS), (points, {Int64}), (times, {dt.datetime}))
+    if not all(usual.issuperset(map(type, column)) for column, usual in kinds):
         kept = [row for row, values in enumerate(zip(users, points, times, strict=True)) if _counts(*values)]
         users, points, times, reasons = ([column[row] for row in kept] for column in (users, points, times, reasons))
     return users, points, times, list(map(stand, reasons, points))
@@ -169,7 +170,7 @@ def _decoded(batch: Sequence[Document]) -> Columns:
 
 def _counts(user: Any, points: Any, at: Any) -> bool:
     """What the server lets through all the same: users that name nobody, and arrays, of which it asks the elements."""
-    return id_type(user) is not None and isinstance(points, Int64) and isinstance(at, dt.datetime)
+    return names_a_user(user) and isinstance(points, Int64) and isinstance(at, dt.datetime)
 
 
 def _differences(
@@ -194,7 +195,8 @@ def _differences(
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
     """Compare-and-set: it matches only the very revision that was read."""
-    stamps = {"updatedAt": now, "rev": Int64(found.get("rev", 0) + 1)}
+    rev = found.get("rev", 0)
+    stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) is Int64 and 0 <= rev < 2**62 else FIRST_REVISION}
     if "score" in changed:
         stamps["lastUpdated"] = now
     return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})

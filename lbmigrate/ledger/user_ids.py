@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
-from lbmigrate.ledger.odd import kind_in
+from lbmigrate.ledger.odd import kinds_in
 from lbmigrate.mongo.sample import some
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
@@ -31,11 +31,14 @@ class OneUserType:
 
     def __init__(self, context: Context, sample: int = 500) -> None:
         self._places: dict[str, str] = {}
-        found = kind_in(context.target)
-        if found:
-            self._places[found] = f"{EVENTS}.userId"
-        for source in context.config.sources:
-            self._see(_common(_sampled_types(context, source, sample)), source)
+        ledger = kinds_in(context.target)
+        sampled = [(source, _sampled_types(context, source, sample)) for source in context.config.sources]
+        settled = ledger.total() >= TELLING
+        if ledger and (settled or not any(found for _, found in sampled)):
+            self._places[ledger.most_common(1)[0][0]] = f"{EVENTS}.userId"
+        for source, found in sampled:
+            if not settled or found.total() >= TELLING:  # beside a board, a few documents are no mistake of the config
+                self._see(_common(found), source)
 
     @property
     def kinds(self) -> list[str]:
@@ -82,6 +85,15 @@ class OneUserType:
                 f"user ids are of {count} types: {told}",
                 hint="make them one with `user: {path: …, as: string}` (or `as: objectId`) in each of those sources",
             )
+
+
+def kind_of_users(context: Context) -> str | None:
+    """The type of the ledger's user ids; None where there are none yet, or several."""
+    try:
+        kinds = OneUserType(context).kinds
+    except Refused:
+        return None
+    return kinds[0] if kinds else None
 
 
 def _common(counted: Counter[str]) -> set[str]:

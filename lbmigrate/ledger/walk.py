@@ -10,7 +10,6 @@ from pymongo.database import Database
 
 from lbmigrate.records import Document
 from lbmigrate.schema import COUNTED, EVENTS, EVENTS_BY_USER, user_of
-from lbmigrate.values.ids import id_type
 
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
 BRACKETS: dict[tuple[str, ...], type | tuple[type, ...]] = {  # in the server's order
@@ -19,6 +18,7 @@ BRACKETS: dict[tuple[str, ...], type | tuple[type, ...]] = {  # in the server's 
     ("binData",): object,
     ("objectId",): ObjectId,
 }
+NO_ARRAY: Document = {"$not": {"$type": "array"}}
 ORDER = (("int", "long"), ("string",), ("objectId",), ("binData",))  # the last one takes what the others do not
 
 
@@ -55,7 +55,10 @@ def _first_user(database: Database[Any], types: Sequence[str]) -> Document:
     """From the first event whose user is of one of these types: a range holds values of one bracket alone."""
     asked = {**user_of(types), **COUNTED}
     row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
-    return {"$gte": row["userId"]} if row and id_type(row["userId"]) else {}
+    if row and isinstance(row["userId"], list):  # it stands where its elements would
+        asked["userId"] = NO_ARRAY
+        row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
+    return {"$gte": row["userId"]} if row else {}
 
 
 def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) -> Any:
@@ -64,5 +67,5 @@ def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) 
     found = database[EVENTS].find({"userId": users}, {"_id": 0, "userId": 1}).sort(order).skip(skip).limit(1)
     row = next(iter(found), None)
     if row and isinstance(row["userId"], list) and "$not" not in users:  # no hop any more, but it ends at a user
-        return _user_at(database, {**users, "$not": {"$type": "array"}}, skip, way)
+        return _user_at(database, {**users, **NO_ARRAY}, skip, way)
     return row["userId"] if row else None

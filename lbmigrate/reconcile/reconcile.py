@@ -14,9 +14,9 @@ from functools import partial
 from lbmigrate.backfill import backfill
 from lbmigrate.config.load import config_digest
 from lbmigrate.config.model import Source
-from lbmigrate.ledger.odd import ROW, kind_in, odd_events, seen_to
+from lbmigrate.ledger.odd import ROW, odd_events, seen_to
 from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
-from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
@@ -98,7 +98,7 @@ def pieces(context: Context) -> Iterator[Piece]:
 
 def _odd(context: Context) -> Iterator[Piece]:
     """Name what counts for nobody, and remember that what its sources are worth stands beside it now."""
-    found = odd_events(context.target, kind_in(context.target))
+    found = odd_events(context.target, kind_of_users(context))
     if found.count:
         yield Piece(NAME, warning=f"{found}; they count for nobody, and what their sources are worth was added")
     if found.count != context.state.get(ROW).get("count", 0):

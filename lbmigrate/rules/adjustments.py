@@ -16,7 +16,8 @@ from typing import Any
 from bson import Int64
 
 from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
-from lbmigrate.values.ids import id_text, id_type
+from lbmigrate.values.ids import id_text
+from lbmigrate.values.limits import names_a_user
 
 VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
 REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
@@ -42,7 +43,7 @@ def counts(event: Document) -> bool:
     points, at = event.get("points"), event.get("createdAt")
     whole = isinstance(points, Int64) and abs(points) <= MOST_POINTS
     usual = isinstance(at, dt.datetime) and EARLIEST <= at < LATEST and isinstance(event.get("meta"), dict)
-    return whole and usual and id_type(event.get("userId")) is not None
+    return whole and usual and names_a_user(event.get("userId"))
 
 
 def above(base: str) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import bson
-from bson import DatetimeMS, Decimal128, Int64, ObjectId
+from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
 from lbmigrate.records import LONGEST_ID
 from lbmigrate.values.coerce import excerpt
-from lbmigrate.values.ids import id_text
+from lbmigrate.values.ids import id_text, id_type
 
 LARGEST_VALUE = 65_536  # bytes of a value as BSON; a character may take four
 DEEPEST = 32  # levels within a value; a server stops at 180 for a whole document
@@ -74,8 +74,15 @@ def long_ids(column: Sequence[Any]) -> dict[int, str]:
     return {row: reason for row, reason in found.items() if reason}
 
 
+def names_a_user(value: Any) -> bool:
+    """Whether an id that stands in the ledger can be somebody's."""
+    return id_type(value) is not None and not isinstance(value, Code)
+
+
 def long_id(value: Any) -> str:
     """Why an id is too long; empty when it is not."""
+    if isinstance(value, Code):  # a str to Python, and nothing that a dict can be keyed by
+        return "is JavaScript code"
     length = len(value) if isinstance(value, str | bytes) else _size(value)
     return f"is longer than {LONGEST_ID:,} characters" if length > LONGEST_ID else ""
 
@@ -111,7 +118,7 @@ def _asks(value: dict[Any, Any]) -> bool:
 def named(value: Any) -> str:
     """An id as text to name it by, and no longer than SHOWN; long ones end in a digest, so that they stay distinct."""
     large = isinstance(value, dict | list) and bool(too_much(value))
-    text = excerpt(value) if large else id_text(value)
+    text = excerpt(value) if large else str(id_text(value))
     if not large and len(text) <= SHOWN:
         return text
     whole = bson.encode({"": value}, codec_options=_CODECS) if large else text.encode("utf-8", "replace")

@@ -21,7 +21,7 @@ from lbmigrate.rules.periods import kind_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
 from lbmigrate.values.coerce import excerpt
-from lbmigrate.values.ids import id_type
+from lbmigrate.values.limits import names_a_user
 
 # Conditions on an array are asked of its elements; an event that holds one counts for nobody.
 NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("userId", "points", "createdAt")]}}
@@ -90,7 +90,7 @@ def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     return {
         (row["userId"], row["period"]): (row.get("score"), row.get("events"), row.get("lastEventAt"))
         for row in rows
-        if isinstance(row.get("period"), str) and kind_of(row["period"]) in kinds and id_type(row["userId"])
+        if isinstance(row.get("period"), str) and kind_of(row["period"]) in kinds and names_a_user(row["userId"])
     }
 
 

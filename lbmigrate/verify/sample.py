@@ -9,7 +9,7 @@ from typing import Any
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
-from lbmigrate.values.ids import id_type
+from lbmigrate.values.limits import names_a_user
 
 
 def choose(context: Context, looking: VerifyOptions) -> list[Any]:
@@ -26,7 +26,7 @@ def choose(context: Context, looking: VerifyOptions) -> list[Any]:
 def _users(collection: Any, condition: Document) -> Iterator[Any]:
     """Every user of a collection once, in a fixed order."""
     grouped = [{"$match": condition}, {"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}]
-    return (row["_id"] for row in collection.aggregate(grouped) if id_type(row["_id"]))
+    return (row["_id"] for row in collection.aggregate(grouped) if names_a_user(row["_id"]))
 
 
 def _periods(context: Context) -> Iterator[str]:
@@ -42,4 +42,4 @@ def _periods(context: Context) -> Iterator[str]:
 
 def _leaders(context: Context, period: str, top: int) -> Iterator[Any]:
     rows = context.target[ENTRIES].find({"period": period}, {"userId": 1}).sort([("score", -1), ("userId", -1)])
-    return (row["userId"] for row in rows.limit(top) if id_type(row["userId"])) if top else iter(())
+    return (row["userId"] for row in rows.limit(top) if names_a_user(row["userId"])) if top else iter(())

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.ledger.odd import ROW as ODD_ROW
-from lbmigrate.ledger.odd import kind_in, odd_events
+from lbmigrate.ledger.odd import odd_events
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import EVENT, EVENTS
@@ -29,7 +30,7 @@ def complaints(context: Context) -> list[str]:
 
 def warnings(context: Context) -> list[str]:
     """What is odd and spoils nothing: events that count for nobody, unless a reconciliation has seen to them."""
-    found = odd_events(context.target, kind_in(context.target))
+    found = odd_events(context.target, kind_of_users(context))
     return [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
 
 
