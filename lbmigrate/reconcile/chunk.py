@@ -22,7 +22,7 @@ from lbmigrate.ledger import sources
 from lbmigrate.ledger.events import insert_new
 from lbmigrate.ledger.forget import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.client import durable, lenient
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
@@ -159,7 +159,7 @@ def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[D
 
 
 def _events(context: Context, condition: Document) -> Iterator[Document]:
-    ledger = durable(context.target)[EVENTS].with_options(codec_options=sources.CODECS)
+    ledger = lenient(durable(context.target))[EVENTS]
     for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
         if not isinstance(event.get("meta"), dict):
             event["meta"] = {}
