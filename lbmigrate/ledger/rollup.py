@@ -208,8 +208,20 @@ def _insert(database: Database[Any], absent: Sequence[Document]) -> list[Any]:
         if absent:
             database[ENTRIES].insert_many(absent, ordered=False)
     except BulkWriteError as error:
-        return [absent[failure["index"]]["userId"] for failure in _collisions(error)]
+        lost = [absent[failure["index"]] for failure in _collisions(error)]
+        return [entry["userId"] for entry in lost if not _is_twin(database, entry)]
     return []
+
+
+def _is_twin(database: Database[Any], entry: Document) -> bool:
+    """Whether somebody else has the entry's id: text among ObjectIds may read like one. The text gives way."""
+    there = database[ENTRIES].find_one({"_id": entry["_id"]}, {"userId": 1})
+    if there is None or isinstance(there["userId"], str) is isinstance(entry["userId"], str):
+        return False
+    if isinstance(there["userId"], str):
+        database[ENTRIES].delete_one({"_id": entry["_id"], "userId": there["userId"]})
+        return False
+    return True
 
 
 def _change(database: Database[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:

@@ -6,9 +6,11 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.values.ids import id_type
 from lbmigrate.values.limits import names_a_user
 
 
@@ -16,11 +18,13 @@ def choose(context: Context, looking: VerifyOptions) -> list[Any]:
     """The users to compare: the first of every period, and a seeded sample drawn from the ledger and the entries."""
     entries, events = context.target[ENTRIES], context.target[EVENTS]
     known = dict.fromkeys(_users(events, COUNTED)) | dict.fromkeys(_users(entries, {"rev": {"$exists": True}}))
+    kind = kind_of_users(context)
+    known = {user: None for user in known if kind is None or id_type(user) == kind}  # strangers are named beside
     if looking.full:
         return list(known)
     first = dict.fromkeys(user for period in _periods(context) for user in _leaders(context, period, looking.top))
     sample = random.Random(looking.seed).sample(list(known), min(looking.sample, len(known)))
-    return list(first | dict.fromkeys(sample))
+    return [user for user in first | dict.fromkeys(sample) if kind is None or id_type(user) == kind]
 
 
 def _users(collection: Any, condition: Document) -> Iterator[Any]:

@@ -80,7 +80,7 @@ def test_an_event_of_a_user_of_another_type_is_moved_to_the_user_whom_its_source
     assert odd_events(app.database, kind_of_users(app.context())).first == (name,)
     app.reconcile()
     assert score(app, 1) == 60
-    assert {e["score"] for e in app.entries().values() if isinstance(e["userId"], str)} == {0}
+    list(pieces(s5_verify, app.context()))  # raises where an entry differs
 
 
 @pytest.mark.parametrize("stranger", ["somebody", -5], ids=["text", "number"])
