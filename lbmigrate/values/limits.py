@@ -76,7 +76,7 @@ def long_ids(column: Sequence[Any]) -> dict[int, str]:
 
 def names_a_user(value: Any) -> bool:
     """Whether an id that stands in the ledger can be somebody's."""
-    return id_type(value) is not None and not isinstance(value, Code)
+    return id_type(value) is not None and not long_id(value)
 
 
 def long_id(value: Any) -> str:
