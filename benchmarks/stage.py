@@ -13,7 +13,8 @@ from pymongo.database import Database
 
 from lbmigrate import schema, state
 from lbmigrate.config.model import Config
-from lbmigrate.mongo.client import durable, open_client
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document
 
 WORKERS = 2  # threads of ours and of the floor

@@ -10,6 +10,12 @@ from typing import Any, Literal, Protocol, Self
 
 Document = dict[str, Any]
 
+# What holds wherever data comes in, and for what is in the ledger already.
+EARLIEST, LATEST = dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)  # times, the second one excluded
+MOST_POINTS = 2**53  # beyond it a double, and so JSON, Redis and most apps, cannot tell neighbours apart
+LONGEST_ID = 1_024  # characters of an id that names a user or a source document
+NAME_LENGTH, AVATAR_LENGTH = 120, 2_048  # characters of what every entry of a user copies
+
 
 def amount(number: int, noun: str) -> str:
     """`1 chunk`, `2,000 chunks`, `3 mismatches`."""

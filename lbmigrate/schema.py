@@ -6,19 +6,37 @@ Nothing here changes or drops what it did not create; a difference is named, not
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bson import Binary
+from bson.binary import OLD_UUID_SUBTYPE, UUID_SUBTYPE
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from lbmigrate.records import Document
+from lbmigrate.records import AVATAR_LENGTH, EARLIEST, LATEST, LONGEST_ID, MOST_POINTS, NAME_LENGTH, Document
 
 EVENTS = "score_events"
 ENTRIES = "leaderboard_entries"
 REJECTS = "lbmigrate_rejects"
 REJECT_DAYS = 30
-EVENT: Document = {"points": {"$type": "long"}, "createdAt": {"$type": "date"}}  # what makes a document an event
+# What can name a user, by what `values.ids.id_type` calls it, as conditions on `userId`. The in-memory fake takes one
+# type at a time. Text that is not UTF-8 meets no pattern; binary data is ordered by length, then by subtype.
+_TEXT = rf"^(?=[\s\S]*\S)[\s\S]{{1,{LONGEST_ID}}}$"
+_UUIDS = {"$gte": Binary(bytes(16), OLD_UUID_SUBTYPE), "$lte": Binary(b"\xff" * 16, UUID_SUBTYPE)}
+USERS: dict[str, list[Document]] = {
+    "int": [{"$type": name} for name in ("int", "long", "double", "decimal")],
+    "string": [{"$type": "string", "$regex": _TEXT}],
+    "uuid": [{"$type": "binData", **_UUIDS}],
+    "objectId": [{"$type": "objectId"}],
+}
+# What makes a document an event. Anything else in the ledger counts for nobody (`ledger.odd`).
+EVENT: Document = {
+    "$nor": [{"_id": {"$not": {"$type": "string"}}}],  # put so that no planner takes the index of `_id` for it
+    "points": {"$type": "long", "$gte": -MOST_POINTS, "$lte": MOST_POINTS},
+    "createdAt": {"$gte": EARLIEST, "$lt": LATEST},
+}
 COUNTED: Document = {**EVENT, "meta.forgotten": {"$ne": True}}  # what counts for somebody's entries
 
 # The kinds of periods, and how the period of a day is named: a format that both Python's strftime and the server's
@@ -30,16 +48,26 @@ MADE_BY_A_MIGRATION: dict[str, Document] = {  # what a rollback removes: other d
     EVENTS: {"meta.origin": {"$in": ["backfill", "live"]}},
 }
 
-_USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
+
+def user_of(kinds: Iterable[str]) -> Document:
+    """The condition that an event's user is of one of these kinds of USERS."""
+    return {"$or": [{"userId": condition} for kind in kinds for condition in USERS[kind]]}
+
+
+_USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"], "minLength": 1, "maxLength": LONGEST_ID}
 # As an app may write it in an event: what JavaScript writes of a number beyond 32 bits is a double.
 _ACTING_USER = {"anyOf": [_USER_ID, {"bsonType": "double", "multipleOf": 1}]}
 _INT64 = {"bsonType": "long"}
+_POINTS = {**_INT64, "minimum": -MOST_POINTS, "maximum": MOST_POINTS}
 _DATE = {"bsonType": "date"}
 _STRING = {"bsonType": "string"}
+_SHORT = {**_STRING, "maxLength": 256}
+_ID = {**_STRING, "maxLength": 4 * LONGEST_ID}
+_NO_SOURCE = {"bsonType": ["array", "regex", "null"]}  # no document has such an _id
 
 
 def _shape(required: Document, optional: Document) -> Document:
-    properties = {"_id": _STRING, **required, **optional}
+    properties = {"_id": _ID, **required, **optional}
     return {"bsonType": "object", "required": ["_id", *required], "properties": properties}
 
 
@@ -78,10 +106,10 @@ def _fits() -> Document:
 
 FITS = _fits()
 VALIDATORS: dict[str, Document] = {
-    EVENTS: {"$jsonSchema": _event_shape(_ACTING_USER), "$expr": FITS},
+    EVENTS: {"$jsonSchema": _event_shape(_ACTING_USER), "$expr": FITS, "createdAt": EVENT["createdAt"]},
     ENTRIES: {
         "$jsonSchema": _shape(
-            {"userId": _USER_ID, "period": _STRING, "score": _INT64, "events": _INT64, "rev": _INT64},
+            {"userId": _USER_ID, "period": _SHORT, "score": _INT64, "events": _INT64, "rev": _INT64},
             {
                 "streak": {"bsonType": ["int", "long"]},
                 "lastUpdated": _DATE,
@@ -89,8 +117,8 @@ VALIDATORS: dict[str, Document] = {
                 "createdAt": _DATE,
                 "updatedAt": _DATE,
                 "optOutSnapshot": {"bsonType": "bool"},
-                "displayNameSnapshot": {"bsonType": ["string", "null"]},
-                "avatarSnapshot": {"bsonType": ["string", "null"]},
+                "displayNameSnapshot": {"bsonType": ["string", "null"], "maxLength": NAME_LENGTH},
+                "avatarSnapshot": {"bsonType": ["string", "null"], "maxLength": AVATAR_LENGTH},
             },
         )
     },

@@ -16,11 +16,12 @@ from lbmigrate.backfill import isolate
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.client import durable, retrying
+from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes import passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
@@ -158,7 +159,7 @@ def _touched(context: Context) -> list[Any] | None:
 
 def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:
     done = 0
-    selections = gate.through(rollup.selections(users))
+    selections = gate.through(walk.selections(users))
     for outcome in overlapped(partial(_roll_up_some, context), selections, context.workers):
         if isinstance(outcome, Held):
             yield Piece("entries", done, len(users), unit="users", held=outcome.reason)
@@ -172,9 +173,9 @@ def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Itera
     kept = context.state.get(STEP).get("rolling") or {}
     after = kept.get("after") if kept.get("until") == until else None
     begun: list[Document] = []
-    walk = rollup.everyone(durable(context.target), after)
+    all_users = walk.everyone(durable(context.target), after)
     done = 0
-    for outcome in overlapped(partial(_roll_up_some, context), gate.through(_noted(walk, begun)), context.workers):
+    for outcome in overlapped(partial(_roll_up_some, context), gate.through(_noted(all_users, begun)), context.workers):
         if isinstance(outcome, Held):
             yield Piece("entries", done, unit="users", held=outcome.reason)
             continue

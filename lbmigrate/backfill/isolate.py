@@ -18,6 +18,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import emit, events
 from lbmigrate.ledger.emit import Emitted, Seen
 from lbmigrate.ledger.events import EventRefused
+from lbmigrate.ledger.sources import CODECS
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes.passes import Claimed
@@ -87,8 +88,8 @@ class _Attempts:
 
 
 def _ids(context: Context, source: Source, condition: Document) -> list[Any]:
-    wanted = unwind.within(condition, source)
-    return [row["_id"] for row in context.sources[source.collection].find(wanted, {"_id": 1})]
+    collection = context.sources[source.collection].with_options(codec_options=CODECS)
+    return [row["_id"] for row in collection.find(unwind.within(condition, source), {"_id": 1})]
 
 
 def _in_parts(context: Context, source: Source, attempt: Callable[[Document], Emitted], ids: list[Any]) -> Emitted:

@@ -12,8 +12,9 @@ from itertools import islice
 from typing import Any
 
 from lbmigrate.board.profiles import profiles_of
-from lbmigrate.ledger import rollup
-from lbmigrate.mongo.client import durable, retrying, server_time
+from lbmigrate.ledger import rollup, walk
+from lbmigrate.mongo.client import retrying, server_time
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
 from lbmigrate.records import Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
@@ -60,7 +61,7 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
         if isinstance(some, Held):
             yield Piece(SUBJECT, done, unit="users", held=some.reason)
             continue
-        for users in rollup.selections(retrying(partial(_outdated, context, some))):
+        for users in walk.selections(retrying(partial(_outdated, context, some))):
             retrying(partial(rollup.roll_up, context, users))
         done += len(some)
         yield Piece(SUBJECT, done, unit="users")

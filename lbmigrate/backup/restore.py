@@ -23,7 +23,7 @@ from lbmigrate.backup.allowed import Shape, refuse_strangers, shape
 from lbmigrate.backup.archive import PLAIN, UNREADABLE, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.client import durable, is_fake
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS

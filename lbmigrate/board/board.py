@@ -10,9 +10,11 @@ from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import UsageError
-from lbmigrate.records import Document
+from lbmigrate.mongo.concerns import lenient
+from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.ids import id_type, parse_id
+from lbmigrate.values.limits import names_a_user
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -38,7 +40,7 @@ class Board:
     """Reads the leaderboard of `database`. Never writes. `sources` is where the users live, by default the same."""
 
     def __init__(self, database: Database[Any], config: Config, sources: Database[Any] | None = None) -> None:
-        self._entries = database[ENTRIES]
+        self._entries = lenient(database)[ENTRIES]
         self._users = database if sources is None else sources
         self._config = config
 
@@ -68,7 +70,7 @@ class Board:
     def periods(self, n: int = 10) -> list[str]:
         """The newest periods that have entries, `global` among them."""
         found = self._entries.distinct("period") if n else []
-        return sorted(found, reverse=True)[:n]
+        return sorted((each for each in found if isinstance(each, str)), reverse=True)[:n]
 
     def _entry(self, user: Any, period: str) -> Document | None:
         _refuse_odd_period(period)
@@ -96,7 +98,7 @@ class Board:
 
     def _places(self, entries: Iterable[Document]) -> list[Place]:
         """Entries as places, without the users who opted out: by the snapshot, or since then by their own document."""
-        shown = [entry for entry in entries if not entry.get("optOutSnapshot")]
+        shown = [entry for entry in entries if _is_whole(entry) and not entry.get("optOutSnapshot")]
         profiles = profiles_of(self._users, self._config, [entry["userId"] for entry in shown])
         return [self._place(entry) for entry in shown if not profiles[entry["userId"]]["optOutSnapshot"]]
 
@@ -105,11 +107,11 @@ class Board:
         return Place(
             rank=1 + self._entries.count_documents(higher),
             user=entry["userId"],
-            name=entry.get("displayNameSnapshot"),
-            avatar=entry.get("avatarSnapshot"),
+            name=_text(entry.get("displayNameSnapshot")),
+            avatar=_text(entry.get("avatarSnapshot")),
             score=int(entry["score"]),
-            streak=entry.get("streak", 0),
-            events=int(entry.get("events", 0)),
+            streak=_count(entry.get("streak")),
+            events=_count(entry.get("events")),
         )
 
 
@@ -119,11 +121,24 @@ def _refuse_odd_period(period: object) -> None:
         raise UsageError(f"a period is text, not {type(period).__name__}", "name one: global, 2025-W44, 2025-11-04")
 
 
+def _is_whole(entry: Document) -> bool:
+    """Whether an entry can be shown; somebody else may have put another into the collection."""
+    return isinstance(entry.get("score"), int) and names_a_user(entry.get("userId"))
+
+
 def check_period(period: str, board: Board) -> None:
     """Raise UsageError for a period that has no entries while others do."""
     known = board.periods(8)
     if known and not board.top(period, 1) and period not in known:
         raise UsageError(f"no entries for period {period!r}; there are {', '.join(known)}", "lbmigrate top --period …")
+
+
+def _text(value: Any) -> str | None:
+    return value[:AVATAR_LENGTH] if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, int) else 0
 
 
 def _beyond(entry: Document, operator: str) -> list[Document]:

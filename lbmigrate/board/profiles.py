@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
 
-from lbmigrate.records import Document
+from lbmigrate.mongo.concerns import lenient
+from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import folded_id, id_forms
 from lbmigrate.values.paths import pluck, projection_of
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from lbmigrate.config.model import Config, OptOut, Users
 
 
-NAME_LENGTH = 120
 LOOKED_AT = NAME_LENGTH + 320  # of a text: what is shown, and the longest e-mail address that may begin in it
 _EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
 _TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
@@ -36,20 +36,21 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
     Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
     case, or the other way round.
     """
-    found = {exact_text(key): document for key, document in _find(database, config.users, users)}
+    found = {exact_text(key): shown for key, shown in _find(database, config.users, users)}
     absent = [user for user in users if exact_text(user) not in found]
     if absent:
         keys = [form for user in absent for form in id_forms(user)]
-        other = {folded_id(key): document for key, document in _find(database, config.users, keys)}
-        found = {exact_text(user): other.get(folded_id(user), {}) for user in absent} | found
-    return {user: snapshot(config.users, found[exact_text(user)]) for user in users}
+        other = {folded_id(key): shown for key, shown in _find(database, config.users, keys)}
+        nobody = snapshot(config.users, {})
+        found = {exact_text(user): other.get(folded_id(user), nobody) for user in absent} | found
+    return {user: found[exact_text(user)] for user in users}
 
 
-def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterable[tuple[Any, Document]]:
-    documents = list(
-        database[users.collection].find({users.key: {"$in": list(keys)}}, projection_of(profile_paths(users)))
-    )
-    return zip(pluck(documents, [users.key])[users.key], documents, strict=True)
+def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[tuple[Any, Document]]:
+    """Key and snapshot of the users with these keys. Documents may be large: no more than a batch is held."""
+    collection = lenient(database)[users.collection]
+    for document in collection.find({users.key: {"$in": list(keys)}}, projection_of(profile_paths(users))):
+        yield pluck([document], [users.key])[users.key][0], snapshot(users, document)
 
 
 def profile_paths(users: Users) -> tuple[str, ...]:
@@ -64,8 +65,13 @@ def snapshot(users: Users, document: Document) -> Document:
     return {
         "optOutSnapshot": opted_out(users.opt_out, values.get(users.opt_out.path) if users.opt_out else None),
         "displayNameSnapshot": _first_name(values[path] for path in users.display_name),
-        "avatarSnapshot": next((v for path in users.avatar if isinstance(v := values[path], str) and v), None),
+        "avatarSnapshot": next((v for path in users.avatar if is_avatar(v := values[path])), None),
     }
+
+
+def is_avatar(value: Any) -> bool:
+    """Whether a value can be shown: every entry of a user copies it, so pictures themselves are left out."""
+    return isinstance(value, str) and 0 < len(value) <= AVATAR_LENGTH
 
 
 def _first_name(values: Iterable[Any]) -> str | None:

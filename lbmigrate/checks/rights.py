@@ -8,7 +8,7 @@ from typing import Any
 from lbmigrate.checks import privileges
 from lbmigrate.checks.finding import Finding, refuse
 from lbmigrate.checks.privileges import Needs
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 

@@ -12,7 +12,8 @@ from pymongo.errors import PyMongoError
 from lbmigrate.checks import data, rights
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.client import is_fake, server_time
+from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context, utc_now
 from lbmigrate.schema import ENTRIES, EVENTS

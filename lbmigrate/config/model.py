@@ -22,7 +22,6 @@ from pydantic import (
 from lbmigrate.config.base import Model
 from lbmigrate.config.pace import Backfill, Throttle
 from lbmigrate.config.types import (
-    MOST_POINTS,
     Action,
     Blank,
     BlankOrDatabase,
@@ -43,6 +42,7 @@ from lbmigrate.config.types import (
     Zone,
     first_twice,
 )
+from lbmigrate.records import MOST_POINTS
 
 
 class Database(Model):

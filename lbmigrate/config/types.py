@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from lbmigrate.records import MOST_POINTS
 from lbmigrate.schema import ENTRIES, EVENTS, PERIODS
 from lbmigrate.values.units import UNIT_NAMES, UNITS_IN_SECONDS, Unit
 
@@ -25,7 +26,6 @@ else:
     UnitWord = Literal[tuple(UNIT_NAMES)]
 ReadPreference = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"]
 RESERVED_META = frozenset({"origin", "approximate", "reason", "forgotten"})
-MOST_POINTS = 2**53  # beyond it a double, and so JSON, Redis and most apps, cannot tell neighbours apart
 OWN_PREFIX = "lbmigrate_"  # of whatever is neither an event nor an entry
 SERVERS_OWN = frozenset({"admin", "config", "local"})  # databases
 LONGEST_COLLECTION = 235  # bytes; the server's own limit, the database's name not counted

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import islice
 from typing import Any
 
 from lbmigrate.config.model import Source
@@ -43,25 +41,19 @@ class Seen(Enum):
 def emit(context: Context, source: Source, condition: Document, seen: Seen, one_type: OneUserType) -> Emitted:
     """Score the documents that meet `condition`, a bounded number at a time."""
     total = Emitted()
-    for documents in _batches(read(context, source, condition), context.config.backfill.chunk_size):
+    for documents in read(context, source, condition):
         total += _emit_batch(context, source, documents, seen, one_type)
     return total
-
-
-def _batches(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    ahead = iter(documents)
-    while some := list(islice(ahead, size)):
-        yield some
 
 
 def _emit_batch(
     context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType
 ) -> Emitted:
     scored = score(context, source, documents)
-    inside = _inside(context, scored.events)
-    one_type.check(inside, source)
+    fitting, strangers = one_type.sorted_out(scored.events, source)
+    inside = _inside(context, fitting)
     entered = enter(context, source, inside, scored.former, look=seen is not Seen.NEVER)
-    added, rejects = entered.new, scored.rejects + entered.rejects
+    added, rejects = entered.new, [*scored.rejects, *strangers, *entered.rejects]
     keep_rejects(context, source, _of_those_there(context, source, rejects))
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
@@ -69,7 +61,7 @@ def _emit_batch(
         emitted=len(added),
         duplicates=len(inside) - len(added) - len(entered.rejects),
         rejected=len(rejects),
-        skipped=len(scored.events) - len(inside),
+        skipped=len(fitting) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in added),
         future=sum(event["createdAt"] > horizon for event in added),
     )

@@ -10,7 +10,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.events import insert_new
 from lbmigrate.ledger.identify import identify, is_of
-from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS

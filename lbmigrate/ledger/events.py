@@ -15,8 +15,12 @@ from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import REJECTS
 from lbmigrate.values.id_text import owner_texts
+from lbmigrate.values.limits import named, names_nothing
 
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
+
+
+SAID = 500  # characters of what a server says
 
 
 class EventRefused(LbmigrateError):
@@ -39,7 +43,8 @@ def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[D
         for failure in failures:
             if failure["code"] in IN_THE_DOCUMENT:
                 raise EventRefused(
-                    f"{events.name} refused {failure['op']['_id']!r}: {failure['errmsg']}", hint="lbmigrate plan"
+                    f"{events.name} refused {named(failure['op']['_id'])!r}: {failure['errmsg'][:SAID]}",
+                    hint="lbmigrate plan",
                 ) from error
             if failure["code"] != DUPLICATE_KEY:
                 raise
@@ -63,7 +68,7 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
             "_id": f"{source.name}:{_text(source, reject.source_id)}",
             "source": source.name,
             "collection": source.collection,
-            "sourceId": reject.source_id,
+            "sourceId": named(reject.source_id) if names_nothing(reject.source_id) else reject.source_id,
             "reason": reject.reason,
             "run": context.run,
             "createdAt": now,
@@ -74,5 +79,7 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
 
 
 def _text(source: Source, source_id: Any) -> str:
-    """The name of an element tells whose it is; so must the id of a document."""
+    """The name of an element tells whose it is; so must the id of a document, unless it is too long for that."""
+    if names_nothing(source_id):
+        return named(source_id)
     return source_id if source.unwind and isinstance(source_id, str) else owner_texts([source_id])[0]

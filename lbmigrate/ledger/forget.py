@@ -17,7 +17,8 @@ from lbmigrate.ledger import traces as found_in
 from lbmigrate.ledger.events import insert_new
 from lbmigrate.ledger.leavers import KEY, MAKERS, SALT, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
-from lbmigrate.mongo.client import durable, retrying
+from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN
 from lbmigrate.run.context import Context

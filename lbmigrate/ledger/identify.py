@@ -13,12 +13,12 @@ from typing import Any
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
-from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document, Reject
 from lbmigrate.rules.adjustments import base_id
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.coerce import excerpt
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import folded_id, in_parts, same_id
 

@@ -7,12 +7,15 @@ is at least as new as what was read; and an entry written in between has another
 
 from __future__ import annotations
 
+import datetime as dt
 import random
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import bson
+from bson import ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.int64 import Int64
@@ -23,24 +26,28 @@ from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import change_entries, insert_entries
 from lbmigrate.ledger.leavers import Leavers
-from lbmigrate.mongo.client import durable, is_fake
-from lbmigrate.records import Document, amount
+from lbmigrate.ledger.walk import BATCH
+from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.records import AVATAR_LENGTH, Document, amount
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, EVENTS_BY_USER
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
 from lbmigrate.values import raw_bson
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.id_text import id_text
+from lbmigrate.values.limits import names_a_user
 from lbmigrate.values.paths import pluck
 
-BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
 FIRST_REVISION = Int64(1)
-CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+CODECS: CodecOptions[Document] = CodecOptions(
+    uuid_representation=UuidRepresentation.STANDARD, unicode_decode_error_handler="replace"
+)
+ALWAYS_USERS = frozenset({ObjectId, Int64, uuid.UUID})
 BACKOFF = 0.002  # seconds more for each write that was lost
 CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
 DERIVED = (
-    "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
+    "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
 
 
@@ -89,7 +96,8 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
     database = durable(context.target)
     # Before the events: the order that the proof above rests on.
-    present = {(entry["userId"], entry["period"]): entry for entry in database[ENTRIES].find({"userId": users})}
+    found = (_held(entry) for entry in database[ENTRIES].find({"userId": users}) if names_a_user(entry["userId"]))
+    present = {(entry["userId"], _period(entry)): entry for entry in found}
     owners, wanted = _wanted(context, ledger(context, database, users))
     absent, updates, changing = _differences(context, present, wanted)
     contested = [*insert_entries(database, absent), *change_entries(database, updates, changing)]
@@ -100,6 +108,20 @@ def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, l
         unchanged=len(wanted) - len(absent) - len(updates),
     )
     return rolled, list(dict.fromkeys(contested))
+
+
+def _held(entry: Document) -> Document:
+    """An entry as it is compared: a picture that an earlier version copied is as good as none, and megabytes less."""
+    avatar = entry.get("avatarSnapshot")
+    if isinstance(avatar, str) and len(avatar) > AVATAR_LENGTH:
+        entry["avatarSnapshot"] = ""
+    return entry
+
+
+def _period(entry: Document) -> str:
+    """The period of an entry, also of one that has lost it; its `_id` has it too."""
+    period = entry.get("period")
+    return period if isinstance(period, str) else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
 
 
 def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
@@ -128,10 +150,18 @@ def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
         return
     for raw in database[EVENTS].find_raw_batches(asked, projection, batch_size=BATCH):
         found = raw_bson.columns(raw) if raw else {}
-        if found is None or ("meta" in found and found["meta"].document()):
+        if found is None or (found and not _is_plain(found)):
             yield _decoded(bson.decode_all(raw, CODECS))
         elif found:
             yield _read(found)
+
+
+def _is_plain(found: dict[str, raw_bson.Column]) -> bool:
+    """Whether users are of a kind that can be read in columns and name somebody, and no event has a reason."""
+    users = found["userId"]
+    if users.kind not in raw_bson.READERS or ("meta" in found and found["meta"].document()):
+        return False
+    return users.kind != raw_bson.STRING or all(map(names_a_user, dict.fromkeys(users.ids())))
 
 
 def _read(found: dict[str, raw_bson.Column]) -> Columns:
@@ -141,7 +171,16 @@ def _read(found: dict[str, raw_bson.Column]) -> Columns:
 
 def _decoded(batch: Sequence[Document]) -> Columns:
     users, points, times, reasons = pluck(batch, ("userId", "points", "createdAt", "meta.reason")).values()
+    kinds = ((users, ALWAYS_USERS), (points, {Int64}), (times, {dt.datetime}))
+    if not all(usual.issuperset(map(type, column)) for column, usual in kinds):
+        kept = [row for row, values in enumerate(zip(users, points, times, strict=True)) if _counts(*values)]
+        users, points, times, reasons = ([column[row] for row in kept] for column in (users, points, times, reasons))
     return users, points, times, list(map(stand, reasons, points))
+
+
+def _counts(user: Any, points: Any, at: Any) -> bool:
+    """What the server lets through all the same: users that name nobody, and arrays, of which it asks the elements."""
+    return names_a_user(user) and isinstance(points, Int64) and isinstance(at, dt.datetime)
 
 
 def _differences(
@@ -166,43 +205,8 @@ def _differences(
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
     """Compare-and-set: it matches only the very revision that was read."""
-    stamps = {"updatedAt": now, "rev": Int64(found.get("rev", 0) + 1)}
+    rev = found.get("rev", 0)
+    stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) is Int64 and 0 <= rev < 2**62 else FIRST_REVISION}
     if "score" in changed:
         stamps["lastUpdated"] = now
     return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})
-
-
-# --- which users -------------------------------------------------------------------------------------------------
-
-
-def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
-    """Conditions that name these users, each once and a bounded number in each."""
-    for some in in_parts(list(dict.fromkeys(users)), size):
-        yield {"$in": some}
-
-
-def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:
-    """Conditions that walk all users of the ledger in order of their ids, about `size` events in each."""
-    low = {"$gt": after} if after is not None else _first_user(database)
-    while low:
-        bound = _user_at(database, low, size)
-        if bound is None:
-            bound = _user_at(database, low, 0, way=-1)
-        if bound is None:
-            return
-        yield {**low, "$lte": bound}
-        low = {"$gt": bound}
-
-
-def _first_user(database: Database[Any]) -> Document:
-    """From the first event that names a user; a range without a lower end would begin among documents of others."""
-    row = database[EVENTS].find_one({"userId": {"$ne": None}, **COUNTED}, {"userId": 1}, sort=[("userId", 1)])
-    return {"$gte": row["userId"]} if row else {}
-
-
-def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) -> Any:
-    """The user of the event `skip` places into the index order, from its other end with way -1; a covered hop."""
-    order = [(key, direction * way) for key, direction in EVENTS_BY_USER.keys]
-    found = database[EVENTS].find({"userId": users}, {"_id": 0, "userId": 1}).sort(order).skip(skip).limit(1)
-    row = next(iter(found), None)
-    return row["userId"] if row else None

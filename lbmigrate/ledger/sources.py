@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import bson
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from pymongo.database import Database
 
 from lbmigrate.config.model import Source
-from lbmigrate.mongo.client import fresh, readable
+from lbmigrate.mongo.concerns import fresh, is_fake, readable
 from lbmigrate.records import Document, Scored
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.rules.event import former_ids
@@ -26,17 +27,38 @@ CODECS: CodecOptions[Document] = CodecOptions(
 )
 
 
-def read(context: Context, source: Source, condition: Document) -> Iterable[Document]:
-    """The documents that meet a condition and the source's filter, with just the mapped fields."""
-    collection = _readable(context)[source.collection].with_options(codec_options=CODECS)
+def read(context: Context, source: Source, condition: Document) -> Iterator[list[Document]]:
+    """The documents that meet a condition and the source's filter, with just the mapped fields, some at a time.
+
+    A batch has at most a chunk's number of documents, and no more bytes than the server sends at once (16 MB): memory
+    does not follow the size of a document, or the number of its elements. Raises BSONError for a batch with a document
+    that cannot be read.
+    """
+    size = context.config.backfill.chunk_size
+    found = _found(context, source, condition, size)
+    if is_fake(context.sources):
+        while some := list(islice(found, size)):
+            yield some
+        return
+    for raw in found:
+        documents = bson.decode_all(raw, CODECS)
+        yield from (documents[start : start + size] for start in range(0, len(documents), size))
+
+
+def _found(context: Context, source: Source, condition: Document, size: int) -> Iterator[Any]:
+    """Documents of the fake, raw batches of a server."""
+    collection = _readable(context)[source.collection]
+    fake = is_fake(context.sources)
     projection = projection_of(scoring.paths(source))
     if source.unwind:
         shown = {"$project": {**projection, unwind.POSITION: 1}}
-        return collection.aggregate([{"$match": condition}, *unwind.elements(source), shown])
-    cursor = collection.find({"$and": [condition, source.where]} if source.where else condition, projection)
+        stages = [{"$match": condition}, *unwind.elements(source), shown]
+        return collection.aggregate(stages) if fake else collection.aggregate_raw_batches(stages, batchSize=size)
+    wanted = {"$and": [condition, source.where]} if source.where else condition
+    cursor = (collection.find if fake else collection.find_raw_batches)(wanted, projection)
     if condition.keys() == {"_id"}:
         cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
-    return cursor.batch_size(context.config.backfill.chunk_size + 1)
+    return cursor.batch_size(size + 1)
 
 
 def _readable(context: Context) -> Database[Any]:
@@ -78,8 +100,8 @@ def named(context: Context, source: Source, names: Sequence[Any]) -> Scored:
 
 def _scored(context: Context, source: Source, ids: list[Any]) -> Scored:
     try:
-        documents, found = iter(read(context, source, {"_id": {"$in": ids}})), Scored([], [])
-        while some := list(islice(documents, context.config.backfill.chunk_size)):
+        found = Scored([], [])
+        for some in read(context, source, {"_id": {"$in": ids}}):
             found = _together(found, score(context, source, some))
         return found
     except BSONError:

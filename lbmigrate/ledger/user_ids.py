@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
-from lbmigrate.records import Document
+from lbmigrate.ledger.odd import kinds_in
+from lbmigrate.mongo.sample import some
+from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, EVENTS
+from lbmigrate.schema import EVENTS
 from lbmigrate.values.ids import coerce_id, id_type
+from lbmigrate.values.limits import named
 from lbmigrate.values.paths import pluck, projection_of
+
+FEW = 0.2  # a share of other types that is the fault of documents; above it, of the configuration
+TELLING = 20  # documents: a share of fewer says nothing
 
 
 class OneUserType:
     """Sees to it that all events name users by ids of one type; else the same user would get two entries.
 
     Starts from what the ledger and both ends of every source hold, so that a mixture is refused before anything is
-    written; what the `sample` (documents from either end) missed is refused when its chunk is scored, before that chunk
-    is written.
+    written: of sources whose users are of different types, and of a source that mixes them itself. A few documents
+    (FEW) of another type are none: each is a reject, and what the `sample` from either end missed is judged the same
+    way when its chunk is scored.
     """
 
     def __init__(self, context: Context, sample: int = 500) -> None:
         self._places: dict[str, str] = {}
-        first = context.target[EVENTS].find_one({"userId": {"$ne": None}, **COUNTED}, {"userId": 1})
-        if first:
-            self._places[id_type(first["userId"]) or "unknown"] = f"{EVENTS}.userId"
-        for source in context.config.sources:
-            self._see(_sampled_types(context, source, sample), source)
+        ledger = kinds_in(context.target)
+        sampled = [(source, _sampled_types(context, source, sample)) for source in context.config.sources]
+        settled = ledger.total() >= TELLING
+        if ledger and (settled or not any(found for _, found in sampled)):
+            self._places[ledger.most_common(1)[0][0]] = f"{EVENTS}.userId"
+        for source, found in sampled:
+            if not settled or found.total() >= TELLING:  # beside a board, a few documents are no mistake of the config
+                self._see(_common(found), source)
 
     @property
     def kinds(self) -> list[str]:
         """The types seen so far: one, or none."""
         return list(self._places)
 
+    def knows(self, user: object) -> bool:
+        """Whether an id is of the ledger's type."""
+        return (id_type(user) or "unknown") in self._places
+
     def check(self, events: Sequence[Document], source: Source) -> None:
         """Raise Refused, with the mend, when the users of these events are not of the known type."""
         examples = {type(event["userId"]): event["userId"] for event in events}
         self._see({id_type(user) or "unknown" for user in examples.values()}, source)
+
+    def sorted_out(self, events: list[Document], source: Source) -> tuple[list[Document], list[Reject]]:
+        """The events whose users are of the known type; the others as rejects, or Refused where they are many."""
+        examples = {type(event["userId"]): event["userId"] for event in events}
+        kinds = {id_type(user) or "unknown" for user in examples.values()}
+        if len(kinds) == 1 and not self._places:
+            self._see(kinds, source)
+        if kinds <= self._places.keys():
+            return events, []
+        counted = Counter(id_type(event["userId"]) or "unknown" for event in events)
+        self._see(_common(counted) if len(events) >= TELLING or not self._places else set(), source)
+        good = [event for event in events if self.knows(event["userId"])]
+        return good, [self._reject(event, source) for event in events if not self.knows(event["userId"])]
+
+    def _reject(self, event: Document, source: Source) -> Reject:
+        user = event["userId"]
+        told = f"user in {source.user.path} is {id_type(user)} {named(user)!r}, and the others are {self.kinds[0]}"
+        return Reject(event["sourceId"], told)
 
     def _see(self, kinds: set[str], source: Source) -> None:
         new = sorted(kinds - self._places.keys())
@@ -54,13 +87,28 @@ class OneUserType:
             )
 
 
-def _sampled_types(context: Context, source: Source, size: int) -> set[str]:
-    """The types of user ids, as scoring would coerce them, at both ends of a source."""
+def kind_of_users(context: Context) -> str | None:
+    """The type of the ledger's user ids; None where there are none yet, or several."""
+    try:
+        kinds = OneUserType(context).kinds
+    except Refused:
+        return None
+    return kinds[0] if kinds else None
+
+
+def _common(counted: Counter[str]) -> set[str]:
+    """The types that are more than a few; at least the most frequent one."""
+    total = sum(counted.values())
+    return {kind for kind, number in counted.items() if number > FEW * total or number == max(counted.values())}
+
+
+def _sampled_types(context: Context, source: Source, size: int) -> Counter[str]:
+    """How many user ids of each type, as scoring would coerce them, are at both ends of a source."""
     collection = context.sources[source.collection]
-    found: set[str] = set()
+    found: Counter[str] = Counter()
     for way in (1, -1):
-        rows = list(collection.find(source.where, projection_of([source.user.path])).sort("_id", way).limit(size))
+        rows = some(collection, source.where, projection_of([source.user.path]), size, way)
         for value in pluck(rows, [source.user.path])[source.user.path]:
             name = id_type(coerce_id(value, source.user.coerce))
-            found |= {name} if name else set()
+            found.update([name] if name else [])
     return found

@@ -14,7 +14,8 @@ from pymongo.errors import OperationFailure
 
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.ledger.sources import CODECS
-from lbmigrate.mongo.client import durable, is_fake, retrying
+from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.records import Document
 
 SIZE, WINDOW = 1_000, 0.5  # changes in a batch, and seconds for which one is gathered

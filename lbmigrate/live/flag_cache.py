@@ -19,7 +19,7 @@ from lbmigrate.config.model import Flag as FlagSettings
 from lbmigrate.errors import UsageError
 from lbmigrate.feature_flag import TAKES_EFFECT, Switches, switches
 from lbmigrate.ledger import sources
-from lbmigrate.mongo.client import fresh, is_fake
+from lbmigrate.mongo.concerns import fresh, is_fake, lenient
 from lbmigrate.telling.foreign import plain
 from lbmigrate.telling.secrets import hidden
 
@@ -94,4 +94,4 @@ def as_ours(database: Database[Any]) -> Database[Any]:
     if isinstance(given, AsyncDatabase):
         hint = "open a MongoClient beside the AsyncMongoClient, then: await asyncio.to_thread(recorder.record, …)"
         raise UsageError("a ScoreRecorder takes a database of MongoClient", hint)
-    return database if is_fake(database) else database.with_options(codec_options=sources.CODECS)
+    return database if is_fake(database) else lenient(database.with_options(codec_options=sources.CODECS))

@@ -17,21 +17,21 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.ledger import emit, rollup
+from lbmigrate.ledger import emit, rollup, walk
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
-from lbmigrate.mongo.client import durable, fresh
+from lbmigrate.mongo.concerns import durable, fresh
 from lbmigrate.records import Document
-from lbmigrate.rules.event import constant_points, former_ids, live_event, source_named, source_of
+from lbmigrate.rules.event import check_source_id, constant_points, former_ids, live_event, source_named, source_of
 from lbmigrate.run.context import Clock, Context, utc_now
 from lbmigrate.state import State
 from lbmigrate.telling.foreign import plain, trace
 from lbmigrate.telling.secrets import hidden
-from lbmigrate.values.coerce import excerpt
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import id_type, parse_id, plain_id
 
 
@@ -136,9 +136,10 @@ class ScoreRecorder:
         key = given.get("_id") if isinstance(given, Mapping) else given
         if key is None:
             raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
+        check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
         done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
-        for users in rollup.selections(done.users):
+        for users in walk.selections(done.users):
             rollup.roll_up(self._context, users)
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
@@ -156,8 +157,7 @@ class ScoreRecorder:
 
         Where no document can be seen yet, it is of the type that others of the source have.
         """
-        if given is None:
-            raise UsageError("source_id is missing: it names the action, so that it counts once")
+        check_source_id(given)
         forms = parse_id(given) if isinstance(given, str) else [given]
         if len(forms) == 1 or source.unwind:
             return plain_id(given)

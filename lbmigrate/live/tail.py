@@ -18,7 +18,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.backfill import isolate
 from lbmigrate.config.model import Config
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.emit import Emitted
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live import changes
@@ -123,7 +123,7 @@ class Tail:
         done = Emitted()
         for source in self._context.config.sources:
             done += isolate.emit_listed(self._context, source, self._one_type, batch.ids(source.collection))
-        for users in rollup.selections(done.users):
+        for users in walk.selections(done.users):
             retrying(partial(rollup.roll_up, self._context, users))
         return done
 

@@ -11,15 +11,12 @@ from typing import Any, TypeVar
 
 import pymongo
 import tenacity
-from pymongo import MongoClient, ReadPreference
+from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import (
     InvalidURI,
     PyMongoError,
 )
-from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
-from pymongo.write_concern import WriteConcern
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import embedded
@@ -32,8 +29,14 @@ T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
 FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
-CODECS: dict[str, Any] = {"uuidRepresentation": "standard", "tz_aware": False, "datetime_conversion": "DATETIME_AUTO"}
-MAJORITY_MS = 30_000
+# One text that is not UTF-8 must not keep a whole batch from being looked at. Where an exact copy matters (sources
+# that are scored, bounds of chunks, backups) the codecs are strict.
+CODECS: dict[str, Any] = {
+    "uuidRepresentation": "standard",
+    "tz_aware": False,
+    "datetime_conversion": "DATETIME_AUTO",
+    "unicode_decode_error_handler": "replace",
+}
 
 
 @contextmanager
@@ -102,37 +105,3 @@ def server_time(database: Database[Document]) -> dt.datetime:
         now = dt.datetime.now(dt.UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     return now.astimezone(dt.UTC).replace(tzinfo=None) if now.tzinfo else now
-
-
-def durable(database: Database[Document]) -> Database[Document]:
-    """Make every read and write through the result survive a failover: majority concerns, and the primary.
-
-    A standalone server takes them too. The in-memory fake knows no concerns and is handed back as it is.
-    """
-    if is_fake(database):
-        return database
-    return database.with_options(
-        read_preference=ReadPreference.PRIMARY,
-        write_concern=WriteConcern("majority", wtimeout=MAJORITY_MS),
-        read_concern=ReadConcern("majority"),
-    )
-
-
-def readable(database: Database[Document], preference: str) -> Database[Document]:
-    """Like `durable`, for reading the app's own collections, from whichever members `preference` names."""
-    if is_fake(database) or preference == "primary":
-        return durable(database)
-    mode = read_pref_mode_from_name(preference)
-    return database.with_options(read_preference=make_read_preference(mode, None), read_concern=ReadConcern("majority"))
-
-
-def fresh(database: Database[Document]) -> Database[Document]:
-    """For reading what was written this instant: as it stands on the primary, whether or not a majority has it yet."""
-    if is_fake(database):
-        return database
-    return database.with_options(read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local"))
-
-
-def is_fake(database: object) -> bool:
-    """Tell the in-memory fake (or any other stand-in) from a database of pymongo."""
-    return not isinstance(database, Database)

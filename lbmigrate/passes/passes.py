@@ -16,7 +16,8 @@ from pymongo.errors import ExecutionTimeout
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.client import readable, server_time
+from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.concerns import readable
 from lbmigrate.passes import chunks
 from lbmigrate.passes.chunks import Bounds, Size, Span
 from lbmigrate.passes.read_plan import read_plan

@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from lbmigrate.config.model import Source
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
 from lbmigrate.passes.chunks import TYPES, Span, value_at
 from lbmigrate.records import Document

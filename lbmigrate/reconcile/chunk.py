@@ -11,23 +11,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import compress
 from typing import Any
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import forget, sources
+from lbmigrate.ledger import forget
 from lbmigrate.ledger.events import insert_new
 from lbmigrate.ledger.identify import rows_of
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.concerns import durable, lenient
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.reconcile.desired import Groups, desired
 from lbmigrate.records import Document
-from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id, is_event, stray_base, without_number
+from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id, counts, stray_base, without_number
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.id_text import id_text
+from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import id_type, in_parts
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
@@ -82,10 +83,10 @@ class Found:
         return Counter(event["meta"]["reason"] for event in self.due)
 
 
-def look(context: Context, action: Action, bounds: Bounds) -> Found:
+def look(context: Context, action: Action, bounds: Bounds, one_type: OneUserType) -> Found:
     """What is due in a range of the ledger. Writes nothing."""
     groups, doubtful, strays = _doubtful(context, action, bounds)
-    return Found(len(groups), due=_due(context, action, doubtful)[1], strays=strays)
+    return Found(len(groups), due=_due(context, action, doubtful, one_type)[1], strays=strays)
 
 
 def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
@@ -116,8 +117,7 @@ def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUse
     found = Found(len(bases))
     ledger = durable(context.target)[EVENTS]
     for _ in range(CONFLICTS):
-        events, due = _due(context, action, bases)
-        one_type.check(due, (action.sources or context.config.sources)[0])
+        events, due = _due(context, action, bases, one_type)
         taken = {event["_id"] for event in insert_new(ledger, due)}
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
         found.due += [event for event in due if event["_id"] not in taken]
@@ -148,8 +148,9 @@ def _doubtful(
     And the events without a source that still count for something.
     """
     events = list(_events(context, bounds.condition()))
-    groups, strays, ids = *_grouped(context, events), {event["_id"] for event in events}
-    wanted = desired(context, action.sources, groups)
+    groups, odd, strays = _grouped(context, events)
+    ids = {event["_id"] for event in events}
+    wanted = desired(context, action.sources, groups, odd)
     doubtful = [
         base
         for base, group in groups.items()
@@ -157,21 +158,29 @@ def _doubtful(
         or (doubt is not Doubt.NOTHING and len(group) > 1)
         or adjustments(group, wanted.get(base), ids)
     ]
-    odd = strays if action.sources else groups.keys()
-    counting = [e["_id"] for base in odd for e in groups[base] if sum(event["points"] for event in groups[base])]
+    suspects = strays if action.sources else groups.keys()
+    counting = [e["_id"] for base in suspects for e in groups[base] if sum(event["points"] for event in groups[base])]
     return groups, doubtful, counting
 
 
-def _due(context: Context, action: Action, bases: Sequence[str]) -> tuple[list[Document], list[Document]]:
-    """All events of some sources, and those to be added. Decided by what the primary has, whatever is read usually."""
+def _due(
+    context: Context, action: Action, bases: Sequence[str], one_type: OneUserType
+) -> tuple[list[Document], list[Document]]:
+    """All events of some sources, and those to be added. Decided by what the primary has, whatever is read usually.
+
+    A user of another type than all others is given nothing; what the ledger gave one may be taken back.
+    """
     conditions = [{"$or": list(map(_about, some))} for some in in_parts(bases, AT_ONCE)]
     events = [event for condition in conditions for event in _events(context, condition)]
-    taken, (groups, _) = {event["_id"] for event in events}, _grouped(context, events)
+    taken, (groups, odd, _) = {event["_id"] for event in events}, _grouped(context, events)
     groups = {base: groups[base] for base in bases if base in groups}
-    wanted = desired(_at_primary(context), action.sources, groups)
+    wanted = desired(_at_primary(context), action.sources, groups, odd)
     origin = "live" if context.live else "backfill"
     due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken, origin)]
-    return [event for group in groups.values() for event in group], due
+    standing = [event for group in groups.values() for event in group]
+    theirs = {exact_text(event["userId"]) for event in standing}
+    knows = (one_type.knows(event["userId"]) or exact_text(event["userId"]) in theirs for event in due)
+    return standing, list(compress(due, knows))
 
 
 def _about(base: str) -> Document:
@@ -180,26 +189,36 @@ def _about(base: str) -> Document:
 
 
 def _events(context: Context, condition: Document) -> Iterator[Document]:
-    ledger = durable(context.target)[EVENTS].with_options(codec_options=sources.CODECS)
+    ledger = lenient(durable(context.target))[EVENTS]
     for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
-        event.setdefault("meta", {})
+        if not isinstance(event.get("meta"), dict):
+            event["meta"] = {}
         if not _is_unreachable(event):
             yield event
 
 
 def _is_unreachable(event: Document) -> bool:
     """Whether an event's source was named by a user who left, and so by a tombstone now: nobody can look it up."""
-    left = isinstance(event["meta"], dict) and event["meta"].get(FORGOTTEN) is True
+    left = event["meta"].get(FORGOTTEN) is True
     return left and id_text(event.get("userId")) in id_text(event.get("sourceId"))
 
 
-def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, set[str]]:
-    """Events by the source that they are about; and the names of those whose `_id` does not fit, each by itself."""
+def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, dict[str, Document], set[str]]:
+    """Events by the source that they are about; those that count for nobody; the names of those that do not fit.
+
+    One that counts for nobody is in no group, but stands for one: what its `_id` names is to be worth what its source
+    says. One whose `_id` does not fit its fields is a group by itself.
+    """
     groups: Groups = {}
+    odd: dict[str, Document] = {}
     strays = []
-    for event in filter(is_event, events):
+    for event in events:
         base = base_id(event)
-        if base is None:
+        if not counts(event):
+            name = base or without_number(event["_id"])
+            groups.setdefault(name, [])
+            odd.setdefault(name, event)
+        elif base is None:
             strays.append(event)
         else:
             groups.setdefault(base, []).append(event)
@@ -207,7 +226,7 @@ def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, set[
     bases = [stray_base(stray, parents) for stray in strays]
     for base, stray in zip(bases, strays, strict=True):
         groups.setdefault(base, []).append(stray)
-    return groups, set(bases)
+    return groups, odd, set(bases)
 
 
 def _at_primary(context: Context) -> Context:

@@ -7,7 +7,7 @@ is the one with the `_id` that it would have today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,13 +26,16 @@ from lbmigrate.values.ids import folded_id, id_forms, readings, same_id
 Groups = dict[str, list[Document]]  # the events of each source, by the `_id` of its first event
 
 
-def desired(context: Context, scored_by: tuple[Source, ...], groups: Groups) -> dict[str, Document]:
+def desired(
+    context: Context, scored_by: tuple[Source, ...], groups: Groups, odd: Mapping[str, Document]
+) -> dict[str, Document]:
     """The events of these sources as they are scored now; nothing for what is gone or does not qualify any more.
 
     Each has the `_id` and the `sourceId` of its group. `scored_by` are the sources of their action in order: the first
-    that has an event goes first.
+    that has an event goes first. `odd` has the event that a group without any stands for.
     """
-    search = _Search(context, groups, {base: _first(base, group) for base, group in groups.items()})
+    first = {base: _first(base, group) if group else odd[base] for base, group in groups.items()}
+    search = _Search(context, groups, first)
     for source in scored_by:
         search.by_name(source)
     for source in scored_by:
@@ -104,7 +107,7 @@ class _Search:
     def _names(self, base: str) -> list[Any]:
         """The source ids that a group may be about: one, or what its `_id` reads as where that does not fit."""
         first = self.first[base]
-        return [first["sourceId"]] if base_id(first) else list(readings(base.partition(":")[2]))
+        return [first.get("sourceId")] if base_id(first) else list(readings(base.partition(":")[2]))
 
     def _forms(self, base: str) -> list[Any]:
         given = self.first[base].get("sourceId")
@@ -124,7 +127,7 @@ class _Search:
         return {base for base, row in usual.items() if row is not None and is_of(row, candidates[base])}
 
     def _take(self, base: str, event: Document) -> None:
-        self.found[base] = event | {"_id": base, "sourceId": self.first[base]["sourceId"]}
+        self.found[base] = event | {"_id": base, "sourceId": self.first[base].get("sourceId", event["sourceId"])}
 
 
 def _first(base: str, group: list[Document]) -> Document:

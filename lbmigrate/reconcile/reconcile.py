@@ -17,8 +17,9 @@ from pymongo.collection import Collection
 from lbmigrate.backfill import backfill
 from lbmigrate.config.load import config_digest
 from lbmigrate.config.model import Source
+from lbmigrate.ledger.odd import ROW, odd_events, seen_to
 from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
-from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
@@ -56,11 +57,11 @@ class Preview:
 
 def differences(context: Context) -> Iterator[Found]:
     """What is due, range by range of the ledger. Writes nothing."""
-    size = context.config.backfill.chunk_size
+    size, one_type = context.config.backfill.chunk_size, OneUserType(context)
     for action in _actions(context):
         for span in _spans(context, action):
             for bounds in chunks.cut(context.target[EVENTS], span, lambda: size, None):
-                yield look(context, action, bounds)
+                yield look(context, action, bounds, one_type)
 
 
 def preview(context: Context, most: int = 20_000) -> Preview:
@@ -97,6 +98,16 @@ def pieces(context: Context) -> Iterator[Piece]:
         yield Piece(action.name, checkpoint=Checkpoint(row, {"pass.done": True}))
     if changed_rules(context) or not context.state.get(RULES):
         yield Piece(NAME, checkpoint=in_force(context))
+    yield from _odd(context)
+
+
+def _odd(context: Context) -> Iterator[Piece]:
+    """Name what counts for nobody, and remember that what its sources are worth stands beside it now."""
+    found = odd_events(context.target, kind_of_users(context))
+    if found.count:
+        yield Piece(NAME, warning=f"{found}; they count for nobody, and what their sources are worth was added")
+    if found.count != context.state.get(ROW).get("count", 0):
+        yield Piece(NAME, checkpoint=seen_to(found))
 
 
 def adjustments_made(context: Context) -> dict[str, int]:

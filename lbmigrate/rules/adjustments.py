@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from bson import DatetimeMS, Int64
+from bson import Int64
 
-from lbmigrate.records import Document
+from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
 from lbmigrate.values.id_text import exact_text, former_text, plain_text
 from lbmigrate.values.ids import same_id
+from lbmigrate.values.limits import names_a_user
 
 VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
 REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
 FORGOTTEN = "forgotten"  # in an event's `meta`: its user is the tombstone of somebody who left
 _STANDS = {VOIDED: -1, RESTORED: 1, RESCORED: 0}
-TIMES = (dt.datetime, DatetimeMS)
 _is_number = re.compile(r"#[1-9][0-9]*").fullmatch
 
 
@@ -43,12 +43,6 @@ def base_id(event: Document) -> str | None:
     return None
 
 
-def is_event(document: Document) -> bool:
-    """Whether a document of the ledger has what everything here goes by: an `_id`, points, a time and a `meta`."""
-    whole = isinstance(document["_id"], str) and isinstance(document.get("points"), Int64)
-    return whole and isinstance(document.get("meta"), dict) and isinstance(document.get("createdAt"), TIMES)
-
-
 def without_number(name: str) -> str:
     """The `_id` of an adjustment without its number, whatever its fields say."""
     base, mark, number = name.rpartition("#")
@@ -64,6 +58,13 @@ def stray_base(stray: Document, parents: Mapping[str, Document]) -> str:
     if parent is None or base_id(parent) or parent.get("actionType") != stray.get("actionType"):
         return str(stray["_id"])
     return str(parent["_id"] if same_id(parent.get("sourceId"), stray.get("sourceId")) else stray["_id"])
+
+
+def counts(event: Document) -> bool:
+    """Whether an event of the ledger is as one must be, and so counts for somebody."""
+    points, at = event.get("points"), event.get("createdAt")
+    whole = isinstance(event["_id"], str) and isinstance(points, Int64) and abs(points) <= MOST_POINTS
+    return whole and isinstance(at, dt.datetime) and EARLIEST <= at < LATEST and names_a_user(event.get("userId"))
 
 
 def above(base: str) -> str:
@@ -102,6 +103,8 @@ def adjustments(
     A time from a fallback field (`meta.approximate`) does not move an action that stands: such a field changes with
     every edit, and an old task must not come into this week because its title was corrected.
     """
+    if not events and desired is None:
+        return []
     places = list(_places(events, desired))
     is_move = _is_move([place for place in places if place.stands], events)
     base = base_id(events[0]) or events[0]["_id"] if desired is None else str(desired["_id"])

@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 from bson import Int64
 
 from lbmigrate.config.model import Config, Source
-from lbmigrate.config.types import MOST_POINTS, RESERVED_META
+from lbmigrate.config.types import RESERVED_META
 from lbmigrate.errors import UsageError
-from lbmigrate.records import Document
-from lbmigrate.values.coerce import as_time, excerpt
+from lbmigrate.records import MOST_POINTS, Document
+from lbmigrate.values.coerce import as_time
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import former_texts, id_text, id_texts, plain_text
 from lbmigrate.values.ids import coerce_id, is_document_id, plain_id
+from lbmigrate.values.limits import names_a_user, names_nothing, too_much
 
 
 def source_named(config: Config, name: str) -> Source:
@@ -72,9 +74,8 @@ def live_event(
 
     What the backfill would reject is refused here as well: points outside the source's bounds, a time after `latest`.
     """
-    taken = sorted(RESERVED_META & meta.keys())
-    if taken:
-        raise UsageError(f"meta.{taken[0]} is written by lbmigrate itself; choose another name")
+    check_source_id(source_id)
+    _check_meta(meta)
     return {
         "_id": f"{source.action}:{_text(source, source_id)}",
         "userId": _user(user, source),
@@ -84,6 +85,28 @@ def live_event(
         "meta": {**meta, "origin": "live"},
         "createdAt": _moment(at, latest),
     }
+
+
+def check_source_id(given: Any) -> None:
+    """Raise UsageError for what no document can have as its `_id`."""
+    if given is None:
+        raise UsageError("source_id is missing: it names the action, so that it counts once")
+    reason = names_nothing(given)
+    if reason:
+        raise UsageError(f"source_id {reason} ({excerpt(given)})", "give the _id of the document that tells of it")
+
+
+def _check_meta(meta: Mapping[str, Any]) -> None:
+    taken = sorted(RESERVED_META & meta.keys())
+    if taken:
+        raise UsageError(f"meta.{taken[0]} is written by lbmigrate itself; choose another name")
+    for name, value in meta.items():
+        if not isinstance(name, str) or name.startswith("$") or "." in name or "\0" in name:
+            raise UsageError(f"meta has the name {excerpt(name)}: names are text without a dot, and begin with no $")
+        if reason := too_much(value):
+            raise UsageError(f"meta.{name[:80]} {reason}")
+    if reason := too_much(dict(meta)):
+        raise UsageError(f"meta {reason}")
 
 
 def constant_points(config: Config, action: str) -> int:
@@ -104,7 +127,7 @@ def _text(source: Source, given: Any) -> str:
 
 def _user(given: Any, source: Source) -> Any:
     user = plain_id(coerce_id(given, source.user.coerce))
-    if user is None:
+    if user is None or not names_a_user(user):
         raise UsageError(f"user_id cannot name a user of {source.name} ({excerpt(given)})")
     return user
 

@@ -8,9 +8,9 @@ problem is a reject, and the first stage that has one gives the reason.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,19 +18,17 @@ from bson import Int64
 from numpy.typing import NDArray
 
 from lbmigrate.config.model import Source
-from lbmigrate.config.types import MOST_POINTS
-from lbmigrate.errors import LbmigrateError
-from lbmigrate.records import Document, Reject, Scored
+from lbmigrate.records import MOST_POINTS, Document, Reject, Scored
+from lbmigrate.rules import points_function
 from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
-from lbmigrate.values.coerce import Floats, Moments, bson_type, excerpt, times
+from lbmigrate.values.coerce import Floats, Moments, times
+from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import coerce_ids, id_type
+from lbmigrate.values.limits import long_ids, lost_texts, oversized
 from lbmigrate.values.paths import pluck
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Columns = dict[str, list[Any]]
 Problems = dict[int, str]
@@ -65,14 +63,15 @@ def score(
     columns = pluck(documents, paths(source))
     ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
     problems: Problems = {row: "no _id" for row, name in enumerate(ids) if name is None}
+    _too_large(columns, source, ids, problems)
     users = _users(columns[source.user.path], source, problems)
     moments, approximate = _moments(columns, source, ZoneInfo(zone), problems)
     _not_yet(moments, approximate, source, latest, problems)
     numbers = _numbers(columns, source, ZoneInfo(zone), problems)
     if formula.is_function(str(source.points)):
         function = formula.load_function(str(source.points), functions)
-        frame = _frame(source, columns, numbers, users, moments)
-        worth = _from_function(function, str(source.points), frame, problems)
+        frame = points_function.frame(source, columns, numbers, users, moments)
+        worth = points_function.worth(function, str(source.points), frame, problems)
     else:
         worth = formula.evaluate(str(source.points), numbers, len(ids))
     points = _whole(worth, source.bounds, problems)
@@ -82,6 +81,16 @@ def score(
     rejects = [Reject(ids[row], reason) for row, reason in sorted(problems.items())]
     texts = id_texts(ids) if source_ids is None else ids
     return Scored(_events(source.action, [users, points, ids, metas, moments, texts], problems), rejects)
+
+
+def _too_large(columns: Columns, source: Source, ids: Sequence[Any], problems: Problems) -> None:
+    """What names or fills an event has bounds, so that one document cannot be all that fits into memory."""
+    users = columns[source.user.path]
+    found = [("_id", long_ids(ids)), *((f"user in {source.user.path}", tell(users)) for tell in (long_ids, lost_texts))]
+    found += [(path, oversized(columns[path])) for path in source.meta.values()]
+    for subject, rows in found:
+        for row, reason in rows.items():
+            problems.setdefault(row, f"{subject} {reason}")
 
 
 def _users(column: Sequence[Any], source: Source, problems: Problems) -> list[Any]:
@@ -158,52 +167,6 @@ def _whole(values: NDArray[Any], bounds: tuple[int, int], problems: Problems) ->
     whole = rounded.tolist()
     shared = {number: Int64(number) for number in set(whole)}
     return [shared[number] for number in whole]
-
-
-def _frame(
-    source: Source, columns: Columns, numbers: Mapping[str, Floats], users: list[Any], moments: Moments
-) -> pd.DataFrame:
-    """What a points function sees, a row per document.
-
-    `userId` and `createdAt` of the event, the `let` names (float64), and the names in `meta` (objects); of equal names
-    the first of these counts.
-    """
-    import pandas as pd  # noqa: PLC0415  half a second of processor time that only a function is worth
-
-    chosen = {name: pd.Series(columns[path], dtype=object) for name, path in source.meta.items()}
-    event = {"userId": pd.Series(users, dtype=object), "createdAt": pd.Series(moments, dtype="datetime64[ms]")}
-    return pd.DataFrame({**chosen, **numbers, **event})
-
-
-def _from_function(
-    function: Callable[..., Any], reference: str, frame: pd.DataFrame, problems: Problems
-) -> NDArray[Any]:
-    """Points from `module:function`, called with the rows that have no problem so far; 0 in the others."""
-    clean = np.array([row not in problems for row in range(len(frame))], dtype=bool)
-    if not clean.any():
-        return np.zeros(len(frame))
-    worth = _called(function, reference, frame[clean].reset_index(drop=True))
-    points = np.zeros(len(frame), dtype=worth.dtype)
-    points[clean] = worth
-    return points
-
-
-def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -> NDArray[Any]:
-    import pandas as pd  # noqa: PLC0415  as above
-
-    rows = pd.RangeIndex(len(frame))
-    try:
-        result = pd.Series(function(frame)).sort_index()
-        signed = isinstance(result.dtype, np.dtype) and result.dtype.kind == "i"
-        values = result.to_numpy() if signed else result.to_numpy(dtype=np.float64, na_value=np.nan)
-    except Exception as error:
-        raise LbmigrateError(f"points: {reference} failed: {error!r}", hint=f"mend {reference}") from error
-    if not result.index.equals(rows):
-        raise LbmigrateError(
-            f"points: {reference} must return one number for each of the {len(rows)} rows, with the frame's index",
-            hint=f"mend {reference}",
-        )
-    return values
 
 
 def _metas(columns: Sequence[list[Any]], names: Sequence[str], origin: str, length: int) -> list[Document]:

@@ -15,7 +15,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.config.model import Config
 from lbmigrate.mongo import fake, faults
-from lbmigrate.mongo.client import durable, open_client, server_time
+from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context

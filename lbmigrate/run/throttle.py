@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pymongo.database import Database
 
 from lbmigrate.config.pace import Throttle
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Context
 from lbmigrate.run.indicators import (
     Latency,

@@ -8,26 +8,22 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-import reprlib
-import uuid
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import islice
 from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
+from bson import Decimal128, Int64, ObjectId
 from numpy.typing import NDArray
 
+from lbmigrate.records import EARLIEST, LATEST
 from lbmigrate.values.units import UNITS_IN_SECONDS, Unit
 
 Floats = NDArray[np.float64]
 Moments = list[dt.datetime | None]
 
-EARLIEST = dt.datetime(1900, 1, 1)
-LATEST = dt.datetime(2200, 1, 1)
 _EARLIEST_EPOCH, _LATEST_EPOCH = (edge.replace(tzinfo=dt.UTC).timestamp() for edge in (EARLIEST, LATEST))
 # as seconds 1e11 is the year 5138, as milliseconds it is March 1973
 MILLISECONDS_FROM = 1e11
@@ -37,49 +33,6 @@ _NUMBERS = frozenset({int, float, Int64})
 LONGEST_TEXT = 400
 _is_iso = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?|\d{8}T.*", re.ASCII).fullmatch
 _is_decimal = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE).fullmatch
-_BSON_NAMES: dict[type, str] = {
-    type(None): "null", bool: "bool", Int64: "long", int: "int", float: "double", Decimal128: "decimal",
-    str: "string", dt.datetime: "date", DatetimeMS: "date", ObjectId: "objectId", Binary: "binData", bytes: "binData",
-    uuid.UUID: "binData", list: "array", dict: "object",
-}  # fmt: skip
-
-
-class _Excerpts(reprlib.Repr):
-    """The beginning of a value, at a cost that does not depend on its size."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 2
-
-    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        """The first keys in the document's own order; to sort them would be to read them all."""
-        if level <= 0:
-            return "{...}"
-        shown = [f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}" for key in islice(x, self.maxdict)]
-        return "{" + ", ".join(shown + ["..."] * (len(x) > self.maxdict)) + "}"
-
-    def repr_instance(self, x: object, level: int) -> str:
-        """As usual; of bytes, and of what is text in a shape of its own, only what would be shown."""
-        if isinstance(x, bytes | str):
-            return super().repr_instance(x[: self.maxother], level)
-        return super().repr_instance(x, level)
-
-
-_EXCERPTS = _Excerpts()
-
-
-def bson_type(value: Any) -> str:
-    """The name that MongoDB's `$type` gives to the type of `value`; the Python name for what BSON does not know."""
-    return next((name for kind, name in _BSON_NAMES.items() if isinstance(value, kind)), type(value).__name__)
-
-
-def excerpt(value: Any) -> str:
-    """Type and value for a message, a line at most: `string 'tomorrow'`, `double nan`, `object {'a': 1}`."""
-    try:
-        shown = _EXCERPTS.repr(value)
-    except ValueError:  # an int of more digits than Python writes out
-        shown = "of thousands of digits"
-    return f"{bson_type(value)} {shown[:60]}"
 
 
 def as_time(value: Any, zone: ZoneInfo) -> dt.datetime | None:

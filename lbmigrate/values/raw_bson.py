@@ -50,7 +50,7 @@ class Column:
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode("utf-8")
+    return raw.decode("utf-8", "replace")
 
 
 def _int64(raw: bytes) -> Int64:

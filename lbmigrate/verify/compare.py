@@ -14,18 +14,22 @@ from zoneinfo import ZoneInfo
 
 from pymongo.database import Database
 
-from lbmigrate.mongo.client import durable, is_fake
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.records import Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import in_parts
+from lbmigrate.values.limits import names_a_user
 
+# Conditions on an array are asked of its elements; an event that holds one counts for nobody.
+NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("userId", "points", "createdAt")]}}
 USERS_AT_ONCE = 200
 LOOKS_AGAIN = 2
 
 Key = tuple[Any, str]
-Sums = tuple[int, int, dt.datetime]
+Sums = tuple[Any, Any, Any]  # score, events, newest event; of an entry whatever it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,9 @@ class Difference:
 def _words(sums: Sums | None) -> str:
     if sums is None:
         return "nothing"
-    return f"{sums[0]} points in {sums[1]} events up to {sums[2].isoformat()}Z"
+    points, events, last = sums
+    newest = f"{last.isoformat()}Z" if isinstance(last, dt.datetime) else excerpt(last)
+    return f"{excerpt(points) if not isinstance(points, int) else points} points in {events} events up to {newest}"
 
 
 # --- comparing -----------------------------------------------------------------------------------------------------
@@ -77,12 +83,13 @@ def confirmed(context: Context, differences: Sequence[Difference]) -> list[Diffe
 
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
-    rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}})
+    fields = dict.fromkeys(("userId", "period", "score", "events", "lastEventAt"), 1)
+    rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
     kinds = context.config.periods
     return {
-        (row["userId"], row["period"]): (row["score"], row["events"], row["lastEventAt"])
+        (row["userId"], row["period"]): (row.get("score"), row.get("events"), row.get("lastEventAt"))
         for row in rows
-        if kind_of(row["period"]) in kinds
+        if isinstance(row.get("period"), str) and kind_of(row["period"]) in kinds and names_a_user(row["userId"])
     }
 
 
@@ -104,7 +111,7 @@ def _grouped(database: Database[Any], users: Sequence[Any], kind: str, zone: str
         label = {"$dateToString": {"date": "$createdAt", "format": PERIODS[kind], "timezone": zone}}
     sums = {"score": {"$sum": "$points"}, "events": {"$sum": 1}, "last": {"$max": "$createdAt"}}
     pipeline: list[Document] = [
-        {"$match": {"userId": {"$in": list(users)}, **COUNTED}},
+        {"$match": {"userId": {"$in": list(users)}, **COUNTED, "$expr": NO_ARRAYS}},
         {"$group": {"_id": {"user": "$userId", "period": label}, **sums}},
     ]
     rows = database[EVENTS].aggregate(pipeline, allowDiskUse=True)
@@ -115,6 +122,8 @@ def _looped(database: Database[Any], users: Sequence[Any], kind: str, zone: Zone
     sums: dict[Key, Sums] = {}
     for event in database[EVENTS].find({"userId": {"$in": list(users)}, **COUNTED}):
         at = event["createdAt"]
+        if isinstance(event["userId"], list) or isinstance(event["points"], list) or isinstance(at, list):
+            continue
         local = at.replace(tzinfo=dt.UTC).astimezone(zone)
         period = "global" if kind == "global" else local.strftime(PERIODS[kind])
         score, events, last = sums.get((event["userId"], period), (0, 0, at))

@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate.mongo.client import durable, is_fake
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import base_id, stray_base, without_number
 from lbmigrate.rules.event import of_other_actions

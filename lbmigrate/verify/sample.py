@@ -6,26 +6,31 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.values.ids import id_type
+from lbmigrate.values.limits import names_a_user
 
 
 def choose(context: Context, looking: VerifyOptions) -> list[Any]:
     """The users to compare: the first of every period, and a seeded sample drawn from the ledger and the entries."""
     entries, events = context.target[ENTRIES], context.target[EVENTS]
     known = dict.fromkeys(_users(events, COUNTED)) | dict.fromkeys(_users(entries, {"rev": {"$exists": True}}))
+    kind = kind_of_users(context)
+    known = {user: None for user in known if kind is None or id_type(user) == kind}  # strangers are named beside
     if looking.full:
         return list(known)
     first = dict.fromkeys(user for period in _periods(context) for user in _leaders(context, period, looking.top))
     sample = random.Random(looking.seed).sample(list(known), min(looking.sample, len(known)))
-    return list(first | dict.fromkeys(sample))
+    return [user for user in first | dict.fromkeys(sample) if kind is None or id_type(user) == kind]
 
 
 def _users(collection: Any, condition: Document) -> Iterator[Any]:
     """Every user of a collection once, in a fixed order."""
     grouped = [{"$match": condition}, {"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}]
-    return (row["_id"] for row in collection.aggregate(grouped))
+    return (row["_id"] for row in collection.aggregate(grouped) if names_a_user(row["_id"]))
 
 
 def _periods(context: Context) -> Iterator[str]:
@@ -41,4 +46,4 @@ def _periods(context: Context) -> Iterator[str]:
 
 def _leaders(context: Context, period: str, top: int) -> Iterator[Any]:
     rows = context.target[ENTRIES].find({"period": period}, {"userId": 1}).sort([("score", -1), ("userId", -1)])
-    return (row["userId"] for row in rows.limit(top)) if top else iter(())
+    return (row["userId"] for row in rows.limit(top) if names_a_user(row["userId"])) if top else iter(())

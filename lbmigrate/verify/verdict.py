@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from lbmigrate import feature_flag, schema
+from lbmigrate.ledger.odd import ROW as ODD_ROW
+from lbmigrate.ledger.odd import odd_events
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import EVENT, EVENTS
@@ -37,6 +40,12 @@ def empty_board(context: Context) -> str:
         if source.collection in present and context.sources[source.collection].find_one({}, {"_id": 1}) is not None:
             return f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
     return ""
+
+
+def warnings(context: Context) -> list[str]:
+    """What is odd and spoils nothing: events that count for nobody, unless a reconciliation has seen to them."""
+    found = odd_events(context.target, kind_of_users(context))
+    return [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
 
 
 def verdict(

@@ -9,7 +9,7 @@ from typing import Any
 from lbmigrate.backfill import backfill, refresh_profiles
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes import passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
 from lbmigrate.records import Piece, RowsRemoved, amount

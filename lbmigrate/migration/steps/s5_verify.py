@@ -38,6 +38,8 @@ def apply(context: Context) -> Iterator[Piece]:
     wrong += misfits.misfits(context, users)
     judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong else 'agree'}"
+    for told in verdict.warnings(context):
+        yield Piece("verify", warning=told)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong:
         raise Mismatch(

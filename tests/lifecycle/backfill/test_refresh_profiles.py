@@ -8,7 +8,7 @@ import pytest
 
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo import fake
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope
 from tests.apps import NEW_YEAR, USERS, App, config, oid, picture, pieces, task, untimed, user
 

@@ -13,7 +13,7 @@ from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget, rollup
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 

@@ -13,9 +13,9 @@ from bson import Int64
 
 from lbmigrate.backfill import backfill
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import events, rollup
+from lbmigrate.ledger import events, rollup, walk
 from lbmigrate.migration.steps import STEPS, s4_backfill
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema import COUNTED
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
@@ -181,7 +181,7 @@ def test_a_run_after_a_rollback_that_was_stopped_makes_their_entries_too(purged)
 def walking(monkeypatch):
     """The roll-up walks the ledger a few events at a time instead of listing users."""
     monkeypatch.setattr(backfill, "USERS_IN_MEMORY", 3)
-    monkeypatch.setattr(rollup, "everyone", partial(rollup.everyone, size=4))
+    monkeypatch.setattr(walk, "everyone", partial(walk.everyone, size=4))
 
 
 def test_walking_the_whole_ledger_gives_the_same_entries_as_listing_users(app, request):

@@ -18,7 +18,7 @@ from lbmigrate.ledger import forget, leavers
 from lbmigrate.ledger.leavers import KEY, KEY_FILE, Leavers
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Checkpoint
 from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.values.id_text import id_text, owner_texts

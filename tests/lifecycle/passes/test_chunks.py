@@ -14,7 +14,7 @@ from lbmigrate import ScoreRecorder
 from lbmigrate.console.format import summary
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
 from lbmigrate.migration.steps import STEPS, s4_backfill
-from lbmigrate.mongo.client import is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunks import Bounds, Span
 from lbmigrate.passes.read_plan import is_indexed

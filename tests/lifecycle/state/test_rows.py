@@ -21,7 +21,7 @@ from lbmigrate.ledger import emit, rollup
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.migration.steps import s4_backfill
-from lbmigrate.mongo.client import durable
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state import Holder, Lease, State
 from lbmigrate.state.lease import LOCK, break_open

@@ -51,14 +51,30 @@ def test_a_document_with_an_id_of_megabytes_is_rejected_and_does_not_stop_the_ru
     app.database["tasks"].insert_one(filled({**task(20), "_id": "x" * 2_000_000}, "priority", LARGEST - 2_100_000))
     counts = app.backfill()
     (row,) = rejects(app)
-    assert (len(row["sourceId"]), counts.read, counts.emitted, counts.rejected) == (2_000_000, 11, 10, 1)
+    assert (counts.read, counts.emitted, counts.rejected) == (11, 10, 1)
+    assert row["sourceId"].startswith("xxx")
+    assert len(row["sourceId"]) < 250, "its id is shortened wherever it is kept"
+    assert row["reason"] == "_id is longer than 1,024 characters"
 
 
-def test_a_document_whose_event_just_fits_is_an_event(app):
-    big = filled(task(20), "priority", LARGEST - 200)
-    app.database["tasks"].insert_one(big)
+def test_a_mapped_value_of_64_kib_is_the_largest_that_an_event_takes(app):
+    largest = 65_536 - len(bson.encode({"": ""}))
+    app.database["tasks"].insert_one(task(20, priority="x" * largest))
+    app.database["tasks"].insert_one(task(21, priority="x" * (largest + 1)))
     assert app.backfill().emitted == 11
-    assert rejects(app) == []
+    (row,) = rejects(app)
+    assert (row["sourceId"], row["reason"]) == (task(21)["_id"], "priority has 65,537 bytes, more than 65,536")
+
+
+@pytest.mark.parametrize("levels", [33, 170])
+def test_a_mapped_value_that_is_nested_too_deep_is_rejected_alone(app, levels):
+    nested = 1
+    for _ in range(levels):
+        nested = {"a": nested}
+    app.database["tasks"].insert_one(task(20, priority=nested))
+    assert app.backfill().emitted == 10
+    (row,) = rejects(app)
+    assert (row["sourceId"], row["reason"]) == (task(20)["_id"], "priority is nested deeper than 32 levels")
 
 
 def test_text_that_is_not_utf8_is_rejected_alone(app):

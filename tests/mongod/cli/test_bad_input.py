@@ -171,16 +171,24 @@ def test_user_ids_of_two_types_are_one_user_with_as(app, terminal):
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 40
 
 
-def test_user_ids_of_two_types_that_the_first_look_missed_are_refused_when_they_come(app, terminal):
+def test_a_user_id_of_another_type_that_the_first_look_missed_is_a_reject_when_it_comes(app, terminal):
     app["tasks"].delete_many({})
     app["tasks"].insert_many([task(number, owner=1) for number in range(1_300)])
     app["tasks"].update_one({"_id": oid(1000 + 650)}, {"$set": {"userId": str(oid(1))}})
     terminal.configure(TASKS, backfill={"chunk_size": 100, "workers": 1})
+    assert terminal("run").code == 0
+    assert [row["sourceId"] for row in app["lbmigrate_rejects"].find()] == [oid(1000 + 650)]
+    assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 12_990
+
+
+def test_user_ids_of_two_types_in_equal_parts_are_refused_when_they_come(app, terminal):
+    app["tasks"].delete_many({})
+    app["tasks"].insert_many([task(number, owner=1) for number in range(1_300)])
+    middle = {"_id": {"$gte": oid(1600), "$lt": oid(1650)}}
+    app["tasks"].update_many(middle, {"$set": {"userId": str(oid(1))}})
+    terminal.configure(TASKS, backfill={"chunk_size": 100, "workers": 1})
     refused(terminal("run"), 6, "user ids are of 2 types")
     assert {type(event["userId"]) for event in app["score_events"].find()} == {ObjectId}
-    app["tasks"].update_one({"_id": oid(1000 + 650)}, {"$set": {"userId": oid(1)}})
-    assert terminal("run").code == 0
-    assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 13_000
 
 
 def test_a_user_without_a_name_or_with_an_address_for_one_is_on_the_board_without_a_name(app, terminal):

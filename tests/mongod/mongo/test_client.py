@@ -13,7 +13,8 @@ from pymongo.read_concern import ReadConcern
 
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.mongo import faults
-from lbmigrate.mongo.client import durable, is_fake, open_client, retrying, server_time
+from lbmigrate.mongo.client import open_client, retrying, server_time
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.mongo.process import HOST, Server, free_port, start_mongod
 from lbmigrate.records import Document
 

@@ -18,7 +18,8 @@ from pymongo import MongoClient
 
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.mongo import embedded, process
-from lbmigrate.mongo.client import durable, open_client
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.concerns import durable
 
 pytestmark = pytest.mark.usefixtures("mongod")
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lbmigrate import testing
-from lbmigrate.mongo.client import durable, open_client
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.process import HOST, Server, start_mongod
 from lbmigrate.run.indicators import Level, replication_lag
 from lbmigrate.run.throttle import gate

@@ -10,14 +10,16 @@ import pytest
 from pymongo.database import Database
 
 from lbmigrate.errors import Locked
-from lbmigrate.mongo.client import durable, server_time
+from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document
 from lbmigrate.state import Holder, Lease, State
 
 PROCESSES, ROUNDS = 3, 20
 RUNNER = """
 import sys
-from lbmigrate.mongo.client import durable, open_client, server_time
+from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.errors import Locked
 from lbmigrate.state import Holder, Lease, State
 uri, name = sys.argv[1:]

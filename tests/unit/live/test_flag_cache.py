@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pymongo.errors import ServerSelectionTimeoutError
 
 from lbmigrate.config.model import Flag as Settings
-from lbmigrate.config.types import MOST_POINTS
 from lbmigrate.errors import UsageError
 from lbmigrate.feature_flag import TAKES_EFFECT
 from lbmigrate.live.flag_cache import LOOK_AGAIN, Flag, flag
+from lbmigrate.records import MOST_POINTS
 from lbmigrate.rules.event import constant_points, live_event, source_named, source_of
-from lbmigrate.values.coerce import excerpt
+from lbmigrate.values.excerpts import excerpt
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, config, oid
 
 

@@ -15,7 +15,8 @@ from pymongo import errors
 
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
 from lbmigrate.mongo import faults
-from lbmigrate.mongo.client import durable, is_fake, open_client, retrying, server_time
+from lbmigrate.mongo.client import open_client, retrying, server_time
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.telling.secrets import redact
 
 SERVER = "mongodb://bob:hunter22@db.example:27017/app?replicaSet=rs0"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbmigrate.records import Document
-from lbmigrate.rules.adjustments import adjustments, base_id, is_event, stand
+from lbmigrate.rules.adjustments import adjustments, base_id, counts, stand
 from lbmigrate.rules.ranking import daily, entries
 
 MONDAY = dt.datetime(2025, 11, 3, 9)
@@ -182,10 +182,10 @@ def test_the_source_of_an_event_is_told_by_its_fields(source: Any, name: str, ba
     assert base_id(event(source) | {"_id": name}) == base
 
 
-@pytest.mark.parametrize("odd", [{"points": 3}, {"points": None}, {"createdAt": "today"}, {"meta": []}, {"_id": 7}])
-def test_what_is_no_event_is_told_from_one(odd: Document) -> None:
-    assert is_event(event())
-    assert not is_event(event() | odd)
+@pytest.mark.parametrize("odd", [{"points": 3}, {"points": None}, {"createdAt": "today"}, {"userId": 1.5}, {"_id": 7}])
+def test_what_counts_for_nobody_is_told_from_an_event(odd: Document) -> None:
+    assert counts(event())
+    assert not counts(event() | odd)
 
 
 def test_the_mark_of_somebody_who_left_stays_on_what_is_adjusted() -> None:

@@ -13,7 +13,9 @@ from bson import Binary, Code, DatetimeMS, Decimal128, Int64, MaxKey, ObjectId, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.values.coerce import EARLIEST, LATEST, as_number, as_time, bson_type, convert, excerpt, numbers, times
+from lbmigrate.records import EARLIEST, LATEST
+from lbmigrate.values.coerce import as_number, as_time, convert, numbers, times
+from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.units import Unit
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -27,7 +27,7 @@ from lbmigrate.rules import periods, scoring
 from lbmigrate.rules.adjustments import base_id
 from lbmigrate.rules.event import live_event
 from lbmigrate.rules.variables import evaluate_let
-from lbmigrate.values import coerce, extjson, formula, ids, paths
+from lbmigrate.values import coerce, excerpts, extjson, formula, ids, paths
 from tests.apps import NEW_YEAR
 
 LENGTH = 1_000_000
@@ -110,7 +110,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "numbers": lambda text: coerce.numbers([text, 1]),
     "as_time": lambda text: coerce.as_time(text, UTC),
     "times": lambda text: coerce.times([text, 1], UTC),
-    "excerpt": coerce.excerpt,
+    "excerpt": excerpts.excerpt,
     "id_type": ids.id_type,
     "coerce_id": lambda text: (ids.coerce_id(text, "objectId"), ids.coerce_id(text, "string")),
     "coerce_ids": lambda text: ids.coerce_ids([text, 1], "objectId"),
@@ -202,8 +202,8 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_what_a_message_says_of_a_value_costs_nothing_whatever_its_size(name: str) -> None:
-    assert len(coerce.excerpt(LARGE[name])) < 80
-    assert taken(coerce.excerpt, LARGE[name]) < NOISE
+    assert len(excerpts.excerpt(LARGE[name])) < 80
+    assert taken(excerpts.excerpt, LARGE[name]) < NOISE
     assert coerce.as_time(LARGE[name], UTC) is None or name == "an int beyond all"
 
 

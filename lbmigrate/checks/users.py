@@ -1,0 +1,113 @@
+"""The users and their ids, as far as a look at some of them tells: names, keys, one type of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from lbmigrate.board.profiles import known_users, profile_paths, snapshot
+from lbmigrate.checks.finding import Finding, Level
+from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, begun, sample, shares
+from lbmigrate.config.model import Source, Users
+from lbmigrate.errors import Refused
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.mongo.sample import some, some_piped
+from lbmigrate.passes.read_plan import is_indexed
+from lbmigrate.records import AVATAR_LENGTH, Document, amount
+from lbmigrate.run.context import Context
+from lbmigrate.values.ids import coerce_id
+from lbmigrate.values.limits import names_a_user
+from lbmigrate.values.paths import pluck, projection_of
+
+STRANGERS = 200  # users who are looked up
+FEW = 20  # documents of a source: fewer may all be odd
+
+
+def one_type(context: Context, told: list[Finding]) -> Iterator[Finding]:
+    """Whether all users are named by ids of one type; nothing where something else forbids a run already."""
+    if any(finding.level == "refusal" for finding in told):
+        return
+    try:
+        kinds = OneUserType(context).kinds
+    except Refused as error:
+        yield Finding("refusal", "user ids", error.message, error.hint)
+    else:
+        yield Finding("ok", "user ids", f"of one type: {', '.join(kinds) or 'none seen yet'}")
+
+
+def findings(context: Context, present: dict[str, Document]) -> Iterator[Finding]:
+    """What the users have of what the board shows, and whether those who did something are among them."""
+    users = context.config.users
+    if users.collection not in present:
+        fact = f"collection {users.collection!r} does not exist: the board would have no names and hide nobody"
+        yield Finding("refusal", "users", fact, CHECK_CONFIG)
+        return
+    paths = (*profile_paths(users), *([users.updated] if users.updated else []))
+    rows = some(context.sources[users.collection], {}, projection_of(paths), SAMPLE)
+    if not rows:
+        yield Finding("warning", "users", f"{users.collection} is empty: the board will have no names", CHECK_CONFIG)
+        return
+    columns = pluck(rows, paths)
+    having = {path: sum(value is not None for value in column) for path, column in columns.items()}
+    yield Finding("ok", "users", f"of {amount(len(rows), 'user')}: {shares(having, len(rows))}")
+    for path in (path for path, count in having.items() if count == 0):
+        fact = f"none of {amount(len(rows), 'user')} has {path}"
+        level: Level = "refusal" if path == users.key else "warning"
+        yield Finding(level, "users", fact, "correct the path, or leave it if it is yet to come")
+    if not is_indexed(context.sources[users.collection], users.key):
+        fact = f"{users.collection}.{users.key} has no index: every roll-up reads the whole collection"
+        yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.key!r}: 1}})")
+    if users.updated and having[users.updated] and not is_indexed(context.sources[users.collection], users.updated):
+        fact = f"{users.collection}.{users.updated} has no index: each incremental backfill looks at every user"
+        yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.updated!r}: 1}})")
+    yield from _shown(users, rows)
+    yield from _strangers(context)
+
+
+def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:
+    """Who would have no name, and whose picture is too large for every entry to copy it."""
+    shown = [snapshot(users, row) for row in rows]
+    nameless = sum(each["displayNameSnapshot"] is None for each in shown)
+    if nameless:
+        names = " or ".join(users.display_name) or "a display name: users.display_name is empty"
+        fact = f"{nameless} of {amount(len(rows), 'user')} looked at have no {names}"
+        yield Finding("warning", "users", fact, "they are shown without a name; add a path to users.display_name")
+    columns = pluck(rows, users.avatar)
+    large = sum(isinstance(value, str) and len(value) > AVATAR_LENGTH for value in chain(*columns.values()))
+    if large:
+        fact = f"{amount(large, 'avatar')} of {amount(len(rows), 'user')} looked at are longer than {AVATAR_LENGTH:,}"
+        yield Finding("warning", "users", f"{fact} characters, and left out", "keep the address of a picture there")
+
+
+def _strangers(context: Context) -> Iterator[Finding]:
+    """Whether those who did something are among the users at all: a wrong key would hide nobody and name nobody."""
+    seen = {source.name: _acquaintance(context, source) for source in context.config.sources}
+    nobody = not any(known for _, known in seen.values())
+    for source in context.config.sources:
+        looked_at, known = seen[source.name]
+        if known or not looked_at:
+            continue
+        sure = (nobody or looked_at >= FEW) and not begun(context)
+        key = f"{context.config.users.collection}.{context.config.users.key}"
+        fact = f"no user of {source.collection} is found by {key}"
+        yield Finding("refusal" if sure else "warning", "users", fact, CHECK_CONFIG)
+
+
+def _acquaintance(context: Context, source: Source) -> tuple[int, bool]:
+    """How many documents of a source were looked at, and whether any of their users is known."""
+    collection = context.sources[source.collection]
+    rows = sample(collection, source)
+    if _any_known(context, source, rows):
+        return len(rows), True
+    stages: list[Document] = [{"$match": source.where}] if source.where and not source.unwind else []
+    # both ends may be those of old accounts: what lies between is looked at before anything is refused
+    shown = {"$project": projection_of([source.user.path])}
+    spread = some_piped(collection, [*stages, {"$sample": {"size": STRANGERS}}, shown]) if len(rows) >= SAMPLE else []
+    return len(rows), _any_known(context, source, spread)
+
+
+def _any_known(context: Context, source: Source, rows: list[Document]) -> bool:
+    ids = [coerce_id(value, source.user.coerce) for value in pluck(rows, [source.user.path])[source.user.path]]
+    users = list(dict.fromkeys(user for user in ids if names_a_user(user)))
+    parts = (users[start : start + STRANGERS] for start in range(0, len(users), STRANGERS))
+    return any(known_users(context.sources, context.config, part) for part in parts)

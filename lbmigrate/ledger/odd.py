@@ -1,0 +1,87 @@
+"""Events that count for nobody: what the app or somebody else put into the ledger past its validator.
+
+They stay where they are, since the ledger only grows, and every reader passes them over. A reconciliation adds what
+their sources are worth beside them, and remembers how many it has seen to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import ExecutionTimeout
+
+from lbmigrate.mongo.concerns import durable
+from lbmigrate.records import Checkpoint, Document, amount
+from lbmigrate.schema import EVENT, EVENTS, USERS, user_of
+from lbmigrate.values.limits import named, names_a_user
+
+ROW = "odd"  # how many of them the last reconciliation has seen to
+LISTED = 5
+AT_MOST = 1_000  # that are told apart from one another
+LOOKING_MS = 500  # for looking before a run; a verification takes the time that it needs
+
+_ARRAYS = [{name: {"$type": "array"}} for name in ("userId", "points", "createdAt")]
+ODD: Document = {"$or": [{"$nor": [{**EVENT, **user_of(USERS)}]}, *_ARRAYS]}
+NUMBERS = {"$or": [{"userId": {"$type": name}} for name in ("double", "decimal")]}  # which may be fractions
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """How many events count for nobody, or for a user of another kind than all others, and which are the first."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+    complete: bool = True
+
+    def __str__(self) -> str:
+        more = f" and {self.count - len(self.first)} more" if self.count > len(self.first) else ""
+        return (
+            f"{amount(self.count, 'event')} of {EVENTS} {'is' if self.count == 1 else 'are'} not as an event must be"
+            f" (points, time, user): {', '.join(self.first)}{more}"
+        )
+
+
+def odd_events(database: Database[Any], kind: str | None, ms: int | None = None) -> Odd:
+    """The events that are not as an event must be.
+
+    With `kind`, the type of the ledger's user ids, also those of users of another type. Reads the whole ledger unless
+    `ms` milliseconds end that.
+    """
+    ledger = durable(database)[EVENTS]
+    asked = [{"$or": [ODD, *([strangers(kind)] if kind else [])]}, *([NUMBERS] if kind in (None, "int") else [])]
+    try:
+        found = [row for each in asked for row in _found(ledger, each, ms)]
+    except ExecutionTimeout:
+        return Odd(complete=False)
+    ids = list(dict.fromkeys(row["_id"] for row in found))
+    return Odd(len(ids), tuple(map(named, ids[:LISTED])))
+
+
+def _found(ledger: Collection[Any], condition: Document, ms: int | None) -> Iterator[Document]:
+    cursor = ledger.find(condition, {"userId": 1})
+    rows = iter(cursor.max_time_ms(ms) if ms else cursor)
+    odd = (row for row in rows if not names_a_user(row["userId"])) if condition is NUMBERS else rows
+    return islice(odd, AT_MOST)
+
+
+def strangers(kind: str) -> Document:
+    """Events whose users are of another kind than `kind`; a look into the index."""
+    return user_of(name for name in USERS if name != kind)
+
+
+def seen_to(odd: Odd) -> Checkpoint:
+    """What to remember when a reconciliation has gone through the whole ledger."""
+    return Checkpoint(ROW, {"count": odd.count})
+
+
+def kinds_in(database: Database[Any], most: int = 200) -> Counter[str]:
+    """How many events have users of each kind, at most `most` of each. Looks into the index alone."""
+    found = {kind: database[EVENTS].find(user_of([kind]), {"_id": 0, "userId": 1}).limit(most) for kind in USERS}
+    counted = {kind: sum(names_a_user(row["userId"]) for row in rows) for kind, rows in found.items()}
+    return Counter({kind: number for kind, number in counted.items() if number})

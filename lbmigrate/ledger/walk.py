@@ -1,0 +1,69 @@
+"""Which users a roll-up takes at once: those of a list, or everyone in the ledger, some events at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bson import Binary, Decimal128, ObjectId
+from pymongo.database import Database
+
+from lbmigrate.records import Document
+from lbmigrate.schema import COUNTED, EVENTS, EVENTS_BY_USER
+from lbmigrate.values.ids import in_parts
+
+BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
+# A range holds values of one of these alone: what Python has them as, and the lowest. NaN is below all numbers.
+BRACKETS: list[tuple[Any, Any]] = [
+    ((int, float, Decimal128), float("-inf")),
+    (str, ""),
+    ((bytes, uuid.UUID), Binary(b"")),
+    (ObjectId, ObjectId(bytes(12))),
+]  # in the server's order
+NO_ARRAY: Document = {"$not": {"$type": "array"}}
+
+
+def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
+    """Conditions that name these users, each once and a bounded number in each."""
+    for some in in_parts(list(dict.fromkeys(users)), size):
+        yield {"$in": some}
+
+
+def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:
+    """Conditions that walk all users of the ledger in order of their ids, about `size` events in each."""
+    for types, lowest in BRACKETS:
+        if after is None:
+            low = _first_user(database, lowest)
+        elif isinstance(after, types):
+            low, after = {"$gt": after}, None
+        else:
+            continue
+        while low:
+            bound = _user_at(database, low, size)
+            if bound is None:
+                bound = _user_at(database, low, 0, way=-1)
+            if bound is None:
+                break
+            yield {**low, "$lte": bound}
+            low = {"$gt": bound}
+
+
+def _first_user(database: Database[Any], lowest: Any) -> Document:
+    """From the first event whose user is of the bracket of `lowest`."""
+    asked = {"userId": {"$gte": lowest}, **COUNTED}
+    row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
+    if row and isinstance(row["userId"], list):  # it stands where its elements would
+        asked["userId"] = {"$gte": lowest, **NO_ARRAY}
+        row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
+    return {"$gte": row["userId"]} if row else {}
+
+
+def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) -> Any:
+    """The user of the event `skip` places into the index order, from its other end with way -1; a covered hop."""
+    order = [(key, direction * way) for key, direction in EVENTS_BY_USER.keys]
+    found = database[EVENTS].find({"userId": users}, {"_id": 0, "userId": 1}).sort(order).skip(skip).limit(1)
+    row = next(iter(found), None)
+    if row and isinstance(row["userId"], list) and "$not" not in users:  # no hop any more, but it ends at a user
+        return _user_at(database, {**users, **NO_ARRAY}, skip, way)
+    return row["userId"] if row else None

@@ -1,0 +1,135 @@
+"""What is too large, too deep or no value at all for an event, by row. A clean column costs a look at its types."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import bson
+from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+
+from lbmigrate.records import LONGEST_ID
+from lbmigrate.values.excerpts import excerpt
+from lbmigrate.values.id_text import id_text
+from lbmigrate.values.ids import id_type
+
+LARGEST_VALUE = 65_536  # bytes of a value as BSON; a character may take four
+DEEPEST = 32  # levels within a value; a server stops at 180 for a whole document
+LOST = "\ufffd"  # what clients put in the place of bytes that are not UTF-8
+SHOWN = 200  # characters of an id where it is named
+_CODECS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+_SMALL = frozenset(
+    {type(None), bool, int, Int64, float, dt.datetime, DatetimeMS, ObjectId, Decimal128, uuid.UUID}
+)  # fmt: skip
+
+
+def oversized(column: Sequence[Any]) -> dict[int, str]:
+    """The rows whose values may not stand in an event, each with what is wrong with it."""
+    kinds = set(map(type, column)) - _SMALL
+    if not kinds or (kinds == {str} and _longest(column) * 4 <= LARGEST_VALUE):
+        return {}
+    found = {row: too_much(value) for row, value in enumerate(column) if type(value) not in _SMALL}
+    return {row: reason for row, reason in found.items() if reason}
+
+
+def _longest(column: Sequence[Any]) -> int:
+    return max(len(value) for value in column if type(value) is str)
+
+
+def too_much(value: Any) -> str:
+    """Why a value may not stand in an event; empty when it may. Never raises."""
+    try:
+        size = len(bson.encode({"": value}, codec_options=_CODECS))
+    except (BSONError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        return f"cannot be stored ({type(error).__name__})"
+    if size > LARGEST_VALUE:
+        return f"has {size:,} bytes, more than {LARGEST_VALUE:,}"
+    return f"is nested deeper than {DEEPEST} levels" if _is_deep(value) else ""
+
+
+def _is_deep(value: Any) -> bool:
+    """Level by level, so that no depth can exhaust the stack."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [inner for each in level if isinstance(each, dict | list) for inner in _within(each)]
+        if not level:
+            return False
+    return True
+
+
+def _within(value: dict[Any, Any] | list[Any]) -> Sequence[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def long_ids(column: Sequence[Any]) -> dict[int, str]:
+    """The rows whose ids are too long to name anything, each with what is wrong with it."""
+    kinds = set(map(type, column)) - _SMALL
+    if not kinds or (kinds == {str} and _longest(column) <= LONGEST_ID):
+        return {}
+    found = {row: long_id(value) for row, value in enumerate(column) if type(value) not in _SMALL}
+    return {row: reason for row, reason in found.items() if reason}
+
+
+def lost_texts(column: Sequence[Any]) -> dict[int, str]:
+    """The rows whose texts are no longer what they were, so that they name nobody."""
+    if set(map(type, column)) <= _SMALL:
+        return {}
+    rows = [row for row, value in enumerate(column) if isinstance(value, str) and LOST in value]
+    return dict.fromkeys(rows, "has U+FFFD in the place of what was not UTF-8")
+
+
+def names_a_user(value: Any) -> bool:
+    """Whether an id that stands in the ledger can be somebody's. Text that was not UTF-8 has LOST in it."""
+    return id_type(value) is not None and not long_id(value) and not (isinstance(value, str) and LOST in value)
+
+
+def long_id(value: Any) -> str:
+    """Why an id is too long; empty when it is not."""
+    if isinstance(value, Code):  # a str to Python, and nothing that a dict can be keyed by
+        return "is JavaScript code"
+    length = len(value) if isinstance(value, str | bytes) else _size(value)
+    return f"is longer than {LONGEST_ID:,} characters" if length > LONGEST_ID else ""
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    return LONGEST_ID + 1 if too_much(value) else len(id_text(value))
+
+
+def names_nothing(value: Any) -> str:
+    """Why a value cannot be the `_id` of a document, and may not be asked for as one; empty when it can.
+
+    A server takes a dict with `$` names, and a pattern, for a question and not for a value.
+    """
+    if value is None or isinstance(value, list | tuple | set | bson.Regex) or hasattr(value, "fullmatch"):
+        return "is no value that a document can be named by"
+    if isinstance(value, dict) and _asks(value):
+        return "has names that begin with $, so it is a question and not a value"
+    return long_id(value) or too_much(value)
+
+
+def _asks(value: dict[Any, Any]) -> bool:
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        level = [each for each in level if isinstance(each, dict | list)]
+        if any(str(name).startswith("$") for each in level if isinstance(each, dict) for name in each):
+            return True
+        level = [inner for each in level for inner in _within(each)]
+    return False
+
+
+def named(value: Any) -> str:
+    """An id as text to name it by, and no longer than SHOWN; long ones end in a digest, so that they stay distinct."""
+    large = isinstance(value, dict | list) and bool(too_much(value))
+    text = excerpt(value) if large else str(id_text(value))
+    if not large and len(text) <= SHOWN:
+        return text
+    whole = bson.encode({"": value}, codec_options=_CODECS) if large else text.encode("utf-8", "replace")
+    return f"{text[: SHOWN - 20]}…{hashlib.sha256(whole).hexdigest()[:16]}"

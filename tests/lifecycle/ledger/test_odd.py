@@ -1,0 +1,119 @@
+"""What is in the ledger past its validator counts for nobody, is named, and keeps nobody else from the board."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from bson import DatetimeMS, Int64
+
+from lbmigrate.errors import Refused
+from lbmigrate.ledger.odd import odd_events
+from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.migration.steps import STEPS, s4_backfill, s5_verify
+from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.run.context import Scope
+from lbmigrate.schema import EVENTS
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, pieces, session, task, user
+
+FULL = {"scope": Scope(full=True)}
+ODD = {
+    "points that are no whole number": {"points": 1.5},
+    "points in a list": {"points": [Int64(5)]},
+    "more points than there can be": {"points": Int64(2**60)},
+    "the year 3000": {"createdAt": dt.datetime(3000, 1, 1)},
+    "no time": {"createdAt": None},
+    "times in a list": {"createdAt": [NEW_YEAR]},
+    "no user": {"userId": None},
+    "a list of users": {"userId": [oid(1)]},
+    "a user who is a fraction": {"userId": 1.5},
+}
+
+
+@pytest.fixture
+def app(database):
+    """Two users with six tasks each; the ledger is made, and empty."""
+    database["users"].insert_many([user(1), user(2)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(12)])
+    app = App(database, config())
+    app.apply(STEPS[:3])
+    return app
+
+
+def insert_past_the_validator(app, number, **fields):
+    """An event of a task as live code would have written it, but for some fields."""
+    event = {
+        "_id": f"task_complete:{oid(1000 + number)}",
+        "userId": oid(1 + number % 2),
+        "sourceId": oid(1000 + number),
+    }
+    event |= {"actionType": "task_complete", "points": Int64(10), "meta": {"origin": "live"}, "createdAt": NEW_YEAR}
+    app.database[EVENTS].insert_one({**event, **fields}, bypass_document_validation=True)
+    return event["_id"]
+
+
+def score(app, number):
+    return app.entries()[f"global:{oid(number)}"]["score"]
+
+
+@pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
+def test_an_event_that_is_none_counts_for_nobody_and_reconcile_adds_what_its_source_is_worth(app, fields):
+    name = insert_past_the_validator(app, 0, **fields)
+    app.backfill()
+    assert (score(app, 1), score(app, 2)) == (50, 60), "the odd event holds the place of its task"
+    found = odd_events(app.database, kind_of_users(app.context()))
+    assert (found.count, found.first) == (1, (name,))
+    assert any(name in piece.warning for piece in pieces(s5_verify, app.context()))
+    app.reconcile()
+    assert (score(app, 1), score(app, 2)) == (60, 60)
+    before = app.events()
+    app.reconcile()
+    app.backfill(**FULL)
+    assert app.events() == before
+    assert not any(name in piece.warning for piece in pieces(s5_verify, app.context()))
+
+
+def test_an_event_of_a_user_of_another_type_is_moved_to_the_user_whom_its_source_names(app):
+    name = insert_past_the_validator(app, 0, userId=str(oid(1)))
+    app.database["tasks"].update_one({"_id": oid(1000)}, {"$set": {"completedAt": NEW_YEAR}})
+    app.backfill()
+    assert odd_events(app.database, kind_of_users(app.context())).first == (name,)
+    app.reconcile()
+    assert score(app, 1) == 60
+    list(pieces(s5_verify, app.context()))  # raises where an entry differs
+
+
+@pytest.mark.parametrize("stranger", ["somebody", -5], ids=["text", "number"])
+def test_a_walk_over_everyone_passes_no_user_over_because_another_has_an_id_of_another_type(app, stranger, monkeypatch):
+    monkeypatch.setattr("lbmigrate.backfill.backfill.USERS_IN_MEMORY", 1)
+    for number in range(50, 52):
+        insert_past_the_validator(app, number, userId=stranger)
+    app.backfill()
+    assert (score(app, 1), score(app, 2)) == (60, 60)
+
+
+def test_a_source_document_of_a_user_of_another_type_is_a_reject_and_the_others_arrive(app):
+    app.database["tasks"].insert_one(task(500, userId="somebody"))
+    counts = app.backfill()
+    assert (counts.emitted, counts.rejected) == (12, 1)
+    (row,) = app.database["lbmigrate_rejects"].find()
+    assert (row["sourceId"], row["reason"]) == (
+        task(500)["_id"],
+        "user in userId is string 'somebody', and the others are objectId",
+    )
+
+
+def test_sources_whose_users_are_of_different_types_are_refused(app):
+    app.database["sessions"].insert_many([session(number, userId=str(oid(1))) for number in range(3)])
+    app.config = config(TASKS, SESSIONS)
+    with pytest.raises(Refused, match="user ids are of 2 types"):
+        list(s4_backfill.apply(app.context()))
+
+
+def test_a_time_that_no_datetime_holds_counts_for_nobody(app):
+    if is_fake(app.database):
+        pytest.skip("the fake keeps no such time")
+    insert_past_the_validator(app, 0, createdAt=DatetimeMS(8_640_000_000_000_000))
+    app.backfill()
+    app.reconcile()
+    assert score(app, 1) == 60
