@@ -11,10 +11,10 @@ demo: $(READY) ## Run a whole migration on generated history, on the embedded se
 	$(BIN)/lbmigrate demo
 
 test: $(READY) ## Run the tests, but for those that take long
-	$(BIN)/python -m pytest -n 3 -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
-test-slow: $(READY) ## Run those that take long: killed at every write, raced, cut off, held
-	$(BIN)/python -m pytest -n 3 -m slow
+test-slow: $(READY) ## Run those that take long: killed at every write, raced, cut off, held, and in every case on a server
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m slow
 
 test-all: test test-slow ## Run every test
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,10 +21,28 @@ from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.program import find_mongod
 from lbmigrate.records import Document
 
+MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3  # a server of the tests holds a few hundred megabytes
+
 # The same examples every time and no deadlines; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile("explore", deadline=None)
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=30)
 settings.load_profile("quick")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test-slow` what a quick run has seen: on a server, the cases of a test but for the first.
+
+    Of what holds in memory and on a server alike, a quick run sees the half in memory.
+    """
+    begun: set[str] = set()
+    for item in items:
+        case = getattr(item, "callspec", None)
+        name = item.nodeid.partition("[")[0]
+        repeated = case is not None and "mongod" in item.path.parts and name in begun
+        if repeated or (case is not None and case.params.get("anyclient") == "mongod"):
+            item.add_marker(pytest.mark.slow)
+        begun.add(name)
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +62,18 @@ def server_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield given
         return
     request.getfixturevalue("mongod")
-    with embedded.serve(tmp_path_factory.mktemp("server")) as uri:
+    with _in_memory() as directory, embedded.serve(directory or tmp_path_factory.mktemp("server")) as uri:
         yield uri
+
+
+@contextmanager
+def _in_memory() -> Iterator[Path | None]:
+    """A directory that no disk has to be waited for, where the machine has one with room."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="lbmigrate-tests-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

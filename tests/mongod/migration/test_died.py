@@ -72,6 +72,7 @@ def test_a_run_that_was_killed_is_shown_as_died_with_the_command_that_goes_on(ap
     assert ("done" in history, "died" in history) == (True, True)
 
 
+@pytest.mark.slow
 def test_a_run_on_another_host_has_died_when_its_lease_has_ended_and_not_before(app, config, server_uri, killed):
     rows, elsewhere = State(app).rows, {"holder.host": "elsewhere", "holder.table": "another machine"}
     rows.update_one({"_id": "lock"}, {"$set": elsewhere})
@@ -80,6 +81,7 @@ def test_a_run_on_another_host_has_died_when_its_lease_has_ended_and_not_before(
     assert outcomes(server_uri, config) == ["died"]
 
 
+@pytest.mark.slow
 def test_a_run_is_not_alive_because_a_later_one_holds_the_lock(app, config, server_uri, killed):
     State(app).control(paused={"by": "ada", "at": task(0)["completedAt"]})  # it stays, however long this takes
     with started(server_uri, config, "run") as later:

@@ -147,6 +147,7 @@ def test_a_killed_server_leaves_its_data_and_a_stale_lock_behind_and_both_are_fi
         assert count(uri) == 1
 
 
+@pytest.mark.slow
 def test_a_directory_that_was_renamed_and_a_copy_of_it_both_open_at_the_same_time(home: Path) -> None:
     with embedded.serve(home / "before") as uri:
         note(uri)
@@ -174,6 +175,7 @@ def left_by_an_earlier_version(home: Path) -> process.Server:
     return server
 
 
+@pytest.mark.slow
 def test_a_directory_of_an_earlier_version_opens_with_its_data_and_is_closed_to_others(home: Path) -> None:
     left_by_an_earlier_version(home).stop()
     with embedded.serve(home) as uri:
@@ -182,6 +184,7 @@ def test_a_directory_of_an_earlier_version_opens_with_its_data_and_is_closed_to_
     assert [path for path in (home, *home.rglob("*")) if path.lstat().st_mode & 0o077] == [home / "server.json"]
 
 
+@pytest.mark.slow
 def test_a_server_that_an_earlier_version_left_running_on_a_port_makes_way(home: Path) -> None:
     old = left_by_an_earlier_version(home)
     with embedded.serve(home) as uri:
@@ -189,6 +192,7 @@ def test_a_server_that_an_earlier_version_left_running_on_a_port_makes_way(home:
         assert count(uri) == 1
 
 
+@pytest.mark.slow
 def test_a_server_on_a_port_that_is_still_in_use_is_told_and_left_alone(home: Path) -> None:
     old = left_by_an_earlier_version(home)
     with (home / "users.lock").open("ab") as held:

@@ -250,6 +250,7 @@ def test_looking_is_not_taken_for_writing(watched):
 HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HISTORY.is_dir(), reason="the data set is not beside the checkout")
 def test_a_dry_run_of_a_real_history_gives_the_figures_that_the_real_run_is_held_to(database, terminal):
     expected = json.loads((HISTORY / "expected.json").read_text())
