@@ -6,12 +6,11 @@ Nothing here changes or drops what it did not create; a difference is named, not
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bson import Binary
-from bson.binary import OLD_UUID_SUBTYPE, UUID_SUBTYPE
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
@@ -22,13 +21,12 @@ ENTRIES = "leaderboard_entries"
 REJECTS = "lbmigrate_rejects"
 REJECT_DAYS = 30
 # What can name a user, by what `values.ids.id_type` calls it, as conditions on `userId`. The in-memory fake takes one
-# type at a time. Text that is not UTF-8 meets no pattern; binary data is ordered by length, then by subtype.
+# type at a time. Text that is not UTF-8 meets no pattern.
 _TEXT = rf"^(?=[\s\S]*\S)[\s\S]{{1,{LONGEST_ID}}}$"
-_UUIDS = {"$gte": Binary(bytes(16), OLD_UUID_SUBTYPE), "$lte": Binary(b"\xff" * 16, UUID_SUBTYPE)}
 USERS: dict[str, list[Document]] = {
     "int": [{"$type": name} for name in ("int", "long", "double", "decimal")],
     "string": [{"$type": "string", "$regex": _TEXT}],
-    "uuid": [{"$type": "binData", **_UUIDS}],
+    "uuid": [{"$type": "binData"}],
     "objectId": [{"$type": "objectId"}],
 }
 # What makes a document an event. Anything else in the ledger counts for nobody (`ledger.odd`).
@@ -54,7 +52,8 @@ def user_of(kinds: Iterable[str]) -> Document:
     return {"$or": [{"userId": condition} for kind in kinds for condition in USERS[kind]]}
 
 
-_USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"], "minLength": 1, "maxLength": LONGEST_ID}
+_ANY_USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
+_USER_ID = {**_ANY_USER_ID, "minLength": 1, "maxLength": LONGEST_ID}
 # As an app may write it in an event: what JavaScript writes of a number beyond 32 bits is a double.
 _ACTING_USER = {"anyOf": [_USER_ID, {"bsonType": "double", "multipleOf": 1}]}
 _INT64 = {"bsonType": "long"}
@@ -62,18 +61,32 @@ _POINTS = {**_INT64, "minimum": -MOST_POINTS, "maximum": MOST_POINTS}
 _DATE = {"bsonType": "date"}
 _STRING = {"bsonType": "string"}
 _SHORT = {**_STRING, "maxLength": 256}
-_ID = {**_STRING, "maxLength": 4 * LONGEST_ID}
+_SHOWN = {"displayNameSnapshot": {"maxLength": NAME_LENGTH}, "avatarSnapshot": {"maxLength": AVATAR_LENGTH}}
 _NO_SOURCE = {"bsonType": ["array", "regex", "null"]}  # no document has such an _id
 
 
 def _shape(required: Document, optional: Document) -> Document:
-    properties = {"_id": _ID, **required, **optional}
+    properties = {"_id": _STRING, **required, **optional}
     return {"bsonType": "object", "required": ["_id", *required], "properties": properties}
 
 
-def _event_shape(user: Document) -> Document:
-    told = {"actionType": _STRING, "points": _INT64, "sourceId": {}, "meta": {"bsonType": "object"}, "createdAt": _DATE}
-    return _shape({"userId": user, **told}, {})
+def _event_shape(user: Document, text: Document, points: Document, source: Document) -> Document:
+    told = {"actionType": text, "points": points, "sourceId": source, "meta": {"bsonType": "object"}}
+    return _shape({"userId": user, **told, "createdAt": _DATE}, {})
+
+
+def _entry_shape(user: Document, text: Document, limits: Document) -> Document:
+    """`limits` has for some of the fields what they may be beyond their types."""
+    dates = dict.fromkeys(("lastUpdated", "lastEventAt", "createdAt", "updatedAt"), _DATE)
+    shown: Document = {name: {"bsonType": ["string", "null"]} for name in ("displayNameSnapshot", "avatarSnapshot")}
+    optional: Document = {
+        "streak": {"bsonType": ["int", "long"]},
+        **dates,
+        "optOutSnapshot": {"bsonType": "bool"},
+        **shown,
+    }
+    required = {"userId": user, "period": text, "score": _INT64, "events": _INT64, "rev": _INT64}
+    return _shape(required, {name: {**shape, **limits.get(name, {})} for name, shape in optional.items()})
 
 
 def _begins(with_: Any) -> Document:
@@ -106,24 +119,17 @@ def _fits() -> Document:
 
 FITS = _fits()
 VALIDATORS: dict[str, Document] = {
-    EVENTS: {"$jsonSchema": _event_shape(_ACTING_USER), "$expr": FITS, "createdAt": EVENT["createdAt"]},
-    ENTRIES: {
-        "$jsonSchema": _shape(
-            {"userId": _USER_ID, "period": _SHORT, "score": _INT64, "events": _INT64, "rev": _INT64},
-            {
-                "streak": {"bsonType": ["int", "long"]},
-                "lastUpdated": _DATE,
-                "lastEventAt": _DATE,
-                "createdAt": _DATE,
-                "updatedAt": _DATE,
-                "optOutSnapshot": {"bsonType": "bool"},
-                "displayNameSnapshot": {"bsonType": ["string", "null"], "maxLength": NAME_LENGTH},
-                "avatarSnapshot": {"bsonType": ["string", "null"], "maxLength": AVATAR_LENGTH},
-            },
-        )
+    EVENTS: {
+        "$jsonSchema": _event_shape(_ACTING_USER, _SHORT, _POINTS, {"not": _NO_SOURCE}),
+        "$expr": FITS,
+        "createdAt": EVENT["createdAt"],
     },
+    ENTRIES: {"$jsonSchema": _entry_shape(_USER_ID, _SHORT, _SHOWN)},
 }
-FORMER_VALIDATORS: dict[str, Document] = {EVENTS: {"$jsonSchema": _event_shape(_USER_ID)}}  # of earlier versions
+FORMER_VALIDATORS: dict[str, Document] = {  # of 0.1.0
+    EVENTS: {"$jsonSchema": _event_shape(_ANY_USER_ID, _STRING, _INT64, {})},
+    ENTRIES: {"$jsonSchema": _entry_shape(_ANY_USER_ID, _STRING, {})},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,14 +213,16 @@ def _validator_difference(name: str, options: Document) -> str:
     if found == VALIDATORS[name] and strict:
         return ""
     if found == FORMER_VALIDATORS.get(name) and strict:
-        told = f"{name} has the validator of an earlier version, which takes events whose _id does not fit"
+        told = f"{name} has the validator of an earlier version, which takes what does not fit"
         return f"{told}; an administrator brings it up to date: {update_of_validator(name)}"
     return f"{name} has {'another' if found else 'no'} validator; lbmigrate leaves it as it is"
 
 
 def update_of_validator(name: str) -> str:
     """What to type in mongosh to give a collection the validator of this version; it needs the role dbAdmin."""
-    return f'db.runCommand({{collMod: "{name}", validator: {json.dumps(VALIDATORS[name])}}})'
+    text = json.dumps(VALIDATORS[name], default=lambda moment: {"$date": f"{moment.isoformat()}Z"})
+    validator = re.sub(r'\{"\$date": ("[^"]*")\}', r"ISODate(\1)", text)
+    return f'db.runCommand({{collMod: "{name}", validator: {validator}}})'
 
 
 def _index_difference(collection: str, spec: Document) -> str:

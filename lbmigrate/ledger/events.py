@@ -15,7 +15,7 @@ from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import REJECTS
 from lbmigrate.values.id_text import owner_texts
-from lbmigrate.values.limits import named, names_nothing
+from lbmigrate.values.limits import long_id, named, names_nothing
 
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
 
@@ -68,7 +68,7 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
             "_id": f"{source.name}:{_text(source, reject.source_id)}",
             "source": source.name,
             "collection": source.collection,
-            "sourceId": named(reject.source_id) if names_nothing(reject.source_id) else reject.source_id,
+            "sourceId": named(reject.source_id) if _is_long(reject.source_id) else reject.source_id,
             "reason": reject.reason,
             "run": context.run,
             "createdAt": now,
@@ -80,6 +80,11 @@ def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) ->
 
 def _text(source: Source, source_id: Any) -> str:
     """The name of an element tells whose it is; so must the id of a document, unless it is too long for that."""
-    if names_nothing(source_id):
+    if _is_long(source_id):
         return named(source_id)
     return source_id if source.unwind and isinstance(source_id, str) else owner_texts([source_id])[0]
+
+
+def _is_long(source_id: Any) -> bool:
+    """Whether an id is more than a row that only names it should hold."""
+    return bool(names_nothing(source_id) or long_id(source_id))

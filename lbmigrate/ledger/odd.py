@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from bson import Binary
+from bson.binary import OLD_UUID_SUBTYPE, UUID_SUBTYPE
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ExecutionTimeout
 
-from lbmigrate.mongo.concerns import durable
+from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.records import Checkpoint, Document, amount
 from lbmigrate.schema import EVENT, EVENTS, USERS, user_of
 from lbmigrate.values.limits import named, names_a_user
@@ -28,6 +30,9 @@ LOOKING_MS = 500  # for looking before a run; a verification takes the time that
 
 _ARRAYS = [{name: {"$type": "array"}} for name in ("userId", "points", "createdAt")]
 ODD: Document = {"$or": [{"$nor": [{**EVENT, **user_of(USERS)}]}, *_ARRAYS]}
+# Binary data is ordered by length, then by subtype; the fake cannot compare it.
+_UUIDS = {"$gte": Binary(bytes(16), OLD_UUID_SUBTYPE), "$lte": Binary(b"\xff" * 16, UUID_SUBTYPE)}
+NO_UUID: Document = {"userId": {"$type": "binData", "$not": _UUIDS}}
 NUMBERS = {"$or": [{"userId": {"$type": name}} for name in ("double", "decimal")]}  # which may be fractions
 
 
@@ -54,7 +59,8 @@ def odd_events(database: Database[Any], kind: str | None, ms: int | None = None)
     `ms` milliseconds end that.
     """
     ledger = durable(database)[EVENTS]
-    asked = [{"$or": [ODD, *([strangers(kind)] if kind else [])]}, *([NUMBERS] if kind in (None, "int") else [])]
+    conditions = [ODD, *([strangers(kind)] if kind else []), *([] if is_fake(database) else [NO_UUID])]
+    asked = [{"$or": conditions}, *([NUMBERS] if kind in (None, "int") else [])]
     try:
         found = [row for each in asked for row in _found(ledger, each, ms)]
     except ExecutionTimeout:

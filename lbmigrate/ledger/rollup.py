@@ -44,6 +44,7 @@ CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, unicode_decode_error_handler="replace"
 )
 ALWAYS_USERS = frozenset({ObjectId, Int64, uuid.UUID})
+WHOLE = frozenset({int, Int64})
 BACKOFF = 0.002  # seconds more for each write that was lost
 CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
 DERIVED = (
@@ -206,7 +207,7 @@ def _differences(
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
     """Compare-and-set: it matches only the very revision that was read."""
     rev = found.get("rev", 0)
-    stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) is Int64 and 0 <= rev < 2**62 else FIRST_REVISION}
+    stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
     if "score" in changed:
         stamps["lastUpdated"] = now
     return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bson import Binary, Decimal128, ObjectId
+from bson import Decimal128, ObjectId
 from pymongo.database import Database
 
 from lbmigrate.records import Document
@@ -14,12 +14,12 @@ from lbmigrate.schema import COUNTED, EVENTS, EVENTS_BY_USER
 from lbmigrate.values.ids import in_parts
 
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
-# A range holds values of one of these alone: what Python has them as, and the lowest. NaN is below all numbers.
-BRACKETS: list[tuple[Any, Any]] = [
-    ((int, float, Decimal128), float("-inf")),
-    (str, ""),
-    ((bytes, uuid.UUID), Binary(b"")),
-    (ObjectId, ObjectId(bytes(12))),
+# A range holds values of one of these alone: what Python has them as, and how they are asked for. NaN is below them.
+BRACKETS: list[tuple[Any, Document]] = [
+    ((int, float, Decimal128), {"$gte": float("-inf")}),
+    (str, {"$gte": ""}),
+    ((bytes, uuid.UUID), {"$type": "binData"}),
+    (ObjectId, {"$type": "objectId"}),
 ]  # in the server's order
 NO_ARRAY: Document = {"$not": {"$type": "array"}}
 
@@ -32,9 +32,9 @@ def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
 
 def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:
     """Conditions that walk all users of the ledger in order of their ids, about `size` events in each."""
-    for types, lowest in BRACKETS:
+    for types, users in BRACKETS:
         if after is None:
-            low = _first_user(database, lowest)
+            low = _first_user(database, users)
         elif isinstance(after, types):
             low, after = {"$gt": after}, None
         else:
@@ -49,12 +49,12 @@ def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> I
             low = {"$gt": bound}
 
 
-def _first_user(database: Database[Any], lowest: Any) -> Document:
-    """From the first event whose user is of the bracket of `lowest`."""
-    asked = {"userId": {"$gte": lowest}, **COUNTED}
+def _first_user(database: Database[Any], users: Document) -> Document:
+    """From the first event whose user is of a bracket."""
+    asked = {"userId": users, **COUNTED}
     row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
     if row and isinstance(row["userId"], list):  # it stands where its elements would
-        asked["userId"] = {"$gte": lowest, **NO_ARRAY}
+        asked["userId"] = {**users, **NO_ARRAY}
         row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
     return {"$gte": row["userId"]} if row else {}
 

@@ -38,7 +38,8 @@ def frame(
 def worth(function: Callable[..., Any], reference: str, frame: pd.DataFrame, problems: Container[int]) -> NDArray[Any]:
     """Points from `function`, called with the rows that have no problem so far; 0 in the others.
 
-    `reference` is its name, `module:function`. Raises LbmigrateError if the function fails, or returns something else than a number for each row.
+    `reference` is its name, `module:function`. Raises LbmigrateError if the function fails, or returns something
+    else than a number for each row.
     """
     clean = np.array([row not in problems for row in range(len(frame))], dtype=bool)
     if not clean.any():

@@ -18,7 +18,7 @@ from bson import Int64
 from numpy.typing import NDArray
 
 from lbmigrate.config.model import Source
-from lbmigrate.records import MOST_POINTS, Document, Reject, Scored
+from lbmigrate.records import LARGEST_SOURCE_ID, MOST_POINTS, Document, Reject, Scored
 from lbmigrate.rules import points_function
 from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.variables import evaluate_let, let_paths
@@ -85,8 +85,9 @@ def score(
 
 def _too_large(columns: Columns, source: Source, ids: Sequence[Any], problems: Problems) -> None:
     """What names or fills an event has bounds, so that one document cannot be all that fits into memory."""
-    users = columns[source.user.path]
-    found = [("_id", long_ids(ids)), *((f"user in {source.user.path}", tell(users)) for tell in (long_ids, lost_texts))]
+    path, users = source.user.path, columns[source.user.path]
+    found = [("_id", long_ids(ids, LARGEST_SOURCE_ID))]
+    found += [(f"user in {path}", long_ids(users)), (f"user in {path}", lost_texts(users))]
     found += [(path, oversized(columns[path])) for path in source.meta.values()]
     for subject, rows in found:
         for row, reason in rows.items():

@@ -14,7 +14,7 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
-from lbmigrate.records import LONGEST_ID
+from lbmigrate.records import LARGEST_SOURCE_ID, LONGEST_ID
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import id_type
@@ -67,12 +67,12 @@ def _within(value: dict[Any, Any] | list[Any]) -> Sequence[Any]:
     return list(value.values()) if isinstance(value, dict) else value
 
 
-def long_ids(column: Sequence[Any]) -> dict[int, str]:
+def long_ids(column: Sequence[Any], most: int = LONGEST_ID) -> dict[int, str]:
     """The rows whose ids are too long to name anything, each with what is wrong with it."""
     kinds = set(map(type, column)) - _SMALL
-    if not kinds or (kinds == {str} and _longest(column) <= LONGEST_ID):
+    if not kinds or (kinds == {str} and _longest(column) <= most):
         return {}
-    found = {row: long_id(value) for row, value in enumerate(column) if type(value) not in _SMALL}
+    found = {row: long_id(value, most) for row, value in enumerate(column) if type(value) not in _SMALL}
     return {row: reason for row, reason in found.items() if reason}
 
 
@@ -89,18 +89,14 @@ def names_a_user(value: Any) -> bool:
     return id_type(value) is not None and not long_id(value) and not (isinstance(value, str) and LOST in value)
 
 
-def long_id(value: Any) -> str:
+def long_id(value: Any, most: int = LONGEST_ID) -> str:
     """Why an id is too long; empty when it is not."""
     if isinstance(value, Code):  # a str to Python, and nothing that a dict can be keyed by
         return "is JavaScript code"
-    length = len(value) if isinstance(value, str | bytes) else _size(value)
-    return f"is longer than {LONGEST_ID:,} characters" if length > LONGEST_ID else ""
-
-
-def _size(value: Any) -> int:
-    if not isinstance(value, dict | list):
-        return 0
-    return LONGEST_ID + 1 if too_much(value) else len(id_text(value))
+    if isinstance(value, dict | list) and (reason := too_much(value)):
+        return reason
+    length = len(value) if isinstance(value, str | bytes) else len(id_text(value)) if isinstance(value, dict) else 0
+    return f"is longer than {most:,} characters" if length > most else ""
 
 
 def names_nothing(value: Any) -> str:
@@ -112,7 +108,7 @@ def names_nothing(value: Any) -> str:
         return "is no value that a document can be named by"
     if isinstance(value, dict) and _asks(value):
         return "has names that begin with $, so it is a question and not a value"
-    return long_id(value) or too_much(value)
+    return long_id(value, LARGEST_SOURCE_ID)
 
 
 def _asks(value: dict[Any, Any]) -> bool:

@@ -48,13 +48,13 @@ def test_a_document_that_fits_while_its_event_does_not_is_rejected_alone(app, sp
 
 
 def test_a_document_with_an_id_of_megabytes_is_rejected_and_does_not_stop_the_run(app):
-    app.database["tasks"].insert_one(filled({**task(20), "_id": "x" * 2_000_000}, "priority", LARGEST - 2_100_000))
+    app.database["tasks"].insert_one(filled({**task(20), "_id": "x" * 2_100_000}, "priority", LARGEST - 2_200_000))
     counts = app.backfill()
     (row,) = rejects(app)
     assert (counts.read, counts.emitted, counts.rejected) == (11, 10, 1)
     assert row["sourceId"].startswith("xxx")
     assert len(row["sourceId"]) < 250, "its id is shortened wherever it is kept"
-    assert row["reason"] == "_id is longer than 1,024 characters"
+    assert row["reason"] == "_id is longer than 2,000,000 characters"
 
 
 def test_a_mapped_value_of_64_kib_is_the_largest_that_an_event_takes(app):

@@ -65,7 +65,17 @@ def test_ids_of_usual_types_are_never_too_long_and_long_texts_are():
 
 @pytest.mark.parametrize(
     "value",
-    [None, {"$gt": ""}, {"a": {"$ne": 1}}, {"a": [{"$ne": 1}]}, Regex(".*"), re.compile(".*"), [1], (1,), "x" * 1025],
+    [
+        None,
+        {"$gt": ""},
+        {"a": {"$ne": 1}},
+        {"a": [{"$ne": 1}]},
+        Regex(".*"),
+        re.compile(".*"),
+        [1],
+        (1,),
+        "x" * 2_000_001,
+    ],
 )
 def test_what_is_no_value_of_an_id_is_told(value):
     assert names_nothing(value)
