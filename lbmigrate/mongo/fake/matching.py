@@ -55,6 +55,10 @@ def matching(condition: Document, documents: list[Document]) -> list[Document]:
         if key == "$and" and asked and all(isinstance(part, dict) for part in asked):
             documents = reduce(lambda rest, part: matching(part, rest), asked, documents)
             continue
+        if key in ("$or", "$nor") and asked and all(isinstance(part, dict) for part in asked):
+            met = {id(document) for part in asked for document in matching(part, documents)}
+            documents = [document for document in documents if (id(document) in met) is (key == "$or")]
+            continue
         values = None if key.startswith("$") else column(key, documents)
         verdicts = None if values is None else judged(asked, values)
         if verdicts is None:
@@ -97,6 +101,8 @@ def _test(name: str, operand: Any) -> Test | None:
         return partial(_among, frozenset(operand), name == "$in")
     if name in COMPARISONS and type(operand) in COMPARABLE:
         return partial(_beyond, COMPARISONS[name], operand)
+    if name == "$not" and isinstance(operand, dict):
+        return partial(_other_than, operand) if judged(operand, []) is not None else None
     if name == "$type" and isinstance(operand, str) and TYPE_MAP.get(operand):
         return partial(map, TYPE_MAP[operand])
     return None
@@ -104,6 +110,10 @@ def _test(name: str, operand: Any) -> Test | None:
 
 def _among(wanted: frozenset[Any], inside: bool, values: Column) -> Iterable[bool]:
     return [(value in wanted) is inside for value in values]
+
+
+def _other_than(asked: Document, values: Column) -> Iterable[bool]:
+    return map(operator.not_, judged(asked, values) or ())
 
 
 def _beyond(compare: Callable[[Any, Any], bool], bound: Any, values: Column) -> Iterable[bool]:

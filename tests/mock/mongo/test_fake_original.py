@@ -42,9 +42,12 @@ def filters(values):
         st.tuples(st.just("$type"), st.sampled_from(TYPES)),
         st.tuples(st.just("$exists"), st.booleans()),
     )
-    conditions = st.one_of(values, st.lists(operators, min_size=1, max_size=2).map(dict))
+    asked = st.lists(operators, min_size=1, max_size=2).map(dict)
+    conditions = st.one_of(values, asked, st.builds(lambda inner: {"$not": inner}, asked))
     plain = st.dictionaries(PATHS, conditions, max_size=2)
-    parts = st.dictionaries(st.sampled_from(["$and", "$or"]), st.lists(plain, min_size=1, max_size=2), max_size=1)
+    parts = st.dictionaries(
+        st.sampled_from(["$and", "$or", "$nor"]), st.lists(plain, min_size=1, max_size=2), max_size=1
+    )
     return st.one_of(plain, plain, parts)
 
 
