@@ -13,6 +13,7 @@ Document = dict[str, Any]
 # What holds wherever data comes in, and for what is in the ledger already.
 EARLIEST, LATEST = dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)  # times, the second one excluded
 MOST_POINTS = 2**53  # beyond it a double, and so JSON, Redis and most apps, cannot tell neighbours apart
+LARGEST_SCORE = 2**63 - 1  # of an entry, up or down; one that is beyond is written as this
 LONGEST_ID = 1_024  # characters of an id that names a user, which all entries and events of a user have
 LARGEST_SOURCE_ID = 2_000_000  # characters of an id that names a source document; an event has it twice
 NAME_LENGTH, AVATAR_LENGTH = 120, 2_048  # characters of what every entry of a user copies

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bson.int64 import Int64
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.records import Document
+from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.rules.periods import Ints, numbered
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import plain_id
@@ -60,7 +60,7 @@ def daily(
 
     The columns run in step, in any order, and may be arrays; users are of one type, times are naive UTC in
     milliseconds. `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1.
-    Raises LbmigrateError if a number of points is not an int64 or a sum would not be one.
+    Raises LbmigrateError if a number of points is not an int64.
     """
     utc = np.asarray(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
@@ -81,7 +81,7 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
 
     A kind is `global`, `day`, `week`, `month` or `year`. A day is active if an action on it still stands. The streak is
     the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
-    before the period count. Values are Python's and bson's own types. Raises LbmigrateError if a score leaves int64.
+    before the period count. Values are Python's and bson's own types; scores are `clipped`.
     """
     codes, found = _numbered(days.user)
     owners = list(map(plain_id, found))
@@ -96,7 +96,7 @@ def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], 
     columns = zip(
         codes[starts].tolist(),
         map(labels.__getitem__, numbers[starts].tolist()),
-        _int64s(_sums(days.points, starts, codes, owners)),
+        _int64s(_sums(days.points, starts)),
         streaks.within(starts).tolist(),
         _int64s(np.add.reduceat(days.events, starts)),
         # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
@@ -167,7 +167,7 @@ def _added_up(
     return Sums(
         user=[owners[code] for code in codes[starts].tolist()],
         day=day[order][starts],
-        points=_sums(points[order], starts, codes, owners),
+        points=_sums(points[order], starts),
         events=np.add.reduceat(events[order], starts),
         stands=np.add.reduceat(stands[order], starts),
         last=np.maximum.reduceat(last[order], starts),
@@ -183,21 +183,17 @@ def _run_starts(*columns: Ints) -> npt.NDArray[np.intp]:
     return np.flatnonzero(changed)
 
 
-def _sums(points: Ints, starts: npt.NDArray[np.intp], codes: Ints, owners: Sequence[Any]) -> Ints:
-    """Sum the points of each run exactly, or raise LbmigrateError.
+def _sums(points: Ints, starts: npt.NDArray[np.intp]) -> Ints:
+    """Sum the points of each run exactly; as integers of Python (dtype object) where one would not fit into int64.
 
     int64 wraps by multiples of 2**64; a float sum of fewer than 2**26 numbers is off by less than 2**62. So the two
     are far apart exactly when the true sum does not fit.
     """
-    sums = np.add.reduceat(points, starts)
+    sums: Ints = np.add.reduceat(points, starts)
+    if points.dtype == object:
+        return sums
     wrapped = np.abs(np.add.reduceat(points.astype(np.float64), starts) - sums) > 2.0**62
-    if wrapped.any():
-        user = owners[codes[starts][wrapped][0]]
-        raise LbmigrateError(
-            f"the points of user {user} add up to more than a 64-bit integer can hold",
-            hint="make `points` in the configuration smaller, then type: lbmigrate config check",
-        )
-    return sums
+    return _sums(points.astype(object), starts) if wrapped.any() else sums
 
 
 class _Streaks:
@@ -220,5 +216,10 @@ class _Streaks:
 def _int64s(values: Ints) -> list[Int64]:
     """Wrap numbers for BSON; equal ones share an object, since making one costs ten times what finding it does."""
     numbers = values.tolist()
-    wrapped = {number: Int64(number) for number in set(numbers)}
+    wrapped = {number: Int64(clipped(number)) for number in set(numbers)}
     return [wrapped[number] for number in numbers]
+
+
+def clipped(score: float) -> int:
+    """A score as an entry can hold it: one that would not fit into 64 bits is the largest, or the lowest, that does."""
+    return max(-LARGEST_SCORE, min(int(score), LARGEST_SCORE))

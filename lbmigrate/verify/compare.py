@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 from pymongo.database import Database
 
 from lbmigrate.mongo.concerns import durable, is_fake
-from lbmigrate.records import Document
+from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
 from lbmigrate.values.excerpts import excerpt
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import in_parts, plain_id
 from lbmigrate.values.limits import names_a_user
 
 # Conditions on an array are asked of its elements; an event that holds one counts for nobody.
@@ -87,7 +87,7 @@ def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
     kinds = context.config.periods
     return {
-        (row["userId"], row["period"]): (row.get("score"), row.get("events"), row.get("lastEventAt"))
+        (plain_id(row["userId"]), row["period"]): (row.get("score"), row.get("events"), row.get("lastEventAt"))
         for row in rows
         if isinstance(row.get("period"), str) and kind_of(row["period"]) in kinds and names_a_user(row["userId"])
     }
@@ -115,7 +115,12 @@ def _grouped(database: Database[Any], users: Sequence[Any], kind: str, zone: str
         {"$group": {"_id": {"user": "$userId", "period": label}, **sums}},
     ]
     rows = database[EVENTS].aggregate(pipeline, allowDiskUse=True)
-    return {(r["_id"]["user"], r["_id"]["period"]): (r["score"], r["events"], r["last"]) for r in rows}
+    return {(plain_id(r["_id"]["user"]), r["_id"]["period"]): (_held(r["score"]), r["events"], r["last"]) for r in rows}
+
+
+def _held(score: float) -> int:
+    """A sum as an entry can hold it; the server has one that does not fit into 64 bits as a double."""
+    return int(min(max(score, -LARGEST_SCORE), LARGEST_SCORE))
 
 
 def _looped(database: Database[Any], users: Sequence[Any], kind: str, zone: ZoneInfo) -> dict[Key, Sums]:
@@ -128,4 +133,4 @@ def _looped(database: Database[Any], users: Sequence[Any], kind: str, zone: Zone
         period = "global" if kind == "global" else local.strftime(PERIODS[kind])
         score, events, last = sums.get((event["userId"], period), (0, 0, at))
         sums[event["userId"], period] = (score + event["points"], events + 1, max(last, at))
-    return sums
+    return {key: (_held(score), events, last) for key, (score, events, last) in sums.items()}

@@ -10,7 +10,7 @@ from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
-from lbmigrate.values.ids import id_type
+from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user
 
 
@@ -30,7 +30,7 @@ def choose(context: Context, looking: VerifyOptions) -> list[Any]:
 def _users(collection: Any, condition: Document) -> Iterator[Any]:
     """Every user of a collection once, in a fixed order."""
     grouped = [{"$match": condition}, {"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}]
-    return (row["_id"] for row in collection.aggregate(grouped) if names_a_user(row["_id"]))
+    return (plain_id(row["_id"]) for row in collection.aggregate(grouped) if names_a_user(row["_id"]))
 
 
 def _periods(context: Context) -> Iterator[str]:

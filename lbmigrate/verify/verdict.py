@@ -10,9 +10,10 @@ from lbmigrate import feature_flag, schema
 from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
-from lbmigrate.records import Document
+from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.schema import EVENT, EVENTS
+from lbmigrate.schema import ENTRIES, EVENT, EVENTS
+from lbmigrate.values.limits import named
 
 FRESH = dt.timedelta(days=1)
 KEPT = 100  # mismatches that a verdict carries
@@ -43,9 +44,16 @@ def empty_board(context: Context) -> str:
 
 
 def warnings(context: Context) -> list[str]:
-    """What is odd and spoils nothing: events that count for nobody, unless a reconciliation has seen to them."""
+    """What is odd and spoils nothing.
+
+    Events that count for nobody and that no reconciliation has seen to; scores that no entry can hold.
+    """
     found = odd_events(context.target, kind_of_users(context))
-    return [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
+    told = [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
+    beyond = [{"period": "global", "score": {"$gte": LARGEST_SCORE}}, {"period": "global", "score": -LARGEST_SCORE}]
+    entries = [entry for each in beyond for entry in context.target[ENTRIES].find(each, {"userId": 1}).limit(5)]
+    told += [f"the points of user {named(e['userId'])} add up to more than a score can hold" for e in entries]
+    return told
 
 
 def verdict(
