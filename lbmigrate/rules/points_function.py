@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,13 @@ from lbmigrate.values.coerce import Floats, Moments
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class FunctionFailed(LbmigrateError):
+    """The function raised, which may be for one row alone."""
+
+
+FEW = 20  # rows of a batch that a function may fail for; more are a fault of the function
 
 
 def frame(
@@ -35,19 +42,43 @@ def frame(
     return pd.DataFrame({**chosen, **numbers, **event})
 
 
-def worth(function: Callable[..., Any], reference: str, frame: pd.DataFrame, problems: Container[int]) -> NDArray[Any]:
+def worth(function: Callable[..., Any], reference: str, frame: pd.DataFrame, problems: dict[int, str]) -> NDArray[Any]:
     """Points from `function`, called with the rows that have no problem so far; 0 in the others.
 
-    `reference` is its name, `module:function`. Raises LbmigrateError if the function fails, or returns something
-    else than a number for each row.
+    `reference` is its name, `module:function`. Rows that it fails for become problems. Raises LbmigrateError where they
+    are more than FEW, or all of several: that is no fault of a document.
     """
-    clean = np.array([row not in problems for row in range(len(frame))], dtype=bool)
-    if not clean.any():
+    rows = np.array([row for row in range(len(frame)) if row not in problems], dtype=np.int64)
+    if not len(rows):
         return np.zeros(len(frame))
-    numbers = _called(function, reference, frame[clean].reset_index(drop=True))
+    failed: dict[int, FunctionFailed] = {}
+    numbers = _halved(function, reference, frame, rows, failed)
+    if 1 < len(rows) == len(failed):
+        raise failed[int(rows[0])]
+    problems |= {row: str(error) for row, error in failed.items()}
     points = np.zeros(len(frame), dtype=numbers.dtype)
-    points[clean] = numbers
+    points[rows] = numbers
     return points
+
+
+def _halved(
+    function: Callable[..., Any],
+    reference: str,
+    frame: pd.DataFrame,
+    rows: NDArray[np.int64],
+    failed: dict[int, FunctionFailed],
+) -> NDArray[Any]:
+    """Points of these rows; where the function fails, half by half, and 0 for a row that it fails for alone."""
+    try:
+        return _called(function, reference, frame.iloc[rows].reset_index(drop=True))
+    except FunctionFailed as error:
+        if len(rows) == 1:
+            failed[int(rows[0])] = error
+            return np.zeros(1, dtype=np.int64)
+        if len(failed) >= FEW:
+            raise
+    halves = [_halved(function, reference, frame, half, failed) for half in np.array_split(rows, 2)]
+    return np.concatenate(halves)
 
 
 def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -> NDArray[Any]:
@@ -59,7 +90,7 @@ def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -
         signed = isinstance(result.dtype, np.dtype) and result.dtype.kind == "i"
         values = result.to_numpy() if signed else result.to_numpy(dtype=np.float64, na_value=np.nan)
     except Exception as error:
-        raise LbmigrateError(f"points: {reference} failed: {error!r}", hint=f"mend {reference}") from error
+        raise FunctionFailed(f"points: {reference} failed: {error!r}", hint=f"mend {reference}") from error
     if not result.index.equals(rows):
         raise LbmigrateError(
             f"points: {reference} must return one number for each of the {len(rows)} rows, with the frame's index",

@@ -466,7 +466,28 @@ def test_a_function_that_returns_something_else_fails_by_name(rules: ModuleType,
 def test_a_function_that_raises_fails_the_run_and_rejects_nothing(rules: ModuleType) -> None:
     offer(rules, lambda frame: frame["nothing"])
     with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points failed: KeyError"):
-        score([document()], points="board_rules_of_a_test:points")
+        score([document()] * 2, points="board_rules_of_a_test:points")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_a_document_that_a_function_fails_for_is_a_reject_and_the_others_have_their_points(
+    rules: ModuleType, size: int
+) -> None:
+    offer(rules, lambda frame: [10 + priority for priority in frame["priority"]])
+    documents = [{**document(), "_id": number, "priority": 1} for number in range(size)]
+    odd = {**document(), "_id": "odd", "priority": {"no": "number"}}
+    scored = score([*documents, odd], points="board_rules_of_a_test:points", meta={"priority": "priority"})
+    assert [int(event["points"]) for event in scored.events] == [11] * size
+    (reject,) = scored.rejects
+    assert reject.source_id == "odd"
+    assert reject.reason.startswith("points: board_rules_of_a_test:points failed: TypeError")
+
+
+def test_a_function_that_fails_for_many_documents_fails_the_run(rules: ModuleType) -> None:
+    offer(rules, lambda frame: [10 + priority for priority in frame["priority"]])
+    documents = [{**document(), "_id": number, "priority": 1 if number % 2 else "x"} for number in range(60)]
+    with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points failed: TypeError"):
+        score(documents, points="board_rules_of_a_test:points", meta={"priority": "priority"})
 
 
 def test_a_frame_has_its_types_whatever_is_in_it(rules: ModuleType) -> None:
