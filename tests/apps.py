@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import bson
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
 from lbmigrate.config.model import Config
@@ -190,3 +192,20 @@ def untimed(collection: str, document: Document) -> Document:
         "lbmigrate_rejects": {"createdAt", "run"},
     }.get(collection, set())
     return {key: value for key, value in document.items() if key not in left_out}
+
+
+# --- what no client would write ------------------------------------------------------------------------------------
+
+LOST, BYTES = "?????", b"\xff\xfe\xfd\xfc\xfb"  # a text of a test, and what stands there instead
+
+
+def lost(document: Document) -> RawBSONDocument:
+    """The document with bytes that are not UTF-8 wherever it has LOST."""
+    return RawBSONDocument(bson.encode(document).replace(LOST.encode(), BYTES))
+
+
+def named(name: bytes, document: Document) -> RawBSONDocument:
+    """The document with these bytes as the text of its `_id`."""
+    rest = bson.encode({key: value for key, value in document.items() if key != "_id"})[4:]
+    begun = b"\x02_id\x00" + (len(name) + 1).to_bytes(4, "little") + name + b"\x00"
+    return RawBSONDocument((4 + len(begun) + len(rest)).to_bytes(4, "little") + begun + rest)

@@ -93,11 +93,11 @@ def _closing(context: Context, outcome: Outcome, everyone: bool) -> Checkpoint:
 
 
 class _Circuit:
-    """Opens, and so ends the run, at the first error that is no document's fault, or when too many chunks had some."""
+    """Opens, and so ends the run, at the first error that is no document's fault, or at too many that are."""
 
     def __init__(self, context: Context, source: Source) -> None:
         self._context, self._source = context, source
-        self._chunks = self._salvaged = 0
+        self._chunks = self._read = self._isolated = 0
         self._error: Exception | None = None
 
     @property
@@ -106,7 +106,8 @@ class _Circuit:
 
     def note(self, outcome: Outcome) -> None:
         self._chunks += 1
-        self._salvaged += outcome.salvaged
+        self._read += outcome.emitted.counts.read
+        self._isolated += outcome.emitted.isolated
         share = self._context.config.backfill.failing_share
         if outcome.error is not None:
             self._error = self._error or outcome.error
@@ -115,10 +116,10 @@ class _Circuit:
                 f"{self._source.name}: collection {self._source.collection!r} is gone; it was dropped or renamed",
                 hint="lbmigrate plan",
             )
-        elif self._chunks >= CIRCUIT_FROM and self._salvaged > share * self._chunks:
+        elif self._chunks >= CIRCUIT_FROM and self._isolated > share * self._read:
             self._error = self._error or LbmigrateError(
-                f"{self._source.name}: {self._salvaged} of {self._chunks} chunks held documents that cannot be read "
-                f"or stored; backfill.failing_share allows {share:.0%}",
+                f"{self._source.name}: {self._isolated} of {self._read} documents cannot be read or stored; "
+                f"backfill.failing_share allows {share:.0%}",
                 hint="look at lbmigrate_rejects, correct the config, and run again",
             )
 

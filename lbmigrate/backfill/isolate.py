@@ -21,12 +21,14 @@ from lbmigrate.ledger.events import EventRefused
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.passes.passes import Claimed
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.ids import in_parts
+from lbmigrate.values.limits import NO_TEXT, is_lost
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
 REASON_LENGTH = 300
@@ -57,7 +59,9 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
             emitted, salvaged = attempt(condition), False
         except IN_THE_DOCUMENTS:
             ids = retrying(lambda: _ids(context, source, condition))
-            emitted, salvaged = _in_parts(context, source, attempt, ids), True
+            emitted, salvaged = _in_parts(context, source, attempt, [name for name in ids if not is_lost(name)]), True
+            if chunk.bounds.unordered == NO_TEXT:
+                emitted += _lost(context, source, [name for name in ids if is_lost(name)])
         return Outcome(chunk, time.monotonic() - began, emitted, salvaged, attempt.tried)
     except (LbmigrateError, PyMongoError) as error:
         return Outcome(chunk, time.monotonic() - began, attempts=attempt.tried, error=error)
@@ -88,7 +92,7 @@ class _Attempts:
 
 
 def _ids(context: Context, source: Source, condition: Document) -> list[Any]:
-    collection = context.sources[source.collection].with_options(codec_options=CODECS)
+    collection = lenient(context.sources.with_options(codec_options=CODECS))[source.collection]
     return [row["_id"] for row in collection.find(unwind.within(condition, source), {"_id": 1})]
 
 
@@ -106,7 +110,13 @@ def _halved(context: Context, source: Source, attempt: Callable[[Document], Emit
     return _halved(context, source, attempt, ids[:middle]) + _halved(context, source, attempt, ids[middle:])
 
 
+def _lost(context: Context, source: Source, names: list[str]) -> Emitted:
+    """Documents whose ids are not UTF-8: nobody can ask for them, and no event could name them."""
+    events.keep_rejects(context, source, [Reject(name, "its _id is not UTF-8 text") for name in names])
+    return Emitted(Counts(read=len(names), rejected=len(names)), isolated=len(names))
+
+
 def _rejected(context: Context, source: Source, source_id: Any, error: Exception) -> Emitted:
     reason = hidden(f"{type(error).__name__}: {error}")[:REASON_LENGTH]
     events.keep_rejects(context, source, [Reject(source_id, reason)])
-    return Emitted(Counts(read=1, rejected=1))
+    return Emitted(Counts(read=1, rejected=1), isolated=1)

@@ -15,8 +15,8 @@ class Backfill(Model):
     """How the backfill reads: documents a chunk, worker threads, and how late a writer may be.
 
     A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`; with null there it is
-    always that many. `attempts` are for passing faults; more than `failing_share` of chunks with documents that cannot
-    be read or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told;
+    always that many. `attempts` are for passing faults; more than `failing_share` of documents that cannot be read
+    or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told;
     those further ahead than `future_limit` are rejected, with null there none.
     """
 

@@ -8,19 +8,26 @@ covered query), never by skipping through the documents themselves.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from bson import DatetimeMS, Decimal128, ObjectId, json_util
+from bson import Code, DatetimeMS, Decimal128, ObjectId, Timestamp, json_util
 from pymongo.collection import Collection
 
 from lbmigrate.errors import Refused
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
+from lbmigrate.values.limits import NO_TEXT, TEXT, is_lost
 
 # Every BSON type a key may have that a range query can bracket; `number` is one bracket for all four.
 TYPES = ("number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
+# What no range holds. Documents with such ids are few: each kind of them is one chunk.
+NO_RANGE: Document = {"$type": ["minKey", "maxKey", "javascript", "javascriptWithScope", "symbol", "dbPointer"]}
+UNORDERED = [NO_TEXT, NO_RANGE]
+NUMBERS: Document = {"$gte": float("-inf")}  # but for NaN, which a range holds only by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """One chunk's documents: `key` from `low` to `high` (itself included when `closed`) that meet `extra`."""
+    """One chunk's documents: `key` from `low` to `high` (itself included when `closed`) that meet `extra`.
+
+    Those whose ids are UNORDERED have no bounds: they are all that meet `extra`.
+    """
 
     key: str
     low: Any
@@ -51,8 +61,22 @@ class Bounds:
     closed: bool
     extra: Document = field(default_factory=dict)
 
+    @property
+    def unordered(self) -> Document:
+        """Which of the UNORDERED the ids are; empty where they have an order."""
+        last = self.extra.get("$and", [{}])[-1].get("_id")
+        return last if last in UNORDERED else {}
+
+    def _check(self) -> None:
+        if not isinstance(self.key, str) or not isinstance(self.extra, dict):
+            raise TypeError("a key is text, and a filter a mapping")
+        if _kind(self.low) != _kind(self.high) or (self.low is None and not self.extra):
+            raise ValueError("bounds of two kinds, or of none")
+
     def condition(self) -> Document:
         """The chunk as a filter."""
+        if self.unordered:
+            return self.extra
         within = {self.key: {"$gte": self.low, "$lte" if self.closed else "$lt": self.high}}
         return {"$and": [within, self.extra]} if self.extra else within
 
@@ -66,7 +90,9 @@ class Bounds:
     def from_row(cls, row: Document) -> Bounds:
         """Raises Refused for a row that lost its bounds: guessing them could lose documents."""
         try:
-            return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+            bounds = cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+            bounds._check()
+            return bounds
         except (KeyError, TypeError, ValueError) as error:
             hint = "lbmigrate backfill --full reads everything again; events that are there stay as they are"
             raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({error!r})", hint) from error
@@ -85,12 +111,15 @@ Size = Callable[[], int]
 def cut(collection: Collection[Any], span: Span, size: Size, last: Bounds | None) -> Iterator[Bounds]:
     """The chunks of a span, each at most `size()` documents, going on after `last` if that was cut before."""
     if span.extra:
-        yield from _cut_listed(collection, span.extra, size, last.high if last else None)
+        yield from _cut_listed(collection, span.extra, size, last)
         return
     low = span.low
-    if last is not None and last.extra:  # stopped inside a run of equal keys
+    if last is not None and last.unordered:
+        yield from _cut_listed(collection, last.extra["$and"][0], size, last)
+        low = _above(collection, span, last.extra["$and"][0][span.key])
+    elif last is not None and last.extra:  # stopped inside a run of equal keys
         tie = last.extra[span.key]
-        yield from _cut_listed(collection, {span.key: tie}, size, last.high)
+        yield from _cut_listed(collection, {span.key: tie}, size, last)
         low = _above(collection, span, tie)
     elif last is not None:
         low = None if last.closed else last.high
@@ -115,21 +144,39 @@ def _hop(collection: Collection[Any], span: Span, start: Document, skip: int) ->
     asked = {span.key: {**start, "$lte": span.high}}
     projection = {span.key: 1} if span.key == "_id" else {span.key: 1, "_id": 0}  # covered by the key's index
     found = list(collection.find(asked, projection).sort(span.key, 1).skip(skip).limit(1))
-    return value_at(found[0], span.key) if found else None
+    value = value_at(found[0], span.key) if found else None
+    if is_lost(value) and TEXT.items().isdisjoint(start.items()):
+        return _hop(collection, span, {**start, **TEXT}, skip)
+    return value
 
 
 def _above(collection: Collection[Any], span: Span, value: Any) -> Any:
     return _hop(collection, span, {"$gt": value}, 0)
 
 
-def _cut_listed(collection: Collection[Any], extra: Document, size: Size, after: Any) -> Iterator[Bounds]:
-    """Chunks of the documents that meet `extra`, by streaming their ids in order and keeping only every bound."""
+def _cut_listed(collection: Collection[Any], extra: Document, size: Size, last: Bounds | None) -> Iterator[Bounds]:
+    """Chunks of the documents that meet `extra`, by streaming their ids in order and keeping only every bound.
+
+    It goes on after `last`. What has no order comes at the end, one chunk for each kind.
+    """
+    if last is None or not last.unordered:
+        yield from _cut_ordered(collection, extra, size, last)
+    rest = UNORDERED[UNORDERED.index(last.unordered) + 1 :] if last and last.unordered else UNORDERED
+    for kind in [] if is_fake(collection.database) else rest:
+        apart = {"$and": [extra, {"_id": kind}]}
+        if collection.find_one(apart, {"_id": 1}):
+            yield Bounds("_id", None, None, closed=True, extra=apart)
+
+
+def _cut_ordered(collection: Collection[Any], extra: Document, size: Size, last: Bounds | None) -> Iterator[Bounds]:
     low = high = None
     count = 0
-    wanted = extra if after is None else {"$and": [extra, _beyond(after)]}
+    wanted = extra if last is None else {"$and": [extra, _beyond(last.high)]}
     for row in collection.find(wanted, {"_id": 1}).sort("_id", 1):
         each = row["_id"]
-        if count >= size() or (count and _rank(each) != _rank(high)):
+        if is_lost(each) or (each is not None and _rank(each) == len(KINDS)):
+            continue
+        if count >= size() or (count and _kind(each) != _kind(high)):
             yield Bounds("_id", low, high, closed=True, extra=extra)
             count = 0
         low, high, count = (low if count else each), each, count + 1
@@ -139,13 +186,33 @@ def _cut_listed(collection: Collection[Any], extra: Document, size: Size, after:
 
 def _beyond(mark: Any) -> Document:
     """Ids after this one in the server's order, which has its own rules for collations and for binary data."""
-    later = [{"_id": {"$type": name}} for name in TYPES[_rank(mark) + 1 :]]
-    return {"$or": [{"_id": {"$gt": mark}}, *later]}
+    following: Document = {"_id": NUMBERS if is_nan(mark) else {"$gt": mark}}
+    later = [{"_id": {"$type": name}} for name in TYPES[_rank(mark) + 1 :]] if mark is not None else []
+    return {"$or": [following, *later]} if mark is not None else {"_id": {"$ne": None}}
+
+
+def is_nan(value: Any) -> bool:
+    """Whether a number is none; it is below all others."""
+    return (
+        value.to_decimal().is_nan() if isinstance(value, Decimal128) else isinstance(value, float) and math.isnan(value)
+    )
+
+
+KINDS = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS, Timestamp)
 
 
 def _rank(value: Any) -> int:
-    """The place of a value's type in TYPES, the server's order; values of one rank are one bracket of a range."""
-    kinds = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS)
+    """The place of a value's type in TYPES, the server's order; values of one rank are one bracket of a range.
+
+    Beyond the last one for what has none.
+    """
     if isinstance(value, bool):
-        return kinds.index(bool)
-    return next((place for place, kind in enumerate(kinds) if isinstance(value, kind)), len(kinds))
+        return KINDS.index(bool)
+    if value is None or isinstance(value, Code):  # which is a str to Python
+        return len(KINDS)
+    return next((place for place, kind in enumerate(KINDS) if isinstance(value, kind)), len(KINDS))
+
+
+def _kind(value: Any) -> tuple[int, bool, bool]:
+    """Values of one kind can be the bounds of one range."""
+    return _rank(value), is_nan(value), value is None

@@ -6,6 +6,7 @@ Where no index orders a source in time, the plan says why and walks everything: 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,12 +19,13 @@ from pymongo.errors import OperationFailure
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
-from lbmigrate.passes.chunks import TYPES, Span, value_at
+from lbmigrate.passes.chunks import NO_RANGE, NUMBERS, TYPES, UNORDERED, Span, is_nan, value_at
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.values.coerce import MILLISECONDS_FROM
 from lbmigrate.values.ids import parse_id
+from lbmigrate.values.limits import TEXT, is_lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +107,39 @@ def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple
 
 
 def _everything(collection: Collection[Any]) -> tuple[Span, ...]:
-    """The whole collection in `_id` order, one span for each type of `_id` in it; null is a type of one."""
-    nameless = (Span("_id", extra={"_id": None}),) if collection.find_one({"_id": None}, {"_id": 1}) else ()
-    return nameless + tuple(span for name in TYPES for span in _bracket(collection, "_id", {"_id": {"$type": name}}))
+    """The whole collection in `_id` order, one span for each type of `_id` in it.
+
+    Null is a type of one; so are NaN, and what no bound can have.
+    """
+    kinds: list[Any] = [None, math.nan, *([] if is_fake(collection.database) else UNORDERED)]
+    apart = [{"_id": kind} for kind in kinds if collection.find_one({"_id": kind}, {"_id": 1})]
+    spans = [span for name in TYPES for span in bracket(collection, "_id", {"_id": {"$type": name}})]
+    return (*(Span("_id", extra=each) for each in apart), *spans)
 
 
-def _bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
+def bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
     """From the first to the last value of `key` that meets the condition: one span, or none."""
-    ends = [collection.find_one(condition, {key: 1}, sort=[(key, way)]) for way in (1, -1)]
-    found = [value_at(end, key) for end in ends if end is not None]
-    return [Span(key, *found)] if found else []
+    ends = [_end(collection, key, condition, way) for way in (1, -1)]
+    return [Span(key, *ends)] if None not in ends else []
+
+
+def _end(collection: Collection[Any], key: str, condition: Document, way: int) -> Any:
+    """The first value from one end that can be a bound: text that is UTF-8, and a number that is one."""
+    end = collection.find_one(condition, {key: 1}, sort=[(key, way)])
+    value = value_at(end, key) if end else None
+    usual = TEXT if is_lost(value) else NUMBERS if is_nan(value) else None
+    if usual:
+        end = collection.find_one({"$and": [condition, {key: usual}]}, {key: 1}, sort=[(key, way)])
+    return value_at(end, key) if end else None
 
 
 def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:
     """Dates from `since` on, epoch numbers from it on, and every document whose key tells no order in time."""
-    spans = [span for wanted in ranges(since) for span in _bracket(collection, key, {key: wanted})]
+    spans = [span for wanted in ranges(since) for span in bracket(collection, key, {key: wanted})]
     # An array counts by its elements; only the empty one must be asked for, and `$type: array` no index can answer.
-    timeless: list[Document] = [{key: None}, {key: []}]
+    timeless: list[Document] = [{key: None}, {key: []}, {key: math.nan}]
+    if not is_fake(collection.database):
+        timeless += [{key: {"$type": ["regex", *NO_RANGE["$type"]]}}]
     timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
     return tuple(spans) + tuple(
         Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
@@ -137,5 +155,5 @@ def ranges(since: dt.datetime) -> list[Document]:
 
 def newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime:
     """The newest date in the cursor field, but never one ahead of the server's clock."""
-    dates = _bracket(collection, key, {key: {"$type": "date"}})
+    dates = bracket(collection, key, {key: {"$type": "date"}})
     return min(started, dates[0].high) if dates and isinstance(dates[0].high, dt.datetime) else started

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import bson
-from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId
+from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId, Regex
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
-from lbmigrate.records import LARGEST_SOURCE_ID, LONGEST_ID
+from lbmigrate.records import LARGEST_SOURCE_ID, LONGEST_ID, Document
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import id_type
@@ -22,6 +22,9 @@ from lbmigrate.values.ids import id_type
 LARGEST_VALUE = 65_536  # bytes of a value as BSON; a character may take four
 DEEPEST = 32  # levels within a value; a server stops at 180 for a whole document
 LOST = "\ufffd"  # what clients put in the place of bytes that are not UTF-8
+# Conditions on a text. One that is not UTF-8 meets no pattern.
+TEXT: Document = {"$type": "string", "$regex": "^"}
+NO_TEXT: Document = {"$type": "string", "$not": Regex("^")}
 SHOWN = 200  # characters of an id where it is named
 _CODECS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 _SMALL = frozenset(
@@ -76,17 +79,22 @@ def long_ids(column: Sequence[Any], most: int = LONGEST_ID) -> dict[int, str]:
     return {row: reason for row, reason in found.items() if reason}
 
 
+def is_lost(value: Any) -> bool:
+    """Whether a text is not what is stored, since that is not UTF-8; or has passed through somebody who lost it."""
+    return isinstance(value, str) and LOST in value
+
+
 def lost_texts(column: Sequence[Any]) -> dict[int, str]:
     """The rows whose texts are no longer what they were, so that they name nobody."""
     if set(map(type, column)) <= _SMALL:
         return {}
-    rows = [row for row, value in enumerate(column) if isinstance(value, str) and LOST in value]
+    rows = [row for row, value in enumerate(column) if is_lost(value)]
     return dict.fromkeys(rows, "has U+FFFD in the place of what was not UTF-8")
 
 
 def names_a_user(value: Any) -> bool:
     """Whether an id that stands in the ledger can be somebody's. Text that was not UTF-8 has LOST in it."""
-    return id_type(value) is not None and not long_id(value) and not (isinstance(value, str) and LOST in value)
+    return id_type(value) is not None and not long_id(value) and not is_lost(value)
 
 
 def long_id(value: Any, most: int = LONGEST_ID) -> str:
@@ -104,7 +112,7 @@ def names_nothing(value: Any) -> str:
 
     A server takes a dict with `$` names, and a pattern, for a question and not for a value.
     """
-    if value is None or isinstance(value, list | tuple | set | bson.Regex) or hasattr(value, "fullmatch"):
+    if value is None or isinstance(value, list | tuple | set | Regex) or hasattr(value, "fullmatch"):
         return "is no value that a document can be named by"
     if isinstance(value, dict) and _asks(value):
         return "has names that begin with $, so it is a question and not a value"

@@ -221,25 +221,25 @@ def test_a_server_that_refuses_every_event_for_its_own_reasons_does_not_fill_the
 # --- the circuit -------------------------------------------------------------------------------------------------
 
 
-def test_too_many_chunks_with_bad_documents_stop_the_run(fresh, server):
+def test_too_many_bad_documents_stop_the_run(fresh, server):
     app = fresh(chunk_size=2, failing_share=0.4)
-    server.bad = {source(number): refused for number in (1, 5, 9)}
-    with pytest.raises(LbmigrateError, match=r"3 of 5 chunks .* allows 40%") as caught:
+    server.bad = {source(number): refused for number in (1, 2, 5, 6, 9)}
+    with pytest.raises(LbmigrateError, match=r"5 of 10 documents .* allows 40%") as caught:
         app.backfill(workers=1)  # so that they end in order
     assert "lbmigrate_rejects" in caught.value.hint
     assert app.chunks(status="emitted"), "what was checkpointed stays good"
     assert not app.chunks(status="failed")
 
 
-def test_as_many_chunks_with_bad_documents_as_are_allowed_do_not_stop_the_run(fresh, server):
-    app = fresh(chunk_size=2, failing_share=0.4)
-    server.bad = {source(number): refused for number in (1, 5, 17, 21)}  # 2 of 5, 3 of 8, 4 of 10 at most
-    assert app.backfill().rejected == 4
+def test_one_bad_document_in_every_chunk_stops_nobody_as_long_as_they_are_few(fresh, server):
+    app = fresh(chunk_size=3, failing_share=0.4)
+    server.bad = {source(number): refused for number in range(0, TASKS, 3)}  # 8 of 23, in 8 of 8 chunks
+    assert app.backfill().rejected == 8
 
 
 def test_a_few_chunks_do_not_make_a_share(fresh, server):
     app = fresh(chunk_size=8, failing_share=0.1)
-    server.bad = {source(number): refused for number in (1, 10, 20)}  # all three chunks
+    server.bad = {source(number): refused for number in (1, 10, 20)}  # in all three chunks
     assert app.backfill().rejected == 3
 
 

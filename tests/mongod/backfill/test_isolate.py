@@ -9,9 +9,11 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 
 from lbmigrate.migration.steps import STEPS
+from lbmigrate.run.context import Scope
+from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.schema import EVENTS, REJECTS
 from lbmigrate.testing import messy
-from tests.apps import TASKS, App, config, task, user
+from tests.apps import TASKS, App, config, named, task, user
 
 pytestmark = pytest.mark.usefixtures("mongod")
 LARGEST = 16 * 1024 * 1024
@@ -106,3 +108,35 @@ def test_every_document_of_a_messy_history_is_accounted_for(database):
     assert counts.read == len(documents) == counts.emitted + counts.rejected
     found = {row["sourceId"] for row in rejects(app)} | {event["sourceId"] for event in app.events()}
     assert found == {document["_id"] for document in documents}
+
+
+# --- ids that are not UTF-8 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+@pytest.mark.parametrize("odd", [[b"\xff"], [b"a\xff", b"m\xfe"], [b"z\xff\xff", b"\xc0", b"\xed\xa0\x80"]], ids=repr)
+def test_ids_that_are_not_utf8_are_rejects_wherever_they_stand_and_all_others_arrive(database, odd, size):
+    names = [f"{letter}{mark}" for letter in "abmz\U0001f600" for mark in ("", "b", "\ufffe")]
+    database["users"].insert_one(user(1))
+    database["tasks"].insert_many([task(number, _id=name) for number, name in enumerate(names)])
+    database["tasks"].insert_many([named(name, task(0)) for name in odd])
+    app = App(database, config(backfill={"chunk_size": size, "failing_share": 1.0}))
+    app.apply(STEPS[:2])
+    counts = app.backfill()
+    assert {event["sourceId"] for event in app.events()} == set(names)
+    assert counts.rejected == len(odd)
+    assert {row["reason"] for row in rejects(app)} == {"its _id is not UTF-8 text"}
+    assert app.backfill(scope=Scope(full=True)).emitted == 0
+
+
+def test_a_pass_over_ids_that_are_not_utf8_is_resumed_where_it_was(database):
+    names = [f"{number:02}" for number in range(12)]
+    database["users"].insert_one(user(1))
+    database["tasks"].insert_many([task(number, _id=name, updatedAt=None) for number, name in enumerate(names)])
+    database["tasks"].insert_many([named(name, task(0)) for name in (b"\xff", b"05\xff")])
+    app = App(database, config(backfill={"chunk_size": 3, "failing_share": 1.0}))
+    app.apply(STEPS[:2])
+    for _ in range(4):
+        app.backfill(stop=Stop(Limits(documents=4)))
+    assert {event["sourceId"] for event in app.events()} == set(names)
+    assert len(rejects(app)) == 2
