@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,8 @@ import bson
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
+from pymongo.collection import Collection
+from pymongo.cursor import Cursor
 from pymongo.database import Database
 
 from lbmigrate.config.model import Source
@@ -22,43 +25,58 @@ from lbmigrate.run.context import Context
 from lbmigrate.values.ids import in_parts, is_document_id, plain_id
 from lbmigrate.values.paths import projection_of
 
+MANY = 50  # elements of one document, from which on it is worth to have the server pick some
+MOST_BYTES = 400_000  # of names in one question: each is asked for in several forms
 CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 
 
-def read(context: Context, source: Source, condition: Document) -> Iterator[list[Document]]:
+def read(
+    context: Context, source: Source, condition: Document, among: Sequence[Document] = ()
+) -> Iterator[list[Document]]:
     """The documents that meet a condition and the source's filter, with just the mapped fields, some at a time.
+
+    `among` are stages that unwound elements go through besides.
 
     A batch has at most a chunk's number of documents, and no more bytes than the server sends at once (16 MB): memory
     does not follow the size of a document, or the number of its elements. Raises BSONError for a batch with a document
     that cannot be read.
     """
     size = context.config.backfill.chunk_size
-    found = _found(context, source, condition, size)
-    if is_fake(context.sources):
+    collection, projection = _readable(context)[source.collection], projection_of(scoring.paths(source))
+    if source.unwind:
+        shown = {"$project": {**projection, unwind.POSITION: 1}}
+        yield from _aggregated(collection, [{"$match": condition}, *unwind.elements(source), *among, shown], size)
+        return
+    wanted = {"$and": [condition, source.where]} if source.where else condition
+    cursor = collection.with_options(codec_options=CODECS).find(wanted, projection)
+    if condition.keys() == {"_id"}:
+        cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
+    yield from _in_batches(cursor.batch_size(size + 1), size)
+
+
+def _in_batches(cursor: Cursor[Document], size: int) -> Iterator[list[Document]]:
+    """At most `size` documents at a time, and no more than one reply of the server: it tells how many came so far."""
+    some: list[Document] = []
+    for taken, document in enumerate(cursor, 1):
+        some.append(document)
+        if len(some) == size or taken == getattr(cursor, "retrieved", None):
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _aggregated(collection: Collection[Any], stages: list[Document], size: int) -> Iterator[list[Document]]:
+    """The same of a pipeline, whose cursor does not tell that."""
+    if is_fake(collection.database):
+        found = collection.aggregate(stages)
         while some := list(islice(found, size)):
             yield some
         return
-    for raw in found:
-        documents = bson.decode_all(raw, CODECS)
-        yield from (documents[start : start + size] for start in range(0, len(documents), size))
-
-
-def _found(context: Context, source: Source, condition: Document, size: int) -> Iterator[Any]:
-    """Documents of the fake, raw batches of a server."""
-    collection = _readable(context)[source.collection]
-    fake = is_fake(context.sources)
-    projection = projection_of(scoring.paths(source))
-    if source.unwind:
-        shown = {"$project": {**projection, unwind.POSITION: 1}}
-        stages = [{"$match": condition}, *unwind.elements(source), shown]
-        return collection.aggregate(stages) if fake else collection.aggregate_raw_batches(stages, batchSize=size)
-    wanted = {"$and": [condition, source.where]} if source.where else condition
-    cursor = (collection.find if fake else collection.find_raw_batches)(wanted, projection)
-    if condition.keys() == {"_id"}:
-        cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
-    return cursor.batch_size(size + 1)
+    for raw in collection.aggregate_raw_batches(stages, batchSize=size):
+        yield bson.decode_all(raw, CODECS)
 
 
 def _readable(context: Context) -> Database[Any]:
@@ -86,29 +104,65 @@ def _names(source: Source, documents: list[Document]) -> tuple[list[str] | None,
 
 
 def named(context: Context, source: Source, names: Sequence[Any]) -> Scored:
-    """What the documents that these source ids name are scored as now; nothing for those that are gone or out of scope.
+    """What the documents or elements that these source ids name are scored as now; nothing for what is gone.
 
-    Where the source unwinds, all elements of those documents. A document that cannot be read has no event, like one
-    that cannot be scored.
+    A document that cannot be read has no event, like one that cannot be scored.
     """
-    ids = unwind.owners(names) if source.unwind else [plain_id(name) for name in names if is_document_id(name)]
+    if source.unwind:
+        return _named_elements(context, source, {name for name in names if isinstance(name, str)})
+    ids = [plain_id(name) for name in names if is_document_id(name)]
+    return _in_parts(ids, lambda part: _scored(context, source, part))
+
+
+def _named_elements(context: Context, source: Source, names: set[str]) -> Scored:
+    """Of documents with many elements the server picks those that may be meant; where one is missing, all are read."""
+    found = Scored([], [])
+    owners = unwind.owners(names)
+    if len(names) > MANY * len(owners):
+        for some in in_parts(list(names), most_bytes=MOST_BYTES):
+            picked = partial(_scored, context, source, names=set(some), among=[unwind.among(some, source)])
+            found = _together(found, _in_parts(owners, picked))
+        names = names - {name for event in found.events for name in _called(event, found.former)}
+        owners = unwind.owners(names)
+    return _together(found, _in_parts(owners, partial(_scored, context, source, names=names)))
+
+
+def _in_parts(ids: list[Any], score_some: Callable[[list[Any]], Scored]) -> Scored:
     found = Scored([], [])
     for part in in_parts(ids):
-        found = _together(found, _scored(context, source, part))
+        found = _together(found, score_some(part))
     return found
 
 
-def _scored(context: Context, source: Source, ids: list[Any]) -> Scored:
+def _scored(
+    context: Context,
+    source: Source,
+    ids: list[Any],
+    names: Container[str] | None = None,
+    among: Sequence[Document] = (),
+) -> Scored:
+    """What these documents are scored as; with `names` only the elements that have one of them."""
     try:
         found = Scored([], [])
-        for some in read(context, source, {"_id": {"$in": ids}}):
-            found = _together(found, score(context, source, some))
+        for some in read(context, source, {"_id": {"$in": ids}}, among):
+            scored = score(context, source, some)
+            if names is not None:
+                kept = [e for e in scored.events if any(name in names for name in _called(e, scored.former))]
+                scored = replace(scored, events=kept, rejects=[])
+            found = _together(found, scored)
         return found
     except BSONError:
         if len(ids) == 1:
             return Scored([], [])
     half = len(ids) // 2
-    return _together(_scored(context, source, ids[:half]), _scored(context, source, ids[half:]))
+    halves = [_scored(context, source, part, names, among) for part in (ids[:half], ids[half:])]
+    return _together(*halves)
+
+
+def _called(event: Document, former: Mapping[str, str]) -> list[str]:
+    """The names that an element has and had."""
+    old = former.get(event["_id"])
+    return [event["sourceId"], *([old.partition(":")[2]] if old else [])]
 
 
 def _together(one: Scored, other: Scored) -> Scored:

@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from lbmigrate.config.model import Source
 from lbmigrate.records import Document
-from lbmigrate.values.id_text import exact_text, former_text, former_texts, id_texts, owner_texts
+from lbmigrate.values.id_text import exact_text, former_text, former_texts, id_texts, owner_texts, plain_text
 from lbmigrate.values.ids import plain_id, readings
 from lbmigrate.values.paths import pluck
 
@@ -82,6 +82,25 @@ def owners(names: Iterable[Any]) -> list[Any]:
     split = (name.split("/") for name in names if isinstance(name, str))
     texts = dict.fromkeys(text for parts in split for text in list(accumulate(parts, "{}/{}".format))[:-1])
     return [plain_id(owner) for text in texts for owner in readings(text)]
+
+
+def among(names: Iterable[str], source: Source) -> Document:
+    """The stage that leaves, of unwound documents, the elements that may have these names, and perhaps a few more.
+
+    A name may be the text of several ids, and an element with an id of its own is no longer named by its index.
+    """
+    texts = {text for name in names for text in _endings(name)}
+    read = (value for text in texts for value in readings(text))
+    forms = {exact_text(form): form for value in read for form in (value, *readings(plain_text(value)))}
+    values = [form for form in forms.values() if form is not None]
+    paths = [f"{source.unwind}._id", f"{source.unwind}.id", POSITION]
+    return {"$match": {"$or": [{path: {"$in": values}} for path in paths]}}
+
+
+def _endings(name: str) -> Iterable[str]:
+    """What follows each `/` of a name: in names of earlier versions an owner may have one, too."""
+    parts = name.split("/")
+    return ("/".join(parts[start:]) for start in range(1, len(parts)))
 
 
 def orders_nothing(source: Source) -> bool:
