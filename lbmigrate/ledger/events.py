@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.collection import Collection
@@ -18,8 +19,6 @@ from lbmigrate.values.id_text import owner_texts
 from lbmigrate.values.limits import long_id, named, names_nothing
 
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
-
-
 SAID = 500  # characters of what a server says
 
 
@@ -32,32 +31,51 @@ def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
     return len(documents) - len(insert_new(events, documents))
 
 
+@dataclass(slots=True)
+class Inserted:
+    """What did not go in: events whose `_id` was there already, and by their `_id` why the server refused others."""
+
+    taken: list[Document] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
 def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[Document]:
-    """Insert events, and hand back those whose `_id` was there already."""
+    """Insert events, and hand back those whose `_id` was there already. Raises EventRefused for the first refused."""
+    found = insert_each(events, documents)
+    for reason in found.refused.values():
+        raise EventRefused(reason, hint="lbmigrate doctor")
+    return found.taken
+
+
+def insert_each(events: Collection[Any], documents: Sequence[Document]) -> Inserted:
+    """Insert events, whatever becomes of some of them. Raises what is no event's fault."""
+    found = Inserted()
     if not documents:
-        return []
+        return found
     try:
         events.insert_many(documents, ordered=False)
     except BulkWriteError as error:
-        failures = error.details["writeErrors"]
-        for failure in failures:
-            if failure["code"] in IN_THE_DOCUMENT:
-                raise EventRefused(
-                    f"{events.name} refused {named(failure['op']['_id'])!r}: {failure['errmsg'][:SAID]}",
-                    hint="lbmigrate plan",
-                ) from error
-            if failure["code"] != DUPLICATE_KEY:
+        for failure in error.details["writeErrors"]:
+            document = documents[failure["index"]]
+            if reason := _refusal(events, failure):
+                found.refused[document["_id"]] = reason
+            elif failure["code"] == DUPLICATE_KEY:
+                found.taken.append(document)
+            else:
                 raise
-            if "_id" not in failure.get("keyPattern", {"_id": 1}):
-                raise EventRefused(
-                    f"{events.name} refused {failure['op']['_id']!r}: it has a unique index that is not of lbmigrate "
-                    f"({', '.join(failure['keyPattern'])})",
-                    hint="lbmigrate doctor",
-                ) from error
         if error.details.get("writeConcernErrors"):
             raise  # it may yet be undone: whoever called tries again
-        return [documents[failure["index"]] for failure in failures]
-    return []
+    return found
+
+
+def _refusal(events: Collection[Any], failure: Document) -> str:
+    """Why the server did not take an event, if that lies in the event."""
+    subject = f"{events.name} refused {named(failure['op']['_id'])!r}"
+    if failure["code"] in IN_THE_DOCUMENT:
+        return f"{subject}: {failure['errmsg'][:SAID]}"
+    if failure["code"] == DUPLICATE_KEY and "_id" not in failure.get("keyPattern", {"_id": 1}):
+        return f"{subject}: it has a unique index that is not of lbmigrate ({', '.join(failure['keyPattern'])})"
+    return ""
 
 
 def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:

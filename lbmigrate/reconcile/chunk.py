@@ -17,7 +17,7 @@ from typing import Any
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import forget
-from lbmigrate.ledger.events import insert_new
+from lbmigrate.ledger.events import insert_each
 from lbmigrate.ledger.identify import rows_of
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
@@ -25,11 +25,20 @@ from lbmigrate.mongo.concerns import durable, lenient
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.reconcile.desired import Groups, desired
 from lbmigrate.records import Document
-from lbmigrate.rules.adjustments import FORGOTTEN, above, adjustments, base_id, counts, stray_base, without_number
+from lbmigrate.rules.adjustments import (
+    FORGOTTEN,
+    above,
+    adjustments,
+    base_id,
+    counts,
+    is_forgotten,
+    stray_base,
+    without_number,
+)
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.id_text import exact_text, id_text
-from lbmigrate.values.ids import id_type, in_parts
+from lbmigrate.values.ids import id_type, in_parts, plain_id
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
 AT_ONCE = 200  # sources whose events are asked for in one query
@@ -69,7 +78,7 @@ class Found:
     """What a range of the ledger came to: how many sources, which were adjusted and how, and whom that touches.
 
     `strays` are events that count and are about no source: their `_id` does not fit their fields, or no source has
-    their action.
+    their action. `refused` are adjustments that the server did not take, with its reasons.
     """
 
     sources: int = 0
@@ -77,6 +86,7 @@ class Found:
     due: list[Document] = field(default_factory=list)
     users: dict[Any, None] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     @property
     def reasons(self) -> Counter[str]:
@@ -109,7 +119,7 @@ def _bury_late(context: Context, bounds: Bounds) -> None:
     leavers = Leavers(context.state)
     if leavers:
         found = (event for event in _events(context, bounds.condition()) if base_id(event) and id_type(event["userId"]))
-        forget.bury(context, leavers, [event for event in found if not event["meta"].get(FORGOTTEN)])
+        forget.bury(context, leavers, [event for event in found if not is_forgotten(event)])
 
 
 def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
@@ -118,9 +128,11 @@ def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUse
     ledger = durable(context.target)[EVENTS]
     for _ in range(CONFLICTS):
         events, due = _due(context, action, bases, one_type)
-        taken = {event["_id"] for event in insert_new(ledger, due)}
+        inserted = insert_each(ledger, due)
+        taken, refused = {event["_id"] for event in inserted.taken}, inserted.refused
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
-        found.due += [event for event in due if event["_id"] not in taken]
+        found.due += [event for event in due if event["_id"] not in taken and event["_id"] not in refused]
+        found.refused += refused.values()
         bases = list(dict.fromkeys(_base(event) for event in due if event["_id"] in taken))
         if not bases:
             found.adjusted = {_base(event) for event in found.due}
@@ -193,14 +205,14 @@ def _events(context: Context, condition: Document) -> Iterator[Document]:
     for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
         if not isinstance(event.get("meta"), dict):
             event["meta"] = {}
+        event["userId"] = plain_id(event.get("userId"))
         if not _is_unreachable(event):
             yield event
 
 
 def _is_unreachable(event: Document) -> bool:
     """Whether an event's source was named by a user who left, and so by a tombstone now: nobody can look it up."""
-    left = event["meta"].get(FORGOTTEN) is True
-    return left and id_text(event.get("userId")) in id_text(event.get("sourceId"))
+    return is_forgotten(event) and id_text(event.get("userId")) in id_text(event.get("sourceId"))
 
 
 def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, dict[str, Document], set[str]]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
-
-from pymongo.collection import Collection
+from itertools import islice
 
 from lbmigrate.backfill import backfill
 from lbmigrate.config.load import config_digest
@@ -25,8 +23,9 @@ from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
+from lbmigrate.passes.read_plan import bracket
 from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Found, actions, look, settle
-from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
+from lbmigrate.records import Checkpoint, Piece, Reconciled, Work, amount
 from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
@@ -135,13 +134,7 @@ def _ledger(context: Context, action: Action) -> Source:
 def _spans(context: Context, action: Action) -> tuple[Span, ...]:
     """An action's range of the ledger: one span, or none; for strangers one between any two actions."""
     within = [of_action(action.name)] if action.sources else of_other_actions(context.config)
-    return tuple(span for each in within for span in _span(context.target[EVENTS], each))
-
-
-def _span(events: Collection[Any], within: Document) -> list[Span]:
-    ends = [events.find_one(within, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
-    found = [end["_id"] for end in ends if end is not None]
-    return [Span("_id", *found)] if found else []
+    return tuple(span for each in within for span in bracket(context.target[EVENTS], "_id", each))
 
 
 def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
@@ -162,7 +155,7 @@ def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -
         size.note(outcome.seconds, outcome.found.sources)
         gate.note(outcome.seconds, outcome.found.sources)
         done += outcome.found.sources
-        closed, told = _closing(context, outcome), _warning(outcome.found.strays)
+        closed, told = _closing(context, outcome), _warning(outcome.found)
         yield Piece(action.name, done, max(total, done), "sources", True, outcome.counts, closed, warning=told)
 
 
@@ -189,12 +182,19 @@ def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pa
     return Pass(row, opened["number"], spans, fresh=True), Checkpoint(row, {"pass": opened}), doubt
 
 
-def _warning(strays: Sequence[str]) -> str:
-    if not strays:
-        return ""
-    named = ", ".join(repr(name[:SHOWN]) for name in strays[:NAMED]) + (", …" if len(strays) > NAMED else "")
-    told = f"{amount(len(strays), 'event')} of {EVENTS} whose _id does not fit, or whose action no source has"
-    return f"{told}: {named}; what no source is behind is taken back"
+def _warning(found: Found) -> str:
+    told = []
+    if found.strays:
+        what = f"{amount(len(found.strays), 'event')} of {EVENTS} whose _id does not fit, or whose action no source has"
+        told.append(f"{what}: {_named(map(repr, found.strays))}; what no source is behind is taken back")
+    if found.refused:
+        told.append(f"{amount(len(found.refused), 'adjustment')} that the server refuses: {_named(found.refused)}")
+    return "; ".join(told)
+
+
+def _named(items: Iterable[str]) -> str:
+    shown = [item[:SHOWN] for item in islice(items, NAMED + 1)]
+    return ", ".join(shown[:NAMED]) + (", …" if len(shown) > NAMED else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from bson import Int64
 
 from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
 from lbmigrate.values.id_text import exact_text, former_text, plain_text
-from lbmigrate.values.ids import same_id
-from lbmigrate.values.limits import names_a_user
+from lbmigrate.values.ids import is_document_id, same_id
+from lbmigrate.values.limits import is_lost, names_a_user
 
 VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
 REASONS = (VOIDED, RESTORED, RESCORED, MOVED)
@@ -63,8 +63,19 @@ def stray_base(stray: Document, parents: Mapping[str, Document]) -> str:
 def counts(event: Document) -> bool:
     """Whether an event of the ledger is as one must be, and so counts for somebody."""
     points, at = event.get("points"), event.get("createdAt")
-    whole = isinstance(event["_id"], str) and isinstance(points, Int64) and abs(points) <= MOST_POINTS
+    whole = (
+        isinstance(event["_id"], str)
+        and not is_lost(event["_id"])
+        and isinstance(points, Int64)
+        and abs(points) <= MOST_POINTS
+    )
     return whole and isinstance(at, dt.datetime) and EARLIEST <= at < LATEST and names_a_user(event.get("userId"))
+
+
+def is_forgotten(event: Document) -> bool:
+    """Whether an event has the mark of somebody who left, as a server sees it: it looks into lists as well."""
+    mark = event.get("meta", {}).get(FORGOTTEN)
+    return mark is True or (isinstance(mark, list) and any(each is True for each in mark))
 
 
 def above(base: str) -> str:
@@ -109,7 +120,11 @@ def adjustments(
     is_move = _is_move([place for place in places if place.stands], events)
     base = base_id(events[0]) or events[0]["_id"] if desired is None else str(desired["_id"])
     free = (name for number in count(max(1, len(events))) if (name := f"{base}#{number}") not in taken)
-    return [_adjustment(name, place, is_move, origin) for place, name in zip(places, free, strict=False)]
+    parts = ((place, points, reason) for place in places for points, reason in _parts(place, is_move))
+    return [
+        _adjustment(name, place, points, reason, origin)
+        for (place, points, reason), name in zip(parts, free, strict=False)
+    ]
 
 
 def _places(events: Sequence[Document], desired: Document | None) -> Iterator[_Place]:
@@ -139,16 +154,42 @@ def _is_move(halves: Sequence[_Place], events: Sequence[Document]) -> bool:
     return whole and all(half.points * half.stands > 0 for half in halves)
 
 
-def _adjustment(name: str, place: _Place, is_move: bool, origin: str) -> Document:
+def _parts(place: _Place, is_move: bool) -> Iterator[tuple[int, str]]:
+    """What a place lacks, in as many events as that takes, which is nearly always one.
+
+    One has no more points than an event may have, and changes by one how often an action stands.
+    """
+    points, stands = place.points, place.stands
+    while True:
+        part = max(-MOST_POINTS, min(points, MOST_POINTS))
+        yield part, RESCORED if not stands else MOVED if is_move else RESTORED if stands > 0 else VOIDED
+        points -= part
+        stands -= (stands > 0) - (stands < 0)
+        if not points and not stands:
+            return
+
+
+def _fields(name: str, event: Document) -> tuple[Any, Any]:
+    """Action and source id for an adjustment of that `_id`: those of the event, where they fit; else what fits.
+
+    A validator takes nothing else. Where the `_id` names no action nothing does.
+    """
+    action, source = event.get("actionType"), event.get("sourceId")
+    fits = is_document_id(source) and base_id({"_id": name, "actionType": action, "sourceId": source})
+    named_action, colon, rest = without_number(name).partition(":")
+    return (action, source) if fits or not colon else (named_action, rest)
+
+
+def _adjustment(name: str, place: _Place, points: int, reason: str, origin: str) -> Document:
     event = place.event
-    reason = RESCORED if not place.stands else MOVED if is_move else RESTORED if place.stands > 0 else VOIDED
-    mark = {FORGOTTEN: True} if event.get("meta", {}).get(FORGOTTEN) else {}
+    mark = {FORGOTTEN: True} if is_forgotten(event) else {}
+    action, source = _fields(name, event)
     return {
         "_id": name,
         "userId": event["userId"],
-        "actionType": event["actionType"],
-        "points": Int64(place.points),
-        "sourceId": event["sourceId"],
+        "actionType": action,
+        "points": Int64(points),
+        "sourceId": source,
         "meta": {"origin": origin, "reason": reason, **mark},
         "createdAt": event["createdAt"],
     }

@@ -308,6 +308,36 @@ STRAYS = [
 ]
 
 
+@pytest.mark.parametrize("stray", [s for s in STRAYS if ":" in s["_id"]], ids=lambda s: f"{s['actionType']} {s['_id']}")
+@pytest.mark.parametrize("source", ["as it was", None], ids=["a sourceId", "no sourceId"])
+def test_what_takes_an_event_about_nothing_back_is_such_as_the_validator_takes(app, stray, source):
+    add(app, OID)
+    app.backfill()
+    event = stray if source else {**stray, "sourceId": None}
+    app.database[EVENTS].insert_one(event, bypass_document_validation=True)
+    counts, _ = reconciled(app)
+    assert counts.adjusted == 1
+    assert scores(app) == {"1": 10, "2": 0}
+    again, warnings = reconciled(app)
+    assert (again.adjusted, warnings) == (0, [])
+    verify(app)
+
+
+def test_what_cannot_be_taken_back_stops_nobody_and_is_named(app):
+    if not is_real(app):
+        pytest.skip("the fake has no validator")
+    add(app, OID)
+    add(app, HEX, OTHER)
+    app.backfill()
+    nameless = live("nothing", "nothing", OTHER, points=Int64(10**9))
+    app.database[EVENTS].insert_one(nameless, bypass_document_validation=True)
+    app.database["tasks"].delete_one({"_id": OID})
+    counts, warnings = reconciled(app)
+    assert counts.adjusted == 1
+    assert any("refuses" in warning and "'nothing#1'" in warning for warning in warnings)
+    assert scores(app)["1"] == 0
+
+
 @pytest.mark.parametrize("stray", STRAYS, ids=lambda stray: f"{stray['actionType']} {stray['_id']}")
 def test_an_event_about_nothing_is_named_by_verify_and_taken_back_by_reconcile(app, stray):
     add(app, OID)

@@ -352,15 +352,15 @@ def test_a_rollback_removes_adjustments_too(app):
 
 def test_another_who_adjusts_at_the_same_time_is_noticed(app, monkeypatch):
     change(app, 0, status="todo")
-    insert = events.insert_new
+    insert = events.insert_each
 
     def beaten(events, documents):
-        monkeypatch.setattr(chunk, "insert_new", insert)
+        monkeypatch.setattr(chunk, "insert_each", insert)
         other = App(app.database, app.config)
         reconciled(other)
         return insert(events, documents)
 
-    monkeypatch.setattr(chunk, "insert_new", beaten)
+    monkeypatch.setattr(chunk, "insert_each", beaten)
     assert reconciled(app).adjusted == 0
     assert reasons(app) == {"voided": 1}
     assert points_of(app, 0) == {}
