@@ -31,7 +31,8 @@ USERS: dict[str, list[Document]] = {
 }
 # What makes a document an event. Anything else in the ledger counts for nobody (`ledger.odd`).
 EVENT: Document = {
-    "$nor": [{"_id": {"$not": {"$type": "string"}}}],  # put so that no planner takes the index of `_id` for it
+    # Text that is UTF-8; put so that no planner takes the index of `_id` for it.
+    "$nor": [{"_id": {"$not": {"$type": "string", "$regex": "^"}}}],
     "points": {"$type": "long", "$gte": -MOST_POINTS, "$lte": MOST_POINTS},
     "createdAt": {"$gte": EARLIEST, "$lt": LATEST},
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bson import Decimal128
 from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
@@ -14,7 +15,7 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.ids import id_type, parse_id
-from lbmigrate.values.limits import names_a_user
+from lbmigrate.values.limits import is_lost, names_a_user
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -123,7 +124,9 @@ def _refuse_odd_period(period: object) -> None:
 
 def _is_whole(entry: Document) -> bool:
     """Whether an entry can be shown; somebody else may have put another into the collection."""
-    return isinstance(entry.get("score"), int) and names_a_user(entry.get("userId"))
+    user, whole = entry.get("userId"), isinstance(entry.get("score"), int) and isinstance(entry.get("period"), str)
+    known = names_a_user(user) and not isinstance(user, float | Decimal128)
+    return whole and known and "rev" in entry and not is_lost(entry["_id"])
 
 
 def check_period(period: str, board: Board) -> None:

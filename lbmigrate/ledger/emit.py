@@ -21,13 +21,17 @@ from lbmigrate.values.ids import id_type
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """What came of some documents: their counts, and whose entries may have changed, a user for each event."""
+    """What came of some documents: their counts, and whose entries may have changed, a user for each event.
+
+    `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
+    """
 
     counts: Counts = Counts()
     users: list[Any] = field(default_factory=list)
+    isolated: int = 0
 
     def __add__(self, other: Emitted) -> Emitted:
-        return Emitted(self.counts + other.counts, self.users + other.users)
+        return Emitted(self.counts + other.counts, self.users + other.users, self.isolated + other.isolated)
 
 
 class Seen(Enum):

@@ -2,19 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
+from bson import Int64
 from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY
-from lbmigrate.records import Document
+from lbmigrate.records import AVATAR_LENGTH, Document
+from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES
-from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import same_id
+from lbmigrate.values.id_text import exact_text, id_text
+from lbmigrate.values.ids import plain_id, same_id
+from lbmigrate.values.limits import NO_TEXT, is_lost, names_a_user
+
+Present = dict[tuple[Any, str], Document]  # entries by user and period
+WHOLE = frozenset({int, Int64})
+
+
+def present_entries(database: Database[Any], users: Document) -> Present:
+    """The entries of these users. Of two for one user and period, which only others can make, one goes."""
+    found: Present = {}
+    spare: list[Document] = []
+    for entry in lenient(database)[ENTRIES].find({"userId": users}):
+        if not names_a_user(entry["userId"]):
+            continue
+        key = plain_id(entry["userId"]), _period(entry)
+        own = isinstance(entry["_id"], str) and entry["_id"].startswith(f"{key[1]}:") and not is_lost(entry["_id"])
+        if not own or found.setdefault(key, _held(entry)) is not entry:
+            spare.append(entry)
+    for entry in spare:
+        name = NO_TEXT if is_lost(entry["_id"]) else entry["_id"]
+        database[ENTRIES].delete_many({"_id": name, "userId": entry["userId"], "rev": {"$exists": True}})
+    return found
+
+
+def remove_stale(database: Database[Any], present: Present, wanted: Sequence[Document], kinds: Container[str]) -> None:
+    """Remove entries of these kinds of periods for which the ledger has nothing: others', or of another time zone.
+
+    One that was read before the events has some of them behind it, if it is right. Others have another `rev` by now.
+    """
+    made = {(entry["userId"], entry["period"]) for entry in wanted} if present else set()
+    for (user, period), entry in present.items():
+        if (user, period) not in made and "rev" in entry and kind_of(period) in kinds:
+            database[ENTRIES].delete_one({"_id": entry["_id"], "rev": as_read(entry)})
+
+
+def _held(entry: Document) -> Document:
+    """An entry as it is compared: a picture that an earlier version copied is as good as none, and megabytes less."""
+    avatar = entry.get("avatarSnapshot")
+    if isinstance(avatar, str) and len(avatar) > AVATAR_LENGTH:
+        entry["avatarSnapshot"] = ""
+    return entry
+
+
+def _period(entry: Document) -> str:
+    """The period of an entry, also of one that has lost it; its `_id` has it too."""
+    period = entry.get("period")
+    return period if isinstance(period, str) else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
+
+
+def as_read(entry: Document) -> Any:
+    """The condition that an entry's `rev` is still the one that was read; one that is no number nobody counts up."""
+    rev = entry.get("rev")
+    return rev if rev is None or type(rev) in WHOLE else {"$not": {"$type": "long"}}
 
 
 def insert_entries(database: Database[Any], absent: Sequence[Document]) -> list[Any]:
@@ -39,7 +94,10 @@ def _renamed(database: Database[Any], lost: Sequence[Document]) -> list[Document
     holders = {row["_id"]: row["userId"] for row in found}
     others = [e for e in lost if e["_id"] in holders and not same_id(holders[e["_id"]], e["userId"])]
     for entry in others:
-        entry["_id"] = f"{entry['period']}:{exact_text(entry['userId'])}"
+        exact = f"{entry['period']}:{exact_text(entry['userId'])}"
+        if entry["_id"] == exact:  # which can be nobody else's: somebody wrote it by hand
+            database[ENTRIES].delete_one({"_id": exact, "userId": {"$ne": entry["userId"]}})
+        entry["_id"] = exact
     return others
 
 

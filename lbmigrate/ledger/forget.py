@@ -7,23 +7,27 @@ the one room that changes events.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import WriteError
 
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import traces as found_in
-from lbmigrate.ledger.events import insert_new
+from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
 from lbmigrate.ledger.leavers import KEY, MAKERS, SALT, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
-from lbmigrate.rules.adjustments import FORGOTTEN
+from lbmigrate.rules.adjustments import FORGOTTEN, counts
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.values.ids import id_forms, id_type, in_parts
+from lbmigrate.values.limits import NO_TEXT, is_lost
 
 WORK = Work("forget")
 AT_ONCE = 5_000  # events
@@ -77,25 +81,62 @@ def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None
 
 
 def _entomb(context: Context, traces: Traces, events: Sequence[Document], leavers: Leavers) -> None:
-    """Put the tombstone on events. One whose id changes is inserted anew before it goes, so that none is lost."""
+    """Put the tombstone on events. One whose id changes is inserted anew before it goes, so that none is lost.
+
+    What counts for nobody, or what a validator does not take under a tombstone either, goes.
+    """
     ledger = durable(context.target)[EVENTS]
     alike: dict[Any, list[str]] = {}
     for event in events:
-        tombstone = leavers.tombstone(event["userId"])
-        buried = found_in.entombed(traces, context.config, event, tombstone, FORGOTTEN)
+        if not counts(event):
+            retrying(partial(ledger.delete_many, _this(event)))
+            continue
+        buried = found_in.entombed(traces, context.config, event, leavers.tombstone(event["userId"]), FORGOTTEN)
         changed = {name: value for name, value in buried.items() if value != event.get(name)}
-        this = {"_id": event["_id"], "userId": event["userId"]}
-        if "_id" in changed:
-            retrying(partial(insert_new, ledger, [buried]))
-            retrying(partial(ledger.delete_one, this))
-        elif buried["meta"] != {**(event.get("meta") or {}), FORGOTTEN: True} or "sourceId" in changed:
-            retrying(partial(ledger.update_one, this, {"$set": changed}))
+        meta = event.get("meta")
+        if (
+            "_id" in changed
+            or not isinstance(meta, Mapping)
+            or buried["meta"] != {**meta, FORGOTTEN: True}
+            or "sourceId" in changed
+        ):
+            _replace(ledger, event, buried, changed)
         else:
             alike.setdefault(event["userId"], []).append(event["_id"])
     for user, ids in alike.items():
         change = {"$set": {"userId": leavers.tombstone(user), f"meta.{FORGOTTEN}": True}}
         for part in in_parts(ids):
-            retrying(partial(ledger.update_many, {"_id": {"$in": part}, "userId": user}, change))
+            _change(ledger, {"_id": {"$in": part}, "userId": user}, change)
+
+
+def _replace(ledger: Collection[Any], event: Document, buried: Document, changed: Document) -> None:
+    if "_id" in changed:
+        retrying(partial(insert_each, ledger, [buried]))
+        retrying(partial(ledger.delete_one, _this(event)))
+    else:
+        _change(ledger, _this(event), {"$set": changed})
+
+
+def _change(ledger: Collection[Any], these: Document, change: Document) -> None:
+    try:
+        retrying(partial(ledger.update_many, these, change))
+    except WriteError as error:
+        if error.code not in IN_THE_DOCUMENT:
+            raise
+        for event in list(ledger.find(these, {"_id": 1, "userId": 1})):
+            try:
+                retrying(partial(ledger.update_one, _this(event), change))
+            except WriteError as odd:
+                if odd.code not in IN_THE_DOCUMENT:
+                    raise
+                retrying(partial(ledger.delete_many, _this(event)))
+
+
+def _this(event: Document) -> Document:
+    """The condition for an event; with an `_id` that is not UTF-8, for all such events of the user."""
+    name: Any = NO_TEXT if is_lost(event["_id"]) else event["_id"]
+    user = event["userId"]
+    return {"_id": name, "userId": {"$in": user} if isinstance(user, list) else user}
 
 
 def _clean(context: Context, traces: Traces) -> Iterator[Piece]:

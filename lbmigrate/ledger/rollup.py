@@ -24,18 +24,18 @@ from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.entries import change_entries, insert_entries
+from lbmigrate.ledger.entries import WHOLE, as_read, change_entries, insert_entries, present_entries, remove_stale
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import durable, is_fake
-from lbmigrate.records import AVATAR_LENGTH, Document, amount
+from lbmigrate.records import Document, amount
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.schema import COUNTED, EVENTS
 from lbmigrate.values import raw_bson
-from lbmigrate.values.id_text import id_text
+from lbmigrate.values.ids import plain_id
 from lbmigrate.values.limits import names_a_user
 from lbmigrate.values.paths import pluck
 
@@ -44,7 +44,6 @@ CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, unicode_decode_error_handler="replace"
 )
 ALWAYS_USERS = frozenset({ObjectId, Int64, uuid.UUID})
-WHOLE = frozenset({int, Int64})
 BACKOFF = 0.002  # seconds more for each write that was lost
 CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
 DERIVED = (
@@ -97,11 +96,12 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
     database = durable(context.target)
     # Before the events: the order that the proof above rests on.
-    found = (_held(entry) for entry in database[ENTRIES].find({"userId": users}) if names_a_user(entry["userId"]))
-    present = {(entry["userId"], _period(entry)): entry for entry in found}
+    present = present_entries(database, users)
     owners, wanted = _wanted(context, ledger(context, database, users))
     absent, updates, changing = _differences(context, present, wanted)
     contested = [*insert_entries(database, absent), *change_entries(database, updates, changing)]
+    if ledger is days:
+        remove_stale(database, present, wanted, context.config.periods)
     rolled = Rolled(
         users=owners,
         inserted=len(absent),
@@ -109,20 +109,6 @@ def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, l
         unchanged=len(wanted) - len(absent) - len(updates),
     )
     return rolled, list(dict.fromkeys(contested))
-
-
-def _held(entry: Document) -> Document:
-    """An entry as it is compared: a picture that an earlier version copied is as good as none, and megabytes less."""
-    avatar = entry.get("avatarSnapshot")
-    if isinstance(avatar, str) and len(avatar) > AVATAR_LENGTH:
-        entry["avatarSnapshot"] = ""
-    return entry
-
-
-def _period(entry: Document) -> str:
-    """The period of an entry, also of one that has lost it; its `_id` has it too."""
-    period = entry.get("period")
-    return period if isinstance(period, str) else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
 
 
 def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
@@ -176,6 +162,7 @@ def _decoded(batch: Sequence[Document]) -> Columns:
     if not all(usual.issuperset(map(type, column)) for column, usual in kinds):
         kept = [row for row, values in enumerate(zip(users, points, times, strict=True)) if _counts(*values)]
         users, points, times, reasons = ([column[row] for row in kept] for column in (users, points, times, reasons))
+        users = list(map(plain_id, users))
     return users, points, times, list(map(stand, reasons, points))
 
 
@@ -210,4 +197,4 @@ def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
     stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
     if "score" in changed:
         stamps["lastUpdated"] = now
-    return UpdateOne({"_id": found["_id"], "rev": found.get("rev")}, {"$set": {**changed, **stamps}})
+    return UpdateOne({"_id": found["_id"], "rev": as_read(found)}, {"$set": {**changed, **stamps}})

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from lbmigrate.records import Document
 from lbmigrate.schema import COUNTED, EVENTS, EVENTS_BY_USER
 from lbmigrate.values.ids import in_parts
+from lbmigrate.values.limits import TEXT, is_lost
 
 BATCH = 20_000  # events held at once; what is kept of them is one row for each user and day
 # A range holds values of one of these alone: what Python has them as, and how they are asked for. NaN is below them.
@@ -56,7 +57,9 @@ def _first_user(database: Database[Any], users: Document) -> Document:
     if row and isinstance(row["userId"], list):  # it stands where its elements would
         asked["userId"] = {**users, **NO_ARRAY}
         row = database[EVENTS].find_one(asked, {"userId": 1}, sort=[("userId", 1)])
-    return {"$gte": row["userId"]} if row else {}
+    if not row:
+        return {}
+    return {"$gte": "" if is_lost(row["userId"]) else row["userId"]}
 
 
 def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) -> Any:
@@ -66,4 +69,6 @@ def _user_at(database: Database[Any], users: Document, skip: int, way: int = 1) 
     row = next(iter(found), None)
     if row and isinstance(row["userId"], list) and "$not" not in users:  # no hop any more, but it ends at a user
         return _user_at(database, {**users, **NO_ARRAY}, skip, way)
+    if row and is_lost(row["userId"]) and "$regex" not in users:
+        return _user_at(database, {**users, **TEXT}, skip, way)
     return row["userId"] if row else None

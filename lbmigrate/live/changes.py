@@ -15,8 +15,9 @@ from pymongo.errors import OperationFailure
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import durable, is_fake, lenient
 from lbmigrate.records import Document
+from lbmigrate.values.limits import is_lost
 
 SIZE, WINDOW = 1_000, 0.5  # changes in a batch, and seconds for which one is gathered
 POLL_MS = 100  # for which the server waits for a change before it says that there is none
@@ -25,6 +26,7 @@ ENDS = ("dropDatabase", "invalidate")
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 HISTORY_LOST = {260, 280, 286}  # the token is not known, or not any more
+TOO_LARGE = {10334}  # a change that has more than 16 MB, since the id of its document stands in it several times
 NO_STREAMS = 40573
 
 Stream = ChangeStream[Document]
@@ -56,6 +58,8 @@ class Batch:
         self.newest = change["clusterTime"].as_datetime().replace(tzinfo=None)
         if kind in NEWS:
             key = change["documentKey"]["_id"]
+            if is_lost(key):  # nobody can ask for the document; a backfill rejects it by name
+                return
             self.changed.setdefault(change["ns"]["coll"], {})[bson.encode({"": key}, codec_options=CODECS)] = key
         elif kind == "rename":
             self.replaced.append(change["to"]["coll"])
@@ -77,7 +81,7 @@ def watch(database: Database[Any], collections: Iterable[str], token: Document |
     pipeline: list[Document] = [{"$match": {"$or": wanted}}, {"$project": fields}]
     if is_fake(database):
         raise _refusal("the in-memory database")
-    followed = durable(database).with_options(codec_options=CODECS)
+    followed = lenient(durable(database).with_options(codec_options=CODECS))
     try:
         return retrying(lambda: followed.watch(pipeline, start_after=token, max_await_time_ms=POLL_MS))
     except OperationFailure as error:

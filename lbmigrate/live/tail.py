@@ -60,9 +60,9 @@ class Tail:
                     failures = 0
                     yield piece
             except OperationFailure as error:
-                if error.code not in changes.HISTORY_LOST:
+                if error.code not in changes.HISTORY_LOST | changes.TOO_LARGE:
                     raise
-                yield self._lost()
+                yield self._lost("show" if error.code in changes.TOO_LARGE else "remember")
             except PyMongoError as error:
                 failures += 1
                 if not is_transient(error) or failures == FAILURES:
@@ -95,10 +95,10 @@ class Tail:
         missed["passes"] = _passes(self._context.state, self._context.config)
         return self._piece(token=stream.resume_token, missed=missed, note="following from now on")
 
-    def _lost(self) -> Piece:
+    def _lost(self, what: str) -> Piece:
         since: dt.datetime = self._kept["reached"]
         missed = {"full": False, **(self._kept.get("missed") or {}), "since": since, "passes": None}
-        told = f"the server does not remember the changes since {since:%Y-%m-%dT%H:%M:%SZ}, so they were not followed"
+        told = f"the server does not {what} the changes since {since:%Y-%m-%dT%H:%M:%SZ}, so they were not followed"
         return self._piece(token=None, missed=missed, warning=f"{told}; next: lbmigrate backfill")
 
     def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:
