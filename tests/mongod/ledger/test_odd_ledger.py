@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from bson import Decimal128, Int64, Regex
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
 from lbmigrate.board.board import Board
 from lbmigrate.errors import Mismatch
@@ -198,3 +200,22 @@ def test_an_entry_in_a_period_for_which_the_ledger_has_nothing_is_named_and_goes
     app.backfill(scope=FULL)
     verify(app)
     assert app.database[ENTRIES].count_documents({"period": "1999-W01"}) == 0
+
+
+def test_who_may_not_remove_backfills_all_the_same(app, monkeypatch):
+    put(app, ENTRIES, {**ENTRY, "_id": f"1999-W01:{oid(1)}", "userId": oid(1), "period": "1999-W01"})
+    app.database["tasks"].insert_one(task(50, owner=2))
+
+    delete = Collection.delete_many
+
+    def refuses(collection: Any, *arguments: Any, **options: Any) -> Any:
+        if collection.name == ENTRIES:
+            raise OperationFailure("not authorized on app to execute command", 13)
+        return delete(collection, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Collection, "delete_many", refuses)
+        app.backfill(scope=FULL)
+    assert scores(app) == {oid(1): 60, oid(2): 70}
+    with pytest.raises(Mismatch, match="1999-W01"):
+        verify(app)
