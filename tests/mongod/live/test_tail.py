@@ -30,7 +30,7 @@ from lbmigrate.records import Checkpoint
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import FOLLOWING, State
 from tests import oracle
-from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, named, oid, picture, session, task, user
 from tests.runs import FAILPOINTS, ended, failing, replica_set, started, until, write_config
 
 GLOBAL = f"global:{oid(1)}"
@@ -509,3 +509,32 @@ def test_a_state_elsewhere_is_where_the_tail_keeps_its_progress(app, terminal):
 
 def test_a_batch_is_not_gathered_for_ever(app):
     assert WINDOW < 1
+
+
+# --- what cannot be followed ----------------------------------------------------------------------------------------
+
+
+def has(app, document):
+    return app.database["score_events"].find_one({"sourceId": document["_id"]}) is not None
+
+
+def test_a_document_whose_id_is_not_utf8_keeps_no_other_from_the_board(app):
+    pieces, good = follower(app), task(60)
+    save(app, next(pieces))
+    app.database["tasks"].insert_one(named(b"\xff", task(50)))
+    app.database["tasks"].insert_one(good)
+    walk(app, pieces, lambda: has(app, good))
+
+
+def test_a_change_that_is_too_large_to_be_shown_is_told_and_what_follows_is_recorded(app):
+    pieces, early, late = follower(app), task(60), task(61)
+    save(app, next(pieces))
+    app.database["tasks"].insert_one(task(50, _id="x" * 6_000_000))
+    app.database["tasks"].insert_one(early)
+    seen = walk(app, pieces, lambda: has(app, early) or row(app).get("token") is None)
+    assert has(app, early) or any("next: lbmigrate backfill" in piece.warning for piece in seen)
+    walk(app, pieces, lambda: row(app).get("token") is not None)
+    app.database["tasks"].insert_one(late)
+    walk(app, pieces, lambda: has(app, late))
+    app.backfill()
+    assert has(app, early)
