@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ class Held:
 
 
 _END: Final = object()
+WAKE = 0.2  # seconds
 
 
 def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) -> Iterator[R | Held]:
@@ -35,7 +36,7 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) 
         ended = False
         while running or not ended:
             if ended or len(running) > workers:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                done = _some_done(running)
                 finished = [future for future in running if future in done]  # of those that finish together, in order
                 running = [future for future in running if future not in done]
                 yield from (future.result() for future in finished)
@@ -45,7 +46,20 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) 
                 ended = True
             elif isinstance(item, Held):
                 yield item
-                yield from (future.result() for future in as_completed(running))
-                running = []
+                while running:
+                    done = _some_done(running)
+                    yield from (future.result() for future in running if future in done)
+                    running = [future for future in running if future not in done]
             else:
                 running.append(pool.submit(work, item))
+
+
+def _some_done(running: Sequence[Future[R]]) -> set[Future[R]]:
+    """Those that have ended, as soon as one has.
+
+    It wakes up now and then: a signal that another thread receives is heard only when this one, the main one, moves.
+    """
+    while True:
+        done, _ = wait(running, timeout=WAKE, return_when=FIRST_COMPLETED)
+        if done:
+            return done
