@@ -94,12 +94,8 @@ def _entomb(context: Context, traces: Traces, events: Sequence[Document], leaver
         buried = found_in.entombed(traces, context.config, event, leavers.tombstone(event["userId"]), FORGOTTEN)
         changed = {name: value for name, value in buried.items() if value != event.get(name)}
         meta = event.get("meta")
-        if (
-            "_id" in changed
-            or not isinstance(meta, Mapping)
-            or buried["meta"] != {**meta, FORGOTTEN: True}
-            or "sourceId" in changed
-        ):
+        marked = {**meta, FORGOTTEN: True} if isinstance(meta, Mapping) else None
+        if changed.keys() & {"_id", "sourceId"} or buried["meta"] != marked:
             _replace(ledger, event, buried, changed)
         else:
             alike.setdefault(event["userId"], []).append(event["_id"])
@@ -118,18 +114,18 @@ def _replace(ledger: Collection[Any], event: Document, buried: Document, changed
 
 
 def _change(ledger: Collection[Any], these: Document, change: Document) -> None:
+    """Change events, where the validator refuses some one by one; what it refuses alone goes."""
     try:
         retrying(partial(ledger.update_many, these, change))
     except WriteError as error:
         if error.code not in IN_THE_DOCUMENT:
             raise
-        for event in list(ledger.find(these, {"_id": 1, "userId": 1})):
-            try:
-                retrying(partial(ledger.update_one, _this(event), change))
-            except WriteError as odd:
-                if odd.code not in IN_THE_DOCUMENT:
-                    raise
-                retrying(partial(ledger.delete_many, _this(event)))
+        found = list(ledger.find(these, {"userId": 1}))
+        if len(found) == 1:
+            retrying(partial(ledger.delete_many, these))
+            return
+        for event in found:
+            _change(ledger, _this(event), change)
 
 
 def _this(event: Document) -> Document:

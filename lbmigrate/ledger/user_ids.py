@@ -51,13 +51,11 @@ class OneUserType:
 
     def check(self, events: Sequence[Document], source: Source) -> None:
         """Raise Refused, with the mend, when the users of these events are not of the known type."""
-        examples = {type(event["userId"]): event["userId"] for event in events}
-        self._see({id_type(user) or "unknown" for user in examples.values()}, source)
+        self._see(_kinds(events), source)
 
     def sorted_out(self, events: list[Document], source: Source) -> tuple[list[Document], list[Reject]]:
         """The events whose users are of the known type; the others as rejects, or Refused where they are many."""
-        examples = {type(event["userId"]): event["userId"] for event in events}
-        kinds = {id_type(user) or "unknown" for user in examples.values()}
+        kinds = _kinds(events)
         if len(kinds) == 1 and not self._places:
             self._see(kinds, source)
         if kinds <= self._places.keys():
@@ -94,6 +92,12 @@ def kind_of_users(context: Context) -> str | None:
     except Refused:
         return None
     return kinds[0] if kinds else None
+
+
+def _kinds(events: Sequence[Document]) -> set[str]:
+    """The types of these events' users, told from one user of each Python type."""
+    examples = {type(event["userId"]): event["userId"] for event in events}
+    return {id_type(user) or "unknown" for user in examples.values()}
 
 
 def _common(counted: Counter[str]) -> set[str]:

@@ -22,8 +22,9 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.values.limits import NO_TEXT, TEXT, is_lost
 
-# Every BSON type a key may have that a range query can bracket; `number` is one bracket for all four.
+# Every BSON type a key may have that a range query can bracket, `number` for all four; and what Python has them as.
 TYPES = ("number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
+KINDS = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS, Timestamp)
 # What no range holds. Documents with such ids are few: each kind of them is one chunk.
 NO_RANGE: Document = {"$type": ["minKey", "maxKey", "javascript", "javascriptWithScope", "symbol", "dbPointer"]}
 UNORDERED = [NO_TEXT, NO_RANGE]
@@ -196,9 +197,6 @@ def is_nan(value: Any) -> bool:
     return (
         value.to_decimal().is_nan() if isinstance(value, Decimal128) else isinstance(value, float) and math.isnan(value)
     )
-
-
-KINDS = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS, Timestamp)
 
 
 def _rank(value: Any) -> int:

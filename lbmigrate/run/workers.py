@@ -7,6 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from lbmigrate.run.stop import LONGEST_NAP
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -19,7 +21,6 @@ class Held:
 
 
 _END: Final = object()
-WAKE = 0.2  # seconds
 
 
 def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) -> Iterator[R | Held]:
@@ -60,6 +61,6 @@ def _some_done(running: Sequence[Future[R]]) -> set[Future[R]]:
     It wakes up now and then: a signal that another thread receives is heard only when this one, the main one, moves.
     """
     while True:
-        done, _ = wait(running, timeout=WAKE, return_when=FIRST_COMPLETED)
+        done, _ = wait(running, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED)
         if done:
             return done

@@ -16,7 +16,7 @@ from bson.errors import BSONError
 
 from lbmigrate.records import LARGEST_SOURCE_ID, LONGEST_ID, Document
 from lbmigrate.values.excerpts import excerpt
-from lbmigrate.values.id_text import id_text
+from lbmigrate.values.id_text import encoded, id_text
 from lbmigrate.values.ids import id_type
 
 LARGEST_VALUE = 65_536  # bytes of a value as BSON; a character may take four
@@ -135,5 +135,5 @@ def named(value: Any) -> str:
     text = excerpt(value) if large else str(id_text(value))
     if not large and len(text) <= SHOWN:
         return text
-    whole = bson.encode({"": value}, codec_options=_CODECS) if large else text.encode("utf-8", "replace")
+    whole = encoded(value) if large else text.encode("utf-8", "replace")
     return f"{text[: SHOWN - 20]}…{hashlib.sha256(whole).hexdigest()[:16]}"
