@@ -64,6 +64,7 @@ def _reason(error: Exception) -> str:
     """Quote the server's own words, without the documents and the topology that pymongo adds."""
     text = next((row["errmsg"] for row in _rows(error) if "errmsg" in row), str(error))
     text = text.partition(", full error:")[0].partition(", Timeout:")[0]
+    text = text.replace("No servers found yet", "no answer before the time was over")
     return re.sub(r"(to execute command \{ [^,}]*).*", r"\1 }", text, flags=re.DOTALL)
 
 
