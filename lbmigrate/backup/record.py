@@ -32,7 +32,8 @@ def earlier(state: State) -> list[str]:
 
 def evidence(context: Context) -> Document | None:
     """What is on record: {how, ref, by, at, digest}; None when nothing is."""
-    return context.state.get(ROW) or None
+    row = context.state.get(ROW)
+    return row if "how" in row else None
 
 
 def objection(context: Context, embedded: bool = False) -> str:

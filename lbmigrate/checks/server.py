@@ -18,7 +18,7 @@ from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context, utc_now
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state import runs
-from lbmigrate.state.lease import describe
+from lbmigrate.state.lease import describe, is_held
 from lbmigrate.state.statuses import RunStatus
 
 OLDEST = (4, 4)
@@ -159,7 +159,7 @@ def _leftovers(context: Context) -> Iterator[Finding]:
 
 def _runs(context: Context) -> Iterator[Finding]:
     lock, now = context.state.get("lock"), server_time(context.state.rows.database)
-    if runs.is_held(lock, now):
+    if is_held(lock, now):
         yield Finding("warning", "lock", *describe(lock))
     else:
         yield Finding("ok", "lock", "free")
@@ -168,5 +168,6 @@ def _runs(context: Context) -> Iterator[Finding]:
         yield Finding("warning", "control", fact, "lbmigrate resume")
     last = runs.recent(context.state, now, 1)
     if last and last[0].get("outcome") not in (RunStatus.DONE, RunStatus.RUNNING):
-        fact = f"the last run ({last[0]['verb']}) ended in {last[0].get('outcome')}: {last[0].get('error', '')[:120]}"
+        verb, outcome, error = (last[0].get(name) or "?" for name in ("verb", "outcome", "error"))
+        fact = f"the last run ({verb}) ended in {outcome}: {error[:120]}"
         yield Finding("warning", "last run", fact, runs.way_on(last[0]))

@@ -6,6 +6,7 @@ from lbmigrate import commands
 from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.mongo.client import server_time
 from lbmigrate.state import lease
 
 app = new_app()
@@ -38,10 +39,12 @@ def unlock(this: Invocation, yes: options.Yes = False) -> None:
     """
     with this.connected() as connection:
         held = connection.state.get(lease.LOCK)
-        if held.get("holder"):
+        taken = lease.is_taken(held, server_time(connection.state.rows.database))
+        if taken:
             this.console.warning(lease.describe(held)[0])
             if not yes:
                 confirm.agree("unlock", "take the lock away?", "the lock stays where it is", "lbmigrate status")
             commands.unlock(connection)
-    this.console.note("the lock is free; next: lbmigrate status" if held.get("holder") else "nobody holds the lock")
+            connection.state.flaws.clear()  # what was wrong with the lock is right now
+    this.console.note("the lock is free; next: lbmigrate status" if taken else "nobody holds the lock")
     this.console.result({"verb": "unlock", "held": held.get("holder")})

@@ -58,6 +58,9 @@ SHARED: dict[str, tuple[Any, Any]] = {
 }
 
 
+FLAWS = 20  # of the state's rows that a verb names
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """One verb as it was typed: the shared options, and what they open."""
@@ -77,7 +80,18 @@ class Invocation:
         config = config or self.loaded().config
         with opened(config) as connection:
             self.header(config)
-            yield connection
+            try:
+                yield connection
+            finally:
+                self._warn(connection)
+
+    def _warn(self, connection: Connection) -> None:
+        """Name the rows of the state that were met, are not as they must be, and are not put right yet."""
+        found = list(connection.state.flaws)
+        for sentence in found[:FLAWS]:
+            self.console.warning(sentence)
+        if len(found) > FLAWS:
+            self.console.warning(f"and {len(found) - FLAWS:,} more; next: lbmigrate doctor")
 
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
         """The first words of every verb; the URI without its secrets."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lbmigrate.checks import rights
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
+from lbmigrate.mongo.client import server_time
 from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import utc_now
@@ -38,6 +39,6 @@ def unlock(where: Config | Connection) -> Document:
     with opened(where) as connection:
         rights.check(connection.context(), "unlock")
         held = connection.state.get(lease.LOCK)
-        if held.get("holder"):
+        if lease.is_taken(held, server_time(connection.state.rows.database)):
             lease.break_open(connection.state)
         return held

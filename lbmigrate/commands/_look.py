@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbmigrate.checks import rights
+from lbmigrate.checks import rights, rows
 from lbmigrate.checks.finding import Finding
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
@@ -26,8 +26,9 @@ def plan(where: Config | Connection) -> Plan:
 def doctor(where: Config | Connection) -> list[Finding]:
     """Everything worth checking before a run, the fine lines included; a finding of level `refusal` forbids one."""
     with opened(where) as connection:
-        found = check_everything(connection.context())
-        return [*found, *rights.of_other_verbs(connection.context())]
+        context = connection.context()
+        found = [*check_everything(context), *rights.of_other_verbs(context)]
+        return [*found, *rows.findings(context, everything=True)]
 
 
 def status(where: Config | Connection) -> Status:
@@ -39,6 +40,7 @@ def status(where: Config | Connection) -> Status:
 def history(where: Config | Connection, n: int = 20) -> list[Document]:
     """The records of the newest `n` runs, newest first; one whose process is gone without a word has died."""
     with opened(where) as connection:
+        connection.state.examine()
         return runs.recent(connection.state, server_time(connection.state.rows.database), n)
 
 

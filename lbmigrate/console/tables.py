@@ -17,6 +17,7 @@ from lbmigrate.migration.plan import Plan, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Document
+from lbmigrate.state import Holder
 from lbmigrate.state.statuses import ChunkStatus, RunStatus, StepStatus
 from lbmigrate.telling.foreign import plain
 
@@ -153,7 +154,7 @@ def _standing(found: Status) -> Iterable[tuple[str, Any]]:
     if held := found.last_run.get("held"):
         yield "held", Text(f"{plain(held)}, since {cell(found.last_run.get('heldSince'))}", "yellow")
     if run := found.last_run:
-        took = f", {_took(run)}" if "endedAt" in run else ""
+        took = f", {_took(run)}" if "endedAt" in run and "startedAt" in run else ""
         began = f" at {cell(run.get('startedAt'))}{took}, by {plain(run.get('by', '?'))}"
         outcome = run.get("outcome", "?")
         yield "last run", Text.assemble(plain(run.get("verb", "?")), " ", _state(outcome), began)
@@ -171,12 +172,11 @@ def _follower(tail: Mapping[str, Any]) -> str | Text:
 
 
 def _holder(lock: Mapping[str, Any]) -> str | Text:
-    holder = lock.get("holder")
-    if not holder:
-        return "free"
-    if not lock.get("held", True):
-        return Text(f"free: pid {holder['pid']} on {plain(holder['host'])} died without letting go", "yellow")
-    return f"pid {holder['pid']} on {plain(holder['host'])}, until {cell(lock.get('expiresAt'))}"
+    holder = Holder.of(lock)
+    if not lock.get("held", holder is not None):
+        return Text(f"free: {plain(holder)} died without letting go", "yellow") if holder else "free"
+    until = lock.get("expiresAt")
+    return f"{plain(holder or 'somebody')}, until {'nobody knows when' if until == dt.datetime.max else cell(until)}"
 
 
 def _took(run: Mapping[str, Any]) -> str:
@@ -187,12 +187,12 @@ def history(rows: Sequence[Document]) -> list[RenderableType]:
     """The runs, newest first, and below them what went wrong in those that failed."""
     columns = ("started", "verb", "outcome", "took", "by")
     runs = generic("Runs", columns, map(_run, rows))
-    failed = [(row["startedAt"], " ".join(row["error"].split())) for row in rows if row.get("error")]
+    failed = [(row.get("startedAt"), " ".join(row["error"].split())) for row in rows if row.get("error")]
     return [runs, generic("What went wrong", ("started", "error"), failed)] if failed else [runs]
 
 
 def _run(row: Document) -> tuple[Any, ...]:
-    took = _figure(_took(row) if "endedAt" in row else "–")
+    took = _figure(_took(row) if "endedAt" in row and "startedAt" in row else "–")
     return row.get("startedAt"), row.get("verb"), _state(row.get("outcome", "?")), took, row.get("by")
 
 

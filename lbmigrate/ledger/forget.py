@@ -18,7 +18,7 @@ from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import traces as found_in
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
-from lbmigrate.ledger.leavers import KEY, MAKERS, SALT, Leavers, key, key_check, row_of
+from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import durable
@@ -26,6 +26,7 @@ from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemove
 from lbmigrate.rules.adjustments import FORGOTTEN, counts
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.state.shapes import SALT
 from lbmigrate.values.ids import id_forms, id_type, in_parts
 from lbmigrate.values.limits import NO_TEXT, is_lost
 

@@ -20,15 +20,19 @@ from typing import Any
 from bson import ObjectId
 
 from lbmigrate.errors import Refused, UsageError
-from lbmigrate.state import State
+from lbmigrate.state import COLLECTION, State
+from lbmigrate.state.shapes import SALT
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import folded_id, id_type
 
 KEY, KEY_FILE = "LBMIGRATE_FORGET_KEY", "LBMIGRATE_FORGET_KEY_FILE"
 SHORTEST_KEY = 16  # characters
-SALT = "forgotten:salt"
 BY_KEY, BY_SCRYPT = "forgotten:key:", "forgotten:scrypt:"
 COST = {"n": 2**14, "r": 8, "p": 1}  # 16 MB and some 50 ms
+NO_SALT = (
+    f"bring that row back from a backup; or have them leave again: db.{COLLECTION}.deleteMany({{_id: /^forgotten:/}}),"
+    " then: lbmigrate forget USER, for each"
+)
 PREFIX = 2  # hexadecimal digits
 CACHED = 100_000  # users
 
@@ -72,6 +76,8 @@ class Leavers:
 
     def _name(self, user: Any) -> str:
         """The row of a user who left; empty for all others."""
+        if not self._salt:
+            raise Refused(f"row {SALT!r} of {COLLECTION} has no salt: whoever has left would come back", hint=NO_SALT)
         if user not in self._names:
             inner = _inner(user, self._salt)
             self._names[user] = next((name for name in self._possible(inner) if name in self._tombstones), "")
@@ -87,6 +93,12 @@ class Leavers:
 
     def _checked_key(self) -> bytes:
         found = key()
+        if found and self._key_check is None:
+            check = f"{{$set: {{keyCheck: {key_check(found, self._salt)!r}}}}}"
+            raise Refused(
+                f"row {SALT!r} of {COLLECTION} has no keyCheck: nobody knows whether {KEY} is as it was",
+                hint=f"if it is as it was: db.{COLLECTION}.updateOne({{_id: {SALT!r}}}, {check})",
+            )
         if found is None or key_check(found, self._salt) != self._key_check:
             what = "is not set here" if found is None else "is another one here"
             raise Refused(

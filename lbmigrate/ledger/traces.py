@@ -122,17 +122,20 @@ def _of_users(config: Config) -> set[str]:
 def state_rows(traces: Traces, state: State) -> Iterator[Checkpoint]:
     """What takes the id out of every row. A pass that would have gone on from it begins anew."""
     anew: set[tuple[str, int]] = set()
-    for row in state.rows.find({"kind": {"$nin": ["forgotten", "lock"]}}):
+    for row, sound in state.everything():
+        kind = str(row["_id"]).partition(":")[0]
+        if kind in ("forgotten", "lock"):
+            continue
         fields = {k: v for k, v in traces.out_of_row(row).items() if v != row.get(k)}
-        if row["kind"] == "chunk" and fields.keys() & NOWHERE.keys():
+        if kind == "chunk" and fields.keys() & NOWHERE.keys():
             fields |= NOWHERE
-            anew.add((row["source"], row["pass"]))
-        if row["kind"] == "watermark" and "pass" in fields:
-            fields["pass"] = _abandoned(fields["pass"])
-        if row["kind"] == "verdict" and "first" in fields:
-            fields["first"] = [line for line in row["first"] if not traces.word.search(line)]
-        if row["_id"] == "tail" and traces.in_token(row.get("token")):
-            missed = {"full": False, **(row.get("missed") or {}), "since": row.get("reached"), "passes": None}
+            anew |= {(sound["source"], sound["pass"])} if sound else set()
+        if kind == "watermark" and "pass" in fields:
+            fields["pass"] = _abandoned(sound["pass"]) if "lost" in sound["pass"] else _abandoned(fields["pass"])
+        if kind == "verdict" and "first" in fields:
+            fields["first"] = [line for line in sound.get("first", ()) if not traces.word.search(line)]
+        if kind == "tail" and traces.in_token(sound.get("token")):
+            missed = {"full": False, **(sound.get("missed") or {}), "since": sound.get("reached"), "passes": None}
             fields |= {"token": None, "missed": missed}
         if fields:
             yield Checkpoint(row["_id"], fields)

@@ -46,6 +46,8 @@ class Tail:
         self._collections = {source.collection for source in context.config.sources}
         self._one_type = OneUserType(context)
         self._kept = context.state.get(ROW)  # and from here on what is to be kept
+        if (self._kept.get("missed") or {}).get("passes", {}) is None:  # a gap that only a new stream ends
+            self._kept["token"] = None
         self._beat = float("-inf")
 
     def follow(self) -> Iterator[Piece]:
@@ -96,9 +98,10 @@ class Tail:
         return self._piece(token=stream.resume_token, missed=missed, note="following from now on")
 
     def _lost(self, what: str) -> Piece:
-        since: dt.datetime = self._kept["reached"]
+        since: dt.datetime | None = self._kept.get("reached")
         missed = {"full": False, **(self._kept.get("missed") or {}), "since": since, "passes": None}
-        told = f"the server does not {what} the changes since {since:%Y-%m-%dT%H:%M:%SZ}, so they were not followed"
+        when = f"since {since:%Y-%m-%dT%H:%M:%SZ}" if since else "before now"
+        told = f"the server does not {what} the changes {when}, so they were not followed"
         return self._piece(token=None, missed=missed, warning=f"{told}; next: lbmigrate backfill")
 
     def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:

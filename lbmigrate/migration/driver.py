@@ -24,7 +24,7 @@ def unguarded() -> None:
 
 @dataclass(slots=True)
 class Driver:
-    """Drives work to its end. `guard` is called before each checkpoint and raises when the run must not go on."""
+    """Drives work to its end. `guard` is called around each piece and raises when the run must not go on."""
 
     context: Context
     guard: Guard = unguarded
@@ -76,13 +76,20 @@ class Driver:
 
     def _through(self, work: Work, pieces: Iterator[Piece], way: Way) -> Tally | None:
         counts: Tally | None = None
-        for piece in pieces:
+        while (piece := self._next(pieces, way)) is not None:
             self._save(piece)
             if piece.counts is not None:
                 counts = piece.counts if counts is None else counts + piece.counts
                 self.context.stop.count(piece.counts.read)
             self.listen(Report("piece", work, way, piece))
         return counts
+
+    def _next(self, pieces: Iterator[Piece], way: Way) -> Piece | None:
+        """The next piece, whose work is done when it is asked for: what is taken back must still be ours to take."""
+        self.guard()
+        if way is not Way.APPLY:
+            self.context.state.put()  # raises LeaseLost where another run took over meanwhile
+        return next(pieces, None)
 
     def _save(self, piece: Piece) -> None:
         """A piece is durable when it arrives here; only then is its checkpoint saved."""

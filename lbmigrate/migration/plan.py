@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lbmigrate.checks import rows
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import Finding
 from lbmigrate.ledger.scored_by import changed_rules
@@ -49,6 +50,7 @@ def look(context: Context) -> Plan:
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
     findings += () if refused else tuple(_rules(context))
     sources = tuple(outlook(context, source) for source in context.config.sources if source.name not in refused)
+    findings += tuple(rows.findings(context))
     steps = tuple(standing(context, step, tuple(step.pending(context, sources))) for step in migration.STEPS)
     return Plan(steps, sources, findings)
 

@@ -14,17 +14,19 @@ from pymongo.errors import PyMongoError
 from lbmigrate.checks import rights
 from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
 from lbmigrate.migration.driver import Driver, Guard, unguarded
-from lbmigrate.records import Checkpoint, Document, Listener, ignore
+from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Context
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Lease
 from lbmigrate.state.cleaning import clear_secrets
+from lbmigrate.state.mend import mend
 from lbmigrate.state.operator import operator
 from lbmigrate.state.statuses import RunStatus
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values import formula
 
+STATE = Work("the state's rows")
 LAST_WORDS = 2.0  # seconds for them, if the server is gone
 ENDS: tuple[tuple[type[BaseException], RunStatus], ...] = (
     (KeyboardInterrupt, RunStatus.INTERRUPTED),
@@ -75,7 +77,10 @@ def started(
             check()
             guard()
 
-        yield Driver(context, both, terms.listen)
+        driver = Driver(context, both, terms.listen)
+        if row == LOCK and (told := mend(context.state)):
+            driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
+        yield driver
         if row == LOCK or stop.signal is not None or stop.has_given_up:
             stop.raise_if_asked(command)
 

@@ -13,6 +13,7 @@ from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state import FOLLOWING, LOCK, runs
+from lbmigrate.state.lease import is_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,12 @@ class SourceStatus:
 
 
 def status(context: Context) -> Status:
-    """Cheap enough to be asked every few seconds: nothing is counted but the state's own rows."""
+    """Cheap enough to be asked every few seconds: nothing is counted but the state's own rows.
+
+    Rows that were edited or damaged are in the state's `flaws` afterwards.
+    """
     context.state.check_layout()
+    context.state.examine()
     now = server_time(context.state.rows.database)
     last = runs.recent(context.state, now, 1)
     return Status(
@@ -65,13 +70,13 @@ def status(context: Context) -> Status:
 
 def _lock(context: Context, now: dt.datetime) -> Document:
     row = context.state.get(LOCK)
-    return {**row, "held": runs.is_held(row, now)} if row else {}
+    return {**row, "held": is_held(row, now)} if row else {}
 
 
 def _tail(context: Context, now: dt.datetime) -> Document:
     row = context.state.get("tail")
     silent = (now - row["at"]).total_seconds() if "at" in row else None
-    return {**row, "following": runs.is_held(context.state.get(FOLLOWING), now), "silent": silent} if row else {}
+    return {**row, "following": is_held(context.state.get(FOLLOWING), now), "silent": silent} if row else {}
 
 
 def _estimate(context: Context, name: str) -> int:

@@ -7,24 +7,20 @@ covered query), never by skipping through the documents themselves.
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
-from bson import Code, DatetimeMS, Decimal128, ObjectId, Timestamp, json_util
+from bson import json_util
 from pymongo.collection import Collection
 
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
+from lbmigrate.state.forms import chunk_problem
+from lbmigrate.values.brackets import TYPES, bracket_of, is_nan, rank
 from lbmigrate.values.limits import NO_TEXT, TEXT, is_lost
 
-# Every BSON type a key may have that a range query can bracket, `number` for all four; and what Python has them as.
-TYPES = ("number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
-KINDS = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS, Timestamp)
 # What no range holds. Documents with such ids are few: each kind of them is one chunk.
 NO_RANGE: Document = {"$type": ["minKey", "maxKey", "javascript", "javascriptWithScope", "symbol", "dbPointer"]}
 UNORDERED = [NO_TEXT, NO_RANGE]
@@ -68,12 +64,6 @@ class Bounds:
         last = self.extra.get("$and", [{}])[-1].get("_id")
         return last if last in UNORDERED else {}
 
-    def _check(self) -> None:
-        if not isinstance(self.key, str) or not isinstance(self.extra, dict):
-            raise TypeError("a key is text, and a filter a mapping")
-        if _kind(self.low) != _kind(self.high) or (self.low is None and not self.extra):
-            raise ValueError("bounds of two kinds, or of none")
-
     def condition(self) -> Document:
         """The chunk as a filter."""
         if self.unordered:
@@ -90,13 +80,10 @@ class Bounds:
     @classmethod
     def from_row(cls, row: Document) -> Bounds:
         """Raises Refused for a row that lost its bounds: guessing them could lose documents."""
-        try:
-            bounds = cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
-            bounds._check()
-            return bounds
-        except (KeyError, TypeError, ValueError) as error:
+        if problem := chunk_problem(row):
             hint = "lbmigrate backfill --full reads everything again; events that are there stay as they are"
-            raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({error!r})", hint) from error
+            raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({problem})", hint)
+        return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
 
 
 def value_at(document: Document, path: str) -> Any:
@@ -175,9 +162,9 @@ def _cut_ordered(collection: Collection[Any], extra: Document, size: Size, last:
     wanted = extra if last is None else {"$and": [extra, _beyond(last.high)]}
     for row in collection.find(wanted, {"_id": 1}).sort("_id", 1):
         each = row["_id"]
-        if is_lost(each) or (each is not None and _rank(each) == len(KINDS)):
+        if is_lost(each) or (each is not None and rank(each) == len(TYPES)):
             continue
-        if count >= size() or (count and _kind(each) != _kind(high)):
+        if count >= size() or (count and bracket_of(each) != bracket_of(high)):
             yield Bounds("_id", low, high, closed=True, extra=extra)
             count = 0
         low, high, count = (low if count else each), each, count + 1
@@ -188,29 +175,5 @@ def _cut_ordered(collection: Collection[Any], extra: Document, size: Size, last:
 def _beyond(mark: Any) -> Document:
     """Ids after this one in the server's order, which has its own rules for collations and for binary data."""
     following: Document = {"_id": NUMBERS if is_nan(mark) else {"$gt": mark}}
-    later = [{"_id": {"$type": name}} for name in TYPES[_rank(mark) + 1 :]] if mark is not None else []
+    later = [{"_id": {"$type": name}} for name in TYPES[rank(mark) + 1 :]] if mark is not None else []
     return {"$or": [following, *later]} if mark is not None else {"_id": {"$ne": None}}
-
-
-def is_nan(value: Any) -> bool:
-    """Whether a number is none; it is below all others."""
-    return (
-        value.to_decimal().is_nan() if isinstance(value, Decimal128) else isinstance(value, float) and math.isnan(value)
-    )
-
-
-def _rank(value: Any) -> int:
-    """The place of a value's type in TYPES, the server's order; values of one rank are one bracket of a range.
-
-    Beyond the last one for what has none.
-    """
-    if isinstance(value, bool):
-        return KINDS.index(bool)
-    if value is None or isinstance(value, Code):  # which is a str to Python
-        return len(KINDS)
-    return next((place for place, kind in enumerate(KINDS) if isinstance(value, kind)), len(KINDS))
-
-
-def _kind(value: Any) -> tuple[int, bool, bool]:
-    """Values of one kind can be the bounds of one range."""
-    return _rank(value), is_nan(value), value is None

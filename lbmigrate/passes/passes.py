@@ -15,7 +15,6 @@ from pymongo.collection import Collection
 from pymongo.errors import ExecutionTimeout
 
 from lbmigrate.config.model import Source
-from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import server_time
 from lbmigrate.mongo.concerns import readable
 from lbmigrate.passes import chunks
@@ -25,11 +24,10 @@ from lbmigrate.records import Checkpoint, Document, RowsRemoved
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.state import COLLECTION
+from lbmigrate.state.shapes import OPEN
 from lbmigrate.state.statuses import ChunkStatus
 
 PASSES_KEPT = 50  # with all their chunks
-OPEN = [ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value]  # the status of a chunk that was begun and not closed
 COUNTING_MS = 250  # a bar is not worth more of the server's time
 LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
 
@@ -59,7 +57,7 @@ def row_of(context: Context, source: Source) -> str:
 
 def unfinished(context: Context, source: Source) -> Document:
     """The pass that was opened with the same scope and not closed, or an empty document."""
-    kept = _kept(context, source, row_of(context, source))
+    kept = _kept(context, row_of(context, source))
     resumable = kept and not kept["done"] and kept["scope"] == context.scope.row()
     return kept if resumable else {}
 
@@ -73,7 +71,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
         return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
     outline = read_plan(context, source, server_time(context.sources))
     number = _last_number(context, source) + 1
-    everyone = outline.whole and _concerns_everyone(context, source)
+    everyone = outline.whole and (_is_lost(context, source) or _concerns_everyone(context, source))
     opened = {
         "number": number,
         "scope": context.scope.row(),
@@ -102,32 +100,25 @@ def _concerns_everyone(context: Context, source: Source) -> bool:
 
 def _last_number(context: Context, source: Source) -> int:
     rows = [f"watermark:{source.name}{suffix}" for suffix in ("", ":bounded")]
-    return max(int(_kept(context, source, row).get("number", 0)) for row in rows)
+    kept = max(int(_kept(context, row).get("number", 0)) for row in rows)
+    return kept or context.state.last_pass(source.name)  # the rows may have been deleted, or may be damaged
 
 
-def _kept(context: Context, source: Source, row: str) -> Document:
-    """The pass that a row keeps, or an empty document. Raises Refused for one that was edited out of shape."""
+def _is_lost(context: Context, source: Source) -> bool:
+    """Whether nobody knows any more what the passes before have read."""
+    return bool(_kept(context, f"watermark:{source.name}").get("lost"))
+
+
+def _kept(context: Context, row: str) -> Document:
+    """The pass that a row keeps, or an empty document."""
     kept: Document = context.state.get(row).get("pass", {})
-    if kept and not _is_whole(kept):
-        forgetting = f"db.{COLLECTION}.deleteMany({{$or: [{{_id: {row!r}}}, {{source: {source.name!r}}}]}})"
-        hint = f"{forgetting} forgets it and its chunks; the next run reads everything again"
-        raise Refused(f"{row} in the state holds no usable pass", hint)
     return kept
-
-
-def _is_whole(kept: object) -> bool:
-    """Whether a pass has everything that a walk goes by."""
-    if not isinstance(kept, dict) or not {"number", "scope", "spans", "done", "next"} <= kept.keys():
-        return False
-    spans = kept["spans"]
-    named = isinstance(spans, list) and all(isinstance(span, dict) for span in spans)
-    return isinstance(kept["number"], int) and named and all({"key", "low", "high", "extra"} <= s.keys() for s in spans)
 
 
 def close(context: Context, source: Source) -> Checkpoint | None:
     """What to remember when every chunk of a pass is in the entries: it is done, and the watermark moves."""
     row = row_of(context, source)
-    kept = _kept(context, source, row)
+    kept = _kept(context, row)
     if not kept or kept["done"]:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"]}
@@ -142,7 +133,7 @@ def spent(context: Context, source: Source) -> RowsRemoved:
     last = _last_number(context, source)
     added_nothing = {"status": ChunkStatus.ROLLED.value, "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
     useless: list[Document] = [{"pass": {"$lte": last - PASSES_KEPT}, **added_nothing}]
-    useless += [{"pass": {"$lt": last}, "status": {"$in": OPEN}}] if context.scope.full else []
+    useless += [{"pass": {"$lt": last}, "status": {"$in": sorted(OPEN)}}] if context.scope.full else []
     return RowsRemoved(("chunk",), {"source": source.name, "$or": useless})
 
 
@@ -171,7 +162,7 @@ def _open(context: Context, current: Pass) -> Document:
     again by itself, and a bounded one may be asked for less than they hold.
     """
     own = {"pass": current.number} if context.scope.bounded or context.scope.full else {}
-    return {"status": {"$in": OPEN}, **own}
+    return {"status": {"$in": sorted(OPEN)}, **own}
 
 
 def _plan(context: Context, source: Source, current: Pass, place: int, span: Span, size: Size) -> Iterator[Claimed]:

@@ -19,10 +19,11 @@ from pymongo.errors import OperationFailure
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
-from lbmigrate.passes.chunks import NO_RANGE, NUMBERS, TYPES, UNORDERED, Span, is_nan, value_at
+from lbmigrate.passes.chunks import NO_RANGE, NUMBERS, UNORDERED, Span, value_at
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
+from lbmigrate.values.brackets import TYPES, is_nan
 from lbmigrate.values.coerce import MILLISECONDS_FROM
 from lbmigrate.values.ids import parse_id
 from lbmigrate.values.limits import TEXT, is_lost

@@ -25,7 +25,7 @@ from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.read_plan import bracket
 from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Found, actions, look, settle
-from lbmigrate.records import Checkpoint, Piece, Reconciled, Work, amount
+from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
 from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
@@ -36,6 +36,7 @@ from lbmigrate.state.statuses import ChunkStatus
 
 NAME = "reconcile"
 WORK = Work(NAME)
+DOUBTS = frozenset(doubt.value for doubt in Doubt)
 NAMED, SHOWN = 5, 100  # events that a warning names, and characters of each
 
 
@@ -166,12 +167,12 @@ def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pa
     """
     row, rules = passes.row_of(context, ledger), config_digest(context.config)
     kept, last = passes.unfinished(context, ledger), context.state.get(row).get("pass", {})
-    if kept and kept["rules"] == rules:
+    if kept and kept.get("rules") == rules and kept.get("doubt") in DOUBTS:
         spans = tuple(map(Span.from_row, kept["spans"]))
         return Pass(row, kept["number"], spans, fresh=False), None, Doubt(kept["doubt"])
     doubt = Doubt.EVERYTHING if changed_rules(context) or not last.get("done", True) else Doubt.NOTHING
-    opened = {
-        "number": last.get("number", 0) + 1,
+    opened: Document = {
+        "number": (last.get("number", 0) or context.state.last_pass(ledger.name)) + 1,
         "scope": context.scope.row(),
         "spans": [span.row() for span in spans],
         "done": False,

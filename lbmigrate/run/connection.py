@@ -22,6 +22,7 @@ from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, present_collections
 from lbmigrate.state import COLLECTION, LOCK, Holder, Lease, State
+from lbmigrate.state.rows import of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWat
 
 def _who_left(state: Collection[Any]) -> list[Document]:
     try:
-        return list(state.find({"kind": "forgotten"}))
+        return list(state.find(of("forgotten")))
     except OperationFailure as error:
         if error.code != faults.UNAUTHORIZED:
             raise

@@ -1,6 +1,8 @@
 """The state collection: everything that must outlive a process. Nobody else reads or writes it."""
 
-from lbmigrate.state.lease import FOLLOWING, LOCK, Holder, Lease
-from lbmigrate.state.rows import COLLECTION, State
+from lbmigrate.state.holder import Holder
+from lbmigrate.state.lease import FOLLOWING, LOCK, Lease
+from lbmigrate.state.rows import State
+from lbmigrate.state.shapes import COLLECTION
 
 __all__ = ["COLLECTION", "FOLLOWING", "LOCK", "Holder", "Lease", "State"]

@@ -33,13 +33,15 @@ def clear_secrets(state: State) -> int:
 def _changes(state: State, field: str) -> list[UpdateOne]:
     asked: Document = {field: {"$regex": SUSPICIOUS}}
     found = [(row["_id"], _said(row, field)) for row in state.rows.find(asked, {field: 1})]
-    better = [(key, text, TEXTS[field](text)) for key, text in found]
+    better = [(key, text, TEXTS[field](text)) for key, text in found if isinstance(text, str)]
     return [
         UpdateOne({"_id": key, field: text}, {"$set": {field: clean}}) for key, text, clean in better if clean != text
     ]
 
 
-def _said(row: Document, field: str) -> str:
+def _said(row: Document, field: str) -> object:
+    """What stands there; None in a row that was edited so that nothing does."""
+    said: object = row
     for name in field.split("."):
-        row = row[name]
-    return str(row)
+        said = said.get(name) if isinstance(said, dict) else None
+    return said

@@ -9,70 +9,23 @@ Kleppmann, "How to do distributed locking", 2016.)
 from __future__ import annotations
 
 import datetime as dt
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
 
-import psutil
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from lbmigrate.errors import LeaseLost, Locked
 from lbmigrate.records import Document
+from lbmigrate.state.holder import Holder
 from lbmigrate.state.rows import LAYOUT, State
+from lbmigrate.state.shapes import COLLECTION
 
 LOCK = "lock"
 FOLLOWING = "lock:tail"  # held by whoever follows change streams, beside the runs
 WAIT = 0.5  # seconds between two looks at a lock that is held
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lease: a process on a host.
-
-    `born` tells it from a later process with the same number; it counts from the start of the machine, so that setting
-    the clock changes nothing. `table` says where the number means something: containers may share their host's name,
-    and do not see each other's processes.
-    """
-
-    host: str
-    pid: int
-    born: float
-    command: str = ""
-    table: str = ""
-
-    @classmethod
-    def here(cls, command: str = "") -> Holder:
-        process = psutil.Process()
-        return cls(socket.gethostname(), process.pid, _born(process), command, _table())
-
-    def is_dead(self) -> bool:
-        """True only when this is certain: its table of processes is ours, and it is not in there."""
-        if not self.table or self.table != _table():
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            return abs(_born(process) - self.born) > 1.0 or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
-
-
-def _born(process: psutil.Process) -> float:
-    return process.create_time() - psutil.boot_time()
-
-
-def _table() -> str:
-    """Which start of which machine, and which process namespace; empty where the system does not say."""
-    try:
-        return f"{BOOT_ID.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return ""
 
 
 class Lease:
@@ -114,18 +67,33 @@ class Lease:
             self._done.wait(min(WAIT, self._patience))
 
     def _take_now(self) -> None:
-        """Take the lease or raise Locked. A dead holder's lease is taken over at once."""
-        row = self._take({"expiresAt": {"$lte": self._server_time()}})
+        """Take the lease or raise Locked. A dead holder's lease is taken over at once.
+
+        One whose end cannot be read is somebody's, until `unlock`: its holder puts it right when it renews.
+        """
+        self._state.mend_fence(self._row)
+        row = self._take({"expiresAt": {"$lte": self._server_time(), "$not": {"$type": "array"}}})
         if row is None:
             held = self._state.get(self._row)
-            if not (held.get("holder") and Holder(**held["holder"]).is_dead()):
+            holder = Holder.of(held)
+            if not (holder and holder.is_dead() and "fence" in held):
                 raise Locked(*describe(held))
             row = self._take({"fence": held["fence"]})
         if row is None:  # somebody else found the dead holder first
             raise Locked(*describe(self._state.get(self._row)))
-        self._fence = row["fence"]
+        self._fence = row["fence"] if self._row != LOCK else self._above_all(row["fence"])
         if self._row == LOCK:
             self._state.raise_fence(self._fence)
+
+    def _above_all(self, fence: int) -> int:
+        """A fence that no row is above, as it is unless somebody edited rows, or deleted the lock's."""
+        highest = self._state.highest_fence()
+        if highest <= fence:
+            return fence
+        mine = {"_id": self._row, "fence": fence}
+        if self._state.rows.update_one(mine, {"$set": {"fence": highest + 1}}).matched_count == 0:
+            raise Locked(*describe(self._state.get(self._row)))
+        return highest + 1
 
     def _take(self, free: Document) -> Document | None:
         began = self._monotonic()
@@ -189,8 +157,23 @@ class Lease:
         self._state.rows.update_one(mine, {"$set": {"holder": None, "run": None, "expiresAt": now}})
 
 
+def is_held(lock: Document, now: dt.datetime) -> bool:
+    """Whether somebody can still be at work under a lock.
+
+    So it is until its lease has ended by the server's clock, which says `now`, or its process is known to be gone.
+    """
+    holder = Holder.of(lock)
+    return bool(lock) and lock.get("expiresAt", now) > now and not (holder and holder.is_dead())
+
+
+def is_taken(lock: Document, now: dt.datetime) -> bool:
+    """Whether there is something for `unlock` to take away: a holder, alive or not, or an end that has not come."""
+    return bool(lock) and (bool(lock.get("holder")) or is_held(lock, now) or "fence" not in lock)
+
+
 def break_open(state: State) -> None:
     """Take the lease from whoever holds it; his next renewal and his next checkpoint fail."""
+    state.mend_fence(LOCK)
     row = state.rows.find_one_and_update(
         {"_id": LOCK},
         {"$inc": {"fence": 1}, "$set": {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}},
@@ -202,9 +185,14 @@ def break_open(state: State) -> None:
 
 def describe(row: Document) -> tuple[str, str]:
     """Who holds the lock and what to do about it: a message and a hint."""
-    holder: dict[str, Any] = row.get("holder") or {}
-    who = f"pid {holder['pid']} on {holder['host']}" if holder else "somebody"
-    until = row["expiresAt"].isoformat(timespec="seconds") + "Z" if "expiresAt" in row else "unknown"
+    who = str(Holder.of(row) or "somebody")
+    ends = row.get("expiresAt", dt.datetime.max)
+    until = (
+        "until an end that cannot be read"
+        if ends == dt.datetime.max
+        else f"until {ends.isoformat(timespec='seconds')}Z"
+    )
     if row.get("_id") == FOLLOWING:
-        return f"another tail follows already: {who}, until {until}", "stop that one, or let it go on: one is enough"
-    return f"another run holds the lock: {who}, until {until}", "lbmigrate status (or `lbmigrate unlock` if it is gone)"
+        gone = f'if it is gone: db.{COLLECTION}.deleteOne({{_id: "{FOLLOWING}"}})'
+        return f"another tail follows already: {who}, {until}", f"stop that one, or let it go on: one is enough; {gone}"
+    return f"another run holds the lock: {who}, {until}", "lbmigrate status (or `lbmigrate unlock` if it is gone)"

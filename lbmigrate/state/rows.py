@@ -8,7 +8,7 @@ fence is not above its own, so a run that was paused, lost its lease and wakes u
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -20,10 +20,21 @@ from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.faults import DUPLICATE_KEY
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
+from lbmigrate.state.forms import MOST_FENCE
+from lbmigrate.state.judge import Flaw, examine, judge
+from lbmigrate.state.shapes import COLLECTION, EPOCH, SHAPES
 from lbmigrate.state.statuses import ChunkStatus
+from lbmigrate.values.limits import named
 
-COLLECTION = "lbmigrate_state"
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
+LOCKS = ("lock", "lock:tail")
+NO_FENCE: Document = {"$or": [{"fence": {"$not": {"$gte": 0, "$lte": MOST_FENCE}}}, {"fence": {"$type": "array"}}]}
+OURS: Document = {"_id": {"$regex": f"^({'|'.join(SHAPES)})(:|$)"}}
+
+
+def of(kind: str) -> Document:
+    """The condition for the rows `<kind>:<name>`: by their ids, for whatever else a row says may be damaged."""
+    return {"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}
 
 
 class State:
@@ -32,11 +43,12 @@ class State:
     def __init__(self, database: Database[Any]) -> None:
         self.rows = database[COLLECTION]
         self.fence: int | None = 0
+        self.flaws: dict[str, Flaw] = {}  # what was found wrong with rows, each once, until somebody has told it
 
     def unfenced(self) -> State:
         """The same state for work that runs beside the runs, without their lease: it writes only rows of its own."""
         beside = State(self.rows.database)
-        beside.fence = None
+        beside.fence, beside.flaws = None, self.flaws
         return beside
 
     # --- looking -----------------------------------------------------------------------------------------------
@@ -45,14 +57,38 @@ class State:
         """Refuse rows that a newer version wrote."""
         newer = self.rows.find_one({"layout": {"$gt": LAYOUT}})
         if newer is not None:
+            row = f"row {named(newer['_id'])!r} of {COLLECTION}"
             raise Refused(
-                f"{COLLECTION} was written by a newer lbmigrate (layout {newer['layout']}, this one knows {LAYOUT})",
+                f"{row} was written by a newer lbmigrate (layout {newer['layout']}, this one knows {LAYOUT})",
                 hint="pip install --upgrade lbmigrate",
             )
 
+    def examine(self, everything: bool = False) -> list[Flaw]:
+        """What is wrong with any row. Records of what is done are many: only with `everything` they are read too."""
+        rows = self.rows.find({}, {"users": 0}) if everything else self.unsettled()
+        found = [flaw for row in rows for flaw in examine(row)]
+        self.note_flaws(found)
+        return found
+
+    def unsettled(self) -> Iterator[Document]:
+        """Every row as it is, but for a chunk's users, and without the records of what is done."""
+        records = [of("run"), {**of("chunk"), "status": ChunkStatus.ROLLED.value}]
+        return iter(self.rows.find({"$nor": records}, {"users": 0}))
+
+    def note_flaws(self, flaws: Iterable[Flaw]) -> None:
+        self.flaws |= {str(flaw): flaw for flaw in flaws}
+
+    def _sound(self, rows: Iterable[Document], *unread: str) -> Iterator[Document]:
+        """The rows as they may be relied on, without those that may not at all; `unread` fields were not asked for."""
+        for row in rows:
+            sound, flaws = judge(row, unread)
+            self.note_flaws(flaws)
+            if sound:
+                yield sound
+
     def get(self, row: str) -> Document:
         """One row, or an empty document."""
-        return self.rows.find_one({"_id": row}) or {}
+        return next(self._sound(self.rows.find({"_id": row}).limit(1)), {})
 
     def step(self, number: int) -> Document:
         return self.get(f"step:{number}")
@@ -62,7 +98,11 @@ class State:
 
     def of_kind(self, kind: str) -> list[Document]:
         """All rows `<kind>:<name>`."""
-        return list(self.rows.find({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}))
+        return list(self._sound(self.rows.find(of(kind))))
+
+    def everything(self) -> Iterator[tuple[Document, Document]]:
+        """Every row of ours as it is, and as it may be relied on."""
+        return ((row, judge(row)[0]) for row in self.rows.find(OURS))
 
     def forgotten(self) -> tuple[int | None, list[Document]]:
         """The fence of the newest run (0: there was none), and the rows about those who were forgotten until then.
@@ -70,44 +110,47 @@ class State:
         None stands for a run that has not ended, or not cleanly: it may be taking away what is there. Asked before
         every write to the ledger and the entries, so raises LeaseLost when the run that asks was overtaken.
         """
-        asked = {"$or": [{"_id": "lock"}, {"_id": {"$gte": "forgotten:", "$lt": "forgotten;"}}]}
-        rows = {row["_id"]: row for row in self.rows.find(asked)}
-        lock = rows.pop("lock", {})
-        if self.fence and self.fence < lock.get("fence", 0):  # without a fence it is no run that asks
+        rows = {row["_id"]: row for row in self._sound(self.rows.find({"$or": [{"_id": "lock"}, of("forgotten")]}))}
+        lock = rows.pop("lock", {"fence": 0})
+        if self.fence and not self.fence >= lock.get("fence", MOST_FENCE):  # without a fence it is no run that asks
             raise _overtaken()
-        fence = None if lock.get("holder") else int(lock.get("fence", 0))
-        return fence, list(rows.values())
+        free = not lock.get("holder") and "fence" in lock
+        return int(lock["fence"]) if free else None, list(rows.values())
 
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""
-        return list(self.rows.find({"kind": "run"}).sort("startedAt", -1).limit(limit))
+        return list(self._sound(self.rows.find(of("run")).sort("startedAt", -1).limit(limit)))
 
     def chunks(self, **fields: Any) -> Iterator[Document]:
         """Chunk rows with these field values, in planning order, without the users that they touched."""
-        found = self.rows.find({"kind": "chunk", **fields}, {"users": 0})
-        return iter(found.sort([("source", 1), ("pass", 1), ("number", 1)]))
+        found = self.rows.find({**of("chunk"), **fields}, {"users": 0})
+        return self._sound(found.sort([("source", 1), ("pass", 1), ("number", 1)]), "users")
 
     def last_chunk(self, source: str, number: int, span: int) -> Document:
         """The chunk planned last in one span of one pass."""
-        asked = {"kind": "chunk", "source": source, "pass": number, "span": span}
-        return self.rows.find_one(asked, {"users": 0}, sort=[("number", -1)]) or {}
+        asked = {**of("chunk"), "source": source, "pass": number, "span": span}
+        return next(self._sound(self.rows.find(asked, {"users": 0}).sort("number", -1).limit(1), "users"), {})
+
+    def last_pass(self, source: str) -> int:
+        """The highest number of a pass over a source that has a chunk; 0 where none has."""
+        return max((row["pass"] for row in self.chunks(source=source)), default=0)
 
     def touched_users(self) -> Iterator[list[Any] | None]:
         """The users of each chunk that is emitted but not rolled up; None for a chunk that stands for everyone."""
-        for row in self.rows.find({"kind": "chunk", "status": ChunkStatus.EMITTED.value}, {"users": 1}):
-            yield row.get("users", [])
+        for row in self._sound(self.rows.find({**of("chunk"), "status": ChunkStatus.EMITTED.value})):
+            yield row["users"]
 
     def last_closed(self) -> dt.datetime | None:
         """When the newest of the chunks that are emitted but not rolled up was closed."""
-        emitted = {"kind": "chunk", "status": ChunkStatus.EMITTED.value}
-        row = self.rows.find_one(emitted, {"closedAt": 1}, sort=[("closedAt", -1)])
-        return row["closedAt"] if row else None
+        emitted = {**of("chunk"), "status": ChunkStatus.EMITTED.value}
+        newest = self.rows.find(emitted, {"users": 0}).sort("closedAt", -1).limit(1)
+        return next((row["closedAt"] for row in self._sound(newest, "users")), None)
 
     def read_in_pass(self, source: str, number: int) -> int:
         """How many documents the closed chunks of a pass have read."""
         done = [ChunkStatus.EMITTED.value, ChunkStatus.ROLLED.value]
         closed = self.chunks(source=source, status={"$in": done}, **{"pass": number})
-        return sum(row["counts"]["read"] for row in closed)
+        return sum(row.get("counts", {}).get("read", 0) for row in closed)
 
     def last_emission(self) -> str | None:
         """The chunk that added events last, and how many did; a verdict must cover it.
@@ -117,9 +160,11 @@ class State:
         """
         added: list[Document] = [{f"counts.{name}": {"$gt": 0}} for name in ("emitted", "adjusted")]
         added.append({"attempts": {"$gt": 1}, "closedAt": {"$ne": None}})
-        asked = {"kind": "chunk", "$or": added}
-        row = self.rows.find_one(asked, {"closedAt": 1}, sort=[("closedAt", -1), ("_id", -1)])
-        return f"{row['_id']}@{row['closedAt'].isoformat()} of {self.rows.count_documents(asked)}" if row else None
+        asked = {**of("chunk"), "$or": added}
+        newest = self.rows.find(asked, {"users": 0}).sort([("closedAt", -1), ("_id", -1)]).limit(1)
+        row = next(self._sound(newest, "users"), None)
+        at = row.get("closedAt", EPOCH).isoformat() if row else ""
+        return f"{row['_id']}@{at} of {self.rows.count_documents(asked)}" if row else None
 
     # --- writing -----------------------------------------------------------------------------------------------
 
@@ -130,7 +175,8 @@ class State:
             if isinstance(mark, RolledUp):
                 self._close_rolled(mark.until)
             elif isinstance(mark, RowsRemoved):
-                gone = {**mark.where, "kind": {"$in": list(mark.kinds)}, "fence": {"$lte": self.fence}}
+                these = [each for kind in mark.kinds for each in ({"_id": kind}, of(kind))]
+                gone = {"$and": [dict(mark.where), {"$or": these}], "fence": {"$lte": self.fence}}
                 retrying(partial(self.rows.delete_many, gone))
 
     def put(self, *checkpoints: Checkpoint) -> None:
@@ -163,7 +209,7 @@ class State:
 
     def _close_rolled(self, until: dt.datetime) -> None:
         before, after = ChunkStatus.EMITTED, ChunkStatus.ROLLED
-        emitted = {"kind": "chunk", "status": before.value, "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
+        emitted = {**of("chunk"), "status": before.value, "closedAt": {"$lte": until}, "fence": {"$lte": self.fence}}
         closing = {"$set": {"status": before.to(after), "fence": self.fence}, "$unset": {"users": ""}}
         retrying(lambda: self.rows.update_many(emitted, closing))
 
@@ -177,10 +223,25 @@ class State:
         self.rows.update_one({"_id": row}, setting, upsert=True)
 
     def raise_fence(self, fence: int) -> None:
-        """Stamp every row that may still change, so that no write of an earlier holder matches it."""
+        """Stamp every row that may still change, so that no write of an earlier holder matches it.
+
+        One that has no fence, or none that can be compared, gets this one: no write would ever match it.
+        """
         self.fence = fence
-        unfinished = {"kind": {"$ne": "lock"}, "status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
-        self.rows.update_many(unfinished, {"$set": {"fence": fence}})
+        unfinished = {"status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
+        rows = {"$and": [OURS, {"_id": {"$nin": LOCKS}}, {"$or": [unfinished, NO_FENCE]}]}
+        self.rows.update_many(rows, {"$set": {"fence": fence}})
+
+    def mend_fence(self, lock: str) -> None:
+        """Give a lock whose fence cannot be counted up the highest that any row carries. Whoever holds it loses it."""
+        if self.rows.find_one({"_id": lock, **NO_FENCE}, {"_id": 1}):
+            self.rows.update_one({"_id": lock, **NO_FENCE}, {"$set": {"fence": self.highest_fence()}})
+
+    def highest_fence(self) -> int:
+        """The highest fence that any row carries; 0 where none does."""
+        fenced = {"$and": [OURS, {"$nor": [NO_FENCE]}]}
+        row = self.rows.find_one(fenced, {"fence": 1}, sort=[("fence", -1)])
+        return int(row["fence"]) if row else 0
 
 
 def _overtaken() -> LeaseLost:

@@ -6,22 +6,13 @@ import datetime as dt
 from collections.abc import Sequence
 
 from lbmigrate.records import Document
-from lbmigrate.state.lease import FOLLOWING, LOCK, Holder
+from lbmigrate.state.lease import FOLLOWING, LOCK, is_held
 from lbmigrate.state.rows import State
 from lbmigrate.state.statuses import RunStatus
 
 GOES_ON = frozenset({  # what the command of the run itself goes on with
     RunStatus.DIED, RunStatus.WORK_REMAINS, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.LEASE_LOST,
 })  # fmt: skip
-
-
-def is_held(lock: Document, now: dt.datetime) -> bool:
-    """Whether somebody can still be at work under a lock.
-
-    So it is until its lease has ended by the server's clock, which says `now`, or its process is known to be gone.
-    """
-    holder: Document | None = lock.get("holder")
-    return holder is not None and lock["expiresAt"] > now and not Holder(**holder).is_dead()
 
 
 def recent(state: State, now: dt.datetime, limit: int = 20) -> list[Document]:

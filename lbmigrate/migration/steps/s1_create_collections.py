@@ -60,4 +60,5 @@ def preview(context: Context) -> Iterator[str]:
 def _present(context: Context) -> list[str]:
     """The collections that this migration made and that are there."""
     present = schema.present_collections(context.target)
-    return [name for name in context.state.step(NUMBER).get("made", []) if name in present]
+    made = context.state.step(NUMBER).get("made", [])
+    return [name for name in made if name in present and name in schema.VALIDATORS.keys() | {schema.REJECTS}]

@@ -54,7 +54,8 @@ class Switch:
         if status is StepStatus.APPLIED:
             return f"{self.side} was turned off {_by_hand(context)}"
         row = context.state.step(self.number)
-        return f"{self.side} was turned off by {row['by']} at {row['at']:%Y-%m-%dT%H:%M:%SZ}"
+        when = f" at {row['at']:%Y-%m-%dT%H:%M:%SZ}" if "at" in row else ""
+        return f"{self.side} was turned off by {row.get('by', 'somebody')}{when}"
 
     def _status(self, context: Context) -> StepStatus:
         return StepStatus(context.state.step(self.number).get("status", StepStatus.NEW))

@@ -87,7 +87,7 @@ def overtaken(runner: Any, clock: Clock) -> tuple[State, State]:
 
 
 def chunk(number: int, **fields: Any) -> Checkpoint:
-    return Checkpoint(f"chunk:tasks:1:{number}", {"source": "tasks", "pass": 1, "number": number, **fields})
+    return Checkpoint(f"chunk:tasks:1:0:{number}", {"source": "tasks", "pass": 1, "number": number, **fields})
 
 
 def rows(state: State) -> list[Document]:
@@ -264,7 +264,7 @@ def test_a_holder_counts_as_dead_only_where_that_is_certain(monkeypatch: pytest.
     assert not here.is_dead()
     assert not replace(gone, table="a container that shares the name of its host").is_dead()
     assert not replace(gone, table="").is_dead()
-    monkeypatch.setattr("lbmigrate.state.lease._table", lambda: "")
+    monkeypatch.setattr("lbmigrate.state.holder._table", lambda: "")
     assert not replace(gone, table="").is_dead()
 
 
@@ -357,8 +357,8 @@ def test_the_fence_rises_whenever_the_lease_changes_hands(runner: Any, clock: Cl
     "mark",
     [
         Checkpoint("step:1", {"status": "reverted"}),
-        chunk(0, status="open"),
-        chunk(1, status="open"),
+        chunk(0, status="claimed"),
+        chunk(1, status="claimed"),
         Checkpoint("watermark:tasks", {"until": NOON}),
         RolledUp(NOON),
         RowsRemoved(("chunk", "step")),
@@ -367,7 +367,7 @@ def test_the_fence_rises_whenever_the_lease_changes_hands(runner: Any, clock: Cl
 )
 def test_who_was_overtaken_changes_nothing_any_more(overtaken: tuple[State, State], mark: Mark) -> None:
     old, new = overtaken
-    new.put(chunk(1, status="planned"))
+    new.put(chunk(1, status="failed"))
     before = rows(new)
     with pytest.raises(LeaseLost, match="another run took over"):
         old.save(mark)
@@ -411,10 +411,10 @@ def test_the_rows_of_an_earlier_holder_are_out_of_its_reach_before_it_looks_at_t
     overtaken: tuple[State, State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = overtaken
-    new.put(chunk(1, status="planned"))
+    new.put(chunk(1, status="failed"))
     before = rows(new)
     old.rows = BlindToTheLock(old.rows)  # the successor came between the look and the write
-    for mark in (Checkpoint("step:1", {"status": "reverted"}), chunk(0, status="open"), chunk(1, status="open")):
+    for mark in (Checkpoint("step:1", {"status": "reverted"}), chunk(0, status="claimed"), chunk(1, status="claimed")):
         with pytest.raises(LeaseLost):
             old.save(mark)
     old.save(RolledUp(NOON), RowsRemoved(("chunk", "step")))
@@ -435,10 +435,11 @@ class BlindToTheLock:
 def test_steering_from_outside_needs_no_lease_and_takes_none(overtaken: tuple[State, State]) -> None:
     _, new = overtaken
     outside = State(new.rows.database)
-    outside.control(paused={"by": "ann"})
+    paused = {"by": "ann", "at": NOON}
+    outside.control(paused=paused)
     outside.control(other=1)
     control = new.get("control")
-    assert (control["paused"], control["other"], control["kind"]) == ({"by": "ann"}, 1, "control")
+    assert (control["paused"], control["other"], control["kind"]) == (paused, 1, "control")
     new.put(Checkpoint("step:2", {"status": "applied"}))
 
 
@@ -448,11 +449,12 @@ def test_steering_from_outside_needs_no_lease_and_takes_none(overtaken: tuple[St
 def test_a_row_says_its_kind_its_layout_and_who_wrote_it(runner: Any) -> None:
     state, lease = runner()
     lease.take()
-    state.save(Checkpoint("step:4", {"status": "begun", "number": 4}), Checkpoint("verdict", {"passed": True}))
+    judged = {"passed": True, "covers": None, "at": NOON, "users": 1, "entries": 2, "mismatches": 0}
+    state.save(Checkpoint("step:4", {"status": "applying", "number": 4}), Checkpoint("verdict", judged))
     state.save(Checkpoint("step:4", {"status": "applied"}))
     written = {"layout": 1, "fence": 1}
     assert state.step(4) == {"_id": "step:4", "kind": "step", "number": 4, "status": "applied", **written}
-    assert state.get("verdict") == {"_id": "verdict", "kind": "verdict", "passed": True, **written}
+    assert state.get("verdict") == {"_id": "verdict", "kind": "verdict", **judged, **written}
     assert state.get("verdict:2") == {}
 
 
@@ -471,13 +473,13 @@ def test_rolled_up_chunks_forget_their_users_and_later_ones_wait(database: Datab
     for number in range(3):
         closed = NOON + dt.timedelta(minutes=number)
         state.put(chunk(number, status="emitted", closedAt=closed, users=[number], counts={"read": 5, "emitted": 1}))
-    state.put(chunk(3, status="open", counts={"read": 7, "emitted": 7}))
+    state.put(chunk(3, status="claimed", counts={"read": 7, "emitted": 7}))
     state.save(RolledUp(NOON + dt.timedelta(minutes=1)))
-    assert [row["status"] for row in state.chunks(source="tasks")] == ["rolled", "rolled", "emitted", "open"]
+    assert [row["status"] for row in state.chunks(source="tasks")] == ["rolled", "rolled", "emitted", "claimed"]
     assert list(state.touched_users()) == [[2]]
     assert state.last_closed() == NOON + dt.timedelta(minutes=2)
     assert state.read_in_pass("tasks", 1) == 15
-    assert (state.last_emission() or "").startswith("chunk:tasks:1:2@2025-11-04T12:02:00")
+    assert (state.last_emission() or "").startswith("chunk:tasks:1:0:2@2025-11-04T12:02:00")
 
 
 def test_what_is_forgotten_goes_and_the_other_kinds_stay(database: Database[Any]) -> None:
