@@ -21,7 +21,7 @@ from bson import ObjectId
 
 from lbmigrate.errors import Refused, UsageError
 from lbmigrate.state import COLLECTION, State
-from lbmigrate.state.shapes import SALT
+from lbmigrate.state.shapes import NO_SALT, SALT
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import folded_id, id_type
 
@@ -29,10 +29,6 @@ KEY, KEY_FILE = "LBMIGRATE_FORGET_KEY", "LBMIGRATE_FORGET_KEY_FILE"
 SHORTEST_KEY = 16  # characters
 BY_KEY, BY_SCRYPT = "forgotten:key:", "forgotten:scrypt:"
 COST = {"n": 2**14, "r": 8, "p": 1}  # 16 MB and some 50 ms
-NO_SALT = (
-    f"bring that row back from a backup; or have them leave again: db.{COLLECTION}.deleteMany({{_id: /^forgotten:/}}),"
-    " then: lbmigrate forget USER, for each"
-)
 PREFIX = 2  # hexadecimal digits
 CACHED = 100_000  # users
 

@@ -27,7 +27,7 @@ class Holder:
 
     host: str
     pid: int
-    born: float
+    born: float = 0.0
     command: str = ""
     table: str = ""
 

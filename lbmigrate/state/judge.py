@@ -35,7 +35,9 @@ class Flaw:
 def shape_of(row: Mapping[str, Any]) -> Shape | None:
     """The shape that a row must have, by its `_id`; None for one that is none of ours."""
     name = row.get("_id")
-    return SHAPES[name.partition(":")[0]] if isinstance(name, str) and IDS.fullmatch(name) else None
+    if not isinstance(name, str) or not IDS.fullmatch(name):
+        return None
+    return SHAPES.get(name, SHAPES[name.partition(":")[0]])
 
 
 def judge(row: Document, unread: Sequence[str] = ()) -> tuple[Document, list[Flaw]]:
@@ -76,7 +78,8 @@ def examine(row: Document) -> list[Flaw]:
     kind = row["_id"].partition(":")[0]
     if row.get("kind") != kind:
         fact = f"kind is {_shown(row, 'kind')} and must be {kind!r}"
-        flaws.append(Flaw(row["_id"], "kind", fact, f"it goes by its _id; {NEXT_RUN} puts it right"))
+        then = _then(row, shape) if shape.record(row) else f"it goes by its _id; {NEXT_RUN} puts it right"
+        flaws.append(Flaw(row["_id"], "kind", fact, then))
     if "fence" not in shape.fields and not FENCE.test(row.get("fence")):
         fact = f"fence is {_shown(row, 'fence')} and must be {FENCE.words}"
         flaws.append(Flaw(row["_id"], "fence", fact, f"{NEXT_RUN} puts it right"))

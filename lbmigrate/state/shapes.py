@@ -47,6 +47,10 @@ from lbmigrate.state.statuses import ChunkStatus, RunStatus, StepStatus
 COLLECTION = "lbmigrate_state"
 SALT = "forgotten:salt"
 EPOCH = dt.datetime(1970, 1, 1)
+NO_SALT = (
+    f"bring that row back from a backup; or have them leave again: db.{COLLECTION}.deleteMany({{_id: /^forgotten:/}}),"
+    " then: lbmigrate forget USER, for each"
+)
 NEXT_RUN = "the next run or backfill"
 OPEN = frozenset({ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value})  # begun, and not closed
 NOBODY_KNOWN: Document = {"host": "", "pid": 0, "born": 0.0}  # a holder of whom nothing can be read
@@ -126,13 +130,14 @@ SHAPES: dict[str, Shape] = {
         "number": Field(WHOLE, instead=_part(3), due=_always),
         "status": Field(status(ChunkStatus), needed=True), "attempts": Field(WHOLE, instead=lambda row: 2),
         "run": _TEXT, "claimedAt": _TIME, "seconds": Field(NUMBER), "error": Field(TEXT, null=True),
-        "closedAt": Field(TIME, instead=lambda row: EPOCH, due=_is_closed), "counts": Field(COUNTS, due=_is_closed),
+        "closedAt": Field(TIME, instead=lambda row: EPOCH, due=_is_closed),
+        "counts": Field(COUNTS, instead=lambda row: {}, due=_is_closed),
         "users": Field(LIST, null=True, instead=lambda row: None, due=_is_emitted),  # null is everyone
         "reasons": Field(COUNTS), "salvaged": Field(YES_OR_NO),
     }, f"{NEXT_RUN} reads the source from the beginning", _chunk_problem, record=_is_rolled),
     "watermark": Shape(r"watermark:.*", {
         "value": Field(TIME, null=True), "pass": Field(PASS, instead=lost_pass, due=_of_source), "since": _TIME,
-        "digest": Field(TEXT, due=lambda row: row["_id"] == "watermark::rules"),
+        "digest": Field(TEXT, instead=lambda row: "", due=lambda row: row["_id"] == "watermark::rules"),
     }, f"{NEXT_RUN} reads the source from where that is certain"),
     "verdict": Shape(r"verdict", {
         "passed": Field(YES_OR_NO, needed=True), "covers": Field(TEXT, null=True, needed=True),
@@ -149,22 +154,22 @@ SHAPES: dict[str, Shape] = {
         "paused": Field(PAUSE, null=True),
     }, "nobody is held; next: lbmigrate pause, or lbmigrate resume"),
     "tail": Shape(r"tail", {
-        "token": Field(TOKEN, null=True), "reached": _TIME, "at": Field(TIME, due=_always),
+        "token": Field(TOKEN, null=True), "reached": _TIME, "at": _TIME,
         "lag": Field(NUMBER), "changes": _WHOLE,
         "events": _WHOLE, "deletes": _WHOLE, "held": Field(TEXT, null=True),
         "missed": Field(MISSED, null=True, instead=lambda row: {"since": None, "full": True, "passes": None}),
     }, "the next tail follows from then on, and what was before is backfilled; next: lbmigrate tail"),
     "backup": Shape(r"backup", {
-        "how": Field(TEXT, due=_always), "ref": _TEXT, "by": _TEXT, "at": _TIME, "digest": _TEXT, "made": Field(NAMES),
+        "how": _TEXT, "ref": _TEXT, "by": _TEXT, "at": _TIME, "digest": _TEXT, "made": Field(NAMES),
     }, "next: lbmigrate backup"),
     "odd": Shape(r"odd", {
-        "count": Field(WHOLE, due=_always),
+        "count": Field(WHOLE, needed=True),
     }, "no reconciliation counts as done; next: lbmigrate reconcile"),
     "profiles": Shape(r"profiles", {
-        "value": Field(TIME, null=True, due=_always),
+        "value": Field(TIME, null=True, needed=True),
     }, f"{NEXT_RUN} looks at every user once more"),
     "forgotten": Shape(r"forgotten:.+", {
-        "salt": Field(BYTES, due=lambda row: row["_id"] == SALT), "keyCheck": _TEXT, "at": _TIME,
-        "tombstone": Field(ID, instead=_tombstone, due=lambda row: row["_id"] != SALT),
-    }, f"whoever has left stays away; {NEXT_RUN} does without it"),
+        "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME,
+    }, f"whoever has left stays away; {NEXT_RUN} puts it right"),
+    SALT: Shape(SALT, {"salt": Field(BYTES, due=_always), "keyCheck": _TEXT}, f"next: {NO_SALT}"),
 }  # fmt: skip

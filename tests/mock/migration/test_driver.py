@@ -27,7 +27,7 @@ def app():
 
 
 def saved(app):
-    return app.state.get("note").get("done")
+    return app.state.get("odd").get("count")
 
 
 def test_a_piece_is_saved_and_reported_before_the_next_one_is_asked_for(app):
@@ -36,13 +36,13 @@ def test_a_piece_is_saved_and_reported_before_the_next_one_is_asked_for(app):
     def pieces():
         for number in (1, 2, 3):
             seen.append((saved(app), len(heard)))
-            yield Piece("it", number, 3, checkpoint=Checkpoint("note:1", {"done": number}))
+            yield Piece("it", number, 3, checkpoint=Checkpoint("odd", {"count": number}))
 
-    app.state.put(Checkpoint("note:1", {"done": 0}))
+    app.state.put(Checkpoint("odd", {"count": 0}))
     driver = Driver(app.context(), listen=heard.append)
     driver.carry_out(WORK, (piece for piece in pieces()))
     assert [count for _, count in seen] == [1, 2, 3]  # the begin, and every piece before
-    assert app.state.get("note:1")["done"] == 3
+    assert app.state.get("odd")["count"] == 3
 
 
 def test_the_counts_of_all_pieces_are_added_up_and_told_at_the_end(app):
@@ -64,10 +64,10 @@ def test_nothing_is_saved_once_the_guard_objects(app):
     def guard():
         raise LeaseLost("gone")
 
-    made = iter([Piece("a", checkpoint=Checkpoint("note:1", {"done": 1}))])
+    made = iter([Piece("a", checkpoint=Checkpoint("odd", {"count": 1}))])
     with pytest.raises(LeaseLost):
         Driver(app.context(), guard).carry_out(WORK, made)
-    assert app.state.get("note:1") == {}
+    assert app.state.get("odd") == {}
 
 
 def test_a_step_is_applying_while_it_is_at_work_and_applied_afterwards(app):
