@@ -41,8 +41,11 @@ def switches(document: Document) -> Switches:
 
 
 def turn(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:
-    """Set one side; False, and nothing written, when it stands so already."""
-    if getattr(read(database, config), side) is value:
+    """Set one side; False, and nothing written, when it stands so already.
+
+    What is neither true nor false counts as off here, but an app may take it for on: turned off, it is false.
+    """
+    if find(database, config).get(side, False) is value:
         return False
     setting = {side: value, "updatedAt": now, "updatedBy": operator()}
     other = "read" if side == "write" else "write"

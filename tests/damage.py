@@ -152,11 +152,13 @@ WORK_DONE: dict[str, Callable[[Connection], Any]] = {
 
 
 def typed(act: Callable[[], Any]) -> tuple[int, str]:
-    """How a verb ends, and what it says. What is no error of ours fails the test with its trace."""
+    """How a verb ends, and what it says."""
     try:
         return 0, str(act() or "")
     except LbmigrateError as error:
         return error.exit_code, f"{error.message}\n{error.hint}"
+    except Exception as error:  # what the door would call unexpected
+        return 1, f"unexpected {type(error).__name__}: {error}"
 
 
 def fields(row: dict[str, Any], prefix: str = "") -> list[str]:

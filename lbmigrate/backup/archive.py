@@ -170,7 +170,7 @@ class Archive:
             data = (self.root / name).read_bytes()  # once: what is checked is what is used
             self._refuse_other(data, digest, key)
             return Manifest.of(data.decode())
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             hint = "take another backup: lbmigrate backup"
             raise Refused(f"{self.root / name} is no manifest that can be read: {error}", hint) from error
 

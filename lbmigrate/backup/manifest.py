@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from lbmigrate.config.types import DATABASE
 
@@ -67,13 +67,31 @@ class Manifest:
 
     @classmethod
     def of(cls, text: str) -> Manifest:
-        """What `text` made. Raises ValueError, TypeError or LookupError when that is not what made it."""
+        """What `text` made. Raises what json does, TypeError or LookupError when that is not it."""
         found = json.loads(text)
+        if not all(isinstance(found[name], list) for name in ("collections", "notes")):
+            raise TypeError("collections and notes must be lists")
         entries = tuple(Entry(**entry) for entry in found["collections"])
         manifest = cls(**{**found, "collections": entries, "notes": tuple(found["notes"])})
+        for record in (manifest, *entries):
+            _check(record)
+        if not all(isinstance(note, str) for note in manifest.notes):
+            raise TypeError("notes must be texts")
         databases = [manifest.database, manifest.state_database, *(entry.database for entry in entries)]
-        if not all(isinstance(name, str) and re.match(DATABASE, name) for name in databases):
+        if not all(re.match(DATABASE, name) for name in databases):
             raise ValueError("a database cannot be called so")  # and its files would be elsewhere
-        if not all(isinstance(entry.collection, str) and isinstance(entry.documents, int) for entry in entries):
-            raise ValueError("a collection is not described as it should be")
         return manifest
+
+
+KINDS: dict[object, tuple[type, ...]] = {
+    "str": (str,), "int": (int,), "bool": (bool,), "str | None": (str, type(None)),
+    "tuple[str, ...]": (tuple,), "tuple[Entry, ...]": (tuple,),
+}  # fmt: skip
+
+
+def _check(record: Manifest | Entry) -> None:
+    """Raise TypeError for a field that is of another type than it must be."""
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if type(value) not in KINDS[each.type]:
+            raise TypeError(f"{each.name} is {type(value).__name__} and must be {each.type}")

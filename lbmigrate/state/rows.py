@@ -8,6 +8,7 @@ fence is not above its own, so a run that was paused, lost its lease and wakes u
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -28,7 +29,12 @@ from lbmigrate.values.limits import named
 
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
 LOCKS = ("lock", "lock:tail")
-NO_FENCE: Document = {"$or": [{"fence": {"$not": {"$gte": 0, "$lte": MOST_FENCE}}}, {"fence": {"$type": "array"}}]}
+NO_FENCE: Document = {
+    "$or": [
+        {"fence": {"$not": {"$gte": 0, "$lte": MOST_FENCE}}},
+        *({"fence": {"$type": t}} for t in ("array", "decimal")),
+    ]
+}
 OURS: Document = {"_id": {"$regex": f"^({'|'.join(SHAPES)})(:|$)"}}
 
 
@@ -241,7 +247,7 @@ class State:
         """The highest fence that any row carries; 0 where none does."""
         fenced = {"$and": [OURS, {"$nor": [NO_FENCE]}]}
         row = self.rows.find_one(fenced, {"fence": 1}, sort=[("fence", -1)])
-        return int(row["fence"]) if row else 0
+        return math.ceil(row["fence"]) if row else 0
 
 
 def _overtaken() -> LeaseLost:

@@ -156,3 +156,25 @@ def test_a_run_asked_for_as_a_function_is_refused_before_it_begins(app):
         commands.run(connection(app), no_backup=True, terms=Terms())
     assert len(app.state.runs(50)) == before
     assert migration.turned_off(app.context(), STEPS[:5]) == []
+
+
+# --- a flag that somebody edited ------------------------------------------------------------------------------------
+
+ODD = ("yes", 1, None, [True], {"a": 1}, 0, "")
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+@pytest.mark.parametrize("field", ["write", "read", "updatedAt", "updatedBy"])
+def test_an_odd_value_in_the_flag_counts_as_off_and_is_false_after_a_rollback(app, field, value):
+    app.database["feature_flags"].update_one({"_id": "leaderboard"}, {"$set": {field: value}})
+    here = connection(app)
+    commands.plan(here), commands.status(here), commands.preview_rollback(here)
+    if field in ("write", "read"):
+        with pytest.raises(Refused, match=f"{field} was turned off"):
+            run(app)
+        commands.turn_flag(here, field, False)
+        assert flag(app)[field] is False
+    run(app, confirmed=True)
+    assert (flag(app)["write"], flag(app)["read"]) == (True, True)
+    commands.rollback(here, to=2)
+    assert not flag(app) or (flag(app)["write"], flag(app)["read"]) == (False, False)

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -357,7 +358,31 @@ def test_a_file_with_fewer_documents_than_the_manifest_says_is_damaged(app, arch
         archive.check(archive.manifest())
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"collections": [{}], "notes": []}', "\udcff"])
+ODD = (None, True, 5, -1.5, "", "x", [], [1], {}, {"a": 1})
+FIELDS = ("database", "state_database", "server", "sources", "by", "begun", "finished", "consistent", "notes", "layout")
+ENTRY_FIELDS = ("database", "collection", "documents", "size", "sha256", "metadata_sha256", "snapshot")
+
+
+@pytest.mark.parametrize("name", [*FIELDS, "collections", *(f"collections.0.{each}" for each in ENTRY_FIELDS)])
+def test_a_manifest_with_another_type_in_a_field_is_refused_and_none_breaks_a_verb(app, archive, name):
+    take(app, archive)
+    text = (archive.root / MANIFEST).read_text()
+    for value in ODD:
+        manifest = json.loads(text)
+        place = manifest["collections"][0] if "." in name else manifest
+        usual = place[name.rpartition(".")[2]]
+        place[name.rpartition(".")[2]] = value
+        (archive.root / MANIFEST).write_text(json.dumps(manifest))
+        if type(value) is not type(usual) and None not in (value, usual):
+            with pytest.raises(Refused, match="is no manifest that can be read"):
+                archive.manifest()
+            continue
+        with suppress(Refused):
+            archive.check(archive.manifest())
+            bring_back(app, archive)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "[" * 100_000, '{"collections": [{}], "notes": []}', "\udcff"])
 def test_a_manifest_that_cannot_be_read_is_named(app, archive, text):
     take(app, archive)
     (archive.root / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))

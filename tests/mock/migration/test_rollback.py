@@ -7,11 +7,13 @@ import datetime as dt
 import pytest
 from bson import Int64
 
+from lbmigrate.errors import LeaseLost
 from lbmigrate.migration import rollback
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.records import Checkpoint
+from lbmigrate.state import State
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 THEIRS = {"_id": "theirs", "userId": "9", "what": "a document of another program"}
@@ -156,3 +158,32 @@ def test_a_rollback_half_done_shows_only_the_rest(app):
     assert lines[5] == lines[4] == []
     assert lines[3]
     assert lines[1]
+
+
+# --- overtaken ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.NAME)
+@pytest.mark.parametrize("event", ["begin", "piece"])
+def test_a_rollback_that_was_overtaken_writes_nothing_more(app, step, event):
+    """Another run takes the lock when the step has begun, or after its first piece."""
+    app.apply()
+    context = app.context()
+    app.state.rows.insert_one({"_id": "lock", "kind": "lock", "fence": 1, "holder": None, "expiresAt": NEW_YEAR})
+    context.state.raise_fence(1)
+    left = []
+
+    def listen(report):
+        if report.event == event and not left:
+            app.state.rows.update_one({"_id": "lock"}, {"$set": {"fence": 2}})
+            State(app.database).raise_fence(2)
+            left.append((picture(app.database), rows(app)))
+
+    driver = Driver(context, listen=listen)
+    with pytest.raises(LeaseLost):
+        driver.revert([step])
+    assert left == [(picture(app.database), rows(app))]
+
+
+def rows(app):
+    return list(app.state.rows.find())
