@@ -21,6 +21,6 @@ def rejects(
     """Show source documents that could not be scored, and why, newest first."""
     with this.connected() as connection:
         rows = commands.rejects(connection, n)
-    shown = [(row["source"], row["sourceId"], row["reason"], row["createdAt"]) for row in rows]
+    shown = [[row.get(name) for name in ("source", "sourceId", "reason", "createdAt")] for row in rows]
     this.console.table("Rejects", ("source", "document", "reason", "at"), shown)
     this.console.result({"verb": "rejects", "rejects": rows})

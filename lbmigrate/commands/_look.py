@@ -28,7 +28,8 @@ def doctor(where: Config | Connection) -> list[Finding]:
     with opened(where) as connection:
         context = connection.context()
         found = [*check_everything(context), *rights.of_other_verbs(context)]
-        return [*found, *rows.findings(context, everything=True)]
+        unread = any(each.level == "refusal" and each.subject == rights.READING for each in found)
+        return found if unread else [*found, *rows.findings(context, everything=True)]
 
 
 def status(where: Config | Connection) -> Status:

@@ -16,7 +16,7 @@ from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.limits import LOST, SHOWN, named
 
-IDS = re.compile("|".join(f"(?:{shape.ids})" for shape in SHAPES.values()), re.DOTALL)
+IDS = {name: re.compile(shape.ids, re.DOTALL).fullmatch for name, shape in SHAPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ class Flaw:
 def shape_of(row: Mapping[str, Any]) -> Shape | None:
     """The shape that a row must have, by its `_id`; None for one that is none of ours."""
     name = row.get("_id")
-    if not isinstance(name, str) or not IDS.fullmatch(name):
+    if not isinstance(name, str):
         return None
-    return SHAPES.get(name, SHAPES[name.partition(":")[0]])
+    kind = name if name in SHAPES else name.partition(":")[0]
+    return SHAPES[kind] if kind in IDS and IDS[kind](name) else None
 
 
 def judge(row: Document, unread: Sequence[str] = ()) -> tuple[Document, list[Flaw]]:
