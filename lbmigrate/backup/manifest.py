@@ -73,7 +73,8 @@ class Manifest:
             raise TypeError("collections and notes must be lists")
         entries = tuple(Entry(**entry) for entry in found["collections"])
         manifest = cls(**{**found, "collections": entries, "notes": tuple(found["notes"])})
-        for record in (manifest, *entries):
+        records: list[Manifest | Entry] = [manifest, *entries]
+        for record in records:
             _check(record)
         if not all(isinstance(note, str) for note in manifest.notes):
             raise TypeError("notes must be texts")

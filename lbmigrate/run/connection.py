@@ -22,7 +22,7 @@ from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, present_collections
 from lbmigrate.state import COLLECTION, LOCK, Holder, Lease, State
-from lbmigrate.state.rows import of
+from lbmigrate.state.conditions import of
 
 
 @dataclass(frozen=True, slots=True)

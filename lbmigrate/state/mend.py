@@ -10,8 +10,9 @@ from pymongo.errors import OperationFailure
 
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Checkpoint, Document
+from lbmigrate.state.conditions import LOCKS
 from lbmigrate.state.judge import examine, judge, shape_of
-from lbmigrate.state.rows import LOCKS, State
+from lbmigrate.state.rows import State
 from lbmigrate.state.shapes import NEXT_RUN, SALT, lost_pass
 
 BY_HAND = {*LOCKS, SALT}  # whoever is at work writes the one anew; the other nobody can guess

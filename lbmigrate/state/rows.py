@@ -21,26 +21,14 @@ from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.faults import DUPLICATE_KEY
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
+from lbmigrate.state.conditions import LOCKS, NO_FENCE, OURS, of
 from lbmigrate.state.forms import MOST_FENCE
 from lbmigrate.state.judge import Flaw, examine, judge
-from lbmigrate.state.shapes import COLLECTION, EPOCH, SHAPES
+from lbmigrate.state.shapes import COLLECTION, EPOCH
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.values.limits import named
 
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
-LOCKS = ("lock", "lock:tail")
-NO_FENCE: Document = {
-    "$or": [
-        {"fence": {"$not": {"$gte": 0, "$lte": MOST_FENCE}}},
-        *({"fence": {"$type": t}} for t in ("array", "decimal")),
-    ]
-}
-OURS: Document = {"_id": {"$regex": f"^({'|'.join(SHAPES)})(:|$)"}}
-
-
-def of(kind: str) -> Document:
-    """The condition for the rows `<kind>:<name>`: by their ids, for whatever else a row says may be damaged."""
-    return {"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}
 
 
 class State:
