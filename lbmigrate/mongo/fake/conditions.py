@@ -5,30 +5,22 @@ What is understood here is faithful, for every type of value: tests compare it w
 
 from __future__ import annotations
 
-import math
-import operator
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
-from bson import DBRef, Int64, Regex
+from bson import DBRef, Regex
 
-from lbmigrate.mongo.fake.comparison import EMPTY, MAX, MIN, NAN, NULL, NUMBER, STRING, Place, place
+from lbmigrate.mongo.fake import value_tests
 from lbmigrate.mongo.fake.elements import MISSING, values
-from lbmigrate.mongo.fake.patterns import searching
-from lbmigrate.mongo.fake.types import type_test
 from lbmigrate.mongo.fake.unfaithful import Unfaithful
+from lbmigrate.mongo.fake.value_tests import Test, has_operators
 from lbmigrate.records import Document
 
 Predicate = Callable[[Any], bool]  # of a document
-Test = Callable[[Any], bool]  # of a value, MISSING where there is none
 
-COMPARISONS = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
-OR_EQUAL = ("$gte", "$lte")
 NEGATED = {"$ne": "$eq", "$nin": "$in"}
 OPTIONS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
-LONG = range(-(2**63), 2**63)
 
 
 def query(condition: Mapping[str, Any]) -> Predicate:
@@ -91,12 +83,7 @@ def _as_operators(asked: Any) -> Mapping[str, Any]:
     if isinstance(asked, Regex):
         options = "".join(letter for letter, flag in OPTIONS.items() if asked.flags & flag)
         return {"$regex": asked.pattern, "$options": options}
-    return asked if _has_operators(asked) else {"$eq": asked}
-
-
-def _has_operators(asked: Any) -> bool:
-    """The first name decides; `$ref` begins a reference to a document."""
-    return isinstance(asked, Mapping) and next(iter(asked), "")[:1] == "$" and next(iter(asked)) != "$ref"
+    return asked if has_operators(asked) else {"$eq": asked}
 
 
 def _operators(path: tuple[str, ...], asked: Mapping[str, Any]) -> Predicate:
@@ -106,7 +93,7 @@ def _operators(path: tuple[str, ...], asked: Mapping[str, Any]) -> Predicate:
 def _operator(path: tuple[str, ...], name: str, operand: Any, beside: Mapping[str, Any]) -> Predicate:
     if name in NEGATED:
         return _none([_operator(path, NEGATED[name], operand, beside)])
-    if name == "$not" and (_has_operators(operand) or isinstance(operand, Regex)):
+    if name == "$not" and (has_operators(operand) or isinstance(operand, Regex)):
         return _none([_operators(path, _as_operators(operand))])
     if name == "$all":
         return _every(path, operand)
@@ -121,7 +108,7 @@ def _every(path: tuple[str, ...], operand: Any) -> Predicate:
         raise Unfaithful("$all without a list")
     if not operand:
         return lambda _: False
-    asked = [each if _has_operators(each) else {"$eq": each} for each in operand]
+    asked = [each if has_operators(each) else {"$eq": each} for each in operand]
     if any(len(each) > 1 or not each.keys() & {"$eq", "$elemMatch"} for each in asked):
         raise Unfaithful("$all with operators")
     return _all([_operators(path, each) for each in asked])
@@ -139,10 +126,10 @@ def _exists(path: tuple[str, ...], operand: Any) -> Predicate:
 
 def _test(name: str, operand: Any, beside: Mapping[str, Any]) -> Test:
     """How one operator judges one value. Raises Unfaithful."""
-    if name in COMPARISONS:
-        return _compared(name, _place(name, operand))
+    if name in value_tests.COMPARISONS:
+        return value_tests.compared(name, operand)
     if name == "$regex":
-        return _matched(operand, beside.get("$options", ""))
+        return value_tests.matched(operand, beside.get("$options", ""))
     if name == "$options" and "$regex" in beside:
         return lambda _: True
     if name not in _TESTS:
@@ -150,96 +137,11 @@ def _test(name: str, operand: Any, beside: Mapping[str, Any]) -> Test:
     return _TESTS[name](operand)
 
 
-def _place(name: str, operand: Any) -> Place:
-    if isinstance(operand, Regex):
-        raise Unfaithful(f"{name} with a pattern")
-    try:
-        return place(operand)
-    except TypeError as error:
-        raise Unfaithful(f"{name} with a value that is {error}") from error
-
-
-def _equal(operand: Any) -> Test:
-    return _among([operand], "$eq")
-
-
-def _among(operand: Any, name: str = "$in") -> Test:
-    if not isinstance(operand, list | tuple):
-        raise Unfaithful(f"{name} without a list")
-    if any(map(_has_operators, operand)):
-        raise Unfaithful(f"{name} with operators inside")
-    wanted = {_place(name, each) for each in operand}
-    nothing = (NULL,) in wanted
-    return lambda value: nothing if value is MISSING else place(value) in wanted
-
-
-def _compared(name: str, bound: Place) -> Test:
-    compare, kind = COMPARISONS[name], bound[0]
-    if kind in (MIN, MAX):
-        return lambda value: compare((EMPTY,) if value is MISSING else place(value), bound)
-    if kind == NULL or bound == NAN:  # nothing is above or below these
-        equal = name in OR_EQUAL
-        return lambda value: equal and (kind == NULL if value is MISSING else place(value) == bound)
-    return partial(_within, compare, bound)
-
-
-def _within(compare: Callable[[Any, Any], bool], bound: Place, value: Any) -> bool:
-    """A range holds values of the bound's own kind only."""
-    if value is MISSING:
-        return False
-    known = place(value)
-    return known[0] == bound[0] and known != NAN and compare(known, bound)
-
-
-def _matched(pattern: Any, options: Any) -> Test:
-    if type(pattern) is not str or type(options) is not str:
-        raise Unfaithful("$regex that is no text")
-    search = searching(pattern, options)
-    flags = Regex(pattern, options).flags
-
-    def test(value: Any) -> bool:
-        known = (NULL,) if value is MISSING else place(value)
-        return search(known[1]) if known[0] == STRING else isinstance(value, Regex) and known[1:] == (pattern, flags)
-
-    return test
-
-
-def _of_type(operand: Any) -> Test:
-    kinds = [type_test(each) for each in (operand if isinstance(operand, list) and operand else [operand])]
-    return lambda value: value is not MISSING and any(kind(value) for kind in kinds)
-
-
-def _remainder(operand: Any) -> Test:
-    fine = isinstance(operand, list) and len(operand) == 2 and {*map(type, operand)} <= {int, Int64} and operand[0]
-    if not fine or not all(int(number) in LONG for number in operand):
-        raise Unfaithful("$mod with other than two whole numbers, the first not 0")
-    divisor, rest = map(int, operand)
-
-    def test(value: Any) -> bool:
-        number = None if value is MISSING else _whole(value)
-        return number is not None and (abs(number) % abs(divisor)) * (-1 if number < 0 else 1) == rest
-
-    return test
-
-
-def _whole(value: Any) -> int | None:
-    known = place(value)
-    if known[0] != NUMBER or known == NAN or known[2] in (math.inf, -math.inf):
-        return None
-    return int(known[2]) if int(known[2]) in LONG else None
-
-
-def _sized(operand: Any) -> Test:
-    if type(operand) not in (int, Int64) or operand < 0:
-        raise Unfaithful("$size with other than a whole number")
-    return lambda value: isinstance(value, list) and len(value) == operand
-
-
 def _of_an_element(operand: Any) -> Test:
     """Of an array: whether one element meets everything, as a value or as a document."""
     if not isinstance(operand, Mapping) or isinstance(operand, DBRef):
         raise Unfaithful("$elemMatch without a filter")
-    if _has_operators(operand) and not operand.keys() & {*_JOINED, "$expr"}:
+    if has_operators(operand) and not operand.keys() & {*_JOINED, "$expr"}:
         meets: Test = _all([_single(name, each, operand) for name, each in operand.items()])
         return lambda value: isinstance(value, list) and any(map(meets, value))
     asked = query(operand)
@@ -256,7 +158,7 @@ def _as_document(element: Any) -> Any:
 def _single(name: str, operand: Any, beside: Mapping[str, Any]) -> Test:
     if name in NEGATED:
         return _none([_single(NEGATED[name], operand, beside)])
-    if name == "$not" and _has_operators(operand):
+    if name == "$not" and has_operators(operand):
         return _none([_all([_single(each, inner, operand) for each, inner in operand.items()])])
     if name in ("$exists", "$all"):
         raise Unfaithful(f"{name} for an element itself")
@@ -264,11 +166,11 @@ def _single(name: str, operand: Any, beside: Mapping[str, Any]) -> Test:
 
 
 _TESTS: dict[str, Callable[[Any], Test]] = {
-    "$eq": _equal,
-    "$in": _among,
-    "$type": _of_type,
-    "$mod": _remainder,
-    "$size": _sized,
+    "$eq": value_tests.equal,
+    "$in": value_tests.among,
+    "$type": value_tests.of_type,
+    "$mod": value_tests.remainder,
+    "$size": value_tests.sized,
     "$elemMatch": _of_an_element,
 }
 _OF_ARRAYS = ("$size", "$elemMatch")
