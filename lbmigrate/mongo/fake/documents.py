@@ -72,7 +72,7 @@ def copied(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
         copy = {key: each if type(each) in UNCHANGING else copied(each) for key, each in value.items()}
-        return _reference(copy) if "$ref" in copy else copy
+        return _reference(copy) if isinstance(copy.get("$ref"), str) else copy
     if kind is list:
         return [each if type(each) in UNCHANGING else copied(each) for each in value]
     return _copy_field(value, dict)

@@ -18,14 +18,14 @@ from bson import Int64, ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from mongomock_ng.aggregate import process_pipeline
-from mongomock_ng.collection import Collection, Cursor, _validate_data_fields
+from mongomock_ng.collection import Collection, _validate_data_fields
 from mongomock_ng.database import Database
 from mongomock_ng.filtering import filter_applies
 from mongomock_ng.geospatial import extract_near_specs
-from mongomock_ng.helpers import make_datetime_timezone_aware_in_document
 from mongomock_ng.mongo_client import MongoClient
 from pymongo.errors import DuplicateKeyError, WriteError
 
+from lbmigrate.mongo.fake.cursor import Cursor
 from lbmigrate.mongo.fake.documents import id_objection, new, projector, shows_all
 from lbmigrate.mongo.fake.matching import sought, streamed
 from lbmigrate.mongo.fake.order import in_order, is_plain
@@ -114,8 +114,8 @@ class _Collection(Collection):
         max_time_ms: int | None = None,
         allow_disk_use: bool | None = None,
         no_cursor_timeout: bool = False,
-    ) -> _Cursor:
-        return _Cursor(self, filter or {}, sort, projection, skip, limit)
+    ) -> Cursor:
+        return Cursor(self, filter or {}, sort, projection, skip, limit)
 
     def find_one(self, filter: Any = None, *args: Any, **options: Any) -> Document | None:
         asked = filter if filter is None or isinstance(filter, Mapping) else {"_id": filter}
@@ -221,30 +221,3 @@ class _Collection(Collection):
 
     def _has_unique_index(self) -> bool:
         return any(index.get("unique") for index in self._store.indexes.values())
-
-
-class _Cursor(Cursor):
-    def rewind(self) -> None:
-        super().rewind()
-        self._rest: Iterator[Document] | None = None
-
-    def __next__(self) -> Document:
-        # The original copies the whole result for every document of it.
-        if self._rest is None:
-            self._rest = iter(self._compute_results(with_limit_and_skip=True))
-        return next(self._rest)
-
-    next = __next__
-
-    def batch_size(self, batch_size: int) -> _Cursor:
-        return self
-
-    def comment(self, comment: Any) -> _Cursor:
-        return self
-
-    def _compute_results(self, with_limit_and_skip: bool = False) -> list[Document]:
-        skip, limit = (self._skip, abs(self._limit or 0)) if with_limit_and_skip else (0, 0)
-        found = self.collection._found(self._spec, self._sort, self._projection, skip, limit)
-        if self.collection.codec_options.tz_aware:
-            return [make_datetime_timezone_aware_in_document(document) for document in found]
-        return found

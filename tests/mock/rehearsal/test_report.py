@@ -295,3 +295,31 @@ def test_the_shipped_fixtures_come_to_the_kept_outcome(terminal):
     home = ROOT / "config" / "fixtures"
     done = rehearsed(terminal, home, "--config", str(home / "leaderboard.yaml"), "--expect", str(home / "expected"))
     assert done.code == 0, done.err
+
+
+# --- where the outcome is kept ---------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_for_its_owner_alone_and_written_through_no_link(terminal, fixtures, tmp_path):
+    elsewhere = tmp_path / "elsewhere.ndjson"
+    elsewhere.write_text("precious\n")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("score_events.ndjson", "score_events.ndjson.part"):
+        (kept / name).symlink_to(elsewhere)
+    assert rehearsed(terminal, fixtures, "--out", str(kept)).code == 0
+    assert elsewhere.read_text() == "precious\n"
+    for path in kept.iterdir():
+        assert not path.is_symlink()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_directory_that_others_may_write_keeps_nothing(terminal, fixtures, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    kept.chmod(0o777)
+    refused = rehearsed(terminal, fixtures, "--out", str(kept))
+    assert refused.code == 6
+    assert "can be written by others" in refused.err
+    assert f"chmod go-w {kept}" in refused.err
+    assert list(kept.iterdir()) == []

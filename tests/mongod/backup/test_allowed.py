@@ -18,7 +18,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.schema import REJECT_DAYS
 from lbmigrate.values.json_stream import CANONICAL
 from tests.apps import App, picture, task, user
-from tests.mongod.backup.test_backup import AGAIN, bring_back, image, take
+from tests.mongod.backup.test_backup import bring_back, image, take
 
 KEY = "k" * 32
 

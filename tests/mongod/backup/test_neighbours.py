@@ -54,12 +54,15 @@ def test_a_rollback_that_was_a_mistake_is_taken_back_beside_flags_of_the_app(app
     assert theirs(app) == kept
 
 
+VERBS = [
+    ("flag", "read", "off"), ("flag", "write", "off"), ("flag", "write", "on"), ("backfill",), ("reconcile",),
+    ("rollback", "--to", "4", "--yes"), ("rollback", "--keep-data", "--yes"),
+]  # fmt: skip
+
+
 def test_no_other_verb_touches_flags_of_the_app(app, terminal):
     kept = theirs(app)
     typed(terminal, "run")
-    for words in (
-        ("flag", "read", "off"), ("flag", "write", "off"), ("flag", "write", "on"), ("forget", str(user(2)["_id"]), "--yes"),
-        ("backfill",), ("reconcile",), ("rollback", "--to", "4", "--yes"), ("rollback", "--keep-data", "--yes"),
-    ):  # fmt: skip
+    for words in (*VERBS, ("forget", str(user(2)["_id"]), "--yes")):
         typed(terminal, *words)
         assert theirs(app) == kept
