@@ -69,6 +69,12 @@ class Making:
     into: Archive
     moment: Moment
     again: str
+    sources: bool
+
+    def only(self, name: str) -> Document:
+        """Which documents of a collection: of the flags our own, for the others are the app's, like its sources."""
+        flag = self.context.config.flag
+        return {"_id": flag.id} if name == flag.collection and not self.sources else {}
 
     def copy(self, source: Collection[Any], info: Document) -> Generator[Piece, None, Entry]:
         """One collection: options and indexes, then the documents, once more without the moment if that got lost."""
@@ -83,10 +89,11 @@ class Making:
     def _entry(
         self, source: Collection[Any], files: tuple[Path, Path], session: ClientSession | None
     ) -> Generator[Piece, None, Entry]:
-        total = source.estimated_document_count()
+        total = source.estimated_document_count()  # of the flags too many, which is but a figure of the progress
         documents = size = 0
+        wanted = self.only(source.name)
         with self.into.appearing(files[0]) as raw, archive.zipped(raw) as file:
-            for batch in _batches(source, session):
+            for batch in _batches(source, session, wanted):
                 self.context.stop.raise_if_asked(self.again)
                 file.write(batch)
                 count = _count(batch)
@@ -107,7 +114,7 @@ def pieces(context: Context, into: Archive, sources: bool, again: str, key: byte
     manifest, notes = _begin(context, into, sources), []
     done = {(entry.database, entry.collection) for entry in manifest.collections}
     with _moment(context) as moment:
-        making = Making(context, into, moment, again)
+        making = Making(context, into, moment, again, sources)
         for database, info in _listed(context, sources):
             name = info["name"]
             if (database.name, name) in done:
@@ -181,12 +188,12 @@ def _moment(context: Context) -> Iterator[Moment]:
         yield Moment(session, begun)
 
 
-def _batches(source: Collection[Any], session: ClientSession | None) -> Iterator[bytes]:
+def _batches(source: Collection[Any], session: ClientSession | None, wanted: Document) -> Iterator[bytes]:
     """The documents as BSON, several at a time, end to end."""
     if not is_fake(source.database):
-        yield from source.find_raw_batches(batch_size=BATCH, session=session)
+        yield from source.find_raw_batches(wanted, batch_size=BATCH, session=session)
         return
-    found = iter(source.find())
+    found = iter(source.find(wanted))
     while some := [bson.encode(each, codec_options=archive.PLAIN) for each in islice(found, BATCH)]:
         yield b"".join(some)
 

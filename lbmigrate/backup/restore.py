@@ -2,8 +2,10 @@
 
 Nothing is written before every file is known to be whole and every collection is known to be free. Each collection is
 filled under a name of ours and takes its own name when all are filled, so that a restore that fails leaves nothing, and
-one that is killed nothing half done in the app's way; the next one sweeps up. Where the flag lives among flags of the
-app's own, only our document comes back.
+one that is killed nothing half done in the app's way; the next one sweeps up.
+
+The flag lives among flags of the app's own. Only our document comes back, in the place of the one that is there; the
+others stay as they are. The whole collection comes back only with the app's sources, and where no flag is left.
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ class Restoring:
     again: str
     proven: bool = False
     shapes: dict[Entry, Shape] = field(default_factory=dict)
-    shared: Document | None = None
+    left: set[Entry] = field(default_factory=set)  # collections that stay: only our document is put into them
+    flag: Document = field(default_factory=dict)
+    flag_before: Document | None = None
+    first_flag: bool = False  # whether the collection of flags is made by putting ours into it
     named: list[Entry] = field(default_factory=list)
 
     def home(self, entry: Entry) -> Database[Any]:
@@ -60,8 +65,10 @@ class Restoring:
         ours = {EVENTS, ENTRIES, REJECTS, self.context.state.rows.name}
         for entry in self.manifest.collections:
             self.shapes[entry] = shape(entry, self._metadata(entry), entry.collection in ours, self.proven)
-            if self._is_shared(entry):
-                self.shared = self._flag(entry)
+            if entry.collection == self.context.config.flag.collection and self._is_shared(entry):
+                self.left.add(entry)
+                self.flag, self.flag_before = self._flag(entry), self._present_flag(entry)
+                self.first_flag = not self.home(entry).list_collection_names(filter={"name": entry.collection})
         self.refuse_filled()
 
     def _metadata(self, entry: Entry) -> Any:
@@ -72,26 +79,21 @@ class Restoring:
             raise Refused(what, "take another backup: lbmigrate backup") from error
 
     def _is_shared(self, entry: Entry) -> bool:
-        """Whether it is the flag's collection, and the app keeps flags of its own there."""
-        flag = self.context.config.flag
-        others = {"_id": {"$ne": flag.id}}
-        return entry.collection == flag.collection and self.home(entry)[entry.collection].find_one(others) is not None
+        """Whether there are flags already, or the backup is not one of the app's own collections."""
+        return not self.manifest.sources or self.home(entry)[entry.collection].find_one({}, {"_id": 1}) is not None
 
     def _flag(self, entry: Entry) -> Document:
-        """Our own document of the flag's collection; nothing where the backup has none. Raises Refused on another."""
-        flag = self.context.config.flag
+        """Our own document of the flag's collection; an empty one where the backup has none."""
         found = (bson.decode(each.raw, PLAIN) for each in self.source.documents(entry))
-        ours = next((document for document in found if document.get("_id") == flag.id), {})
-        present = self.home(entry)[flag.collection].find_one({"_id": flag.id})
-        if ours and present and present != ours:
-            where = f"{self.context.target.name}.{flag.collection}"
-            hint = f'db.{flag.collection}.deleteOne({{_id: "{flag.id}"}}), then: {self.again}'
-            raise Refused(f"{where} holds the flag already, and it is another; nothing was restored", hint)
-        return {} if present else ours
+        ours = (document for document in found if document.get("_id") == self.context.config.flag.id)
+        return next(ours, {})
+
+    def _present_flag(self, entry: Entry) -> Document | None:
+        return self.home(entry)[entry.collection].find_one({"_id": self.context.config.flag.id})
 
     def is_left(self, entry: Entry) -> bool:
-        """Whether a collection stays, and only a document of ours is added."""
-        return self.shared is not None and entry.collection == self.context.config.flag.collection
+        """Whether a collection stays, and only a document of ours is put into it."""
+        return entry in self.left
 
     def filled(self) -> list[str]:
         """The collections that hold documents already."""
@@ -109,9 +111,7 @@ class Restoring:
     def fill(self, entry: Entry) -> Iterator[Piece]:
         """Make one collection under its passing name."""
         if self.is_left(entry):
-            yield Piece(
-                entry.collection, note=f"{entry.collection} has flags of the app: of the backup only ours comes"
-            )
+            yield Piece(entry.collection, note=f"of {entry.collection} only our own flag comes back; others stay")
             return
         home, found = self.home(entry), self.shapes[entry]
         name = PREFIX + entry.collection
@@ -135,8 +135,8 @@ class Restoring:
         if not self.is_left(entry):
             taken = entry.collection in home.list_collection_names(filter={"name": entry.collection})
             home[PREFIX + entry.collection].rename(entry.collection, dropTarget=taken)
-        elif self.shared:
-            home[entry.collection].insert_one(self.shared)
+        elif self.flag:
+            home[entry.collection].replace_one({"_id": self.flag["_id"]}, self.flag, upsert=True)
         self.named.append(entry)
 
     def take_back(self) -> None:
@@ -145,12 +145,21 @@ class Restoring:
             home = self.home(entry)
             with suppress(PyMongoError):  # what ended the restore is what has to be told
                 if self.is_left(entry):
-                    if entry in self.named and self.shared:
-                        home[entry.collection].delete_one(self.shared)
+                    self._take_flag_back(home[entry.collection], entry in self.named)
                 elif entry not in self.named:
                     home.drop_collection(PREFIX + entry.collection)
                 elif home[entry.collection].count_documents({}) == entry.documents:
                     home.drop_collection(entry.collection)
+
+    def _take_flag_back(self, flags: Collection[Any], named: bool) -> None:
+        if not named or not self.flag:
+            return
+        if self.flag_before is None:
+            flags.delete_one(self.flag)
+            if self.first_flag and flags.find_one({}, {"_id": 1}) is None:
+                flags.drop()
+        else:
+            flags.replace_one(self.flag, self.flag_before)
 
 
 def check(context: Context, source: Archive, renamed: bool, digest: str = "", key: bytes = b"") -> Manifest:

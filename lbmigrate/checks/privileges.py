@@ -30,6 +30,7 @@ LOOKING = {
 }
 ON_RECORD = {"state": "insert update"}  # the lock, the run, and what steers it
 _MADE = "find insert createCollection createIndex dropCollection"
+_REPLACED = "find insert remove update"  # our document among flags of the app
 _FILLING = {
     "events": "insert update",  # an update puts a tombstone on what an app inserts for somebody who has left
     "entries": "insert update",
@@ -43,8 +44,8 @@ VERBS: dict[str, tuple[dict[str, str], ...]] = {
     "backup": (LOOKING, {"flag": "listIndexes", "state": "listIndexes"}),
     "backup restore": (
         {"app": "listCollections", "home": "listCollections"},
-        dict.fromkeys(("events", "entries", "rejects", "flag", "state", "passing"), _MADE),
-        {"state": "update"},
+        dict.fromkeys(("events", "entries", "rejects", "state", "passing"), _MADE),
+        {"state": "update", "flag": _REPLACED},
     ),
     "flag": (LOOKING, ON_RECORD, {"flag": "insert update"}),
     "verify": (LOOKING, ON_RECORD),
@@ -86,11 +87,16 @@ def needed(verb: str, config: Config, app: str, home: str) -> Needs:
     return found
 
 
-def restoring(collections: Iterable[Place]) -> Needs:
-    """The actions that bring these collections of a backup back: under a passing name first, then under their own."""
-    names = [(database, name) for database, own in collections for name in (own, f"{PREFIX}{own}")]
+def restoring(collections: Iterable[Place], flag: Place, sources: bool) -> Needs:
+    """The actions that bring these collections of a backup back: under a passing name first, then under their own.
+
+    Of the collection `flag` it is one document, or with the app's `sources` perhaps all of it.
+    """
+    made = [place for place in collections if sources or place != flag]
+    names = [(database, name) for database, own in made for name in (own, f"{PREFIX}{own}")]
     databases = {(database, ""): frozenset({"listCollections"}) for database, _ in names}
-    return databases | dict.fromkeys(names, frozenset(_MADE.split()))
+    needs = databases | dict.fromkeys(names, frozenset(_MADE.split()))
+    return needs | {flag: needs.get(flag, frozenset()) | frozenset(_REPLACED.split())}
 
 
 def role(name: str, verbs: Iterable[str], config: Config, app: str, home: str) -> Document:
@@ -111,5 +117,6 @@ def _places(name: str, config: Config, app: str, home: str) -> list[Place]:
     if name == "sources":
         return [(app, collection) for collection in config.collections]
     if name == "passing":
-        return [*((app, PREFIX + each) for each in own.values()), (home, PREFIX + COLLECTION)]
+        made = [PREFIX + each for place, each in own.items() if place != "flag"]
+        return [*((app, each) for each in made), (home, PREFIX + COLLECTION)]
     return {"app": [(app, "")], "home": [(home, "")], "state": [(home, COLLECTION)]}.get(name) or [(app, own[name])]

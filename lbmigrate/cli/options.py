@@ -13,6 +13,7 @@ from dateutil.relativedelta import relativedelta
 
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
+from lbmigrate.rehearsal.engine import Engine
 from lbmigrate.run.context import Scope, VerifyOptions, utc_now
 from lbmigrate.run.stop import Limits, Window
 
@@ -35,6 +36,12 @@ DryRun = Annotated[
 ]
 Fixtures = Annotated[
     Path | None, typer.Option(envvar="LBMIGRATE_FIXTURES", help="Rehearse on these *.ndjson[.gz] or *.json files.")
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        "--engine", envvar="LBMIGRATE_ENGINE", help="Where --fixtures run; auto: in memory where that is faithful."
+    ),
 ]
 Share = Annotated[
     str | None, typer.Option("--sample", envvar="LBMIGRATE_DRY_SAMPLE", help="Rehearse on a part, such as 1%.")

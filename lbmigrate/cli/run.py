@@ -15,6 +15,7 @@ from lbmigrate.errors import Mismatch, UsageError
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import chosen
 from lbmigrate.rehearsal import report
+from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Scope
 
@@ -36,6 +37,7 @@ def run(
     workers: options.Workers = None,
     dry_run: options.DryRun = False,
     fixtures: options.Fixtures = None,
+    engine: options.EngineOption = Engine.AUTO,
     sample: options.Share = None,
     out: options.Out = None,
     expect: options.Expect = None,
@@ -48,9 +50,11 @@ def run(
     """Apply what is pending, resuming where it stopped."""
     chosen(migration.STEPS, to, only)  # a wrong number is an error before anything is opened
     bounds = options.scope(since, until)
+    if engine is not Engine.AUTO and not fixtures:
+        raise UsageError("--engine belongs to a dry run on files", "add --dry-run --fixtures DIR, or leave it out")
     if dry_run or fixtures or out or expect:
         bounds = replace(bounds, share=options.share(sample) if sample else 1.0)
-        _rehearse(this, to, only, bounds, fixtures, out, expect)
+        _rehearse(this, to, only, bounds, fixtures, engine, out, expect)
         return
     if sample:
         raise UsageError("--sample belongs to a dry run; a real run reads everything", "add --dry-run, or leave it out")
@@ -87,6 +91,7 @@ def _rehearse(
     only: int | None,
     scope: Scope,
     fixtures: Path | None,
+    engine: Engine,
     out: Path | None,
     expect: Path | None,
 ) -> None:
@@ -94,10 +99,21 @@ def _rehearse(
     if fixtures is None:
         this.header(config, "read only; the target is in memory")
     else:
-        this.header(config, f"fixtures from {fixtures}", "in memory")
+        choice = choose(config, fixtures, engine)
+        this.header(config, f"fixtures from {fixtures}", choice.words)
+        for doubt in choice.doubts:
+            this.console.note(f"on a server, since the in-memory database is not known to do as one does: {doubt}")
     with this.running() as terms:
         found = commands.dry_run(
-            config, to=to, only=only, scope=scope, fixtures=fixtures, out=out, expect=expect, terms=terms
+            config,
+            to=to,
+            only=only,
+            scope=scope,
+            fixtures=fixtures,
+            engine=engine,
+            out=out,
+            expect=expect,
+            terms=terms,
         )
     _show(this, found)
     if out:

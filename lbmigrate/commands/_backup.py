@@ -77,7 +77,9 @@ def restore_backup(
     with opened(where) as connection:
         context = _context(connection, terms)
         manifest = restore.check(context, source, renamed, digest, key)
-        rights.check_needs(context, privileges.restoring(restore.places(context, manifest)), "backup restore")
+        flag = (context.target.name, context.config.flag.collection)
+        needs = privileges.restoring(restore.places(context, manifest), flag, manifest.sources)
+        rights.check_needs(context, needs, "backup restore")
         with runner.recorded_afterwards(context, "backup restore", command):
             pieces = restore.pieces(context, source, manifest, command, proven=bool(digest or key))
             Driver(context, listen=terms.listen).carry_out(restore.WORK, pieces)

@@ -1,4 +1,4 @@
-"""A dry run: the same steps and the same code on an in-memory target, and what that came to."""
+"""A dry run: the same steps and the same code on a target of its own, and what that came to."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from lbmigrate.migration.steps import s4_backfill
 from lbmigrate.records import Counts, Document
 from lbmigrate.rehearsal import fixtures as files
 from lbmigrate.rehearsal import report
+from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.rehearsal.report import Move
 from lbmigrate.run.connection import Connection, explained, shadow
 from lbmigrate.run.context import Scope
 
 SAMPLE_CHUNK = 500  # documents: small chunks spread a sample over the collection
 SHOWN = 10
+SERVER = "server"  # which decides the filters where the sources are the real ones
 DAY = 86_400.0  # seconds: nobody else can reach an in-memory database
 
 
@@ -48,22 +50,26 @@ def dry_run(
     only: int | None = None,
     scope: Scope = Scope(),
     fixtures: Path | None = None,
+    engine: Engine | str = Engine.AUTO,
     out: Path | None = None,
     expect: Path | None = None,
     terms: Terms = Terms(),
 ) -> DryRun:
     """Rehearse on the real sources, or on exported files in `fixtures`; nothing is written to any server.
 
-    The outcome is kept in `out`, and compared with one that was kept in `expect`. `scope.share` reads a part.
-    Raises Refused if anything else would have been written.
+    The outcome is kept in `out`, and compared with one that was kept in `expect`. `scope.share` reads a part. On files,
+    `engine` says what decides the filters (`rehearsal.engine.choose`); the report has what did, `server` for the real
+    one. Raises Refused if anything else would have been written.
     """
     steps = chosen(migration.STEPS, to, only)
     terms = replace(terms, lock_ttl=DAY, wait_lock=0.0, workers=1)
-    with _stage(_sampled(config, scope), fixtures) as (connection, present, check):
+    chosen_engine = choose(config, fixtures, Engine(engine)).engine if fixtures else None
+    with _stage(_sampled(config, scope), fixtures, chosen_engine) as (connection, present, check):
         refuse(check_data(connection.context()))
         with runner.started(connection, "run", terms, guard=check, scope=scope) as driver:
             counts = driver.apply(steps).get(s4_backfill.NAME) or Counts()
-        found = {"counts": asdict(counts), **report.report(connection.target)}  # type: ignore[call-overload]  # a record
+        came_to = report.report(connection.target)
+        found = {"engine": chosen_engine or SERVER, "counts": asdict(counts), **came_to}  # type: ignore[call-overload]
         if out:
             report.keep(connection.target, out)
         return DryRun(
@@ -83,11 +89,13 @@ def _sampled(config: Config, scope: Scope) -> Config:
 
 
 @contextmanager
-def _stage(config: Config, fixtures: Path | None) -> Iterator[tuple[Connection, Database[Any], Guard]]:
-    """A connection whose target is in memory, the database it stands for, and a check that nothing else was written."""
-    if fixtures is not None:
-        with files.loaded(config, fixtures) as connection:
-            yield connection, connection.client["nothing there yet"], unguarded
+def _stage(
+    config: Config, fixtures: Path | None, engine: Engine | None
+) -> Iterator[tuple[Connection, Database[Any], Guard]]:
+    """A connection to a target of its own, the database it stands for, and a check that nothing else was written."""
+    if fixtures is not None and engine is not None:
+        with files.loaded(config, fixtures, engine) as connection:
+            yield connection, connection.client["nothing_there_yet"], unguarded
         return
     with explained(config), shadow(config) as (connection, present, watch):
         yield connection, present, watch.check

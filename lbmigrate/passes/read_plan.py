@@ -112,8 +112,7 @@ def _everything(collection: Collection[Any]) -> tuple[Span, ...]:
 
     Null is a type of one; so are NaN, and what no bound can have.
     """
-    kinds: list[Any] = [None, math.nan, *([] if is_fake(collection.database) else UNORDERED)]
-    apart = [{"_id": kind} for kind in kinds if collection.find_one({"_id": kind}, {"_id": 1})]
+    apart = [{"_id": kind} for kind in (None, math.nan, *UNORDERED) if collection.find_one({"_id": kind}, {"_id": 1})]
     spans = [span for name in TYPES for span in bracket(collection, "_id", {"_id": {"$type": name}})]
     return (*(Span("_id", extra=each) for each in apart), *spans)
 
@@ -139,8 +138,7 @@ def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[S
     spans = [span for wanted in ranges(since) for span in bracket(collection, key, {key: wanted})]
     # An array counts by its elements; only the empty one must be asked for, and `$type: array` no index can answer.
     timeless: list[Document] = [{key: None}, {key: []}, {key: math.nan}]
-    if not is_fake(collection.database):
-        timeless += [{key: {"$type": ["regex", *NO_RANGE["$type"]]}}]
+    timeless += [{key: {"$type": ["regex", *NO_RANGE["$type"]]}}]
     timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
     return tuple(spans) + tuple(
         Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})

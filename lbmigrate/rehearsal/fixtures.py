@@ -1,42 +1,52 @@
-"""Exported files as the app's database: a dry run with no server on the machine."""
+"""Exported files as the app's database: a dry run that touches no server of anybody."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bson import json_util
-from pymongo.database import Database
+from pymongo import MongoClient
 
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import fake
+from lbmigrate.mongo.client import open_client
+from lbmigrate.rehearsal.engine import Engine
 from lbmigrate.rules import unwind
-from lbmigrate.run.connection import Connection, connection
+from lbmigrate.run.connection import Connection, connection, explained
 from lbmigrate.values import extjson
 
 
 @contextmanager
-def loaded(config: Config, fixtures: Path) -> Iterator[Connection]:
-    """An in-memory server filled from files: the same steps and the same code, with no server on the machine.
+def loaded(config: Config, fixtures: Path, engine: Engine = Engine.MEMORY) -> Iterator[Connection]:
+    """A database filled from files, in memory or on an embedded server of its own, which goes with the block.
 
-    Raises UsageError for files that cannot be read, and for a filter that means something else in memory.
+    Raises UsageError for files that cannot be read or loaded, and for a filter that no server takes.
     """
-    with fake.client() as client:
+    with explained(config), _server(engine) as client:
         extjson.load(fixtures, client[config.database.name], config.collections)
+        found = connection(client, config)
         for source in config.sources:
-            _try_filter(client[config.database.name], source, fixtures)
-        yield connection(client, config)
+            _try_filter(found, source)
+        yield found
 
 
-def _try_filter(database: Database[Any], source: Source, fixtures: Path) -> None:
-    hint = f"rehearse it on the embedded server: lbmigrate demo --data {fixtures} --config FILE"
-    if '"$expr"' in json_util.dumps(source.where):
-        raise UsageError(f"{source.name}: $expr does not mean in memory what it means on a server", hint)
+@contextmanager
+def _server(engine: Engine) -> Iterator[MongoClient[Any]]:
+    if engine is Engine.MEMORY:
+        with fake.client() as client:
+            yield client
+        return
+    with tempfile.TemporaryDirectory(prefix="lbmigrate-rehearsal-") as home, open_client(f"local:{home}") as client:
+        yield client
+
+
+def _try_filter(found: Connection, source: Source) -> None:
     try:
-        list(database[source.collection].aggregate([*unwind.elements(source), {"$limit": 1}]))
-    except Exception as error:  # the in-memory database has many ways to say that it cannot
-        what = f"{source.name}: the in-memory database cannot evaluate its `where`"
-        raise UsageError(f"{what}: {error}", hint) from error
+        list(found.sources[source.collection].aggregate([*unwind.elements(source), {"$limit": 1}]))
+    except Exception as error:  # whichever database it is
+        hint = "correct it, then: lbmigrate config check"
+        raise UsageError(f"{source.name}: its `where` cannot be evaluated: {error}", hint) from error

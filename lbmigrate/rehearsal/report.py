@@ -12,6 +12,8 @@ from bson import json_util
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from lbmigrate.errors import LbmigrateError, Refused
+from lbmigrate.files import private
 from lbmigrate.mongo import faults
 from lbmigrate.records import Document
 from lbmigrate.rehearsal.outcome import summary
@@ -115,10 +117,26 @@ def _name(before: Places, after: Places, user: str) -> str | None:
 
 
 def keep(target: Database[Any], directory: Path) -> None:
-    """Write events and entries as files of canonical Extended JSON, sorted by `_id`, without the times of writing."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write events and entries as files of canonical Extended JSON, sorted by `_id`, without the times of writing.
+
+    They hold names and actions of people, so nobody else can read them. Raises Refused when another user owns the
+    directory, can change it, or made a link on the way to it.
+    """
+    home = _made(directory)
     for name in KEPT:
-        extjson.write(directory / f"{name}.ndjson", _settled(target, name), canonical=True)
+        extjson.write(home / f"{name}.ndjson", _settled(target, name), canonical=True)
+
+
+def _made(directory: Path) -> Path:
+    try:
+        found = private.resolved(directory)
+        private.make_directory(found)
+    except private.Exposed as error:
+        raise Refused(str(error.strerror), error.remedy) from error
+    except OSError as error:
+        hint = "name a directory that can be made: --out DIR"
+        raise LbmigrateError(f"{directory} cannot be made: {error.strerror}", hint) from error
+    return found
 
 
 def _settled(target: Database[Any], name: str) -> Iterator[Document]:

@@ -27,7 +27,7 @@ from lbmigrate.values.coerce import Floats, Moments, times
 from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import coerce_ids, id_type
-from lbmigrate.values.limits import long_ids, lost_texts, oversized
+from lbmigrate.values.limits import long_ids, lost_texts, oversized, untold_times
 from lbmigrate.values.paths import pluck
 
 Columns = dict[str, list[Any]]
@@ -86,7 +86,7 @@ def score(
 def _too_large(columns: Columns, source: Source, ids: Sequence[Any], problems: Problems) -> None:
     """What names or fills an event has bounds, so that one document cannot be all that fits into memory."""
     path, users = source.user.path, columns[source.user.path]
-    found = [("_id", long_ids(ids, LARGEST_SOURCE_ID))]
+    found = [("_id", long_ids(ids, LARGEST_SOURCE_ID)), ("_id", untold_times(ids))]
     found += [(f"user in {path}", long_ids(users)), (f"user in {path}", lost_texts(users))]
     found += [(path, oversized(columns[path])) for path in source.meta.values()]
     for subject, rows in found:

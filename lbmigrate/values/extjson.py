@@ -12,21 +12,27 @@ import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import bson
-from bson import json_util
+from bson import CodecOptions, json_util
+from bson.binary import UuidRepresentation
 from bson.errors import BSONError
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.files import private
 from lbmigrate.records import Document
 from lbmigrate.values import json_stream
-from lbmigrate.values.json_stream import CANONICAL, RELAXED
+from lbmigrate.values.ids import same_id
+from lbmigrate.values.json_stream import CANONICAL, RELAXED, Read
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
 UNSTORABLE = (BSONError, OverflowError, UnicodeError, RecursionError, DocumentTooLarge)
+DUPLICATE_KEY = 11000
+MEND = "mend or remove that line, or export the file again"
+_CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError)
 
 
@@ -54,11 +60,10 @@ def collections(directory: Path) -> dict[str, Path]:
 
 def read(path: Path) -> Iterator[Document]:
     """The documents of a file, in its order. Raises UsageError naming `file:line` where the text is broken."""
-    return (document for document, _ in _measured(path))
+    return (each.document for each in _read(path))
 
 
-def _measured(path: Path) -> Iterator[tuple[Document, int]]:
-    """Every document with its length in characters."""
+def _read(path: Path) -> Iterator[Read]:
     try:
         with _open(path) as file:
             text = json_stream.Text(path, file)
@@ -71,13 +76,14 @@ def write(path: Path, documents: Iterable[Document], *, canonical: bool = False)
     """Write `documents` in the order given, one a line, and return how many they were.
 
     Canonical keeps int32, int64 and double apart; relaxed is easier on the eye. The file appears when it is complete:
-    an interrupted write leaves at most `<path>.part`. Equal documents make equal bytes.
+    an interrupted write leaves at most `<path>.part`. Equal documents make equal bytes. Nobody but its owner can read
+    it, and nothing is written through a link. Raises LbmigrateError naming what cannot be written.
     """
     options = CANONICAL if canonical else RELAXED
     part = path.with_name(path.name + ".part")
     count = 0
     try:
-        with part.open("wb") as raw, _compressed(path, raw) as binary, io.TextIOWrapper(binary, "utf-8") as file:
+        with private.new_file(part) as raw, _compressed(path, raw) as binary, io.TextIOWrapper(binary, "utf-8") as file:
             for document in documents:
                 file.write(json_util.dumps(document, json_options=options, ensure_ascii=False) + "\n")
                 count += 1
@@ -90,7 +96,7 @@ def write(path: Path, documents: Iterable[Document], *, canonical: bool = False)
 def load(directory: Path, database: Database[Document], wanted: Collection[str], batch: int = 10_000) -> dict[str, int]:
     """Insert the files of the `wanted` collections and return how many documents each had; other files are left alone.
 
-    Raises UsageError when a wanted collection has no file.
+    Raises UsageError when a wanted collection has no file, and for a document that cannot be stored, with its line.
     """
     found = collections(directory)
     absent = [name for name in wanted if name not in found]
@@ -103,38 +109,49 @@ def _insert(path: Path, database: Database[Document], name: str, batch: int) -> 
     count = 0
     for some in _batches(path, batch):
         try:
-            count += len(database[name].insert_many(some).inserted_ids)
+            count += len(database[name].insert_many([each.document for each in some]).inserted_ids)
         except BulkWriteError as error:
             first = error.details["writeErrors"][0]
-            where = f"document {count + first['index'] + 1} of {path}"
-            raise LbmigrateError(f"{where} was refused: {first['errmsg']}", "load into an empty database") from error
+            raise _refused(path, some[first["index"]], first["code"], first["errmsg"]) from error
         except UNSTORABLE as error:
-            raise _unstorable(path, count, some, error) from error
+            raise _unstorable(path, some, error) from error
     return count
 
 
-def _batches(path: Path, size: int) -> Iterator[list[Document]]:
+def _batches(path: Path, size: int) -> Iterator[list[Read]]:
     """At most `size` documents each, and no more text than one document may have, but always one."""
-    some: list[Document] = []
+    some: list[Read] = []
     length = 0
-    for document, own in _measured(path):
-        if len(some) == size or (some and length + own > json_stream.LONGEST):
+    for each in _read(path):
+        if len(some) == size or (some and length + each.length > json_stream.LONGEST):
             yield some
             some, length = [], 0
-        some.append(document)
-        length += own
+        some.append(each)
+        length += each.length
     if some:
         yield some
 
 
-def _unstorable(path: Path, count: int, documents: list[Document], error: Exception) -> UsageError:
+def _refused(path: Path, refused: Read, code: int, what: str) -> UsageError:
+    """What a server says of a document; of two with one `_id`, which the other is."""
+    where = f"{path}:{refused.line}"
+    if code != DUPLICATE_KEY:
+        return UsageError(f"{where}: no server takes this document: {what[:200]}", MEND)
+    key = refused.document["_id"]
+    first = next((each.line for each in _read(path) if same_id(each.document.get("_id"), key)), refused.line)
+    if first == refused.line:
+        return UsageError(f"{where}: a document with this _id is there already", "load into an empty database")
+    return UsageError(f"{where}: the same _id as in line {first}", "remove one of the two, or give it another _id")
+
+
+def _unstorable(path: Path, some: list[Read], error: Exception) -> UsageError:
     """Name the document that is no BSON: a number of 30 digits, half a character, a NUL in a name."""
-    for place, document in enumerate(documents, start=count + 1):
+    for each in some:
         try:
-            bson.encode(document)
+            bson.encode(each.document, codec_options=_CODECS)
         except UNSTORABLE as refused:
-            return UsageError(f"document {place} of {path} cannot be stored: {str(refused)[:200]}", "mend or remove it")
-    return UsageError(f"{path} cannot be stored: {str(error)[:200]}", "mend or remove the document")
+            return UsageError(f"{path}:{each.line}: this document cannot be stored: {str(refused)[:200]}", MEND)
+    return UsageError(f"{path} cannot be stored: {str(error)[:200]}", MEND)
 
 
 def _name(path: Path) -> str:
@@ -145,6 +162,6 @@ def _open(path: Path) -> TextIO:
     return gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
 
 
-def _compressed(path: Path, raw: io.BufferedWriter) -> gzip.GzipFile | io.BufferedWriter:
+def _compressed(path: Path, raw: BinaryIO) -> gzip.GzipFile | BinaryIO:
     """A gzip stream without name and time, which would make equal contents differ; `raw` itself for plain files."""
     return gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else raw

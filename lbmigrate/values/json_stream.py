@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from bson import json_util
 from bson.binary import UuidRepresentation
@@ -44,6 +44,14 @@ _gap = re.compile(r"[ \t\r\n,\[\]]*")
 
 class _TooMuch(ValueError):
     """More than a document may have."""
+
+
+class Read(NamedTuple):
+    """A document, its length in characters, and the line that it begins in."""
+
+    document: Document
+    length: int
+    line: int
 
 
 class Text:
@@ -79,8 +87,8 @@ class Text:
         return text
 
 
-def lines(source: Text) -> Iterator[tuple[Document, int]]:
-    """Every document of a text that has one a line, and its length in characters."""
+def lines(source: Text) -> Iterator[Read]:
+    """Every document of a text that has one a line."""
     text, at, line = "", 0, 1
     while True:
         text, at, ends, _ = _skipped(text, at, source, _blank)
@@ -89,14 +97,15 @@ def lines(source: Text) -> Iterator[tuple[Document, int]]:
         line += ends
         try:
             text, at, end = _line(text, at, source)
-            yield _document(_DECODER.decode(text[at:end].rstrip()), text, at, end), end - at
+            document = _document(_DECODER.decode(text[at:end].rstrip()), text, at, end)
         except BROKEN as error:
             raise _broken(source.path, line, text, at, error) from error
+        yield Read(document, end - at, line)
         at = end
 
 
-def values(source: Text) -> Iterator[tuple[Document, int]]:
-    """Documents one after the other, between white space or, in an array, commas; and the length of each."""
+def values(source: Text) -> Iterator[Read]:
+    """Documents one after the other, between white space or, in an array, commas."""
     text, at, line, depth = "", 0, 1, 0
     while True:
         text, at, ends, opened = _skipped(text, at, source, _gap)
@@ -106,9 +115,10 @@ def values(source: Text) -> Iterator[tuple[Document, int]]:
             break
         try:
             value, end, text, at = _first(text, at, source)
-            yield _document(value, text, at, end), end - at
+            document = _document(value, text, at, end)
         except BROKEN as error:
             raise _broken(source.path, line, text, at, error) from error
+        yield Read(document, end - at, line)
         line += text.count("\n", at, end)
         at = end
     if depth:

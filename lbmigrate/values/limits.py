@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import bson
-from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId, Regex
+from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId, Regex, Timestamp
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
@@ -30,6 +30,9 @@ _CODECS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation
 _SMALL = frozenset(
     {type(None), bool, int, Int64, float, dt.datetime, DatetimeMS, ObjectId, Decimal128, uuid.UUID}
 )  # fmt: skip
+
+
+_TIMES = frozenset({DatetimeMS, Timestamp})
 
 
 def oversized(column: Sequence[Any]) -> dict[int, str]:
@@ -79,6 +82,21 @@ def long_ids(column: Sequence[Any], most: int = LONGEST_ID) -> dict[int, str]:
     return {row: reason for row, reason in found.items() if reason}
 
 
+def untold_times(column: Sequence[Any]) -> dict[int, str]:
+    """The rows whose ids are times that no server keeps in an event as they are, each with what is wrong with it."""
+    if set(map(type, column)).isdisjoint(_TIMES):
+        return {}
+    found = {row: _untold(value) for row, value in enumerate(column)}
+    return {row: reason for row, reason in found.items() if reason}
+
+
+def _untold(value: Any) -> str:
+    """A server writes no date outside four-digit years as a text, and puts its own time into an empty timestamp."""
+    if isinstance(value, DatetimeMS):
+        return "is a date outside the years 1 to 9999, which cannot name an event"
+    return "is an empty timestamp, which cannot name an event" if value == Timestamp(0, 0) else ""
+
+
 def is_lost(value: Any) -> bool:
     """Whether a text is not what is stored, since that is not UTF-8; or has passed through somebody who lost it."""
     return isinstance(value, str) and LOST in value
@@ -116,7 +134,7 @@ def names_nothing(value: Any) -> str:
         return "is no value that a document can be named by"
     if isinstance(value, dict) and _asks(value):
         return "has names that begin with $, so it is a question and not a value"
-    return long_id(value, LARGEST_SOURCE_ID)
+    return _untold(value) or long_id(value, LARGEST_SOURCE_ID)
 
 
 def _asks(value: dict[Any, Any]) -> bool:

@@ -1,7 +1,7 @@
-"""Which documents meet a filter: a column of values at a time where that is plain, else as the original decides it.
+"""Which documents meet a filter: a column of values at a time where that is plain, else one after the other.
 
-A condition is plain when every document has a scalar (or nothing) at its path, and when it compares with scalars. What
-is left to the original, document by document, is what has rules of its own: arrays, patterns, sub-documents, `$or`.
+A condition is plain when every document has a scalar (or nothing) at its path, and when it compares with scalars. Left
+to the original is what `conditions` does not understand; it decides in its own way, which may not be a server's.
 """
 
 from __future__ import annotations
@@ -12,24 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
 from itertools import compress, islice
 from typing import Any
-from uuid import UUID
 
-from bson import Binary, Decimal128, Int64, ObjectId, Timestamp
-from mongomock_ng.filtering import TYPE_MAP, filter_applies
+from bson import Int64, ObjectId
+from mongomock_ng.filtering import filter_applies
 
+from lbmigrate.mongo.fake import conditions
+from lbmigrate.mongo.fake.types import TYPES
+from lbmigrate.mongo.fake.unfaithful import Unfaithful
 from lbmigrate.records import Document
 
 FIRST_BATCH = 100
-INT32 = 2**31
-
-# The original tells int from long by size alone, and lacks some types; a server goes by what was stored.
-TYPE_MAP |= {
-    "binData": lambda value: isinstance(value, bytes | Binary | UUID),
-    "int": lambda value: type(value) is int and -INT32 <= value < INT32,
-    "long": lambda value: isinstance(value, Int64) or (type(value) is int and not -INT32 <= value < INT32),
-    "number": lambda value: isinstance(value, int | float | Decimal128) and not isinstance(value, bool),
-    "timestamp": lambda value: isinstance(value, Timestamp),
-}
 
 Column = list[Any]
 Test = Callable[[Column], Iterable[bool]]
@@ -62,9 +54,17 @@ def matching(condition: Document, documents: list[Document]) -> list[Document]:
         values = None if key.startswith("$") else column(key, documents)
         verdicts = None if values is None else judged(asked, values)
         if verdicts is None:
-            verdicts = [filter_applies({key: asked}, document) for document in documents]
+            verdicts = map(predicate(key, asked), documents)
         documents = list(compress(documents, verdicts))
     return documents
+
+
+def predicate(key: str, asked: Any) -> Callable[[Document], bool]:
+    """Whether a document meets one condition of a filter."""
+    try:
+        return conditions.query({key: asked})
+    except Unfaithful:
+        return partial(filter_applies, {key: asked})
 
 
 def column(path: str, documents: list[Document]) -> Column | None:
@@ -89,26 +89,40 @@ def judged(asked: Any, values: Column) -> Iterable[bool] | None:
 
 def sought(asked: Any) -> Sequence[Any] | None:
     """The scalars of which a document must have one; None if a condition does not name them."""
-    values = asked.get("$in") if isinstance(asked, dict) else [asked]
-    return values if isinstance(values, list | tuple) and SOUGHT.issuperset(map(type, values)) else None
+    values: Any = asked.get("$in") if isinstance(asked, dict) else [asked]
+    return values if _is_plain_list(values) else None
+
+
+def _is_plain_list(values: Any) -> bool:
+    return isinstance(values, list | tuple) and SOUGHT.issuperset(map(type, values)) and all(map(_is_rounded, values))
+
+
+def _is_rounded(value: Any) -> bool:
+    """Whether a value is as the database keeps it, and not a time that is cut to milliseconds first, or a NaN."""
+    return value == value and (type(value) is not dt.datetime or (not value.tzinfo and value.microsecond % 1000 == 0))  # noqa: PLR0124
 
 
 def _test(name: str, operand: Any) -> Test | None:
     """How one operator judges a column of scalars, if that is plain."""
     if name in ("$eq", "$ne"):
         return _test("$in" if name == "$eq" else "$nin", [operand])
-    if name in ("$in", "$nin") and isinstance(operand, list | tuple) and SOUGHT.issuperset(map(type, operand)):
+    if name in ("$in", "$nin") and _is_plain_list(operand):
         return partial(_among, frozenset(operand), name == "$in")
-    if name in COMPARISONS and type(operand) in COMPARABLE:
+    if name in COMPARISONS and type(operand) in COMPARABLE and _is_rounded(operand):
         return partial(_beyond, COMPARISONS[name], operand)
     if name == "$not" and isinstance(operand, dict):
         return partial(_other_than, operand) if judged(operand, []) is not None else None
-    if name == "$type" and isinstance(operand, str) and TYPE_MAP.get(operand):
-        return partial(map, TYPE_MAP[operand])
+    if name == "$type" and isinstance(operand, str) and operand in TYPES:
+        return partial(map, TYPES[operand])
     return None
 
 
 def _among(wanted: frozenset[Any], inside: bool, values: Column) -> Iterable[bool]:
+    bools = {value for value in wanted if type(value) is bool}  # which are numbers to Python
+    others = [value for value in wanted if type(value) is not bool]
+    if bools or bool in set(map(type, values)):
+        rest = frozenset(others)
+        return [(value in (bools if type(value) is bool else rest)) is inside for value in values]
     return [(value in wanted) is inside for value in values]
 
 

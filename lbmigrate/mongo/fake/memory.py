@@ -18,17 +18,18 @@ from bson import Int64, ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from mongomock_ng.aggregate import process_pipeline
-from mongomock_ng.collection import Collection, Cursor, _validate_data_fields
+from mongomock_ng.collection import Collection, _validate_data_fields
 from mongomock_ng.database import Database
 from mongomock_ng.filtering import filter_applies
 from mongomock_ng.geospatial import extract_near_specs
-from mongomock_ng.helpers import make_datetime_timezone_aware_in_document
 from mongomock_ng.mongo_client import MongoClient
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, WriteError
 
-from lbmigrate.mongo.fake.documents import projector, shows_all, stored
+from lbmigrate.mongo.fake.cursor import Cursor
+from lbmigrate.mongo.fake.documents import id_objection, new, projector, shows_all
 from lbmigrate.mongo.fake.matching import sought, streamed
 from lbmigrate.mongo.fake.order import in_order, is_plain
+from lbmigrate.mongo.fake.stages import first_stages
 from lbmigrate.mongo.fake.store import ServerStore
 from lbmigrate.records import Document
 
@@ -113,8 +114,8 @@ class _Collection(Collection):
         max_time_ms: int | None = None,
         allow_disk_use: bool | None = None,
         no_cursor_timeout: bool = False,
-    ) -> _Cursor:
-        return _Cursor(self, filter or {}, sort, projection, skip, limit)
+    ) -> Cursor:
+        return Cursor(self, filter or {}, sort, projection, skip, limit)
 
     def find_one(self, filter: Any = None, *args: Any, **options: Any) -> Document | None:
         asked = filter if filter is None or isinstance(filter, Mapping) else {"_id": filter}
@@ -126,7 +127,8 @@ class _Collection(Collection):
         by = stages[0].get("$group", {}).get("_id") if stages else None
         if isinstance(by, str) and by.startswith("$") and not by.startswith("$$"):
             found.sort(by[1:])  # $group sorts by slow comparisons, of which sorted documents need the fewest
-        return process_pipeline(list(found), self.database, stages, session)
+        documents, rest = first_stages(found, stages)
+        return process_pipeline(documents, self.database, rest, session)
 
     def count_documents(self, filter: Any, session: Any = None, **options: Any) -> int:
         bounds = {name: options[name] for name in ("skip", "limit") if name in options}
@@ -145,7 +147,7 @@ class _Collection(Collection):
 
     def _insert(self, data: Any, session: Any = None, ordered: bool = True, validate: bool = True) -> Any:
         with self._turn:
-            if isinstance(data, dict) and type(data.get("_id")) in PLAIN_IDS and not self._has_unique_index():
+            if isinstance(data, dict) and "_id" in data and not self._has_unique_index():
                 return self._insert_plain(data)
             return super()._insert(data, session, ordered, validate=False)
 
@@ -196,7 +198,7 @@ class _Collection(Collection):
         """At least all documents that meet the filter, in the order of insertion."""
         key = filter.get("_id")
         if type(key) in PLAIN_IDS:
-            return [self._store._documents[key]] if key in self._store._documents else []
+            return [self._store[key]] if key in self._store else []
         for path, asked in filter.items():
             values = None if path.startswith("$") else sought(asked)
             index = None if values is None else self._store.index(path)
@@ -209,38 +211,13 @@ class _Collection(Collection):
         bson.encode(document, codec_options=STANDARD)  # refuses what a server cannot keep
         _validate_data_fields(document)
         key = document["_id"]
+        if objection := id_objection(key):
+            raise WriteError(*objection)
         if key in self._store:
             pattern = {"keyPattern": {"_id": 1}, "keyValue": {"_id": key}}
             raise DuplicateKeyError("E11000 Duplicate Key Error", DUPLICATE_KEY, pattern)
-        self._store[key] = stored(document)
+        self._store[key] = new(document)
         return key
 
     def _has_unique_index(self) -> bool:
         return any(index.get("unique") for index in self._store.indexes.values())
-
-
-class _Cursor(Cursor):
-    def rewind(self) -> None:
-        super().rewind()
-        self._rest: Iterator[Document] | None = None
-
-    def __next__(self) -> Document:
-        # The original copies the whole result for every document of it.
-        if self._rest is None:
-            self._rest = iter(self._compute_results(with_limit_and_skip=True))
-        return next(self._rest)
-
-    next = __next__
-
-    def batch_size(self, batch_size: int) -> _Cursor:
-        return self
-
-    def comment(self, comment: Any) -> _Cursor:
-        return self
-
-    def _compute_results(self, with_limit_and_skip: bool = False) -> list[Document]:
-        skip, limit = (self._skip, abs(self._limit or 0)) if with_limit_and_skip else (0, 0)
-        found = self.collection._found(self._spec, self._sort, self._projection, skip, limit)
-        if self.collection.codec_options.tz_aware:
-            return [make_datetime_timezone_aware_in_document(document) for document in found]
-        return found

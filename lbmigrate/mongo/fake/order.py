@@ -10,13 +10,14 @@ from itertools import chain, compress
 from typing import Any
 
 from bson import Int64, ObjectId
-from mongomock_ng.filtering import resolve_sort_key
 
+from lbmigrate.mongo.fake.comparison import EMPTY as EMPTY_PLACE
+from lbmigrate.mongo.fake.comparison import Place, place
+from lbmigrate.mongo.fake.elements import EMPTY, sorted_by
 from lbmigrate.mongo.fake.matching import Column, column, judged
 from lbmigrate.records import Document
 
-# https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/. Left to the original: a float may be a NaN,
-# which has no place, and Python takes True for 1.
+# The values that compare as they are: a float may be a NaN, which has no place, and Python takes True for 1.
 RANK = {type(None): 5, int: 10, Int64: 10, str: 15, ObjectId: 35, dt.datetime: 45}
 
 Order = Sequence[tuple[str, int]]
@@ -35,14 +36,18 @@ def in_order(documents: list[Document], order: Order, most: int | None = None) -
 
 
 def _sorted(documents: list[Document], path: str, way: int, most: int | None) -> list[Document]:
-    places = _places(column(path, documents))
-    if places is None:
-        return sorted(documents, key=lambda each: resolve_sort_key(path, each), reverse=way < 0)[:most]
+    places = _places(column(path, documents)) or [_place(document, path.split("."), way) for document in documents]
     first = heapq.nlargest if way < 0 else heapq.nsmallest  # both as stable as `sorted`
     return [documents[row] for row in first(most or len(places), range(len(places)), key=places.__getitem__)]
 
 
-def _places(values: Column | None) -> list[tuple[int, Any]] | None:
+def _place(document: Document, path: Sequence[str], way: int) -> Place:
+    """Of what an array holds the least counts, or the greatest when the order is from above."""
+    places = [(EMPTY_PLACE,) if value is EMPTY else place(value) for value in sorted_by(document, path)]
+    return max(places) if way < 0 else min(places)
+
+
+def _places(values: Column | None) -> list[Place] | None:
     """For each value something that compares as a server orders them; None where only the original can."""
     if values is None or not RANK.keys() >= set(map(type, values)):
         return None

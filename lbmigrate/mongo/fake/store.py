@@ -7,6 +7,7 @@ from typing import Any
 
 from mongomock_ng import store
 
+from lbmigrate.mongo.fake.comparison import identity
 from lbmigrate.mongo.fake.order import Index
 from lbmigrate.records import Document
 
@@ -36,15 +37,18 @@ class CollectionStore(store.CollectionStore):
         self._indexes.clear()
 
     def __contains__(self, key: Any) -> bool:
-        return key in self._documents  # an expired document too, like on a server until its next sweep
+        return identity(key) in self._documents  # an expired document too, like on a server until its next sweep
+
+    def __getitem__(self, key: Any) -> Document:
+        return self._documents[identity(key)]
 
     def __setitem__(self, key: Any, document: Document) -> None:
         self.changed()
-        self._documents[key] = document
+        self._documents[identity(key)] = document
 
     def __delitem__(self, key: Any) -> None:
         self.changed()
-        del self._documents[key]
+        del self._documents[identity(key)]
 
     def drop(self) -> None:
         self.changed()

@@ -226,8 +226,9 @@ def test_two_documents_with_one_id_are_told(terminal, fixtures):
     with (fixtures / "tasks.ndjson").open("a") as file:
         file.write((fixtures / "tasks.ndjson").read_text().splitlines()[0] + "\n")
     refused = rehearsed(terminal, fixtures)
-    assert refused.code == 1
-    assert f"document 33 of {fixtures / 'tasks.ndjson'} was refused" in refused.err
+    assert refused.code == 2
+    assert f"{fixtures / 'tasks.ndjson'}:33: the same _id as in line 1" in refused.err
+    assert "next: remove one of the two" in refused.err
 
 
 def test_a_path_that_no_fixture_has_is_refused_as_by_a_run(terminal, fixtures):
@@ -246,7 +247,7 @@ BEYOND = {
     "nested $expr": {"$and": [{"status": "done"}, {"$expr": {"$eq": ["$a", "$b"]}}]},
     "$bitsAllSet": {"flags": {"$bitsAllSet": 1}},
     "$geoWithin": {"place": {"$geoWithin": {"$centerSphere": [[0, 0], 1]}}},
-    "$mod": {"number": {"$mod": [2, 0]}},
+    "$mod": {"number": {"$mod": [0, 1]}},
 }
 
 
@@ -257,7 +258,11 @@ def test_a_filter_that_memory_cannot_evaluate_is_named_with_the_way_that_can(ter
     assert refused.code == 2
     assert refused.err.splitlines()[-2].startswith("lbmigrate: tasks: ")
     assert name.split()[-1] in refused.err.splitlines()[-2]
-    assert f"next: rehearse it on the embedded server: lbmigrate demo --data {fixtures}" in refused.err
+    assert "no server can run here: LBMIGRATE_MONGOD names /nonexistent" in refused.err
+    assert "next: set LBMIGRATE_MONGOD to the path of a mongod, or unset it; or rehearse on the real" in refused.err
+    asked = rehearsed(terminal, fixtures, "--engine", "memory")
+    assert asked.code == 2
+    assert f"next: lbmigrate run --dry-run --fixtures {fixtures} --engine mongod" in asked.err
 
 
 def test_a_filter_on_elements_that_memory_cannot_evaluate_is_named_too(terminal, fixtures):
@@ -290,3 +295,31 @@ def test_the_shipped_fixtures_come_to_the_kept_outcome(terminal):
     home = ROOT / "config" / "fixtures"
     done = rehearsed(terminal, home, "--config", str(home / "leaderboard.yaml"), "--expect", str(home / "expected"))
     assert done.code == 0, done.err
+
+
+# --- where the outcome is kept ---------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_for_its_owner_alone_and_written_through_no_link(terminal, fixtures, tmp_path):
+    elsewhere = tmp_path / "elsewhere.ndjson"
+    elsewhere.write_text("precious\n")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for name in ("score_events.ndjson", "score_events.ndjson.part"):
+        (kept / name).symlink_to(elsewhere)
+    assert rehearsed(terminal, fixtures, "--out", str(kept)).code == 0
+    assert elsewhere.read_text() == "precious\n"
+    for path in kept.iterdir():
+        assert not path.is_symlink()
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_directory_that_others_may_write_keeps_nothing(terminal, fixtures, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    kept.chmod(0o777)
+    refused = rehearsed(terminal, fixtures, "--out", str(kept))
+    assert refused.code == 6
+    assert "can be written by others" in refused.err
+    assert f"chmod go-w {kept}" in refused.err
+    assert list(kept.iterdir()) == []

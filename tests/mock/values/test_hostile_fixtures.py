@@ -8,6 +8,7 @@ import resource
 from pathlib import Path
 
 import pytest
+from bson import json_util
 
 from lbmigrate.errors import UsageError
 from lbmigrate.values import extjson, json_stream
@@ -152,3 +153,90 @@ def test_a_document_that_cannot_be_stored_is_named(terminal, fixtures, value):
     refused = terminal("run", "--dry-run", "--fixtures", str(fixtures))
     assert refused.code in (2, 6), refused.err
     assert "Traceback" not in refused.err
+
+
+# --- every type, everywhere ------------------------------------------------------------------------------------------
+
+TYPES = {
+    "minKey": '{"$minKey": 1}', "maxKey": '{"$maxKey": 1}', "code": '{"$code": "x"}',
+    "code with scope": '{"$code": "x", "$scope": {"a": {"$numberInt": "1"}}}', "array": "[1]", "empty array": "[]",
+    "document": '{"a": 1}', "empty document": "{}", "reference": '{"$ref": "c", "$id": {"$numberInt": "1"}}',
+    "reference elsewhere": '{"$ref": "c", "$id": 1, "$db": "d"}', "half a reference": '{"$ref": 1}',
+    "NaN": '{"$numberDouble": "NaN"}', "infinity": '{"$numberDouble": "-Infinity"}', "double": "7.5",
+    "whole double": '{"$numberDouble": "7.0"}', "int": "7", "long": '{"$numberLong": "9007199254740993"}',
+    "decimal": '{"$numberDecimal": "1.5"}', "decimal NaN": '{"$numberDecimal": "NaN"}', "bool": "true", "null": "null",
+    "large decimal": '{"$numberDecimal": "1E+6000"}', "string": '"x"', "empty string": '""', "NUL": '"a\\u0000b"',
+    "date": '{"$date": "2024-01-01T00:00:00Z"}', "far date": '{"$date": {"$numberLong": "99999999999999999"}}',
+    "timestamp": '{"$timestamp": {"t": 1, "i": 1}}', "empty timestamp": '{"$timestamp": {"t": 0, "i": 0}}',
+    "regex": '{"$regularExpression": {"pattern": "a", "options": "i"}}',
+    "old regex": '{"$regex": "a", "$options": "i"}',
+    "binary": '{"$binary": {"base64": "eA==", "subType": "05"}}', "old binary": '{"$binary": "eA==", "$type": "00"}',
+    "uuid": '{"$uuid": "00000000-0000-0000-0000-000000000001"}', "symbol": '{"$symbol": "x"}',
+    "legacy uuid": '{"$binary": {"base64": "AAECAwQFBgcICQoLDA0ODw==", "subType": "03"}}',
+    "undefined": '{"$undefined": true}', "ObjectId": '{"$oid": "0000000000000000000000aa"}', "dotted": '{"a.b": 1}',
+    "pointer": '{"$dbPointer": {"$ref": "c", "$id": {"$oid": "000000000000000000000001"}}}', "unknown": '{"$x": 1}',
+    "unknown inside": '{"a": {"$x": 1}}', "wrong": '{"$minKey": 2}', "wrong long": '{"$numberLong": "x"}',
+    "too long": "99999999999999999999", "half a character": '"\\ud800"', "short uuid": '{"$uuid": "x"}',
+}  # fmt: skip
+NO_ID = {"array", "empty array", "regex", "old regex", "unknown", "unknown inside"}  # as a server has it
+SAME_ID = {"whole double", "decimal NaN", "symbol", "undefined"}  # as another has
+NO_DATA = {"wrong", "wrong long", "too long", "half a character", "short uuid"}
+PLACES = {
+    "tasks": ("_id", "userId", "status", "completedAt", "updatedAt", "priority"),
+    "users": ("_id", "name", "avatar", "hidden"),
+    "sessions": ("durationSec",),
+}
+MODELS = {"tasks": task, "users": user, "sessions": session}
+
+
+def with_value(collection, field, text, number=90):
+    """A line of a file: an ordinary document, but for one field."""
+    whole = json_util.dumps({**MODELS[collection](number), field: "here"}, json_options=json_stream.CANONICAL)
+    return whole.replace('"here"', text) + "\n"
+
+
+@pytest.mark.parametrize(("collection", "field"), [(name, field) for name in PLACES for field in PLACES[name]])
+def test_a_value_of_any_type_that_a_server_keeps_is_scored_or_rejected(terminal, fixtures, collection, field):
+    terminal.configure({**TASKS, "user": {"path": "userId", "as": "objectId"}}, SESSIONS)
+    left_out = NO_DATA | (NO_ID | SAME_ID if field == "_id" else set())
+    kept = [text for name, text in TYPES.items() if name not in left_out]
+    with (fixtures / f"{collection}.ndjson").open("a") as file:
+        file.writelines(with_value(collection, field, text, 90 + number) for number, text in enumerate(kept))
+    done = terminal("run", "--dry-run", "--fixtures", str(fixtures), "--json")
+    assert done.code == 0, done.err
+    counts = done.result["counts"]
+    in_scope = 7 + (0 if field == "status" or collection == "users" else len(kept))
+    assert counts["read"] == counts["emitted"] + counts["rejected"] + counts["skipped"] == in_scope
+    assert counts["emitted"] >= 7
+
+
+REFUSED = [("_id", name) for name in sorted(NO_ID)] + [("priority", name) for name in sorted(NO_DATA)]
+
+
+@pytest.mark.parametrize(("field", "name"), REFUSED)
+def test_a_value_that_no_server_keeps_is_named_by_file_and_line(terminal, fixtures, field, name):
+    terminal.configure()
+    with (fixtures / "tasks.ndjson").open("a") as file:
+        file.write(with_value("tasks", field, TYPES[name]))
+    refused = terminal("run", "--dry-run", "--fixtures", str(fixtures))
+    assert refused.code == 2
+    assert f"lbmigrate: {fixtures}/tasks.ndjson:7: " in refused.err
+    assert "next: mend or remove that line, or export the file again" in refused.err
+
+
+EQUAL = [
+    ("1", "1"), ("7", '{"$numberDouble": "7.0"}'), ('{"$numberDouble": "NaN"}', '{"$numberDouble": "NaN"}'),
+    ('{"$ref": "c", "$id": 1}', '{"$ref": "c", "$id": 1}'), ('{"$minKey": 1}', '{"$minKey": 1}'),
+    ('{"a": 1}', '{"a": 1}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL)
+def test_two_lines_with_one_id_are_both_named(terminal, fixtures, one, other):
+    terminal.configure()
+    path = fixtures / "tasks.ndjson"
+    path.write_text(path.read_text() + with_value("tasks", "_id", one) + "\n" + with_value("tasks", "_id", other))
+    refused = terminal("run", "--dry-run", "--fixtures", str(fixtures))
+    assert refused.code == 2
+    assert f"{path}:9: the same _id as in line 7" in refused.err
+    assert "next: remove one of the two, or give it another _id" in refused.err

@@ -18,7 +18,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.schema import REJECT_DAYS
 from lbmigrate.values.json_stream import CANONICAL
 from tests.apps import App, picture, task, user
-from tests.mongod.backup.test_backup import AGAIN, bring_back, image, take
+from tests.mongod.backup.test_backup import bring_back, image, take
 
 KEY = "k" * 32
 
@@ -38,6 +38,13 @@ def archive(app, tmp_path):
     archive = Archive(tmp_path / "backup")
     take(app, archive)
     return archive
+
+
+def drop_from(archive, *names):
+    """Make a backup of the collections that a migration makes, out of one of the app's own as well."""
+    manifest = json.loads((archive.root / MANIFEST).read_text())
+    kept = [entry for entry in manifest["collections"] if entry["collection"] not in names]
+    (archive.root / MANIFEST).write_text(json.dumps({**manifest, "collections": kept}))
 
 
 def entry_of(archive, name):
@@ -291,14 +298,51 @@ def test_a_flag_that_is_there_as_it_was_stays(app, archive, emptied):
     assert flags.find_one({"_id": "leaderboard"}) == ours
 
 
-def test_a_flag_that_is_there_and_another_is_named_with_what_removes_it_alone(app, archive, emptied):
-    flags, _ = emptied
-    flags.update_one({"_id": "leaderboard"}, {"$set": {"write": "maybe"}})
-    with pytest.raises(Refused, match="holds the flag already, and it is another") as caught:
-        bring_back(app, archive)
-    assert caught.value.hint == f'db.feature_flags.deleteOne({{_id: "leaderboard"}}), then: {AGAIN}'
-    assert app.database.list_collection_names() == ["feature_flags"]
+def test_a_flag_that_is_there_and_another_is_replaced_and_no_other(app, archive, emptied):
+    flags, ours = emptied
+    flags.update_one({"_id": "leaderboard"}, {"$set": {"write": False, "read": False, "owner": "web"}})
+    bring_back(app, archive)
+    assert flags.find_one({"_id": "leaderboard"}) == ours
     assert bson.encode(flags.find_one({"_id": "dark mode"})) == bson.encode({"_id": "dark mode", "on": True})
+
+
+def test_a_flag_without_a_collection_of_flags_comes_back_alone(app, archive, emptied):
+    flags, ours = emptied
+    flags.drop()
+    recompute(archive, sources=False)
+    drop_from(archive, "tasks", "users")
+    bring_back(app, archive)
+    assert list(flags.find()) == [ours]
+
+
+def test_flags_of_the_app_are_in_a_backup_of_its_sources_alone(app, tmp_path):
+    app.database["feature_flags"].insert_one({"_id": "dark mode", "on": True})
+    for sources, names in ((False, {"leaderboard"}), (True, {"leaderboard", "dark mode"})):
+        archive = Archive(tmp_path / str(sources))
+        take(app, archive, sources)
+        found = archive.documents(entry_of(archive, "feature_flags"))
+        assert {bson.decode(each.raw)["_id"] for each in found} == names
+
+
+def test_a_restore_that_fails_leaves_the_flag_as_it_found_it(app, archive, emptied, monkeypatch):
+    flags, _ = emptied
+    flags.update_one({"_id": "leaderboard"}, {"$set": {"owner": "web"}})
+    before = list(flags.find())
+    naming = restore.Restoring.name
+
+    def fails(self, entry):
+        naming(self, entry)
+        if entry.collection == "feature_flags":
+            raise AutoReconnect("gone")
+
+    monkeypatch.setattr(restore.Restoring, "name", fails)
+    with pytest.raises(AutoReconnect):
+        bring_back(app, archive)
+    assert list(flags.find()) == before
+    flags.drop()
+    with pytest.raises(AutoReconnect):
+        bring_back(app, archive)
+    assert app.database.list_collection_names() == []
 
 
 def test_a_restore_that_fails_takes_our_flag_out_again_and_leaves_the_others(app, archive, emptied, monkeypatch):

@@ -262,3 +262,53 @@ def test_a_dry_run_of_a_real_history_gives_the_figures_that_the_real_run_is_held
         assert done.result[name] == expected[name], name
     assert done.result["counts"]["emitted"] == sum(expected["score_events"].values())
     assert set(database.list_collection_names()) == {"users", "tasks", "sessions"}
+
+
+# --- fixtures on a server ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Two users and six tasks, half of them done in the newer of two ways."""
+    directory = tmp_path / "fixtures"
+    directory.mkdir()
+    tasks = [task(number, done=number % 2 == 0 or number) for number in range(6)]
+    for name, some in {"users": [user(1)], "tasks": tasks, "sessions": [session(0)]}.items():
+        extjson.write(directory / f"{name}.ndjson", some)
+    return directory
+
+
+WHERE = {
+    "memory": {"done": True},
+    "mongod": {"done": True, "$expr": {"$eq": ["$status", "done"]}},
+}
+
+
+@pytest.mark.parametrize("engine", WHERE)
+def test_a_rehearsal_on_files_runs_where_its_filters_mean_what_they_mean(terminal, exported, engine):
+    terminal.configure({**TASKS, "where": WHERE[engine]}, SESSIONS)
+    done = terminal("run", "--dry-run", "--fixtures", str(exported), "--json")
+    assert done.code == 0, done.err
+    assert done.result["engine"] == engine
+    assert done.result["score_events"] == {"focus_session": 1, "task_complete": 3}
+    assert ("on an embedded mongod" in done.err) is ("tasks: $expr" in done.err) is (engine == "mongod")
+    assert ("in memory" in done.err.splitlines()[0]) is (engine == "memory")
+
+
+def test_either_engine_may_be_asked_for_and_comes_to_the_same(terminal, exported):
+    terminal.configure({**TASKS, "where": {"done": True}}, SESSIONS)
+    words = ("run", "--dry-run", "--fixtures", str(exported), "--json", "--out")
+    found = [terminal(*words, f"kept by {engine}", "--engine", engine) for engine in ("memory", "mongod")]
+    assert [each.result.pop("engine") for each in found] == ["memory", "mongod"]
+    for name in report.KEPT:
+        one, other = (Path(f"kept by {engine}", f"{name}.ndjson") for engine in ("memory", "mongod"))
+        assert one.read_text() == other.read_text() != ""
+        assert one.stat().st_mode & 0o077 == 0
+    assert [told(each) for each in found[:1]] == [told(each) for each in found[1:]]
+
+
+def test_an_engine_is_a_matter_of_files(app, terminal):
+    refused = terminal("run", "--dry-run", "--engine", "mongod")
+    assert refused.code == 2
+    assert "add --dry-run --fixtures DIR" in refused.err
+    assert terminal("run", "--dry-run", "--json").result["engine"] == "server"
