@@ -44,7 +44,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     current, opened = passes.open_pass(context, source)
     if opened:
         yield Piece(source.name, checkpoint=opened, note=_told(source, current))
-    total, estimated = passes.size(context, source, current.spans)
+    total, estimated = passes.size(context, source, current.spans, counted=not current.why)
     done = context.state.read_in_pass(source.name, current.number)
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from lbmigrate import schema
 from lbmigrate.checks import users
 from lbmigrate.checks.finding import Finding, Level
-from lbmigrate.checks.looking import CHECK_CONFIG, begun, mapped, sample, shares
+from lbmigrate.checks.looking import CHECK_CONFIG, Looks, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
-from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.ledger.user_ids import is_settled, kind_of_users
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
@@ -19,12 +19,18 @@ from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.paths import pluck
 
 
-def check_data(context: Context) -> list[Finding]:
-    """Everything found about the config, the sources, the users and the schema; the fine lines included."""
+def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
+    """Everything found about the config, the sources, the users and the schema; the fine lines included.
+
+    With `bounded`, for a run that goes on with a board, no more documents are looked at than that is worth; what is
+    found besides refusals may then be wrong.
+    """
     present = schema.present_collections(context.sources)
-    told = [each for source in context.config.sources for each in _source(context, source, present)]
-    told += users.findings(context, present)
-    told += users.one_type(context, told)
+    bounded = bounded and is_settled(context)
+    looks = {s.name: _look(context, s, bounded) for s in context.config.sources if s.collection in present}
+    told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
+    told += users.findings(context, present, looks)
+    told += users.one_type(context, told, looks)
     return [*told, *_ledger(context), *_views(context), *_schema(context)]
 
 
@@ -57,14 +63,17 @@ def _schema(context: Context) -> Iterator[Finding]:
         yield Finding(level, "schema", sentence, "fix it by hand: lbmigrate changes nothing that it did not make")
 
 
-def _source(context: Context, source: Source, present: dict[str, Document]) -> Iterator[Finding]:
+def _look(context: Context, source: Source, bounded: bool) -> list[Document]:
+    return sample(context.sources[source.collection], source, bounded=bounded)
+
+
+def _source(context: Context, source: Source, present: dict[str, Document], looks: Looks) -> Iterator[Finding]:
     if source.collection not in present:
         there = ", ".join(sorted(present)[:8]) or "no collection at all"
         fact = f"collection {source.collection!r} does not exist in {context.sources.name}; there is {there}"
         yield Finding("refusal", source.name, fact, CHECK_CONFIG)
         return
-    collection = context.sources[source.collection]
-    rows = sample(collection, source)
+    collection, rows = context.sources[source.collection], looks[source.name]
     if not rows:
         place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
         fact = f"no {'element' if source.unwind else 'document'} of {place} meets {hidden(str(source.where))}"

@@ -26,7 +26,7 @@ def plan(where: Config | Connection) -> Plan:
 def doctor(where: Config | Connection) -> list[Finding]:
     """Everything worth checking before a run, the fine lines included; a finding of level `refusal` forbids one."""
     with opened(where) as connection:
-        found = check_everything(connection.context())
+        found = check_everything(connection.context(), bounded=False)
         return [*found, *rights.of_other_verbs(connection.context())]
 
 
