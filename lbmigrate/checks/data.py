@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbmigrate import schema
-from lbmigrate.checks import users
+from lbmigrate.checks import kinds, users
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, Looks, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
@@ -31,7 +31,7 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
     told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
     told += users.findings(context, present, looks)
     told += users.one_type(context, told, looks)
-    return [*told, *_ledger(context), *_views(context), *_schema(context)]
+    return [*told, *_ledger(context), *kinds.of_targets(context), *_schema(context)]
 
 
 def _ledger(context: Context) -> Iterator[Finding]:
@@ -44,16 +44,6 @@ def _ledger(context: Context) -> Iterator[Finding]:
         yield Finding("warning", "ledger", fact, "lbmigrate reconcile adds what their sources are worth")
     elif found.count:
         yield Finding("ok", "ledger", f"{found}; what their sources are worth was added")
-
-
-def _views(context: Context) -> Iterator[Finding]:
-    """What is to be written must be a collection; a source may be a view."""
-    present = schema.present_collections(context.target)
-    for name in (schema.EVENTS, schema.ENTRIES, schema.REJECTS, context.config.flag.collection):
-        if "viewOn" in present.get(name, {}):
-            fact = f"{name} is a view of {present[name]['viewOn']}: nothing can be written to it"
-            mend = "name another collection under `flag`" if name == context.config.flag.collection else "drop the view"
-            yield Finding("refusal", "schema", fact, f"{mend}: lbmigrate config show")
 
 
 def _schema(context: Context) -> Iterator[Finding]:
@@ -74,6 +64,7 @@ def _source(context: Context, source: Source, present: dict[str, Document], look
         yield Finding("refusal", source.name, fact, CHECK_CONFIG)
         return
     collection, rows = context.sources[source.collection], looks[source.name]
+    yield from kinds.of_source(context, source, present, rows)
     if not rows:
         place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
         fact = f"no {'element' if source.unwind else 'document'} of {place} meets {hidden(str(source.where))}"
@@ -81,7 +72,13 @@ def _source(context: Context, source: Source, present: dict[str, Document], look
         return
     yield from _paths(source, rows, begun(context))
     yield from _trial(context, source, rows)
-    if not is_indexed(collection, source.cursor):
+    if "viewOn" in present[source.collection]:
+        home = present[source.collection]["viewOn"]
+        fact = f"{source.collection} is a view, which has no index: each incremental backfill reads the whole of it"
+        yield Finding(
+            "warning", source.name, fact, f"name {home} as the collection, if `where` and `unwind` can say it"
+        )
+    elif not is_indexed(collection, source.cursor):
         fact = f"{source.collection}.{source.cursor} has no index: each incremental backfill reads the whole collection"
         yield Finding("warning", source.name, fact, f"db.{source.collection}.createIndex({{{source.cursor!r}: 1}})")
 

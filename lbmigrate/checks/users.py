@@ -81,7 +81,9 @@ def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:
 
 def _strangers(context: Context, looks: Looks) -> Iterator[Finding]:
     """Whether those who did something are among the users at all: a wrong key would hide nobody and name nobody."""
-    seen = {source.name: _acquaintance(context, source, looks.get(source.name, [])) for source in context.config.sources}
+    seen = {
+        source.name: _acquaintance(context, source, looks.get(source.name, [])) for source in context.config.sources
+    }
     nobody = not any(known for _, known in seen.values())
     for source in context.config.sources:
         looked_at, known = seen[source.name]

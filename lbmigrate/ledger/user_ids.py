@@ -127,5 +127,7 @@ def _sample(context: Context, source: Source, size: int, bounded: bool) -> list[
 
 def _types(source: Source, rows: Sequence[Document]) -> Counter[str]:
     """How many user ids of each type, as scoring would coerce them, these documents have."""
-    names = (id_type(coerce_id(value, source.user.coerce)) for value in pluck(rows, [source.user.path])[source.user.path])
+    names = (
+        id_type(coerce_id(value, source.user.coerce)) for value in pluck(rows, [source.user.path])[source.user.path]
+    )
     return Counter(name for name in names if name)
