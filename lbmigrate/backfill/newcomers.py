@@ -7,11 +7,11 @@ none, counts all the same; so the ledger is read backwards too, from its newest 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from lbmigrate.mongo.concerns import durable, is_fake, lenient
-from lbmigrate.records import Checkpoint, Document
+from lbmigrate.records import LONGEST_ID, Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
 from lbmigrate.values.ids import plain_id
@@ -28,7 +28,8 @@ def reached(context: Context) -> Checkpoint | None:
     """What to remember when everybody who has an event by now is rolled up; None where not everybody is."""
     if context.scope.bounded or context.scope.share < 1:
         return None
-    return Checkpoint(ROW, {"after": [event["_id"] for event in islice(_newest_first(context), MARKS)]})
+    newest = (event["_id"] for event in islice(_newest_first(context), MARKS))
+    return Checkpoint(ROW, {"after": [name for name in newest if isinstance(name, str) and len(name) <= LONGEST_ID]})
 
 
 def users(context: Context) -> list[Any] | None:
@@ -37,26 +38,26 @@ def users(context: Context) -> list[Any] | None:
         return []
     found: dict[Any, None] = {}
     for event in _new(context):
-        meta, user = event.get("meta"), event.get("userId")
-        if (not isinstance(meta, dict) or meta.get("origin") != "backfill") and names_a_user(user):
-            found[plain_id(user)] = None
+        if names_a_user(event.get("userId")):
+            found[plain_id(event["userId"])] = None
         if len(found) > MOST_USERS:
             return None
     return list(found)
 
 
 def _new(context: Context) -> Iterator[Document]:
-    """The events that came in after those that are remembered, and some of before."""
+    """The events that came in after those that are remembered, and of some before what no backfill has inserted."""
     events = _newest_first(context)
-    if not _is_in_order(context):
-        yield from events
-        return
-    marks = set(context.state.get(ROW).get("after", ()))
-    for event in events:
-        yield event
-        if event["_id"] in marks:
-            break
-    yield from islice(events, BEYOND)
+    marks = set(context.state.get(ROW).get("after", ())) if _is_in_order(context) else set()
+    if marks:
+        yield from takewhile(lambda event: event["_id"] not in marks, events)
+        events = islice(events, BEYOND)
+    yield from (event for event in events if not _is_of_a_backfill(event))
+
+
+def _is_of_a_backfill(event: Document) -> bool:
+    meta = event.get("meta")
+    return isinstance(meta, dict) and meta.get("origin") == "backfill"
 
 
 def _newest_first(context: Context) -> Iterator[Document]:

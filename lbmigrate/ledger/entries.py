@@ -17,7 +17,7 @@ from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.id_text import exact_text, id_text
-from lbmigrate.values.ids import plain_id, same_id
+from lbmigrate.values.ids import in_parts, plain_id, same_id
 from lbmigrate.values.limits import NO_TEXT, is_lost, names_a_user
 
 Present = dict[tuple[Any, str], Document]  # entries by user and period
@@ -99,8 +99,9 @@ def insert_entries(database: Database[Any], absent: Sequence[Document]) -> list[
 
 def _renamed(database: Database[Any], lost: Sequence[Document]) -> list[Document]:
     """Those entries whose `_id` is another user's, with one of their own."""
-    found = database[ENTRIES].find({"_id": {"$in": [entry["_id"] for entry in lost]}}, {"userId": 1})
-    holders = {row["_id"]: row["userId"] for row in found}
+    parts = in_parts([entry["_id"] for entry in lost])
+    rows = (row for part in parts for row in database[ENTRIES].find({"_id": {"$in": part}}, {"userId": 1}))
+    holders = {row["_id"]: row["userId"] for row in rows}
     others = [e for e in lost if e["_id"] in holders and not same_id(holders[e["_id"]], e["userId"])]
     for entry in others:
         exact = f"{entry['period']}:{exact_text(entry['userId'])}"

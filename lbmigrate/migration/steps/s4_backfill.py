@@ -17,6 +17,7 @@ from lbmigrate.records import Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
+from lbmigrate.values.ids import in_parts
 
 NUMBER = 4
 NAME = "backfill"
@@ -75,7 +76,8 @@ def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece
         if not ids:
             break
         context.state.put()  # raises LeaseLost where a successor may have filled it again
-        removed += collection.delete_many({"_id": {"$in": ids}, **ours}).deleted_count
+        for some in in_parts(ids):
+            removed += collection.delete_many({"_id": {"$in": some}, **ours}).deleted_count
         yield Piece(name, removed, None)
     yield Piece(name, removed, removed, note=f"removed {removed:,} documents from {name}")
 
