@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 from typing import Any
 
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.mongo.concerns import durable, is_fake, lenient
 from lbmigrate.records import LONGEST_ID, Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
-from lbmigrate.values.ids import plain_id
+from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user
 
 ROW = "newcomers"
@@ -33,12 +34,16 @@ def reached(context: Context) -> Checkpoint | None:
 
 
 def users(context: Context) -> list[Any] | None:
-    """Whom the events of others are about; None is everyone, since they are too many to hold."""
+    """Whom the events of others are about; None is everyone, since they are too many to hold.
+
+    Who is named by an id of another type than all others is told by a verification, and is nobody on the board.
+    """
     if context.scope.bounded or context.scope.share < 1:
         return []
     found: dict[Any, None] = {}
+    kind = kind_of_users(context)
     for event in _new(context):
-        if names_a_user(event.get("userId")):
+        if names_a_user(event.get("userId")) and kind in (None, id_type(event["userId"])):
             found[plain_id(event["userId"])] = None
         if len(found) > MOST_USERS:
             return None

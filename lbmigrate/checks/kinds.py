@@ -14,6 +14,7 @@ from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import begun
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.state import COLLECTION
@@ -75,8 +76,18 @@ def _loses(database: Database[Any], name: str, options: Document) -> str:
         return "loses its documents after a time (expireAfterSeconds)"
     if "viewOn" in options or is_fake(database):
         return ""
-    ttl = [key for key, spec in database[name].index_information().items() if "expireAfterSeconds" in spec]
+    ttl = [spec["name"] for spec in _indexes(database, name) if "expireAfterSeconds" in spec]
     return f"has a TTL index ({ttl[0]}), which removes documents" if ttl else ""
+
+
+def _indexes(database: Database[Any], name: str) -> list[Document]:
+    """The indexes of a collection; none where this user may not list them, as beneath a view and in the state."""
+    try:
+        return schema.present_indexes(database, name)
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        return []
 
 
 # --- what is written to ----------------------------------------------------------------------------------------------
@@ -119,7 +130,7 @@ def _unfit(database: Database[Any], name: str, options: Document) -> Iterator[tu
 
 def _refusing(database: Database[Any], name: str) -> Iterator[str]:
     """The unique indexes by which a collection of ours refuses what is no duplicate."""
-    for spec in schema.present_indexes(database, name):
+    for spec in _indexes(database, name):
         fields = {field for field, _ in spec["key"]}
         alone = "_id" in fields or (name == schema.ENTRIES and {"userId", "period"} <= fields)
         if spec.get("unique") and not alone:  # of one entry for a user and period there is but one anyway
@@ -132,7 +143,9 @@ def _sharded_by(database: Database[Any], name: str) -> Document:
         return {}
     try:
         row = database.client["config"]["collections"].find_one({"_id": f"{database.name}.{name}"}, {"key": 1}) or {}
-    except OperationFailure:
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
         return {}
     key: Document = row.get("key", {})
     return {} if key in BY_ID else key
