@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lbmigrate import schema
 from lbmigrate.checks import kinds, users
 from lbmigrate.checks.finding import Finding, Level
-from lbmigrate.checks.looking import CHECK_CONFIG, Looks, begun, mapped, sample, shares
+from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
@@ -17,6 +17,8 @@ from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.paths import pluck
+
+MANY, FEW = 2_000, 0.05  # documents, and the share of them that is worth an index of its own
 
 
 def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
@@ -78,9 +80,25 @@ def _source(context: Context, source: Source, present: dict[str, Document], look
         yield Finding(
             "warning", source.name, fact, f"name {home} as the collection, if `where` and `unwind` can say it"
         )
-    elif not is_indexed(collection, source.cursor):
+        return
+    yield from _sparse(context, source, rows)
+    if not is_indexed(collection, source.cursor):
         fact = f"{source.collection}.{source.cursor} has no index: each incremental backfill reads the whole collection"
         yield Finding("warning", source.name, fact, f"db.{source.collection}.createIndex({{{source.cursor!r}: 1}})")
+
+
+def _sparse(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:
+    """Whether few documents meet the filter, and no index finds them: whoever looks for them reads all the others."""
+    collection = context.sources[source.collection]
+    fields = [field for field in source.where if not field.startswith("$")]
+    total = collection.estimated_document_count()
+    if source.unwind or not fields or total < MANY or len(rows) >= SAMPLE or len(rows) > FEW * total:
+        return
+    if any(is_indexed(collection, field) for field in fields):
+        return
+    fact = f"{len(rows):,} of about {total:,} documents of {source.collection} meet its `where`, and no index has them"
+    fix = f"db.{source.collection}.createIndex({{{fields[0]!r}: 1}}), so that a look at them does not read all"
+    yield Finding("warning", source.name, fact, fix)
 
 
 def _paths(source: Source, rows: list[Document], live: bool) -> Iterator[Finding]:
