@@ -6,7 +6,7 @@ Both halves yield pieces that are durable and not yet checkpointed; see `steps` 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from itertools import takewhile
@@ -44,7 +44,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     current, opened = passes.open_pass(context, source)
     if opened:
         yield Piece(source.name, checkpoint=opened, note=_told(source, current))
-    total, estimated = passes.size(context, source, current.spans)
+    total, estimated = passes.size(context, source, current.spans, counted=not current.why)
     done = context.state.read_in_pass(source.name, current.number)
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
@@ -134,28 +134,30 @@ class _Circuit:
 # --- entries -----------------------------------------------------------------------------------------------------
 
 
-def roll_up(context: Context, gate: Gate) -> Iterator[Piece]:
-    """Roll up everyone whom emitted chunks touched; a chunk stays `emitted` until all of them are done."""
+def roll_up(context: Context, gate: Gate, others: Callable[[], list[Any] | None] = list) -> Iterator[Piece]:
+    """Roll up everyone whom emitted chunks touched; a chunk stays `emitted` until all of them are done.
+
+    `others` tells of more users, or, with None, that it is to be everyone; it is not asked where everyone is anyway.
+    """
     until = context.state.last_closed()
-    if until is None:
-        return
-    users = _touched(context)
+    users = _touched(context, others)
     if users is None:
-        yield from _roll_up_everyone(context, until, gate)
+        yield from _roll_up_everyone(context, until or context.clock(), gate)
     else:
         yield from _roll_up_listed(context, users, gate)
-    if not context.stopping():
+    if until is not None and not context.stopping():
         yield Piece("entries", unit="users", checkpoint=RolledUp(until))
 
 
-def _touched(context: Context) -> list[Any] | None:
+def _touched(context: Context, others: Callable[[], list[Any] | None]) -> list[Any] | None:
     """Every user of an emitted chunk. None is everyone: a chunk says so, or they are too many to hold."""
     users: dict[Any, None] = {}
     for some in context.state.touched_users():
         users.update(dict.fromkeys(some or ()))
         if some is None or len(users) > USERS_IN_MEMORY:
             return None
-    return list(users)
+    more = others()
+    return None if more is None else list(users | dict.fromkeys(more))
 
 
 def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:

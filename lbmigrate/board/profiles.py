@@ -11,7 +11,7 @@ from pymongo.database import Database
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
 from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import folded_id, id_forms
+from lbmigrate.values.ids import folded_id, id_forms, in_parts
 from lbmigrate.values.paths import pluck, projection_of
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
 
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[tuple[Any, Document]]:
     """Key and snapshot of the users with these keys. Documents may be large: no more than a batch is held."""
-    collection = lenient(database)[users.collection]
-    for document in collection.find({users.key: {"$in": list(keys)}}, projection_of(profile_paths(users))):
-        yield pluck([document], [users.key])[users.key][0], snapshot(users, document)
+    collection, paths = lenient(database)[users.collection], projection_of(profile_paths(users))
+    for some in in_parts(keys):
+        for document in collection.find({users.key: {"$in": some}}, paths):
+            yield pluck([document], [users.key])[users.key][0], snapshot(users, document)
 
 
 def profile_paths(users: Users) -> tuple[str, ...]:

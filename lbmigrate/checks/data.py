@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbmigrate import schema
-from lbmigrate.checks import users
+from lbmigrate.checks import kinds, users
 from lbmigrate.checks.finding import Finding, Level
-from lbmigrate.checks.looking import CHECK_CONFIG, begun, mapped, sample, shares
+from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
-from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.ledger.user_ids import is_settled, kind_of_users
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.paths import pluck
 
+MANY, FEW = 2_000, 0.05  # documents, and the share of them that is worth an index of its own
 
-def check_data(context: Context) -> list[Finding]:
-    """Everything found about the config, the sources, the users and the schema; the fine lines included."""
+
+def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
+    """Everything found about the config, the sources, the users and the schema; the fine lines included.
+
+    With `bounded`, for a run that goes on with a board, no more documents are looked at than that is worth; what is
+    found besides refusals may then be wrong.
+    """
     present = schema.present_collections(context.sources)
-    told = [each for source in context.config.sources for each in _source(context, source, present)]
-    told += users.findings(context, present)
-    told += users.one_type(context, told)
-    return [*told, *_ledger(context), *_views(context), *_schema(context)]
+    bounded = bounded and is_settled(context)
+    looks = {s.name: _look(context, s, bounded) for s in context.config.sources if s.collection in present}
+    told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
+    told += users.findings(context, present, looks)
+    told += users.one_type(context, told, looks)
+    return [*told, *_ledger(context), *kinds.of_targets(context), *_schema(context)]
 
 
 def _ledger(context: Context) -> Iterator[Finding]:
@@ -40,16 +48,6 @@ def _ledger(context: Context) -> Iterator[Finding]:
         yield Finding("ok", "ledger", f"{found}; what their sources are worth was added")
 
 
-def _views(context: Context) -> Iterator[Finding]:
-    """What is to be written must be a collection; a source may be a view."""
-    present = schema.present_collections(context.target)
-    for name in (schema.EVENTS, schema.ENTRIES, schema.REJECTS, context.config.flag.collection):
-        if "viewOn" in present.get(name, {}):
-            fact = f"{name} is a view of {present[name]['viewOn']}: nothing can be written to it"
-            mend = "name another collection under `flag`" if name == context.config.flag.collection else "drop the view"
-            yield Finding("refusal", "schema", fact, f"{mend}: lbmigrate config show")
-
-
 def _schema(context: Context) -> Iterator[Finding]:
     expiring = schema.expiring(context.target)
     for sentence in schema.differences(context.target):
@@ -57,14 +55,18 @@ def _schema(context: Context) -> Iterator[Finding]:
         yield Finding(level, "schema", sentence, "fix it by hand: lbmigrate changes nothing that it did not make")
 
 
-def _source(context: Context, source: Source, present: dict[str, Document]) -> Iterator[Finding]:
+def _look(context: Context, source: Source, bounded: bool) -> list[Document]:
+    return sample(context.sources[source.collection], source, bounded=bounded)
+
+
+def _source(context: Context, source: Source, present: dict[str, Document], looks: Looks) -> Iterator[Finding]:
     if source.collection not in present:
         there = ", ".join(sorted(present)[:8]) or "no collection at all"
         fact = f"collection {source.collection!r} does not exist in {context.sources.name}; there is {there}"
         yield Finding("refusal", source.name, fact, CHECK_CONFIG)
         return
-    collection = context.sources[source.collection]
-    rows = sample(collection, source)
+    collection, rows = context.sources[source.collection], looks[source.name]
+    yield from kinds.of_source(context, source, present, rows)
     if not rows:
         place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
         fact = f"no {'element' if source.unwind else 'document'} of {place} meets {hidden(str(source.where))}"
@@ -72,9 +74,31 @@ def _source(context: Context, source: Source, present: dict[str, Document]) -> I
         return
     yield from _paths(source, rows, begun(context))
     yield from _trial(context, source, rows)
+    if "viewOn" in present[source.collection]:
+        home = present[source.collection]["viewOn"]
+        fact = f"{source.collection} is a view, which has no index: each incremental backfill reads the whole of it"
+        yield Finding(
+            "warning", source.name, fact, f"name {home} as the collection, if `where` and `unwind` can say it"
+        )
+        return
+    yield from _sparse(context, source, rows)
     if not is_indexed(collection, source.cursor):
         fact = f"{source.collection}.{source.cursor} has no index: each incremental backfill reads the whole collection"
         yield Finding("warning", source.name, fact, f"db.{source.collection}.createIndex({{{source.cursor!r}: 1}})")
+
+
+def _sparse(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:
+    """Whether few documents meet the filter, and no index finds them: whoever looks for them reads all the others."""
+    collection = context.sources[source.collection]
+    fields = [field for field in source.where if not field.startswith("$")]
+    total = collection.estimated_document_count()
+    if source.unwind or not fields or total < MANY or len(rows) >= SAMPLE or len(rows) > FEW * total:
+        return
+    if any(is_indexed(collection, field) for field in fields):
+        return
+    fact = f"{len(rows):,} of about {total:,} documents of {source.collection} meet its `where`, and no index has them"
+    fix = f"db.{source.collection}.createIndex({{{fields[0]!r}: 1}}), so that a look at them does not read all"
+    yield Finding("warning", source.name, fact, fix)
 
 
 def _paths(source: Source, rows: list[Document], live: bool) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from lbmigrate.config.model import Source
-from lbmigrate.mongo.sample import some, some_piped
+from lbmigrate.mongo.sample import both_ends, some_piped
 from lbmigrate.records import Document
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.run.context import Context
@@ -18,18 +18,22 @@ from lbmigrate.values.paths import projection_of
 CHECK_CONFIG = "correct the path or the collection: lbmigrate config show"
 SAMPLE = 500  # documents looked at, from either end of a collection
 ELEMENTS = 20  # of an array that is unwound
+Looks = dict[str, list[Document]]  # the documents of each source that were looked at, by its name
 
 
-def sample(collection: Collection[Any], source: Source) -> list[Document]:
-    """Documents in scope from both ends of a collection; elements, where the source unwinds."""
+def sample(collection: Collection[Any], source: Source, *, bounded: bool = False) -> list[Document]:
+    """Documents in scope from both ends of a collection; elements, where the source unwinds.
+
+    Several may have one `_id`, in a view. With `bounded` a filter that few documents meet may leave none.
+    """
     projection = projection_of(mapped(source))
     if source.unwind:
         few: Document = {"$match": {unwind.POSITION: {"$lt": ELEMENTS}}}  # one document must not be all that is seen
         stages = [{"$limit": 2 * SAMPLE}, *unwind.elements(source), few, {"$project": projection}]
         return some_piped(collection, [*stages, {"$limit": 2 * SAMPLE}])
-    first, last = (some(collection, source.where, projection, SAMPLE, way) for way in (1, -1))
-    rows = {named(row["_id"]): row for row in (*first, *last)}  # a small collection's ends are the same documents
-    return list(rows.values())
+    first, *last = both_ends(collection, source.where, projection, SAMPLE, bounded=bounded)
+    known = {named(row["_id"]) for row in first}  # the ends of a small collection are the same documents
+    return first + [row for rows in last for row in rows if named(row["_id"]) not in known]
 
 
 def mapped(source: Source) -> tuple[str, ...]:

@@ -32,18 +32,18 @@ GIVES_UP = "for as long as throttle.give_up says"
 ROOM = 1.5  # free space that is wanted for each byte estimated
 
 
-def check_everything(context: Context, verb: str = "run") -> list[Finding]:
+def check_everything(context: Context, verb: str = "run", *, bounded: bool = True) -> list[Finding]:
     """What `doctor` shows and what `verb` looks at first, a line for each thing looked at, the fine ones included.
 
     The server and the rights come first, and alone where the rest may not be read. Of the rights those of `verb` are
-    judged: who may backfill need not be allowed to drop anything.
+    judged: who may backfill need not be allowed to drop anything. `bounded` is as in `check_data`.
     """
     if is_fake(context.sources):
-        return [Finding("ok", "server", "in memory"), *data.check_data(context)]
+        return [Finding("ok", "server", "in memory"), *data.check_data(context, bounded=bounded)]
     told = [*_server(context.sources), *_clock(context.sources), *rights.findings(context, verb)]
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
-    return [*told, *_disk(context), *_leftovers(context), *_runs(context), *data.check_data(context)]
+    return [*told, *_disk(context), *_leftovers(context), *_runs(context), *data.check_data(context, bounded=bounded)]
 
 
 def _server(database: Database[Any]) -> Iterator[Finding]:

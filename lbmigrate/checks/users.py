@@ -7,7 +7,7 @@ from itertools import chain
 
 from lbmigrate.board.profiles import known_users, profile_paths, snapshot
 from lbmigrate.checks.finding import Finding, Level
-from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, begun, sample, shares
+from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, shares
 from lbmigrate.config.model import Source, Users
 from lbmigrate.errors import Refused
 from lbmigrate.ledger.user_ids import OneUserType
@@ -23,19 +23,19 @@ STRANGERS = 200  # users who are looked up
 FEW = 20  # documents of a source: fewer may all be odd
 
 
-def one_type(context: Context, told: list[Finding]) -> Iterator[Finding]:
+def one_type(context: Context, told: list[Finding], looks: Looks) -> Iterator[Finding]:
     """Whether all users are named by ids of one type; nothing where something else forbids a run already."""
     if any(finding.level == "refusal" for finding in told):
         return
     try:
-        kinds = OneUserType(context).kinds
+        kinds = OneUserType(context, seen=looks).kinds
     except Refused as error:
         yield Finding("refusal", "user ids", error.message, error.hint)
     else:
         yield Finding("ok", "user ids", f"of one type: {', '.join(kinds) or 'none seen yet'}")
 
 
-def findings(context: Context, present: dict[str, Document]) -> Iterator[Finding]:
+def findings(context: Context, present: dict[str, Document], looks: Looks) -> Iterator[Finding]:
     """What the users have of what the board shows, and whether those who did something are among them."""
     users = context.config.users
     if users.collection not in present:
@@ -61,7 +61,7 @@ def findings(context: Context, present: dict[str, Document]) -> Iterator[Finding
         fact = f"{users.collection}.{users.updated} has no index: each incremental backfill looks at every user"
         yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.updated!r}: 1}})")
     yield from _shown(users, rows)
-    yield from _strangers(context)
+    yield from _strangers(context, looks)
 
 
 def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:
@@ -79,9 +79,11 @@ def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:
         yield Finding("warning", "users", f"{fact} characters, and left out", "keep the address of a picture there")
 
 
-def _strangers(context: Context) -> Iterator[Finding]:
+def _strangers(context: Context, looks: Looks) -> Iterator[Finding]:
     """Whether those who did something are among the users at all: a wrong key would hide nobody and name nobody."""
-    seen = {source.name: _acquaintance(context, source) for source in context.config.sources}
+    seen = {
+        source.name: _acquaintance(context, source, looks.get(source.name, [])) for source in context.config.sources
+    }
     nobody = not any(known for _, known in seen.values())
     for source in context.config.sources:
         looked_at, known = seen[source.name]
@@ -93,12 +95,11 @@ def _strangers(context: Context) -> Iterator[Finding]:
         yield Finding("refusal" if sure else "warning", "users", fact, CHECK_CONFIG)
 
 
-def _acquaintance(context: Context, source: Source) -> tuple[int, bool]:
+def _acquaintance(context: Context, source: Source, rows: list[Document]) -> tuple[int, bool]:
     """How many documents of a source were looked at, and whether any of their users is known."""
-    collection = context.sources[source.collection]
-    rows = sample(collection, source)
     if _any_known(context, source, rows):
         return len(rows), True
+    collection = context.sources[source.collection]
     stages: list[Document] = [{"$match": source.where}] if source.where and not source.unwind else []
     # both ends may be those of old accounts: what lies between is looked at before anything is refused
     shown = {"$project": projection_of([source.user.path])}

@@ -27,7 +27,7 @@ def doctor(where: Config | Connection) -> list[Finding]:
     """Everything worth checking before a run, the fine lines included; a finding of level `refusal` forbids one."""
     with opened(where) as connection:
         context = connection.context()
-        found = [*check_everything(context), *rights.of_other_verbs(context)]
+        found = [*check_everything(context, bounded=False), *rights.of_other_verbs(context)]
         unread = any(each.level == "refusal" and each.subject == rights.READING for each in found)
         return found if unread else [*found, *rows.findings(context, everything=True)]
 

@@ -11,6 +11,7 @@ from lbmigrate.ledger import forget
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.events import keep_rejects
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.repeats import Repeats
 from lbmigrate.ledger.sources import read, score
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Counts, Document, Reject
@@ -44,20 +45,21 @@ class Seen(Enum):
 
 def emit(context: Context, source: Source, condition: Document, seen: Seen, one_type: OneUserType) -> Emitted:
     """Score the documents that meet `condition`, a bounded number at a time."""
-    total = Emitted()
+    total, repeats = Emitted(), Repeats(context, source)
     for documents in read(context, source, condition):
-        total += _emit_batch(context, source, documents, seen, one_type)
+        total += _emit_batch(context, source, documents, seen, one_type, repeats)
     return total
 
 
 def _emit_batch(
-    context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType
+    context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType, repeats: Repeats
 ) -> Emitted:
     scored = score(context, source, documents)
-    fitting, strangers = one_type.sorted_out(scored.events, source)
+    events, repeated = repeats.sorted_out(documents, scored.events)
+    fitting, strangers = one_type.sorted_out(events, source)
     inside = _inside(context, fitting)
     entered = enter(context, source, inside, scored.former, look=seen is not Seen.NEVER)
-    added, rejects = entered.new, [*scored.rejects, *strangers, *entered.rejects]
+    added, rejects = entered.new, [*scored.rejects, *repeated, *strangers, *entered.rejects]
     keep_rejects(context, source, _of_those_there(context, source, rejects))
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
@@ -69,7 +71,7 @@ def _emit_batch(
         approximate=sum("approximate" in event["meta"] for event in added),
         future=sum(event["createdAt"] > horizon for event in added),
     )
-    return Emitted(counts, [event["userId"] for event in _touching(inside, entered.known, seen)])
+    return Emitted(counts, [event["userId"] for event in _touching(inside, entered.known, seen)], entered.refused)
 
 
 def _inside(context: Context, events: list[Document]) -> list[Document]:

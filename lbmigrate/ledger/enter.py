@@ -8,13 +8,15 @@ from typing import Any
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.events import insert_new
+from lbmigrate.ledger.events import EventRefused, Inserted, insert_new
 from lbmigrate.ledger.identify import identify, is_of
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
+from lbmigrate.telling.secrets import hidden
 
+REASON_LENGTH = 300
 CONFLICTS = 20  # an `_id` that is taken and not there this often in a row is no race any more
 
 
@@ -22,12 +24,22 @@ CONFLICTS = 20  # an `_id` that is taken and not there this often in a row is no
 class Entered:
     """What became of some events: new in the ledger, known there (by `_id`, with their origin), or rejected.
 
-    What is in none of the three was given more than once.
+    What is in none of the three was given more than once. `refused` of the rejects are what the server did not take.
     """
 
     new: list[Document] = field(default_factory=list)
     known: dict[str, Any] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    refused: int = 0
+
+    def note(self, inserted: Inserted, given: list[Document]) -> None:
+        """Take in what became of events that were given to the server."""
+        lost = set(map(id, inserted.taken)) if inserted.taken else set()
+        out = [event for event in given if event["_id"] in inserted.refused] if inserted.refused else []
+        self.rejects += [Reject(e["sourceId"], hidden(inserted.refused[e["_id"]])[:REASON_LENGTH]) for e in out]
+        self.refused += len(out)
+        left = lost | set(map(id, out))
+        self.new += [event for event in given if id(event) not in left] if left else given
 
 
 def enter(
@@ -45,14 +57,22 @@ def enter(
         if asked:
             others = [event for event in pending if event["_id"] not in former] if len(asked) < len(pending) else []
             pending = [*others, *_unknown(context, source, asked, former, found)]
-        taken = insert_new(durable(context.target)[EVENTS], pending)
-        lost = set(map(id, taken))
-        found.new += [event for event in pending if id(event) not in lost] if lost else pending
-        pending = asked = [*taken, *later]
+        inserted = _inserted(context, pending)
+        found.note(inserted, pending)
+        pending = asked = [*inserted.taken, *later]
         later = []
         if not pending:
             return found
     raise LbmigrateError(f"{EVENTS} says that {pending[0]['_id']!r} is there, and does not show it", "try again")
+
+
+def _inserted(context: Context, events: list[Document]) -> Inserted:
+    try:
+        return Inserted(insert_new(durable(context.target)[EVENTS], events))
+    except EventRefused as error:
+        if error.inserted is None:
+            raise
+        return error.inserted
 
 
 def _unknown(

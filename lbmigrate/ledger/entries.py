@@ -12,12 +12,12 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
-from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED
+from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_index
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.id_text import exact_text, id_text
-from lbmigrate.values.ids import plain_id, same_id
+from lbmigrate.values.ids import in_parts, plain_id, same_id
 from lbmigrate.values.limits import NO_TEXT, is_lost, names_a_user
 
 Present = dict[tuple[Any, str], Document]  # entries by user and period
@@ -99,8 +99,9 @@ def insert_entries(database: Database[Any], absent: Sequence[Document]) -> list[
 
 def _renamed(database: Database[Any], lost: Sequence[Document]) -> list[Document]:
     """Those entries whose `_id` is another user's, with one of their own."""
-    found = database[ENTRIES].find({"_id": {"$in": [entry["_id"] for entry in lost]}}, {"userId": 1})
-    holders = {row["_id"]: row["userId"] for row in found}
+    parts = in_parts([entry["_id"] for entry in lost])
+    rows = (row for part in parts for row in database[ENTRIES].find({"_id": {"$in": part}}, {"userId": 1}))
+    holders = {row["_id"]: row["userId"] for row in rows}
     others = [e for e in lost if e["_id"] in holders and not same_id(holders[e["_id"]], e["userId"])]
     for entry in others:
         exact = f"{entry['period']}:{exact_text(entry['userId'])}"
@@ -114,7 +115,12 @@ def change_entries(database: Database[Any], updates: Sequence[UpdateOne], users:
     """Change entries; returns the users to look at again, all of them where one was lost: which one is not told."""
     if not updates:
         return []
-    matched = database[ENTRIES].bulk_write(updates, ordered=False).matched_count
+    try:
+        matched = database[ENTRIES].bulk_write(updates, ordered=False).matched_count
+    except BulkWriteError as error:
+        for failure in error.details["writeErrors"]:
+            raise _refused(failure) from error
+        raise
     return list(dict.fromkeys(users)) if matched < len(updates) else []
 
 
@@ -123,6 +129,13 @@ def _collisions(error: BulkWriteError) -> list[Document]:
         raise error  # what was written may yet be undone: whoever called tries again
     failures: list[Document] = error.details["writeErrors"]
     for failure in failures:
-        if failure["code"] != DUPLICATE_KEY:
-            raise LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan") from error
+        if failure["code"] != DUPLICATE_KEY or other_unique_index(failure):
+            raise _refused(failure) from error
     return failures
+
+
+def _refused(failure: Document) -> LbmigrateError:
+    if index := other_unique_index(failure):
+        told = f"{ENTRIES} has a unique index that is not of lbmigrate ({index}), which refuses an entry"
+        return LbmigrateError(told, hint=f"db.{ENTRIES}.dropIndex({index!r}), then lbmigrate backfill --full")
+    return LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan")

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.mongo.faults import DUPLICATE_KEY
+from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import REJECTS
@@ -22,15 +22,6 @@ IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names
 SAID = 500  # characters of what a server says
 
 
-class EventRefused(LbmigrateError):
-    """The server did not take an event, for a reason that lies in the event."""
-
-
-def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
-    """Insert events and tell how many were new. Idempotent: the `_id` names the action, so a repeat is a no-op."""
-    return len(documents) - len(insert_new(events, documents))
-
-
 @dataclass(slots=True)
 class Inserted:
     """What did not go in: events whose `_id` was there already, and by their `_id` why the server refused others."""
@@ -39,11 +30,24 @@ class Inserted:
     refused: dict[str, str] = field(default_factory=dict)
 
 
+class EventRefused(LbmigrateError):
+    """The server did not take an event, for a reason that lies in the event. `inserted` says what became of others."""
+
+    inserted: Inserted | None = None
+
+
+def insert(events: Collection[Any], documents: Sequence[Document]) -> int:
+    """Insert events and tell how many were new. Idempotent: the `_id` names the action, so a repeat is a no-op."""
+    return len(documents) - len(insert_new(events, documents))
+
+
 def insert_new(events: Collection[Any], documents: Sequence[Document]) -> list[Document]:
     """Insert events, and hand back those whose `_id` was there already. Raises EventRefused for the first refused."""
     found = insert_each(events, documents)
     for reason in found.refused.values():
-        raise EventRefused(reason, hint="lbmigrate doctor")
+        error = EventRefused(reason, hint="lbmigrate doctor")
+        error.inserted = found
+        raise error
     return found.taken
 
 
@@ -73,9 +77,8 @@ def _refusal(events: Collection[Any], failure: Document) -> str:
     subject = f"{events.name} refused {named(failure['op']['_id'])!r}"
     if failure["code"] in IN_THE_DOCUMENT:
         return f"{subject}: {failure['errmsg'][:SAID]}"
-    if failure["code"] == DUPLICATE_KEY and "_id" not in failure.get("keyPattern", {"_id": 1}):
-        return f"{subject}: it has a unique index that is not of lbmigrate ({', '.join(failure['keyPattern'])})"
-    return ""
+    index = other_unique_index(failure)
+    return f"{subject}: its unique index {index} is not of lbmigrate" if index else ""
 
 
 def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:

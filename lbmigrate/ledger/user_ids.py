@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
 from lbmigrate.ledger.odd import kinds_in
-from lbmigrate.mongo.sample import some
+from lbmigrate.mongo.sample import both_ends
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -27,13 +28,18 @@ class OneUserType:
     written: of sources whose users are of different types, and of a source that mixes them itself. A few documents
     (FEW) of another type are none: each is a reject, and what the `sample` from either end missed is judged the same
     way when its chunk is scored.
+
+    `seen` are documents of the sources, by their names, that somebody has looked at already.
     """
 
-    def __init__(self, context: Context, sample: int = 500) -> None:
+    def __init__(
+        self, context: Context, sample: int = 500, seen: Mapping[str, Sequence[Document]] | None = None
+    ) -> None:
         self._places: dict[str, str] = {}
         ledger = kinds_in(context.target)
-        sampled = [(source, _sampled_types(context, source, sample)) for source in context.config.sources]
         settled = ledger.total() >= TELLING
+        looks = {s.name: _sample(context, s, sample, settled) for s in context.config.sources} if seen is None else seen
+        sampled = [(source, _types(source, looks.get(source.name, ()))) for source in context.config.sources]
         if ledger and (settled or not any(found for _, found in sampled)):
             self._places[ledger.most_common(1)[0][0]] = f"{EVENTS}.userId"
         for source, found in sampled:
@@ -86,12 +92,20 @@ class OneUserType:
 
 
 def kind_of_users(context: Context) -> str | None:
-    """The type of the ledger's user ids; None where there are none yet, or several."""
+    """The type of the ledger's user ids; None where there are none yet, or where few do not tell."""
+    ledger = kinds_in(context.target)
+    if not ledger or ledger.total() >= TELLING:
+        return ledger.most_common(1)[0][0] if ledger else None
     try:
         kinds = OneUserType(context).kinds
     except Refused:
         return None
     return kinds[0] if kinds else None
+
+
+def is_settled(context: Context) -> bool:
+    """Whether the ledger has enough events to say of which type its users are."""
+    return kinds_in(context.target).total() >= TELLING
 
 
 def _kinds(events: Sequence[Document]) -> set[str]:
@@ -106,13 +120,14 @@ def _common(counted: Counter[str]) -> set[str]:
     return {kind for kind, number in counted.items() if number > FEW * total or number == max(counted.values())}
 
 
-def _sampled_types(context: Context, source: Source, size: int) -> Counter[str]:
-    """How many user ids of each type, as scoring would coerce them, are at both ends of a source."""
-    collection = context.sources[source.collection]
-    found: Counter[str] = Counter()
-    for way in (1, -1):
-        rows = some(collection, source.where, projection_of([source.user.path]), size, way)
-        for value in pluck(rows, [source.user.path])[source.user.path]:
-            name = id_type(coerce_id(value, source.user.coerce))
-            found.update([name] if name else [])
-    return found
+def _sample(context: Context, source: Source, size: int, bounded: bool) -> list[Document]:
+    collection, projection = context.sources[source.collection], projection_of([source.user.path])
+    return list(chain(*both_ends(collection, source.where, projection, size, bounded=bounded)))
+
+
+def _types(source: Source, rows: Sequence[Document]) -> Counter[str]:
+    """How many user ids of each type, as scoring would coerce them, these documents have."""
+    names = (
+        id_type(coerce_id(value, source.user.coerce)) for value in pluck(rows, [source.user.path])[source.user.path]
+    )
+    return Counter(name for name in names if name)

@@ -95,6 +95,14 @@ def _refusal(what: str) -> Refused:
     return Refused(f"{what} has no change streams to follow: they need a replica set", hint)
 
 
+def without_stream(database: Database[Any], collections: Iterable[str]) -> list[str]:
+    """Those that have no change stream, and whose changes nobody is told of: views and time-series collections."""
+    if is_fake(database):
+        return []
+    asked = {"name": {"$in": sorted(collections)}, "type": {"$in": ["view", "timeseries"]}}
+    return sorted(info["name"] for info in database.list_collections(filter=asked))
+
+
 def gathered(stream: Stream, monotonic: Callable[[], float]) -> Batch:
     """What is there to read now, at most SIZE changes or those of WINDOW seconds; empty when nothing changes."""
     batch = Batch()

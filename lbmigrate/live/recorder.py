@@ -124,7 +124,8 @@ class ScoreRecorder:
         known = self._recall.of(event["userId"], leavers.fence)
         entered = enter(self._context, source, [event], former_ids(source.action, [event["sourceId"]]))
         if entered.rejects:
-            raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint="lbmigrate reconcile")
+            way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
+            raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
         added = bool(entered.new)
         ledger = self._recall.ledger(event, added, known, leavers.fence)
         # Also when it was there already: whoever inserted it may have died before this.

@@ -18,6 +18,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.backfill import isolate
 from lbmigrate.config.model import Config
+from lbmigrate.errors import Refused
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.emit import Emitted
 from lbmigrate.ledger.user_ids import OneUserType
@@ -35,6 +36,7 @@ ROW = "tail"
 WORK = Work(ROW)
 HEARTBEAT = 2.0  # seconds between two signs of life while nothing changes
 HOLD = 1.0  # seconds between two looks at a flag that is off
+BACKFILL = "schedule lbmigrate backfill for it, as jobs/ shows"
 FAILURES = 5  # in a row, after which a server that does not answer ends the tail
 
 
@@ -53,8 +55,10 @@ class Tail:
     def follow(self) -> Iterator[Piece]:
         """Batch after batch, durable and rolled up, until a stop is asked for; each one's checkpoint is to be saved.
 
-        While the flag's `write` is off it holds, and goes on where it was. Raises Refused on a standalone server.
+        While the flag's `write` is off it holds, and goes on where it was. Raises Refused on a standalone server, and
+        where no source has a change stream.
         """
+        yield from self._not_followed()
         failures = 0
         while not self._context.stopping():
             try:
@@ -71,6 +75,17 @@ class Tail:
                     raise
                 yield Piece(ROW, warning=f"the server does not answer, trying again: {hidden(str(error))}"[:200])
                 self._context.stop.wait(failures)
+
+    def _not_followed(self) -> Iterator[Piece]:
+        """Sources whose changes no server tells of: nobody is to take silence for nothing new."""
+        silent = changes.without_stream(self._context.sources, self._collections)
+        told = (
+            f"{' and '.join(silent)} {'is a view' if len(silent) == 1 else 'are views'}, which no change stream follows"
+        )
+        if silent and set(silent) == self._collections:
+            raise Refused(f"{told}: there is nothing to follow", BACKFILL)
+        if silent:
+            yield Piece(ROW, warning=f"{told}; next: {BACKFILL}")
 
     def _hold(self) -> Iterator[Piece]:
         if self._is_time():

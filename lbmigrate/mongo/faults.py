@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from pymongo.errors import (
     BulkWriteError,
@@ -37,6 +39,8 @@ MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
     (MOVED, LbmigrateError, "is not the primary", f"name the replica set in the URI (?replicaSet=NAME), then {AGAIN}"),
     ({371}, Refused, "blocks writes", "db.adminCommand({setUserWriteBlockMode: 1, global: false}) lets them in again"),
     ({TOO_LARGE}, LbmigrateError, "takes no document this large", "keep long fields out of a source's `meta`"),
+    ({DUPLICATE_KEY}, LbmigrateError, "has a unique index that refuses what is no duplicate",
+     f"drop that index, or name another collection (flag, state.database) in the config, then {AGAIN}"),
     ({14031}, LbmigrateError, "has no disk space left", f"free some on the server, then {AGAIN}"),
 )  # fmt: skip
 
@@ -58,6 +62,18 @@ def explain(error: Exception, uri: str) -> LbmigrateError:
     if isinstance(error, ConnectionFailure):
         return LbmigrateError(f"MongoDB at {server} broke the connection: {reason}", AGAIN)
     return LbmigrateError(f"MongoDB at {server} failed: {reason}", "lbmigrate doctor")
+
+
+def other_unique_index(failure: Mapping[str, Any]) -> str:
+    """The unique index that a duplicate-key error of a write is about; empty where that is the one of `_id`.
+
+    Only that one says that the very document is there already.
+    """
+    pattern = failure.get("keyPattern")
+    if failure.get("code") != DUPLICATE_KEY or not pattern or set(pattern) == {"_id"}:
+        return ""
+    found = re.search(r" index: (\S+) dup key", str(failure.get("errmsg", "")))
+    return found[1] if found else ", ".join(pattern)
 
 
 def _reason(error: Exception) -> str:

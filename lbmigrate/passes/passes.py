@@ -185,20 +185,26 @@ def _claim(context: Context, row: str, bounds: Bounds, tried: int, described: Do
     return Claimed(row, bounds, tried)
 
 
-def size(context: Context, source: Source, spans: Sequence[Span]) -> tuple[int, bool]:
-    """How many documents a pass will read, and whether that is an estimate: counting must not delay the work."""
+def size(context: Context, source: Source, spans: Sequence[Span], *, counted: bool = True) -> tuple[int, bool]:
+    """How many documents a pass will read, and whether that is an estimate: counting must not delay the work.
+
+    Without `counted` it is estimated, where counting is as much work as reading: each time everything is walked again.
+    """
     collection = context.sources[source.collection]
+    if not counted:
+        return _estimate(collection, source), True
     try:
         return sum(_span_size(collection, source, span) for span in spans), False
     except ExecutionTimeout:
-        return int(collection.estimated_document_count() * _share(collection, source)), True
+        return _estimate(collection, source), True
 
 
-def _share(collection: Collection[Any], source: Source) -> float:
-    """The share of documents that meet a source's filter, as the first ones have it."""
+def _estimate(collection: Collection[Any], source: Source) -> int:
+    """From the number of all documents, and the share of the first ones that meet the source's filter."""
+    total = int(collection.estimated_document_count())
     stages: list[Document] = [{"$limit": LOOKED_AT}, {"$match": source.where}, {"$count": "matching"}]
     found = list(collection.aggregate(stages))
-    return found[0]["matching"] / LOOKED_AT if found else 0.0
+    return total * found[0]["matching"] // max(1, min(LOOKED_AT, total)) if found else 0
 
 
 def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:

@@ -18,6 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from lbmigrate.errors import LeaseLost, Locked
+from lbmigrate.mongo.faults import other_unique_index
 from lbmigrate.records import Document
 from lbmigrate.state.holder import Holder
 from lbmigrate.state.rows import LAYOUT, State
@@ -104,8 +105,10 @@ class Lease:
                 upsert="expiresAt" in free,  # only the ordinary way may create the row
                 return_document=ReturnDocument.AFTER,
             )
-        except DuplicateKeyError:  # the row is there and its lease has not expired
-            return None
+        except DuplicateKeyError as error:
+            if other_unique_index(error.details or {}):
+                raise
+            return None  # the row is there and its lease has not expired
         self._deadline = began + self._ttl
         return row
 

@@ -19,7 +19,7 @@ from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.faults import DUPLICATE_KEY
+from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state.conditions import LOCKS, NO_FENCE, OURS, of
 from lbmigrate.state.forms import MOST_FENCE
@@ -188,7 +188,8 @@ class State:
             retrying(lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]))
         except BulkWriteError as error:
             # An upsert does not match a row with a higher fence, and so collides with its _id.
-            if all(failure["code"] != DUPLICATE_KEY for failure in error.details["writeErrors"]):
+            failures = error.details["writeErrors"]
+            if all(failure["code"] != DUPLICATE_KEY or other_unique_index(failure) for failure in failures):
                 raise
             raise _overtaken() from error
 

@@ -6,7 +6,7 @@
 | number without a fraction, of any type | decimal digits: `1795646312070`, never `1795646312070.0` |
 | string | as it is; in exact text (below) where it begins with `"` or `{` |
 | UUID | with hyphens, in lower case |
-| anything else (a date, a compound id) | MongoDB extended JSON |
+| anything else (a date, a compound id) | MongoDB extended JSON, in which numbers of one value are written alike |
 
 Two ids of different types can have one text: an ObjectId and the string of its digits. Whichever comes first into the
 ledger has the text, as `sourceId` tells; the other one is written as its exact text, which no other id and no ordinary
@@ -21,15 +21,18 @@ so is a UUID that is not a string.
 from __future__ import annotations
 
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import bson
 from bson import Binary, Decimal128, Int64, ObjectId, json_util
 from bson.binary import OLD_UUID_SUBTYPE, UUID_SUBTYPE, UuidRepresentation
 from bson.codec_options import CodecOptions
+from bson.decimal128 import create_decimal128_context
 
 LARGEST = 10**34  # beyond it a Decimal128 is no longer exact, and may have thousands of digits
 QUOTED = ('"', "{")  # how an exact text begins
@@ -73,7 +76,7 @@ def plain_text(value: Any) -> str:
     if number is not None:
         return str(number)
     found = as_uuid(value)
-    return str(found) if found else _extended_json(value)
+    return str(found) if found else _extended_json(_alike(value))
 
 
 def exact_text(value: Any) -> str:
@@ -87,12 +90,12 @@ def exact_text(value: Any) -> str:
         return f'{{"$number": "{number}"}}'
     if isinstance(value, uuid.UUID) or (isinstance(value, Binary) and value.subtype == UUID_SUBTYPE and as_uuid(value)):
         return f'{{"$uuid": "{as_uuid(value)}"}}'
-    return f'{{"$bson": "{encoded(value).hex()}"}}'
+    return f'{{"$bson": "{encoded(_alike(value)).hex()}"}}'
 
 
 def former_text(value: Any) -> str:
     """How an id was written before numbers of one value were one id, and before any text was an exact one."""
-    return _extended_json(value) if isinstance(value, float | Decimal128) else plain_text(value)
+    return _extended_json(value) if isinstance(value, float | Decimal128 | dict) else plain_text(value)
 
 
 def former_texts(values: Sequence[Any]) -> list[str] | None:
@@ -137,6 +140,30 @@ def whole_number(value: Any) -> int | None:
     number = value.to_decimal()
     whole = number.is_finite() and number.copy_abs() < LARGEST and number == number.to_integral_value()
     return int(number) if whole else None
+
+
+def _alike(value: Any) -> Any:
+    """A value in the form that all have which a server takes for the same: it compares numbers within an id as well."""
+    if isinstance(value, dict):
+        return {name: _alike(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_alike(inner) for inner in value]
+    number = whole_number(value)
+    if number is not None:
+        return number if -(2**63) <= number < 2**63 else Decimal128(str(number))
+    return _fraction(value) if isinstance(value, float | Decimal128) else value
+
+
+def _fraction(number: float | Decimal128) -> float | Decimal128:
+    """What is no whole number: as a double where it is one exactly."""
+    if isinstance(number, float):
+        return math.nan if math.isnan(number) else number
+    exact = number.to_decimal()
+    if exact.is_nan():
+        return math.nan
+    if exact.is_infinite() or Decimal(float(exact)) == exact:
+        return float(exact)
+    return Decimal128(exact.normalize(create_decimal128_context()))
 
 
 def as_uuid(value: Any) -> uuid.UUID | None:

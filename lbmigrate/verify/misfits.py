@@ -66,8 +66,8 @@ def _unsettled(database: Database[Any], events: Iterable[Document]) -> Iterator[
     rest = iter(events)
     while some := list(islice(rest, AT_ONCE)):
         strays = [event for event in some if base_id(event) is None]
-        names = {"$in": [without_number(event["_id"]) for event in strays]}
-        parents = {row["_id"]: row for row in database[EVENTS].find({"_id": names}, FIELDS)} if strays else {}
+        names = in_parts([without_number(event["_id"]) for event in strays])
+        parents = {row["_id"]: row for part in names for row in database[EVENTS].find({"_id": {"$in": part}}, FIELDS)}
         for event in some:
             sums[base_id(event) or stray_base(event, parents)] += event["points"]
         sums = Counter({name: points for name, points in sums.items() if points})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from lbmigrate.backfill import backfill, refresh_profiles
+from lbmigrate.backfill import backfill, newcomers, refresh_profiles
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
@@ -16,6 +17,7 @@ from lbmigrate.records import Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
+from lbmigrate.values.ids import in_parts
 
 NUMBER = 4
 NAME = "backfill"
@@ -38,12 +40,15 @@ def apply(context: Context) -> Iterator[Piece]:
         yield from backfill.emit_source(context, source, one_type, gate)
         if context.stopping():
             return
-    yield from backfill.roll_up(context, gate)
+    newest = newcomers.reached(context)  # before entries are made: who comes after it is for the next run
+    yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
     yield from refresh_profiles.refresh(context, gate)
     if context.stopping():
         return
     if seen:
         yield Piece(refresh_profiles.SUBJECT, checkpoint=seen)
+    if newest:
+        yield Piece("entries", unit="users", checkpoint=newest)
     for source in context.config.sources:
         closed = passes.close(context, source)
         if closed:
@@ -56,7 +61,7 @@ def revert(context: Context) -> Iterator[Piece]:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
-    yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW)))
+    yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW)))
     for name, ours in MADE_BY_A_MIGRATION.items():
         yield from _remove(context, name, ours)
 
@@ -71,7 +76,8 @@ def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece
         if not ids:
             break
         context.state.put()  # raises LeaseLost where a successor may have filled it again
-        removed += collection.delete_many({"_id": {"$in": ids}, **ours}).deleted_count
+        for some in in_parts(ids):
+            removed += collection.delete_many({"_id": {"$in": some}, **ours}).deleted_count
         yield Piece(name, removed, None)
     yield Piece(name, removed, removed, note=f"removed {removed:,} documents from {name}")
 

@@ -386,6 +386,31 @@ def test_ids_of_many_megabytes_in_one_chunk_are_asked_for_in_parts(database):
     database["tasks"].update_many({}, {"$set": {"status": "todo"}})
     assert reconciled(app)[0].adjusted == 14
     assert scores(app) == {"1": 0}
+    app.revert()
+    assert "score_events" not in database.list_collection_names()
+
+
+@pytest.mark.parametrize("wide", [1, Int64(1), 1.0, Decimal128("1.0")], ids=repr)
+def test_a_compound_id_is_one_whatever_type_the_numbers_in_it_have(app, wide):
+    """A server takes them for one id, and JavaScript does not tell them apart."""
+    if not is_real(app) and isinstance(wide, Decimal128):
+        pytest.skip("the in-memory database does not compare it with other numbers")
+    add(app, {"list": wide, "day": NUMBER})
+    recorder = ScoreRecorder(app.database, app.config, strict=True)
+    assert recorder.record("task_complete", oid(VICTIM), {"list": 1, "day": float(NUMBER)}, at=NEW_YEAR)
+    counts = app.backfill()
+    assert (counts.read, counts.emitted, counts.duplicates) == (1, 0, 1)
+    assert app.event_ids() == [f'task_complete:{{"list": 1, "day": {NUMBER}}}']
+    assert reconciled(app)[0].adjusted == 0
+    verify(app)
+
+
+def test_what_an_earlier_version_called_a_compound_id_with_a_double_is_known(app):
+    add(app, {"list": 1.0})
+    insert(app, live('task_complete:{"list": 1.0}', {"list": 1.0}))
+    counts = app.backfill()
+    assert (counts.read, counts.emitted, counts.duplicates) == (1, 0, 1)
+    assert reconciled(app)[0].adjusted == 0
 
 
 def test_two_documents_that_cannot_be_scored_have_a_reject_each_although_their_ids_are_written_alike(app):

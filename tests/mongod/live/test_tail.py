@@ -341,6 +341,27 @@ def mongod_standalone(home):
     return start_mongod(home, free_port())
 
 
+def test_of_a_view_among_the_sources_it_says_that_it_is_not_followed_and_follows_the_others(database):
+    database.create_collection("done", viewOn="sessions", pipeline=[])
+    app = App(database, config(TASKS, {**SESSIONS, "collection": "done"}))
+    app.apply(STEPS[:4])
+    pieces = follower(app)
+    assert next(pieces).warning == (
+        "done is a view, which no change stream follows; next: schedule lbmigrate backfill for it, as jobs/ shows"
+    )
+    walk(app, pieces, lambda: row(app).get("token"))
+    database["tasks"].insert_one(task(1))
+    walk(app, pieces, lambda: app.event_ids() == [f"task_complete:{oid(1001)}"])
+
+
+def test_where_every_source_is_a_view_there_is_nothing_to_follow(database):
+    database["raw"].insert_one(task(1))
+    database.create_collection("tasks", viewOn="raw", pipeline=[])
+    with pytest.raises(Refused, match="tasks is a view, which no change stream follows") as refused:
+        next(follower(App(database, config(TASKS))))
+    assert "lbmigrate backfill" in refused.value.hint
+
+
 def test_the_in_memory_database_has_nothing_to_follow():
     with fake.client() as client:
         app = App(client["app"], config(TASKS))

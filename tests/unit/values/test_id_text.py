@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.rules.event import former_ids
@@ -80,6 +81,64 @@ def test_every_zero_is_one_id(value: Any) -> None:
 def test_what_is_no_whole_number_has_a_short_text_of_its_own(value: Any) -> None:
     assert len(id_text(value)) < 80
     assert not same_id(value, 1)
+
+
+NUMBERS = [
+    0, -0.0, 1, -1, 0.5, 0.1, 1e15, 2.0**53, 2**53 + 1, 2**63 - 1, -(2**63), 2.0**63, 1e22, 1e33, 1e300, 5e-324,
+    10.0**22 * 2**43,
+    *map(float, ("nan", "inf", "-inf")),
+]  # fmt: skip
+ZEROS = ("0", "-0", "0E+10", "NaN", "-NaN", "Infinity", "-Infinity", "1E3", "1000.0", "0.10", "0.1", "9E+6144")
+decimals = st.one_of(
+    st.sampled_from(ZEROS),
+    st.sampled_from(NUMBERS[:-3]).map(lambda number: str(Decimal(number))),
+    st.tuples(st.integers(-(10**34) + 1, 10**34 - 1), st.integers(-6176, 6111)).map(
+        lambda parts: "{}E{}".format(*parts)
+    ),
+    st.tuples(st.integers(-999, 999), st.integers(-3, 30)).map(lambda parts: "{}E{}".format(*parts)),
+).filter(lambda text: len(Decimal(text).as_tuple().digits) <= 34)
+sized = st.one_of(
+    st.sampled_from(NUMBERS), numbers, numbers.map(Int64), st.floats(), st.integers(-9, 9).map(float),
+    decimals.map(Decimal128),
+)  # fmt: skip
+
+
+def order(number: Any) -> Any:
+    """The place of a number among all numbers, as a server compares them: by value alone; NaN is one place."""
+    exact = number.to_decimal() if isinstance(number, Decimal128) else Decimal(number)
+    return "NaN" if exact.is_nan() else exact
+
+
+@given(sized, sized)
+@settings(max_examples=300)
+def test_equal_numbers_have_one_id_and_different_ones_never_share_one(one: Any, other: Any) -> None:
+    for first, second in ((one, other), ({"a": one}, {"a": other}), ({"a": {"b": [one]}}, {"a": {"b": [other]}})):
+        assert (id_text(first) == id_text(second)) == (order(one) == order(other))
+        assert same_id(first, second) == (order(one) == order(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1E3", "1000.0"),
+        ("0.1", "0.10"),
+        ("0.5", "0.50"),
+        ("1E40", "10E39"),
+        ("1234567890123456789012345678901234E-40",) * 2,
+    ],
+)
+def test_a_number_has_one_id_however_its_zeros_are_written(one: str, other: str) -> None:
+    assert id_text(Decimal128(one)) == id_text(Decimal128(other))
+    assert same_id(Decimal128(one), Decimal128(other))
+    assert not same_id(Decimal128("0.1"), 0.1)  # which is a little more
+
+
+def test_a_whole_number_within_a_compound_id_is_written_like_an_integer() -> None:
+    forms = [{"list": 7, "at": wide} for wide in (NUMBER, Int64(NUMBER), float(NUMBER), Decimal128(str(NUMBER)))]
+    assert {id_text(form) for form in forms} == {'{"list": 7, "at": 1795646312070}'}
+    assert former_text(forms[2]) == '{"list": 7, "at": 1795646312070.0}'
+    assert not same_id({"a": 1}, {"a": True})
+    assert not same_id({"a": 1, "b": 2}, {"b": 2, "a": 1})
 
 
 def test_earlier_versions_wrote_whole_doubles_with_a_point() -> None:

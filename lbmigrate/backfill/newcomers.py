@@ -1,0 +1,81 @@
+"""Events that others have put into the ledger since the last backfill: an app, a recorder, whoever imports something.
+
+Most are met again by their documents, which the next pass reads. One whose document no pass reads any more, or that has
+none, counts all the same; so the ledger is read backwards too, from its newest event to where the last backfill ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, takewhile
+from typing import Any
+
+from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.mongo.concerns import durable, is_fake, lenient
+from lbmigrate.records import LONGEST_ID, Checkpoint, Document
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS, present_collections
+from lbmigrate.values.ids import id_type, plain_id
+from lbmigrate.values.limits import names_a_user
+
+ROW = "newcomers"
+MARKS = 20  # events that are remembered: one or the other may be gone
+BEYOND = 1_000  # events that are looked at beyond them: two that are written at once may stand in either order
+MOST_USERS = 50_000  # in memory
+FIELDS = {"userId": 1, "meta.origin": 1}
+
+
+def reached(context: Context) -> Checkpoint | None:
+    """What to remember when everybody who has an event by now is rolled up; None where not everybody is."""
+    if context.scope.bounded or context.scope.share < 1:
+        return None
+    newest = (event["_id"] for event in islice(_newest_first(context), MARKS))
+    return Checkpoint(ROW, {"after": [name for name in newest if isinstance(name, str) and len(name) <= LONGEST_ID]})
+
+
+def users(context: Context) -> list[Any] | None:
+    """Whom the events of others are about; None is everyone, since they are too many to hold.
+
+    Who is named by an id of another type than all others is told by a verification, and is nobody on the board.
+    """
+    if context.scope.bounded or context.scope.share < 1:
+        return []
+    found: dict[Any, None] = {}
+    kind = kind_of_users(context)
+    for event in _new(context):
+        if names_a_user(event.get("userId")) and kind in (None, id_type(event["userId"])):
+            found[plain_id(event["userId"])] = None
+        if len(found) > MOST_USERS:
+            return None
+    return list(found)
+
+
+def _new(context: Context) -> Iterator[Document]:
+    """The events that came in after those that are remembered, and of some before what no backfill has inserted."""
+    events = _newest_first(context)
+    marks = set(context.state.get(ROW).get("after", ())) if _is_in_order(context) else set()
+    if marks:
+        yield from takewhile(lambda event: event["_id"] not in marks, events)
+        events = islice(events, BEYOND)
+    yield from (event for event in events if not _is_of_a_backfill(event))
+
+
+def _is_of_a_backfill(event: Document) -> bool:
+    meta = event.get("meta")
+    return isinstance(meta, dict) and meta.get("origin") == "backfill"
+
+
+def _newest_first(context: Context) -> Iterator[Document]:
+    """The ledger as a server stores it, from its end."""
+    ledger = lenient(durable(context.target))[EVENTS]
+    if is_fake(context.target):
+        return reversed(list(ledger.find({}, FIELDS)))
+    return iter(ledger.find({}, FIELDS).sort("$natural", -1))
+
+
+def _is_in_order(context: Context) -> bool:
+    """Whether a server stores events as they come; one that is clustered or sharded is read from end to end."""
+    if is_fake(context.target):
+        return True
+    clustered = "clusteredIndex" in present_collections(context.target).get(EVENTS, {})
+    return not clustered and not context.target.client.is_mongos
