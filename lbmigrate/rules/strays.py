@@ -100,9 +100,9 @@ def _cut(event: Document, large: Sequence[str]) -> None:
             event["meta"] = _cut_meta(event)
         elif field != "_id" and short(value := event[field], most.get(field, SHOWN)) is not value:
             event[field] = LOST if field == "userId" else short(value, most.get(field, SHOWN))
-    if not isinstance(name, str):
-        event["_id"] = short(name)
-    elif room > LONGEST_NAME and base_id(event) is None:
+    if not isinstance(name, str) and short(name) is not name:
+        event["_id"] = f"{LOST}{short(name)}"  # which is no text that an event could have, either
+    if room > LONGEST_NAME and base_id(event) is None:
         event["_id"] = _group(name)
 
 
