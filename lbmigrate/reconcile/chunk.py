@@ -187,10 +187,8 @@ def _doubtful(
     ]
     suspects = strays if action.sources else groups.keys()
     worth = {base: sum(event["points"] for event in groups[base]) for base in suspects}
-    counting = [
-        stray_of(event["_id"])[0][:LONG_ENOUGH] for base, points in worth.items() if points for event in groups[base]
-    ]
-    return groups, doubtful, counting
+    counting = (event["_id"] for base, points in worth.items() if points for event in groups[base])
+    return groups, doubtful, [stray_of(name)[0][:LONG_ENOUGH] for name in counting]
 
 
 def _due(

@@ -24,9 +24,9 @@ BEYOND = {
 
 def entry(owner):
     return {
-        "_id": f"global:{owner}", "userId": owner, "period": "global", "score": Int64(5), "streak": 1, "events": Int64(1),
-        "rev": Int64(1), "lastEventAt": NEW_YEAR, "optOutSnapshot": False, "displayNameSnapshot": "x",
-        "avatarSnapshot": None,
+        "_id": f"global:{owner}", "userId": owner, "period": "global", "score": Int64(5), "streak": 1,
+        "events": Int64(1), "rev": Int64(1), "lastEventAt": NEW_YEAR, "optOutSnapshot": False,
+        "displayNameSnapshot": "x", "avatarSnapshot": None,
     }  # fmt: skip
 
 
