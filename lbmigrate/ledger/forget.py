@@ -6,6 +6,7 @@ the one room that changes events.
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -109,6 +110,7 @@ def _entomb(context: Context, traces: Traces, events: Sequence[Document], leaver
         change = {"$set": {"userId": leavers.tombstone(user), f"meta.{FORGOTTEN}": True}}
         for part in in_parts(ids):
             _change(ledger, {"_id": {"$in": part}, "userId": user}, change)
+    gc.collect()  # what a server refuses it tells in full, in errors that hold one another
 
 
 def _replace(ledger: Collection[Any], event: Document, buried: Document, changed: Document) -> None:
