@@ -6,8 +6,9 @@ A document that cannot be read, scored or stored becomes a reject with the reaso
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from bson.errors import BSONError
@@ -22,16 +23,18 @@ from lbmigrate.ledger.sources import CODECS
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import lenient
+from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.passes import Claimed
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.telling.secrets import hidden
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import in_parts, portions, room
 from lbmigrate.values.limits import NO_TEXT, is_lost
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
 REASON_LENGTH = 300
+ALL = 1_000_000  # ids; of ordinary ones a chunk has far fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,7 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
         try:
             emitted, salvaged = attempt(condition), False
         except IN_THE_DOCUMENTS:
-            ids = retrying(lambda: _ids(context, source, condition))
-            emitted, salvaged = _in_parts(context, source, attempt, [name for name in ids if not is_lost(name)]), True
-            if chunk.bounds.unordered == NO_TEXT:
-                emitted += _lost(context, source, [name for name in ids if is_lost(name)])
+            emitted, salvaged = _salvaged(context, source, attempt, chunk.bounds), True
         return Outcome(chunk, time.monotonic() - began, emitted, salvaged, attempt.tried)
     except (LbmigrateError, PyMongoError) as error:
         return Outcome(chunk, time.monotonic() - began, attempts=attempt.tried, error=error)
@@ -91,9 +91,26 @@ class _Attempts:
         return emit.emit(self.context, self.source, condition, seen, self.one_type)
 
 
-def _ids(context: Context, source: Source, condition: Document) -> list[Any]:
+def _salvaged(context: Context, source: Source, attempt: Callable[[Document], Emitted], bounds: Bounds) -> Emitted:
+    """Emit a chunk by its ids, as many at a time as memory has room for; nearly always they are all read at once."""
+
+    def begun() -> tuple[list[Any], Iterator[list[Any]]]:
+        rest = _ids(context, source, bounds.condition())
+        return next(rest, []), rest
+
+    total = Emitted()
+    first, rest = retrying(begun)
+    for ids in chain([first], rest):  # where the rest cannot be read, the chunk has failed and is taken on again
+        total += _in_parts(context, source, attempt, [name for name in ids if not is_lost(name)])
+        if bounds.unordered == NO_TEXT:
+            total += _lost(context, source, [name for name in ids if is_lost(name)])
+    return total
+
+
+def _ids(context: Context, source: Source, condition: Document) -> Iterator[list[Any]]:
     collection = lenient(context.sources.with_options(codec_options=CODECS))[source.collection]
-    return [row["_id"] for row in collection.find(unwind.within(condition, source), {"_id": 1})]
+    rows = collection.find(unwind.within(condition, source), {"_id": 1})
+    return portions((row["_id"] for row in rows), room, most=ALL)
 
 
 def _in_parts(context: Context, source: Source, attempt: Callable[[Document], Emitted], ids: list[Any]) -> Emitted:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from lbmigrate.board.profiles import profiles_of
@@ -16,12 +15,13 @@ from lbmigrate.ledger import rollup, walk
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
-from lbmigrate.records import Checkpoint, Document, Piece
+from lbmigrate.records import AVATAR_LENGTH, Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
 from lbmigrate.schema import ENTRIES
-from lbmigrate.values.ids import id_forms, in_parts
+from lbmigrate.values.ids import id_forms, portions, room
+from lbmigrate.values.limits import names_a_user, short
 from lbmigrate.values.paths import pluck, projection_of
 
 ROW = "profiles"  # keeps up to when changes of users are in the entries
@@ -74,17 +74,19 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
     wanted = [*ranges(since), text]
     asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
     found = durable(context.sources)[users.collection].find(asked, projection_of([users.key]))
-    while some := list(islice(found, AT_ONCE)):
-        yield from in_parts([key for key in pluck(some, [users.key])[users.key] if key is not None], AT_ONCE)
+    keys = (pluck([row], [users.key])[users.key][0] for row in found)
+    yield from portions((key for key in keys if names_a_user(key)), room, AT_ONCE)
 
 
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:
     """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
     theirs = {"userId": {"$in": [form for key in keys for form in id_forms(key)]}}
-    entries = list(durable(context.target)[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1)))
-    shown = profiles_of(context.sources, context.config, list({entry["userId"] for entry in entries}))
-    return [entry["userId"] for entry in entries if _copied(entry) != shown[entry["userId"]]]
+    found = durable(context.target)[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1))
+    copied = [(entry["userId"], _copied(entry)) for entry in found]
+    shown = profiles_of(context.sources, context.config, list({user for user, _ in copied}))
+    return [user for user, copy in copied if copy != shown[user]]
 
 
 def _copied(entry: Document) -> Document:
-    return {name: entry.get(name) for name in COPIED}
+    """What an entry shows; what is larger than anything that is copied from a user differs by its name alone."""
+    return {name: short(entry.get(name), AVATAR_LENGTH) for name in COPIED}

@@ -15,12 +15,16 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.ids import id_type, parse_id
-from lbmigrate.values.limits import is_lost, names_a_user
+from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
 
+SHOWN = dict.fromkeys((
+    "userId", "period", "score", "streak", "events", "rev", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
+), 1)  # fmt: skip
+PERIOD = r"^[^\n]{1,64}$"  # what is longer names no period
 PAGE = 500  # the most entries read at once while skipping over users who opted out
 
 
@@ -70,8 +74,15 @@ class Board:
 
     def periods(self, n: int = 10) -> list[str]:
         """The newest periods that have entries, `global` among them."""
-        found = self._entries.distinct("period") if n else []
-        return sorted((each for each in found if isinstance(each, str)), reverse=True)[:n]
+        found: list[str] = []
+        newest: Document = {"$type": "string", "$regex": PERIOD}
+        while len(found) < n:  # by hops along the index
+            asked = {**newest, "$lt": found[-1]} if found else newest
+            row = self._entries.find_one({"period": asked}, {"period": 1}, sort=[("period", -1)])
+            if row is None:
+                break
+            found.append(row["period"])
+        return found
 
     def _entry(self, user: Any, period: str) -> Document | None:
         _refuse_odd_period(period)
@@ -79,7 +90,7 @@ class Board:
             what = f"a user is an id or how it is written, not {type(user).__name__}"
             raise UsageError(what, "give rank and around the `user` of a Place, or its text")
         forms = parse_id(user) if isinstance(user, str) else [user]
-        return self._entries.find_one({"userId": {"$in": forms}, "period": period})
+        return self._entries.find_one({"userId": {"$in": forms}, "period": period}, SHOWN)
 
     def _visible(self, condition: Document, n: int, descending: bool) -> list[Place]:
         """Up to `n` places in board order; reads on past hidden users, page by page."""
@@ -88,8 +99,9 @@ class Board:
         page: list[Document] = []
         if n < 1:
             return []
-        for entry in self._entries.find(condition).sort([("period", 1), ("score", way), ("userId", way)]):
-            page.append(entry)
+        for entry in self._entries.find(condition, SHOWN).sort([("period", 1), ("score", way), ("userId", way)]):
+            if _is_whole(entry):
+                page.append(_slim(entry))
             if len(page) == min(n, PAGE):
                 places += self._places(page)
                 page = []
@@ -134,6 +146,11 @@ def check_period(period: str, board: Board) -> None:
     known = board.periods(8)
     if known and not board.top(period, 1) and period not in known:
         raise UsageError(f"no entries for period {period!r}; there are {', '.join(known)}", "lbmigrate top --period …")
+
+
+def _slim(entry: Document) -> Document:
+    """An entry with no more of what others may have written into it than is shown."""
+    return {name: value if type(value) in SMALL else short(value, AVATAR_LENGTH) for name, value in entry.items()}
 
 
 def _text(value: Any) -> str | None:

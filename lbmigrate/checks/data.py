@@ -11,6 +11,7 @@ from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, mapped,
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
+from lbmigrate.ledger.strays import first_of_no_source
 from lbmigrate.ledger.user_ids import is_settled, kind_of_users
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
@@ -37,7 +38,10 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
 
 
 def _ledger(context: Context) -> Iterator[Finding]:
-    """Events that count for nobody, as far as a moment suffices to look for them."""
+    """Events that count for nobody, or about nothing, as far as a moment suffices to look for them."""
+    if name := first_of_no_source(context):
+        fact = f"{schema.EVENTS} has {name!r}, which counts, and whose action no source has"
+        yield Finding("warning", "ledger", fact, "lbmigrate reconcile takes back what no source is behind")
     found = odd_events(context.target, kind_of_users(context), LOOKING_MS)
     if not found.complete:
         yield Finding("ok", "ledger", "too large to look at every event here; lbmigrate verify does")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 
 from lbmigrate.board.profiles import known_users, profile_paths, snapshot
 from lbmigrate.checks.finding import Finding, Level
@@ -13,7 +12,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.sample import some, some_piped
 from lbmigrate.passes.read_plan import is_indexed
-from lbmigrate.records import AVATAR_LENGTH, Document, amount
+from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import coerce_id
 from lbmigrate.values.limits import names_a_user
@@ -72,11 +71,26 @@ def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:
         names = " or ".join(users.display_name) or "a display name: users.display_name is empty"
         fact = f"{nameless} of {amount(len(rows), 'user')} looked at have no {names}"
         yield Finding("warning", "users", fact, "they are shown without a name; add a path to users.display_name")
-    columns = pluck(rows, users.avatar)
-    large = sum(isinstance(value, str) and len(value) > AVATAR_LENGTH for value in chain(*columns.values()))
-    if large:
-        fact = f"{amount(large, 'avatar')} of {amount(len(rows), 'user')} looked at are longer than {AVATAR_LENGTH:,}"
-        yield Finding("warning", "users", f"{fact} characters, and left out", "keep the address of a picture there")
+    address, another = "keep the address of a picture there", "add another path to users.display_name"
+    yield from _unlike_text(rows, users.avatar, "avatar", AVATAR_LENGTH, "left out", address)
+    yield from _unlike_text(rows, users.display_name, "name", NAME_LENGTH, "shown up to there", another)
+
+
+def _unlike_text(
+    rows: list[Document], paths: Sequence[str], what: str, most: int, long_ones: str, fix: str
+) -> Iterator[Finding]:
+    """How many values of these paths are longer than an entry copies, and how many are no text at all."""
+    values = [value for column in pluck(rows, paths).values() for value in column if value is not None]
+    long = sum(isinstance(value, str) and len(value) > most for value in values)
+    others = sum(not isinstance(value, str) for value in values)
+    of = f"of {amount(len(rows), 'user')} looked at"
+    if long:
+        is_ = "is" if long == 1 else "are"
+        fact = f"{amount(long, what)} {of} {is_} longer than {most:,} characters, and {long_ones}"
+        yield Finding("warning", "users", fact, fix)
+    if others:
+        is_ = "is" if others == 1 else "are"
+        yield Finding("warning", "users", f"{amount(others, what)} {of} {is_} no text, and left out", fix)
 
 
 def _strangers(context: Context, looks: Looks) -> Iterator[Finding]:

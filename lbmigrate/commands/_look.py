@@ -11,10 +11,14 @@ from lbmigrate.migration import status as standing
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
 from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.schema import REJECTS
 from lbmigrate.state import runs
+from lbmigrate.values.limits import short
+
+REJECT_BYTES = 2_000  # of a field of a reject; a row of ours has no more
 
 
 def plan(where: Config | Connection) -> Plan:
@@ -48,4 +52,5 @@ def history(where: Config | Connection, n: int = 20) -> list[Document]:
 def rejects(where: Config | Connection, n: int = 20) -> list[Document]:
     """The newest `n` source documents that could not be scored, each with its reason."""
     with opened(where) as connection:
-        return list(connection.target[REJECTS].find({}).sort("createdAt", -1).limit(n))
+        rows = lenient(connection.target)[REJECTS].find({}).sort("createdAt", -1).limit(n)
+        return [{name: short(value, REJECT_BYTES) for name, value in row.items()} for row in rows]

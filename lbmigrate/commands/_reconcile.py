@@ -15,8 +15,9 @@ from lbmigrate.errors import UsageError
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.reconcile import reconcile as walk
-from lbmigrate.records import Document, Reconciled
+from lbmigrate.records import LONGEST_ID, Document, Reconciled
 from lbmigrate.run.connection import Connection, opened
+from lbmigrate.values.limits import short
 
 LISTED = 1_000  # adjustments that a preview lists one by one
 
@@ -52,9 +53,14 @@ def preview_reconcile(where: Config | Connection) -> ReconcilePreview:
     listed: list[Document] = []
     with _checked(where) as connection:
         for found in walk.differences(connection.context()):
-            reasons += found.reasons
-            listed += islice(found.due, LISTED - len(listed))
+            reasons.update(event["meta"]["reason"] for event in found.due)
+            listed += map(_shown, islice(found.due, LISTED - len(listed)))
     return ReconcilePreview(dict(reasons), listed)
+
+
+def _shown(event: Document) -> Document:
+    """An adjustment as a list of a thousand can hold it: an id may have two million characters."""
+    return event | {name: short(event[name], LONGEST_ID) for name in ("_id", "actionType", "sourceId")}
 
 
 @contextmanager

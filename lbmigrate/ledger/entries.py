@@ -13,32 +13,52 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_index
-from lbmigrate.records import AVATAR_LENGTH, Document
+from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES
 from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import in_parts, plain_id, same_id
-from lbmigrate.values.limits import NO_TEXT, is_lost, names_a_user
+from lbmigrate.values.limits import NO_TEXT, SMALL, is_lost, names_a_user
 
 Present = dict[tuple[Any, str], Document]  # entries by user and period
 WHOLE = frozenset({int, Int64})
+DERIVED = (
+    "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
+)  # fmt: skip
+COMPARED = ("rev", *DERIVED)
+FIELDS = dict.fromkeys(("userId", *COMPARED), 1)
+LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
+SPARE = 20  # entries that are held before they are removed
 
 
 def present_entries(database: Database[Any], users: Document) -> Present:
     """The entries of these users. Of two for one user and period, which only others can make, one goes."""
     found: Present = {}
     spare: list[Document] = []
-    for entry in lenient(database)[ENTRIES].find({"userId": users}):
+    for entry in lenient(database)[ENTRIES].find({"userId": users}, FIELDS):
         if not names_a_user(entry["userId"]):
             continue
-        key = plain_id(entry["userId"]), _period(entry)
-        own = isinstance(entry["_id"], str) and entry["_id"].startswith(f"{key[1]}:") and not is_lost(entry["_id"])
-        if not own or found.setdefault(key, _held(entry)) is not entry:
-            spare.append(entry)
-    for entry in spare:
-        name = NO_TEXT if is_lost(entry["_id"]) else entry["_id"]
-        _remove(database, {"_id": name, "userId": entry["userId"], "rev": {"$exists": True}})
+        if _is_ours(entry) and found.setdefault((plain_id(entry["userId"]), _period(entry)), _held(entry)) is entry:
+            continue
+        spare.append({"_id": NO_TEXT if is_lost(entry["_id"]) else entry["_id"], "userId": entry["userId"]})
+        if len(spare) == SPARE:  # each of them may be large
+            _remove_spare(database, spare)
+    _remove_spare(database, spare)
     return found
+
+
+def _is_ours(entry: Document) -> bool:
+    """Whether an entry has such an `_id` as this toolkit gives."""
+    name = entry["_id"]
+    if not isinstance(name, str) or len(name) > LONGEST_NAME or is_lost(name):
+        return False
+    return name.startswith(f"{_period(entry)}:")
+
+
+def _remove_spare(database: Database[Any], spare: list[Document]) -> None:
+    for each in spare:
+        _remove(database, {**each, "rev": {"$exists": True}})
+    spare.clear()
 
 
 def remove_stale(database: Database[Any], present: Present, wanted: Sequence[Document], kinds: Container[str]) -> None:
@@ -62,10 +82,11 @@ def _remove(database: Database[Any], which: Document) -> None:
 
 
 def _held(entry: Document) -> Document:
-    """An entry as it is compared: a picture that an earlier version copied is as good as none, and megabytes less."""
-    avatar = entry.get("avatarSnapshot")
-    if isinstance(avatar, str) and len(avatar) > AVATAR_LENGTH:
-        entry["avatarSnapshot"] = ""
+    """An entry as it is compared: what is larger than any entry of ours is as good as none, and megabytes less."""
+    for name in COMPARED:
+        value = entry.get(name)
+        if type(value) not in SMALL and not (isinstance(value, str) and len(value) <= AVATAR_LENGTH):
+            entry[name] = ""  # which is never right, and no revision
     return entry
 
 

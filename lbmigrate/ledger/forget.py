@@ -6,8 +6,9 @@ the one room that changes events.
 
 from __future__ import annotations
 
+import gc
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,11 +28,12 @@ from lbmigrate.rules.adjustments import FORGOTTEN, counts
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state.shapes import SALT
-from lbmigrate.values.ids import id_forms, id_type, in_parts
+from lbmigrate.values.id_text import encoded
+from lbmigrate.values.ids import id_forms, id_type, in_parts, portions
 from lbmigrate.values.limits import NO_TEXT, is_lost
 
 WORK = Work("forget")
-AT_ONCE = 5_000  # events
+AT_ONCE, AT_ONCE_SIZE = 5_000, 8_000_000  # events, and their bytes
 GUESSABLE = (
     f"who left is kept as a hash that can be guessed from the database alone, with patience; {KEY} prevents that"
 )
@@ -58,7 +60,7 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     entries = events = 0
     while not context.stopping():
         removed = retrying(partial(database[ENTRIES].delete_many, theirs)).deleted_count
-        found = list(database[EVENTS].find(theirs).limit(AT_ONCE))
+        found = next(_parts(database[EVENTS].find(theirs).limit(AT_ONCE)), [])
         if not removed and not found:
             yield from _clean(context, traces)
             note = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
@@ -77,8 +79,13 @@ def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None
             late.setdefault(event["userId"], []).append(event["_id"])
     for user, ids in late.items():  # a repeat finds no event of that user any more
         for part in in_parts(ids):
-            found = list(durable(context.target)[EVENTS].find({"_id": {"$in": part}, "userId": user}))
-            _entomb(context, Traces(user), found, leavers)
+            for found in _parts(durable(context.target)[EVENTS].find({"_id": {"$in": part}, "userId": user})):
+                _entomb(context, Traces(user), found, leavers)
+
+
+def _parts(events: Iterable[Document]) -> Iterator[list[Document]]:
+    """Events as they stand, as many at a time as memory has room for: what an app adds to one may be large."""
+    return portions(events, lambda event: len(encoded(event)), AT_ONCE, AT_ONCE_SIZE)
 
 
 def _entomb(context: Context, traces: Traces, events: Sequence[Document], leavers: Leavers) -> None:
@@ -104,6 +111,7 @@ def _entomb(context: Context, traces: Traces, events: Sequence[Document], leaver
         change = {"$set": {"userId": leavers.tombstone(user), f"meta.{FORGOTTEN}": True}}
         for part in in_parts(ids):
             _change(ledger, {"_id": {"$in": part}, "userId": user}, change)
+    gc.collect()  # what a server refuses it tells in full, in errors that hold one another
 
 
 def _replace(ledger: Collection[Any], event: Document, buried: Document, changed: Document) -> None:

@@ -16,6 +16,7 @@ from lbmigrate.ledger import sources
 from lbmigrate.mongo.concerns import durable, lenient
 from lbmigrate.records import Document, Reject
 from lbmigrate.rules.adjustments import base_id
+from lbmigrate.rules.strays import slim
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.excerpts import excerpt
@@ -67,7 +68,8 @@ def identify(context: Context, source: Source, events: Sequence[Document], forme
 def rows_of(context: Context, names: Sequence[str], fields: Document = WITH_USER) -> Rows:
     """The events of the ledger that have these ids. Asking costs a third of inserting in vain."""
     ledger = lenient(durable(context.target).with_options(codec_options=sources.CODECS))[EVENTS]
-    return {row["_id"]: row for part in in_parts(names) for row in ledger.find({"_id": {"$in": part}}, fields)}
+    found = (ledger.find({"_id": {"$in": part}}, fields) for part in in_parts(names))
+    return {row["_id"]: slim(row) for rows in found for row in rows}
 
 
 def is_of(row: Document, event: Document) -> bool:

@@ -62,18 +62,18 @@ def odd_events(database: Database[Any], kind: str | None, ms: int | None = None)
     conditions = [ODD, *([strangers(kind)] if kind else []), *([] if is_fake(database) else [NO_UUID])]
     asked = [{"$or": conditions}, *([NUMBERS] if kind in (None, "int") else [])]
     try:
-        found = [row for each in asked for row in _found(ledger, each, ms)]
+        ids = list(dict.fromkeys(name for each in asked for name in _found(ledger, each, ms)))
     except ExecutionTimeout:
         return Odd(complete=False)
-    ids = list(dict.fromkeys(row["_id"] for row in found))
-    return Odd(len(ids), tuple(map(named, ids[:LISTED])))
+    return Odd(len(ids), tuple(name for name, _ in ids[:LISTED]))
 
 
-def _found(ledger: Collection[Any], condition: Document, ms: int | None) -> Iterator[Document]:
-    cursor = ledger.find(condition, {"userId": 1})
+def _found(ledger: Collection[Any], condition: Document, ms: int | None) -> Iterator[tuple[str, type]]:
+    """How the events are named; what is read of them is not held, for it may be large."""
+    cursor = ledger.find(condition, {"userId": 1} if condition is NUMBERS else {"_id": 1})
     rows = iter(cursor.max_time_ms(ms) if ms else cursor)
     odd = (row for row in rows if not names_a_user(row["userId"])) if condition is NUMBERS else rows
-    return islice(odd, AT_MOST)
+    return ((named(row["_id"]), type(row["_id"])) for row in islice(odd, AT_MOST))
 
 
 def strangers(kind: str) -> Document:

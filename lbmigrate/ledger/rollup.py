@@ -24,7 +24,15 @@ from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.entries import WHOLE, as_read, change_entries, insert_entries, present_entries, remove_stale
+from lbmigrate.ledger.entries import (
+    DERIVED,
+    WHOLE,
+    as_read,
+    change_entries,
+    insert_entries,
+    present_entries,
+    remove_stale,
+)
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import durable, is_fake
@@ -46,9 +54,6 @@ CODECS: CodecOptions[Document] = CodecOptions(
 ALWAYS_USERS = frozenset({ObjectId, Int64, uuid.UUID})
 BACKOFF = 0.002  # seconds more for each write that was lost
 CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
-DERIVED = (
-    "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from lbmigrate.state import State
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import id_forms, id_type, plain_id
 
+KEY = "5f696400"  # `_id`, as a token has it before the value
 GONE = "(a user who left)"
 # Fields of state rows that say nothing of users, and some that a number of ours must not be taken for an id in.
 OWN = frozenset({
@@ -76,7 +77,19 @@ class Traces:
     def in_token(self, token: Any) -> bool:
         """Whether a change stream's token holds the id: it is made from the id of the last document."""
         data = str(token.get("_data", "")).lower() if isinstance(token, Mapping) else ""
-        return not self.number and any(len(each) > 4 and each in data for each in self._hex)
+        if self.number:
+            numbers = (form for form in self.forms if id_type(form) == "int")
+            return any(f"{KEY}{_number_in_token(int(number))}0004" in data for number in numbers)
+        return any(len(each) > 4 and each in data for each in self._hex)
+
+
+def _number_in_token(number: int) -> str:
+    """A whole number as a token has it: its length, then twice its value, with all bits turned below zero."""
+    size = (abs(number).bit_length() + 8) // 8
+    value = (2 * abs(number)).to_bytes(size, "big").hex() if number else ""
+    if number >= 0:
+        return f"{0x2A + size if number else 0x29:02x}{value}"
+    return f"{0x28 - size:02x}{int(value, 16) ^ (256**size - 1):0{2 * size}x}"
 
 
 def _texts(form: Any) -> Iterator[str]:

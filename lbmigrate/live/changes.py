@@ -19,6 +19,7 @@ from lbmigrate.mongo.concerns import durable, is_fake, lenient
 from lbmigrate.records import Document
 from lbmigrate.values.limits import is_lost
 
+MOST_BYTES = 4_000_000  # of ids in a batch
 SIZE, WINDOW = 1_000, 0.5  # changes in a batch, and seconds for which one is gathered
 POLL_MS = 100  # for which the server waits for a change before it says that there is none
 NEWS = ("insert", "update", "replace")
@@ -36,13 +37,15 @@ Stream = ChangeStream[Document]
 class Batch:
     """What has changed: the ids of documents by collection, each once, and what there is to say of the rest.
 
-    `replaced` are collections whose whole content came by a rename; `newest` is the server's time of the last change.
+    `replaced` are collections whose whole content came by a rename; `newest` is the server's time of the last change,
+    `held` how many bytes the ids have.
     """
 
     changed: dict[str, dict[bytes, Any]] = field(default_factory=dict)
     deletes: int = 0
     replaced: list[str] = field(default_factory=list)
     newest: dt.datetime | None = None
+    held: int = 0
 
     def ids(self, collection: str) -> list[Any]:
         return list(self.changed.get(collection, {}).values())
@@ -60,7 +63,9 @@ class Batch:
             key = change["documentKey"]["_id"]
             if is_lost(key):  # nobody can ask for the document; a backfill rejects it by name
                 return
-            self.changed.setdefault(change["ns"]["coll"], {})[bson.encode({"": key}, codec_options=CODECS)] = key
+            name = bson.encode({"": key}, codec_options=CODECS)
+            self.changed.setdefault(change["ns"]["coll"], {})[name] = key
+            self.held += len(name)
         elif kind == "rename":
             self.replaced.append(change["to"]["coll"])
         elif kind in ENDS:
@@ -104,7 +109,10 @@ def without_stream(database: Database[Any], collections: Iterable[str]) -> list[
 
 
 def gathered(stream: Stream, monotonic: Callable[[], float]) -> Batch:
-    """What is there to read now, at most SIZE changes or those of WINDOW seconds; empty when nothing changes."""
+    """What is there to read now, at most SIZE changes or those of WINDOW seconds; empty when nothing changes.
+
+    An id may be large: a batch ends with the one that makes it more than MOST_BYTES.
+    """
     batch = Batch()
     until = monotonic() + WINDOW
     for _ in range(SIZE):
@@ -112,6 +120,6 @@ def gathered(stream: Stream, monotonic: Callable[[], float]) -> Batch:
         if change is None:
             break
         batch.add(change)
-        if monotonic() >= until:
+        if monotonic() >= until or batch.held >= MOST_BYTES:
             break
     return batch

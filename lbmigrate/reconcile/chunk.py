@@ -8,7 +8,7 @@ taken there. One whose id is taken reads the ledger and decides again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import compress
@@ -18,30 +18,21 @@ from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import forget
 from lbmigrate.ledger.events import insert_each
-from lbmigrate.ledger.identify import rows_of
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.concerns import durable, lenient
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes.chunks import Bounds
-from lbmigrate.reconcile.desired import Groups, desired
+from lbmigrate.reconcile.desired import desired
+from lbmigrate.reconcile.groups import Groups, Part, grouped, of_groups, parts
 from lbmigrate.records import Document
-from lbmigrate.rules.adjustments import (
-    FORGOTTEN,
-    above,
-    adjustments,
-    base_id,
-    counts,
-    is_forgotten,
-    stray_base,
-    without_number,
-)
+from lbmigrate.rules.adjustments import above, adjustments, base_id, is_forgotten
+from lbmigrate.rules.strays import is_apart, stray_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.id_text import exact_text, id_text
-from lbmigrate.values.ids import id_type, in_parts, plain_id
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.values.ids import id_type
 
-FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
-AT_ONCE = 200  # sources whose events are asked for in one query
+LONG_ENOUGH = 200  # characters of an `_id` that is only told
 CONFLICTS = 50  # an id that is taken this often in a row is not a race any more
 
 
@@ -82,21 +73,35 @@ class Found:
     """
 
     sources: int = 0
-    adjusted: set[str] = field(default_factory=set)
-    due: list[Document] = field(default_factory=list)
+    adjusted: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     users: dict[Any, None] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
-    @property
-    def reasons(self) -> Counter[str]:
-        return Counter(event["meta"]["reason"] for event in self.due)
+    def add(self, other: Found) -> None:
+        """Take in what another part of the range came to."""
+        self.sources += other.sources
+        self.adjusted += other.adjusted
+        self.reasons += other.reasons
+        self.users |= other.users
+        self.strays += other.strays
+        self.refused += other.refused
 
 
-def look(context: Context, action: Action, bounds: Bounds, one_type: OneUserType) -> Found:
-    """What is due in a range of the ledger. Writes nothing."""
-    groups, doubtful, strays = _doubtful(context, action, bounds)
-    return Found(len(groups), due=_due(context, action, doubtful, one_type)[1], strays=strays)
+@dataclass(frozen=True, slots=True)
+class Due:
+    """How many sources a part of the ledger is about, and the adjustments that are due there."""
+
+    sources: int
+    due: list[Document]
+
+
+def look(context: Context, action: Action, bounds: Bounds, one_type: OneUserType) -> Iterator[Due]:
+    """What is due in a range of the ledger, part by part. Writes nothing."""
+    for part in parts(context, bounds):
+        groups, doubtful, _ = _doubtful(context, action, part)
+        yield Due(len(groups), _due(context, action, doubtful, one_type)[1])
 
 
 def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
@@ -105,37 +110,42 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
     Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
     """
     _bury_late(context, bounds)
-    groups, doubtful, strays = _doubtful(context, action, bounds, doubt)
-    found = fix(context, action, doubtful, one_type)
-    seen = (event for group in groups.values() for event in group)
-    found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or _is_live(e))
-    found.sources = len(groups)
-    found.strays = strays
-    return found
+    total = Found()
+    for part in parts(context, bounds):
+        groups, doubtful, strays = _doubtful(context, action, part, doubt)
+        found = fix(context, action, doubtful, one_type)
+        seen = (event for group in groups.values() for event in group)
+        found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or _is_live(e))
+        found.sources = len(groups)
+        found.strays = strays
+        total.add(found)
+    return total
 
 
 def _bury_late(context: Context, bounds: Bounds) -> None:
     """What somebody has inserted for a user who had left is not adjusted: it gets the tombstone, as all the others."""
     leavers = Leavers(context.state)
-    if leavers:
-        found = (event for event in _events(context, bounds.condition()) if base_id(event) and id_type(event["userId"]))
+    for part in parts(context, bounds) if leavers else ():
+        found = (event for event in part.events if base_id(event) and id_type(event["userId"]))
         forget.bury(context, leavers, [event for event in found if not is_forgotten(event)])
 
 
 def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
     """Add what is due for the sources whose first events have these ids; those without an event are left out."""
-    found = Found(len(bases))
+    found, adjusted = Found(len(bases)), set[str]()
     ledger = durable(context.target)[EVENTS]
     for _ in range(CONFLICTS):
         events, due = _due(context, action, bases, one_type)
         inserted = insert_each(ledger, due)
         taken, refused = {event["_id"] for event in inserted.taken}, inserted.refused
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])
-        found.due += [event for event in due if event["_id"] not in taken and event["_id"] not in refused]
+        added = [event for event in due if event["_id"] not in taken and event["_id"] not in refused]
+        adjusted.update(map(_base, added))
+        found.reasons.update(event["meta"]["reason"] for event in added)
         found.refused += refused.values()
         bases = list(dict.fromkeys(_base(event) for event in due if event["_id"] in taken))
         if not bases:
-            found.adjusted = {_base(event) for event in found.due}
+            found.adjusted = len(adjusted)
             return found
     raise LbmigrateError(f"{len(bases)} sources of {action.name} change faster than they can be read", "try again")
 
@@ -153,26 +163,32 @@ def _base(adjustment: Document) -> str:
 
 
 def _doubtful(
-    context: Context, action: Action, bounds: Bounds, doubt: Doubt = Doubt.NOTHING
+    context: Context, action: Action, part: Part, doubt: Doubt = Doubt.NOTHING
 ) -> tuple[Groups, list[str], list[str]]:
     """The sources of a range, and those to look at closely: what differs, or may have events beyond the range.
 
     And the events without a source that still count for something.
     """
-    events = list(_events(context, bounds.condition()))
-    groups, odd, strays = _grouped(context, events)
+    events = part.events
+    groups, odd, strays = grouped(context, events)
     ids = {event["_id"] for event in events}
+    if apart := list(filter(is_apart, groups)):
+        beyond = [event for event in of_groups(context, apart) if event["_id"] not in ids]
+        groups, odd, strays = grouped(context, [*events, *beyond])
+        groups = {base: group for base, group in groups.items() if any(e["_id"] in ids for e in group or [odd[base]])}
+        strays &= groups.keys()
     wanted = desired(context, action.sources, groups, odd)
     doubtful = [
         base
         for base, group in groups.items()
-        if above(base) > bounds.high
+        if above(base) > part.high
         or (doubt is not Doubt.NOTHING and len(group) > 1)
-        or adjustments(group, wanted.get(base), ids)
+        or adjustments(group, wanted.get(base), ids, group=_group_name(base))
     ]
     suspects = strays if action.sources else groups.keys()
-    counting = [e["_id"] for base in suspects for e in groups[base] if sum(event["points"] for event in groups[base])]
-    return groups, doubtful, counting
+    worth = {base: sum(event["points"] for event in groups[base]) for base in suspects}
+    counting = (event["_id"] for base, points in worth.items() if points for event in groups[base])
+    return groups, doubtful, [stray_of(name)[0][:LONG_ENOUGH] for name in counting]
 
 
 def _due(
@@ -182,63 +198,25 @@ def _due(
 
     A user of another type than all others is given nothing; what the ledger gave one may be taken back.
     """
-    conditions = [{"$or": list(map(_about, some))} for some in in_parts(bases, AT_ONCE)]
-    events = [event for condition in conditions for event in _events(context, condition)]
-    taken, (groups, odd, _) = {event["_id"] for event in events}, _grouped(context, events)
+    events = of_groups(context, bases)
+    taken, (groups, odd, _) = {event["_id"] for event in events}, grouped(context, events)
     groups = {base: groups[base] for base in bases if base in groups}
     wanted = desired(_at_primary(context), action.sources, groups, odd)
     origin = "live" if context.live else "backfill"
-    due = [event for base, group in groups.items() for event in adjustments(group, wanted.get(base), taken, origin)]
+    due = [
+        event
+        for base, group in groups.items()
+        for event in adjustments(group, wanted.get(base), taken, origin, _group_name(base))
+    ]
     standing = [event for group in groups.values() for event in group]
     theirs = {exact_text(event["userId"]) for event in standing}
     knows = (one_type.knows(event["userId"]) or exact_text(event["userId"]) in theirs for event in due)
     return standing, list(compress(due, knows))
 
 
-def _about(base: str) -> Document:
-    """The condition for the events of a source: a range of their index, which may hold others."""
-    return {"_id": {"$gte": base, "$lt": above(base)}}
-
-
-def _events(context: Context, condition: Document) -> Iterator[Document]:
-    ledger = lenient(durable(context.target))[EVENTS]
-    for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
-        if not isinstance(event.get("meta"), dict):
-            event["meta"] = {}
-        event["userId"] = plain_id(event.get("userId"))
-        if not _is_unreachable(event):
-            yield event
-
-
-def _is_unreachable(event: Document) -> bool:
-    """Whether an event's source was named by a user who left, and so by a tombstone now: nobody can look it up."""
-    return is_forgotten(event) and id_text(event.get("userId")) in id_text(event.get("sourceId"))
-
-
-def _grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, dict[str, Document], set[str]]:
-    """Events by the source that they are about; those that count for nobody; the names of those that do not fit.
-
-    One that counts for nobody is in no group, but stands for one: what its `_id` names is to be worth what its source
-    says. One whose `_id` does not fit its fields is a group by itself.
-    """
-    groups: Groups = {}
-    odd: dict[str, Document] = {}
-    strays = []
-    for event in events:
-        base = base_id(event)
-        if not counts(event):
-            name = base or without_number(event["_id"])
-            groups.setdefault(name, [])
-            odd.setdefault(name, event)
-        elif base is None:
-            strays.append(event)
-        else:
-            groups.setdefault(base, []).append(event)
-    parents = rows_of(context, [without_number(stray["_id"]) for stray in strays]) if strays else {}
-    bases = [stray_base(stray, parents) for stray in strays]
-    for base, stray in zip(bases, strays, strict=True):
-        groups.setdefault(base, []).append(stray)
-    return groups, odd, set(bases)
+def _group_name(base: str) -> str:
+    """What adjustments are named by where the first event does not have that name."""
+    return base if is_apart(base) else ""
 
 
 def _at_primary(context: Context) -> Context:

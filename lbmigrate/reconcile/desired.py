@@ -16,14 +16,13 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.identify import exact_id, is_of, of_one_user, rows_of
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.reconcile.groups import Groups
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import FORGOTTEN, base_id
 from lbmigrate.run.context import Context
 from lbmigrate.schema import present_collections
 from lbmigrate.values.id_text import exact_text, plain_text
 from lbmigrate.values.ids import folded_id, id_forms, readings, same_id
-
-Groups = dict[str, list[Document]]  # the events of each source, by the `_id` of its first event
 
 
 def desired(

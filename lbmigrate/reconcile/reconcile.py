@@ -24,7 +24,7 @@ from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.read_plan import bracket
-from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Found, actions, look, settle
+from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Due, Found, actions, look, settle
 from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
 from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run import throttle
@@ -55,13 +55,13 @@ class Preview:
     exact: bool
 
 
-def differences(context: Context) -> Iterator[Found]:
+def differences(context: Context) -> Iterator[Due]:
     """What is due, range by range of the ledger. Writes nothing."""
     size, one_type = context.config.backfill.chunk_size, OneUserType(context)
     for action in _actions(context):
         for span in _spans(context, action):
             for bounds in chunks.cut(context.target[EVENTS], span, lambda: size, None):
-                yield look(context, action, bounds, one_type)
+                yield from look(context, action, bounds, one_type)
 
 
 def preview(context: Context, most: int = 20_000) -> Preview:
@@ -72,7 +72,7 @@ def preview(context: Context, most: int = 20_000) -> Preview:
         if sources >= most:
             return Preview(dict(reasons), points, exact=False)
         sources += found.sources
-        reasons += found.reasons
+        reasons.update(event["meta"]["reason"] for event in found.due)
         points += sum(abs(event["points"]) for event in found.due)
     return Preview(dict(reasons), points, exact=True)
 
@@ -209,7 +209,7 @@ class _Outcome:
 
     @property
     def counts(self) -> Reconciled:
-        return Reconciled(self.found.sources, len(self.found.adjusted))
+        return Reconciled(self.found.sources, self.found.adjusted)
 
 
 def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doubt, chunk: Claimed) -> _Outcome:

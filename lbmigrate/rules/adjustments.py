@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -17,7 +17,7 @@ from bson import Int64
 
 from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
 from lbmigrate.values.id_text import exact_text, former_text, plain_text
-from lbmigrate.values.ids import is_document_id, same_id
+from lbmigrate.values.ids import is_document_id
 from lbmigrate.values.limits import is_lost, names_a_user
 
 VOIDED, RESTORED, RESCORED, MOVED = "voided", "restored", "rescored", "moved"
@@ -47,17 +47,6 @@ def without_number(name: str) -> str:
     """The `_id` of an adjustment without its number, whatever its fields say."""
     base, mark, number = name.rpartition("#")
     return base if mark and _is_number(f"#{number}") else name
-
-
-def stray_base(stray: Document, parents: Mapping[str, Document]) -> str:
-    """What `base_id` is of an event whose `_id` does not fit: that of the stray that it adjusts, or its own.
-
-    `parents` has events by their ids: those that `without_number` names.
-    """
-    parent = parents.get(without_number(stray["_id"]))
-    if parent is None or base_id(parent) or parent.get("actionType") != stray.get("actionType"):
-        return str(stray["_id"])
-    return str(parent["_id"] if same_id(parent.get("sourceId"), stray.get("sourceId")) else stray["_id"])
 
 
 def counts(event: Document) -> bool:
@@ -103,13 +92,17 @@ class _Place:
 
 
 def adjustments(
-    events: Sequence[Document], desired: Document | None, taken: Container[str] = (), origin: str = "backfill"
+    events: Sequence[Document],
+    desired: Document | None,
+    taken: Container[str] = (),
+    origin: str = "backfill",
+    group: str = "",
 ) -> list[Document]:
     """The events that bring `events`, all that the ledger has of one source, to `desired`, its event as scored now.
 
     `desired` has the id of the source's first event. Without it the source is worth nothing. None are needed when
     nothing differs. Ids in `taken` are not used; whoever inserts them and meets a duplicate key must read the ledger
-    and decide again.
+    and decide again. `group` is what their ids begin with where no event has the name of them all (`rules.strays`).
 
     A time from a fallback field (`meta.approximate`) does not move an action that stands: such a field changes with
     every edit, and an old task must not come into this week because its title was corrected.
@@ -118,7 +111,7 @@ def adjustments(
         return []
     places = list(_places(events, desired))
     is_move = _is_move([place for place in places if place.stands], events)
-    base = base_id(events[0]) or events[0]["_id"] if desired is None else str(desired["_id"])
+    base = group or (base_id(events[0]) or events[0]["_id"] if desired is None else str(desired["_id"]))
     free = (name for number in count(max(1, len(events))) if (name := f"{base}#{number}") not in taken)
     parts = ((place, points, reason) for place in places for points, reason in _parts(place, is_move))
     return [

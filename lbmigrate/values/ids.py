@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import bson
@@ -131,15 +131,27 @@ def in_parts(ids: Sequence[Any], most: int = 10_000, most_bytes: int = MOST_BYTE
     if types <= _SMALL or (types == {str} and 4 * sum(map(len, ids)) + _SMALL_BYTES * len(ids) <= most_bytes):
         yield from (list(ids[start : start + most]) for start in range(0, len(ids), most))
         return
+    yield from portions(ids, room, most, most_bytes)
+
+
+def room(value: Any) -> int:
+    """About how many bytes an id takes in a question."""
+    return _SMALL_BYTES if type(value) in _SMALL else len(encoded(value))
+
+
+def portions(
+    items: Iterable[Any], weigh: Callable[[Any], int], most: int = 10_000, most_bytes: int = MOST_BYTES
+) -> Iterator[list[Any]]:
+    """Lists of at most `most` items and about `most_bytes` bytes, taken one by one; a larger item stands alone."""
     part: list[Any] = []
     size = 0
-    for value in ids:
-        room = _SMALL_BYTES if type(value) in _SMALL else len(encoded(value))
-        if part and (len(part) == most or size + room > most_bytes):
+    for item in items:
+        weight = weigh(item)
+        if part and (len(part) == most or size + weight > most_bytes):
             yield part
             part, size = [], 0
-        part.append(value)
-        size += room
+        part.append(item)
+        size += weight
     if part:
         yield part
 

@@ -27,7 +27,7 @@ TEXT: Document = {"$type": "string", "$regex": "^"}
 NO_TEXT: Document = {"$type": "string", "$not": Regex("^")}
 SHOWN = 200  # characters of an id where it is named
 _CODECS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
-_SMALL = frozenset(
+SMALL = frozenset(
     {type(None), bool, int, Int64, float, dt.datetime, DatetimeMS, ObjectId, Decimal128, uuid.UUID}
 )  # fmt: skip
 
@@ -37,10 +37,10 @@ _TIMES = frozenset({DatetimeMS, Timestamp})
 
 def oversized(column: Sequence[Any]) -> dict[int, str]:
     """The rows whose values may not stand in an event, each with what is wrong with it."""
-    kinds = set(map(type, column)) - _SMALL
+    kinds = set(map(type, column)) - SMALL
     if not kinds or (kinds == {str} and _longest(column) * 4 <= LARGEST_VALUE):
         return {}
-    found = {row: too_much(value) for row, value in enumerate(column) if type(value) not in _SMALL}
+    found = {row: too_much(value) for row, value in enumerate(column) if type(value) not in SMALL}
     return {row: reason for row, reason in found.items() if reason}
 
 
@@ -75,10 +75,10 @@ def _within(value: dict[Any, Any] | list[Any]) -> Sequence[Any]:
 
 def long_ids(column: Sequence[Any], most: int = LONGEST_ID) -> dict[int, str]:
     """The rows whose ids are too long to name anything, each with what is wrong with it."""
-    kinds = set(map(type, column)) - _SMALL
+    kinds = set(map(type, column)) - SMALL
     if not kinds or (kinds == {str} and _longest(column) <= most):
         return {}
-    found = {row: long_id(value, most) for row, value in enumerate(column) if type(value) not in _SMALL}
+    found = {row: long_id(value, most) for row, value in enumerate(column) if type(value) not in SMALL}
     return {row: reason for row, reason in found.items() if reason}
 
 
@@ -104,7 +104,7 @@ def is_lost(value: Any) -> bool:
 
 def lost_texts(column: Sequence[Any]) -> dict[int, str]:
     """The rows whose texts are no longer what they were, so that they name nobody."""
-    if set(map(type, column)) <= _SMALL:
+    if set(map(type, column)) <= SMALL:
         return {}
     rows = [row for row, value in enumerate(column) if is_lost(value)]
     return dict.fromkeys(rows, "has U+FFFD in the place of what was not UTF-8")
@@ -145,6 +145,17 @@ def _asks(value: dict[Any, Any]) -> bool:
             return True
         level = [inner for each in level for inner in _within(each)]
     return False
+
+
+def short(value: Any, most: int = SHOWN) -> Any:
+    """A value to compare: as it is, or by its name where it has more than `most` characters or bytes.
+
+    So what nobody should have put there is found to differ, and costs no memory.
+    """
+    if type(value) in SMALL:
+        return value
+    size = len(value) if isinstance(value, str | bytes) else len(encoded(value))
+    return named(value) if size > most else value
 
 
 def named(value: Any) -> str:

@@ -21,7 +21,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import in_parts, plain_id
-from lbmigrate.values.limits import names_a_user
+from lbmigrate.values.limits import names_a_user, short
 
 # Conditions on an array are asked of its elements; an event that holds one counts for nobody.
 NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("userId", "points", "createdAt")]}}
@@ -87,7 +87,11 @@ def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
     kinds = context.config.periods
     return {
-        (plain_id(row["userId"]), row["period"]): (row.get("score"), row.get("events"), row.get("lastEventAt"))
+        (plain_id(row["userId"]), row["period"]): (
+            short(row.get("score")),
+            short(row.get("events")),
+            short(row.get("lastEventAt")),
+        )
         for row in rows
         if isinstance(row.get("period"), str) and kind_of(row["period"]) in kinds and names_a_user(row["userId"])
     }

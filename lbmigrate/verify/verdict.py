@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.ledger.odd import ROW as ODD_ROW
@@ -14,15 +14,30 @@ from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import ENTRIES, EVENT, EVENTS
 from lbmigrate.values.limits import named
+from lbmigrate.verify.departed import TOLD, everybody_left
 
 FRESH = dt.timedelta(days=1)
 KEPT = 100  # mismatches that a verdict carries
 
 
+@dataclass(slots=True)
+class Wrong:
+    """How many mismatches there are, and the first KEPT of them, for there may be as many as events."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, sentences: Iterable[object]) -> None:
+        for sentence in sentences:
+            self.count += 1
+            if len(self.first) < KEPT:
+                self.first.append(str(sentence))
+
+
 def complaints(context: Context) -> list[str]:
     """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be."""
     wrong = schema.expiring(context.target)
-    if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None:
+    if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None and not everybody_left(context):
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
                 wrong.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
@@ -37,6 +52,8 @@ def empty_board(context: Context) -> str:
     if context.scope.share < 1 or context.target[EVENTS].find_one(EVENT, {"_id": 1}) is not None:
         return ""
     present = schema.present_collections(context.sources)
+    if everybody_left(context):
+        return ""
     for source in context.config.sources:
         if source.collection in present and context.sources[source.collection].find_one({}, {"_id": 1}) is not None:
             return f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
@@ -50,6 +67,7 @@ def warnings(context: Context) -> list[str]:
     """
     found = odd_events(context.target, kind_of_users(context))
     told = [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
+    told += [TOLD] if everybody_left(context) else []
     beyond = [{"period": "global", "score": {"$gte": LARGEST_SCORE}}, {"period": "global", "score": -LARGEST_SCORE}]
     entries = [entry for each in beyond for entry in context.target[ENTRIES].find(each, {"userId": 1}).limit(5)]
     told += [f"the points of user {named(e['userId'])} add up to more than a score can hold" for e in entries]
@@ -57,17 +75,17 @@ def warnings(context: Context) -> list[str]:
 
 
 def verdict(
-    options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Sequence[str], now: dt.datetime
+    options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Wrong, now: dt.datetime
 ) -> Document:
     """The verdict's row in the state."""
     return {
-        "passed": not wrong,
+        "passed": not wrong.count,
         "covers": covers,
         "at": now,
         "users": users,
         "entries": entries,
-        "mismatches": len(wrong),
-        "first": list(wrong[:KEPT]),
+        "mismatches": wrong.count,
+        "first": wrong.first,
         "options": asdict(options),
     }
 

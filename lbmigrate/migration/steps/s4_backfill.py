@@ -17,7 +17,7 @@ from lbmigrate.records import Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import in_parts, portions, room
 
 NUMBER = 4
 NAME = "backfill"
@@ -72,7 +72,8 @@ def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece
     collection = durable(context.target)[name]
     removed = 0
     while not context.stopping():
-        ids = [row["_id"] for row in collection.find(ours, {"_id": 1}).limit(REMOVED_AT_ONCE)]
+        found = (row["_id"] for row in collection.find(ours, {"_id": 1}).limit(REMOVED_AT_ONCE))
+        ids = next(portions(found, room), [])
         if not ids:
             break
         context.state.put()  # raises LeaseLost where a successor may have filled it again

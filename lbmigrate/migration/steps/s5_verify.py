@@ -14,8 +14,10 @@ from lbmigrate.verify import compare, misfits, sample, verdict
 NUMBER = 5
 NAME = "verify"
 ROW = "verdict"
+HELD = 10_000  # differences that are looked at again together
 # Under another time zone the entries of other days and weeks are in the way, which no rebuilding takes out.
 ANEW = "the rules or the time zone have changed since: lbmigrate rollback --to 3, then lbmigrate run makes all anew"
+RECONCILE = "lbmigrate reconcile"
 REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollback --to 3, then lbmigrate run"
 
 
@@ -26,25 +28,31 @@ def apply(context: Context) -> Iterator[Piece]:
     options = context.verify or VerifyOptions()
     users = sample.choose(context, options)
     differences: list[compare.Difference] = []
+    wrong = verdict.Wrong()
     entries = done = 0
     for reached, found, size in compare.compare_all(context, users):
         differences += found
+        if len(differences) > HELD:
+            wrong.add(compare.confirmed(context, differences))
+            differences = []
         entries += size
         yield Piece("verify", reached, len(users), unit="users", counts=Compared(reached - done, size))
         done = reached
         if context.stopping():
             return
-    wrong = [str(each) for each in compare.confirmed(context, differences)] + verdict.complaints(context)
-    wrong += misfits.misfits(context, users)
+    for sentences in (compare.confirmed(context, differences), verdict.complaints(context)):
+        wrong.add(sentences)
+    numbers = wrong.count
+    wrong.add(misfits.misfits(context, users))
     judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
-    message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong else 'agree'}"
+    message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong.count else 'agree'}"
     for told in verdict.warnings(context):
         yield Piece("verify", warning=told)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
-    if wrong:
+    if wrong.count:
         raise Mismatch(
-            f"verification found {amount(len(wrong), 'mismatch')}, such as: {wrong[0]}",
-            hint=ANEW if changed_rules(context) else REBUILD,
+            f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}",
+            hint=RECONCILE if not numbers else ANEW if changed_rules(context) else REBUILD,
         )
 
 

@@ -7,13 +7,16 @@ import datetime as dt
 import pytest
 from bson import DatetimeMS, Int64
 
-from lbmigrate.errors import Refused
+from lbmigrate.checks.data import check_data
+from lbmigrate.errors import Mismatch, Refused
+from lbmigrate.ledger import rollup
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.migration.steps import STEPS, s4_backfill, s5_verify
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope
 from lbmigrate.schema import EVENTS
+from lbmigrate.verify.verdict import KEPT
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, pieces, session, task, user
 
 FULL = {"scope": Scope(full=True)}
@@ -121,3 +124,38 @@ def test_a_time_that_no_datetime_holds_counts_for_nobody(app):
     app.backfill()
     app.reconcile()
     assert score(app, 1) == 60
+
+
+@pytest.mark.parametrize("name", [5, {"a": 1}, oid(1), NEW_YEAR], ids=lambda name: type(name).__name__)
+def test_an_event_whose_id_is_no_text_counts_for_nobody_and_is_named(app, name):
+    insert_past_the_validator(app, 50, _id=name)
+    app.backfill()
+    assert (score(app, 1), score(app, 2)) == (60, 60)
+    assert odd_events(app.database, kind_of_users(app.context())).count == 1
+    assert any("not as an event must be" in piece.warning for piece in pieces(s5_verify, app.context()))
+    app.reconcile()
+    assert not any(piece.warning for piece in pieces(s5_verify, app.context()))
+
+
+def test_doctor_names_an_event_that_counts_for_no_source_until_a_reconciliation_has_taken_it_back(app):
+    def told():
+        return [f.fix for f in check_data(app.context()) if f.level == "warning" and "weird" in f.fact]
+
+    app.backfill()
+    insert_past_the_validator(app, 50, _id="weird", sourceId="weird")
+    assert told() == ["lbmigrate reconcile takes back what no source is behind"]
+    app.reconcile()
+    assert told() == []
+    list(pieces(s5_verify, app.context()))  # raises where something is wrong
+
+
+def test_all_that_a_verification_finds_is_counted_and_only_the_first_is_kept(app):
+    app.backfill()
+    for number in range(KEPT + 5):
+        insert_past_the_validator(app, number, _id=f"weird:{number}", sourceId=number)
+    rollup.roll_up(app.context(), {"$in": [oid(1), oid(2)]})
+    with pytest.raises(Mismatch, match=f"{KEPT + 5} mismatches") as caught:
+        app.apply([s5_verify])
+    assert caught.value.hint == "lbmigrate reconcile"
+    row = app.state.get("verdict")
+    assert (row["mismatches"], len(row["first"])) == (KEPT + 5, KEPT)

@@ -12,7 +12,8 @@ from lbmigrate import feature_flag
 from lbmigrate.errors import Mismatch, Refused
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import Scope, VerifyOptions
-from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
+from lbmigrate.verify.departed import TOLD
+from tests.apps import SESSIONS, TASKS, App, config, oid, picture, pieces, session, task, user
 
 VERIFY, CUT_OVER = STEPS[4:5], STEPS[5:6]
 EVERYONE = VerifyOptions(full=True)
@@ -230,3 +231,22 @@ def test_a_reverted_verification_must_be_repeated(app):
     app.revert(VERIFY)
     with pytest.raises(Refused, match="nothing was verified yet"):
         app.apply(CUT_OVER)
+
+
+def test_a_ledger_that_is_empty_because_everybody_has_left_passes_and_says_so(database):
+    database["users"].insert_many([user(number) for number in (1, 2)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(4)])
+    app = App(database, config())
+    app.apply(STEPS[:4])
+    for number in (1, 2):
+        app.forget(str(oid(number)))
+    app.revert([STEPS[3]])
+    app.apply(STEPS[:4])
+    assert app.events() == []
+    assert TOLD in [piece.warning for piece in pieces(STEPS[4], app.context(verify=EVERYONE))]
+    app.apply(VERIFY, verify=EVERYONE)
+    assert verdict(app)["passed"]
+    app.apply(CUT_OVER)
+    database["tasks"].insert_one(task(9, owner=3))
+    with pytest.raises(Mismatch, match="score_events is empty, but tasks has documents in scope"):
+        app.apply(VERIFY, verify=EVERYONE)

@@ -1,0 +1,89 @@
+"""What the ledger says, read in parts that memory has room for and grouped by the source that its events are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lbmigrate.ledger.identify import rows_of
+from lbmigrate.mongo.concerns import durable, lenient
+from lbmigrate.passes.chunks import Bounds
+from lbmigrate.records import Document
+from lbmigrate.rules.adjustments import FORGOTTEN, base_id, counts, is_forgotten, without_number
+from lbmigrate.rules.strays import TAKEN_BACK, about, slim, stray_group, weight
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS
+from lbmigrate.values.id_text import id_text
+from lbmigrate.values.ids import in_parts, plain_id, portions
+
+FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
+AT_ONCE = 200  # sources whose events are asked for in one query
+HELD, HELD_SIZE = 20_000, 4_000_000  # events of a range that are held at once, and characters of their ids
+
+Groups = dict[str, list[Document]]  # the events of each source, by the `_id` of its first event
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Events of a range of the ledger that are next to each other, up to the `_id` `high`."""
+
+    events: list[Document]
+    high: Any
+
+
+def parts(context: Context, bounds: Bounds) -> Iterator[Part]:
+    """A range of the ledger in parts that memory has room for, whatever stands in it; usually one."""
+    last: Part | None = None
+    for events in portions(_events(context, bounds.condition()), weight, HELD, HELD_SIZE):
+        if last:
+            yield last
+        last = Part(events, events[-1]["_id"])
+    if last:
+        yield replace(last, high=bounds.high)
+
+
+def of_groups(context: Context, bases: Sequence[str]) -> list[Document]:
+    """All events of these groups, and perhaps some others."""
+    conditions = ({"$or": [each for base in some for each in about(base)]} for some in in_parts(bases, AT_ONCE))
+    return list({e["_id"]: e for condition in conditions for e in _events(context, condition)}.values())
+
+
+def _events(context: Context, condition: Document) -> Iterator[Document]:
+    ledger = lenient(durable(context.target))[EVENTS]
+    for event in map(slim, ledger.find(condition, dict.fromkeys(FIELDS, 1)).sort("_id", 1).hint([("_id", 1)])):
+        event["userId"] = plain_id(event.get("userId"))
+        if not _is_unreachable(event):
+            yield event
+
+
+def _is_unreachable(event: Document) -> bool:
+    """Whether an event's source was named by a user who left, and so by a tombstone now: nobody can look it up."""
+    gone = is_forgotten(event) and event.get("actionType") != TAKEN_BACK
+    return gone and id_text(event.get("userId")) in id_text(event.get("sourceId"))
+
+
+def grouped(context: Context, events: Iterable[Document]) -> tuple[Groups, dict[str, Document], set[str]]:
+    """Events by the source that they are about; those that count for nobody; the names of those that do not fit.
+
+    One that counts for nobody is in no group, but stands for one: what its `_id` names is to be worth what its source
+    says. One whose `_id` does not fit its fields is a group by itself.
+    """
+    groups: Groups = {}
+    odd: dict[str, Document] = {}
+    strays = []
+    for event in events:
+        base = base_id(event)
+        if not counts(event):
+            name = base or without_number(event["_id"])
+            groups.setdefault(name, [])
+            odd.setdefault(name, event)
+        elif base is None:
+            strays.append(event)
+        else:
+            groups.setdefault(base, []).append(event)
+    parents = rows_of(context, [without_number(stray["_id"]) for stray in strays]) if strays else {}
+    bases = [stray_group(stray, parents) for stray in strays]
+    for base, stray in zip(bases, strays, strict=True):
+        groups.setdefault(base, []).append(stray)
+    return groups, odd, set(bases)
