@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lbmigrate.backfill import backfill, refresh_profiles
+from lbmigrate.backfill import backfill, recheck, refresh_profiles
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
@@ -39,6 +39,7 @@ def apply(context: Context) -> Iterator[Piece]:
         if context.stopping():
             return
     yield from backfill.roll_up(context, gate)
+    yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
     if context.stopping():
         return
