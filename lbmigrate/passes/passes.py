@@ -28,6 +28,7 @@ from lbmigrate.schema import EVENTS
 from lbmigrate.state import COLLECTION
 from lbmigrate.state.statuses import ChunkStatus
 
+WHOLE = "wholeAt"  # on a watermark row: when the last pass that read everything and came to its end had begun
 PASSES_KEPT = 50  # with all their chunks
 OPEN = [ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value]  # the status of a chunk that was begun and not closed
 COUNTING_MS = 250  # a bar is not worth more of the server's time
@@ -71,7 +72,8 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
     if kept:
         spans = tuple(map(Span.from_row, kept["spans"]))
         return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
-    outline = read_plan(context, source, server_time(context.sources))
+    began = server_time(context.sources)
+    outline = read_plan(context, source, began)
     number = _last_number(context, source) + 1
     everyone = outline.whole and _concerns_everyone(context, source)
     opened = {
@@ -84,6 +86,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
         "next": outline.watermark,
         "why": outline.why,
         "everyone": everyone,
+        "began": began,
     }
     return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
 
@@ -131,6 +134,8 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     if not kept or kept["done"]:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"]}
+    if moved and "began" in kept and (kept.get("full") or kept.get("why")):
+        moved[WHOLE] = kept["began"]
     return Checkpoint(row, {"pass.done": True, **moved})
 
 
