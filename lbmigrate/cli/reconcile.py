@@ -62,7 +62,5 @@ def _preview(this: Invocation, connection: Connection) -> None:
 def _summary(reasons: dict[str, int], since: dt.datetime | None = None) -> str:
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     if not listed and since:
-        return (
-            f"every source agreed with the ledger when it was looked at, the first of them at {since:%Y-%m-%dT%H:%M}Z"
-        )
+        return f"every source agreed with the ledger when it was looked at, from {since:%Y-%m-%dT%H:%M:%SZ} on"
     return listed or "every source agrees with the ledger"
