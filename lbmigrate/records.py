@@ -75,6 +75,26 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
+class Recounted:
+    """What a recount came to: ranges that were counted, those that differed, and what reading these brought."""
+
+    ranges: int = 0
+    differing: int = 0
+    read: int = 0
+    emitted: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: Recounted) -> Recounted:
+        return Recounted(
+            self.ranges + other.ranges,
+            self.differing + other.differing,
+            self.read + other.read,
+            self.emitted + other.emitted,
+            self.rejected + other.rejected,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """What a verification compared: users read, and their entries."""
 

@@ -59,7 +59,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         done += counts.read
         size.note(outcome.seconds, counts.read)
         gate.note(outcome.seconds, counts.read)
-        checkpoint = _closing(context, outcome, current.everyone)
+        checkpoint = closing(context, outcome, current.everyone)
         yield Piece(source.name, done, max(total, done), estimated=estimated, counts=counts, checkpoint=checkpoint)
         circuit.note(outcome)
     circuit.raise_if_open()
@@ -76,7 +76,7 @@ def _told(source: Source, current: passes.Pass) -> str:
     return f"{source.name}: {current.why}; walking every document by _id" if current.why else ""
 
 
-def _closing(context: Context, outcome: Outcome, everyone: bool) -> Checkpoint:
+def closing(context: Context, outcome: Outcome, everyone: bool = False) -> Checkpoint:
     """What to remember of a chunk that was emitted, or failed. Its users need no list where everyone is rolled up."""
     status = ChunkStatus.CLAIMED.to(ChunkStatus.EMITTED if outcome.error is None else ChunkStatus.FAILED)
     took: Document = {"seconds": round(outcome.seconds, 3), "closedAt": context.clock(), "attempts": outcome.attempts}

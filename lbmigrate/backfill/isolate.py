@@ -16,7 +16,7 @@ from pymongo.errors import DocumentTooLarge, PyMongoError
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import emit, events
+from lbmigrate.ledger import emit, rejects
 from lbmigrate.ledger.emit import Emitted, Seen
 from lbmigrate.ledger.events import EventRefused
 from lbmigrate.ledger.sources import CODECS
@@ -129,11 +129,11 @@ def _halved(context: Context, source: Source, attempt: Callable[[Document], Emit
 
 def _lost(context: Context, source: Source, names: list[str]) -> Emitted:
     """Documents whose ids are not UTF-8: nobody can ask for them, and no event could name them."""
-    events.keep_rejects(context, source, [Reject(name, "its _id is not UTF-8 text") for name in names])
-    return Emitted(Counts(read=len(names), rejected=len(names)), isolated=len(names))
+    kept = rejects.keep(context, source, [Reject(name, "its _id is not UTF-8 text") for name in names])
+    return Emitted(Counts(read=len(names), rejected=len(names)), isolated=len(names), rejects=kept)
 
 
 def _rejected(context: Context, source: Source, source_id: Any, error: Exception) -> Emitted:
     reason = hidden(f"{type(error).__name__}: {error}")[:REASON_LENGTH]
-    events.keep_rejects(context, source, [Reject(source_id, reason)])
-    return Emitted(Counts(read=1, rejected=1), isolated=1)
+    kept = rejects.keep(context, source, [Reject(source_id, reason)])
+    return Emitted(Counts(read=1, rejected=1), isolated=1, rejects=kept)

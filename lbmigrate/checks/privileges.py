@@ -34,7 +34,7 @@ _REPLACED = "find insert remove update"  # our document among flags of the app
 _FILLING = {
     "events": "insert update",  # an update puts a tombstone on what an app inserts for somebody who has left
     "entries": "insert update",
-    "rejects": "insert",
+    "rejects": "insert remove",  # what is scored by now is no reject any more
     "state": "insert update remove",
 }
 _BURYING = {"events": "insert update remove"}  # an event whose id names its user gets another
@@ -52,7 +52,7 @@ VERBS: dict[str, tuple[dict[str, str], ...]] = {
     "backfill": (LOOKING, _FILLING),
     "tail": (LOOKING, _FILLING, {"app": "changeStream find"}),
     "reconcile": (LOOKING, _FILLING),
-    "forget": (LOOKING, _FILLING, _BURYING, {"entries": "remove", "rejects": "remove"}),
+    "forget": (LOOKING, _FILLING, _BURYING, {"entries": "remove"}),
     "run": (
         LOOKING,
         _FILLING,
@@ -70,6 +70,7 @@ ALIKE = {
     **dict.fromkeys(("resume", "unlock"), "pause"),
     **dict.fromkeys(("flag write on", "flag write off", "flag read on", "flag read off"), "flag"),
     "demo": "run",
+    "recount": "backfill",
 }
 
 

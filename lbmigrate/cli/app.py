@@ -23,6 +23,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "backfill": ("backfill", "Step 4 alone, incremental: events and entries for what is new or changed."),
     "tail": ("tail", "Follow what the app writes and record it at once, for apps that are not written in Python."),
     "verify": ("verify", "Compare entries with sums that the server makes from the ledger."),
+    "recount": (
+        "recount",
+        "Count the sources against the ledger, range by range, and read again only where they differ.",
+    ),
     "reconcile": (
         "reconcile",
         "Add adjustment events for tasks that were undone, moved or are worth something else by now.",

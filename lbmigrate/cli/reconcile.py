@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from typing import Annotated
 
@@ -40,8 +41,9 @@ def reconcile(
         limits = options.limits(connection.config, max_runtime, max_docs, between)
         with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             found = commands.reconcile(connection, terms=terms)
-    this.console.note(_summary(found.reasons))
-    this.console.result({"verb": "reconcile", "counts": asdict(found.counts), "adjustments": found.reasons})
+    this.console.note(_summary(found.reasons, found.since))
+    result = {"verb": "reconcile", "counts": asdict(found.counts), "adjustments": found.reasons}
+    this.console.result({**result, "since": found.since})
 
 
 def _preview(this: Invocation, connection: Connection) -> None:
@@ -57,6 +59,8 @@ def _preview(this: Invocation, connection: Connection) -> None:
     this.console.result(result)
 
 
-def _summary(reasons: dict[str, int]) -> str:
+def _summary(reasons: dict[str, int], since: dt.datetime | None = None) -> str:
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
+    if not listed and since:
+        return f"every source agreed with the ledger when it was looked at, from {since:%Y-%m-%dT%H:%M:%SZ} on"
     return listed or "every source agrees with the ledger"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._forget import forget
     from lbmigrate.commands._look import doctor, history, plan, rejects, status
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
+    from lbmigrate.commands._recount import recount
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
@@ -44,6 +45,7 @@ HOMES = {
     "preview_reconcile": "lbmigrate.commands._reconcile",
     "preview_rollback": "lbmigrate.commands._rollback",
     "reconcile": "lbmigrate.commands._reconcile",
+    "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
     "restore_backup": "lbmigrate.commands._backup",
     "resume": "lbmigrate.commands._control",
@@ -70,6 +72,7 @@ __all__ = [
     "preview_reconcile",
     "preview_rollback",
     "reconcile",
+    "recount",
     "rejects",
     "restore_backup",
     "resume",

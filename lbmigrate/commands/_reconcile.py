@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from lbmigrate.errors import UsageError
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.reconcile import reconcile as walk
+from lbmigrate.reconcile.places import began_before
 from lbmigrate.records import LONGEST_ID, Document, Reconciled
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.values.limits import short
@@ -24,10 +26,15 @@ LISTED = 1_000  # adjustments that a preview lists one by one
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """What a reconciliation read and adjusted, and how many adjustments there are for each reason."""
+    """What a reconciliation read and adjusted, and how many adjustments there are for each reason.
+
+    `since` is when an earlier run began it, where this one went on with it: what changed since then in the part that
+    was read before was not looked at.
+    """
 
     counts: Reconciled
     reasons: dict[str, int]
+    since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,8 @@ def reconcile(where: Config | Connection, *, terms: Terms = Terms()) -> Reconcil
     with _checked(where) as connection:
         with runner.started(connection, "reconcile", terms) as driver:
             counts = driver.carry_out(walk.WORK, walk.pieces(driver.context))
-        reasons = walk.adjustments_made(connection.context())
-    return ReconcileResult(counts if isinstance(counts, Reconciled) else Reconciled(), reasons)
+        reasons, since = walk.adjustments_made(connection.context()), began_before(driver.context)
+    return ReconcileResult(counts if isinstance(counts, Reconciled) else Reconciled(), reasons, since)
 
 
 def preview_reconcile(where: Config | Connection) -> ReconcilePreview:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from lbmigrate.records import Compared, Copied, Counts, Forgotten, Reconciled, Tally
+from lbmigrate.records import Compared, Copied, Counts, Forgotten, Reconciled, Recounted, Tally
 from lbmigrate.telling.foreign import plain
 
 
@@ -41,22 +41,29 @@ def rate(per_second: float) -> str:
 
 def summary(counts: Tally | None) -> str:
     """What was counted, in the words of that kind of work; empty when nothing was. Rare kinds show only when there."""
+    return _listed(_named(counts))
+
+
+def _named(counts: Tally | None) -> dict[str, int]:
+    found: dict[str, int] = {}
     match counts:
         case Counts() if counts != Counts():
             rare = {"skipped": counts.skipped, "approximate": counts.approximate, "in the future": counts.future}
             usual = {"read": counts.read, "emitted": counts.emitted, "duplicates": counts.duplicates}
-            return _listed({**usual, "rejected": counts.rejected, **{name: n for name, n in rare.items() if n}})
+            found = {**usual, "rejected": counts.rejected, **{name: n for name, n in rare.items() if n}}
         case Reconciled():
-            return _listed(
-                {"sources read": counts.read, "agree": counts.read - counts.adjusted, "adjusted": counts.adjusted}
-            )
+            found = {"sources read": counts.read, "agree": counts.read - counts.adjusted, "adjusted": counts.adjusted}
+        case Recounted():
+            usual = {"ranges counted": counts.ranges, "differ": counts.differing}
+            again = {"documents read": counts.read, "emitted": counts.emitted, "rejected": counts.rejected}
+            found = {**usual, **(again if counts.read else {})}
         case Compared():
-            return _listed({"users": counts.read, "entries compared": counts.entries})
+            found = {"users": counts.read, "entries compared": counts.entries}
         case Forgotten():
-            return _listed({"entries removed": counts.entries, "events under a tombstone": counts.events})
+            found = {"entries removed": counts.entries, "events under a tombstone": counts.events}
         case Copied():
-            return _listed({"documents": counts.read})
-    return ""
+            found = {"documents": counts.read}
+    return found
 
 
 def _listed(counts: Mapping[str, int]) -> str:

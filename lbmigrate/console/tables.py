@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console.format import cell, duration, iso
+from lbmigrate.console.looks import looks
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
@@ -145,6 +146,7 @@ def _progress(source: SourceStatus) -> tuple[Any, ...]:
 def _standing(found: Status) -> Iterable[tuple[str, Any]]:
     yield "events", found.events
     yield "entries", found.entries
+    yield from looks(found)
     yield "verdict", _judgement(found.verdict)
     yield "lock", _holder(found.lock)
     if paused := found.control.get("paused"):

@@ -7,9 +7,8 @@ from enum import Enum
 from typing import Any
 
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import forget
+from lbmigrate.ledger import forget, rejects
 from lbmigrate.ledger.enter import enter
-from lbmigrate.ledger.events import keep_rejects
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.repeats import Repeats
 from lbmigrate.ledger.sources import read, score
@@ -25,14 +24,21 @@ class Emitted:
     """What came of some documents: their counts, and whose entries may have changed, a user for each event.
 
     `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
+    `rejects` has the reasons for those that are kept, by the ids of their rows.
     """
 
     counts: Counts = Counts()
     users: list[Any] = field(default_factory=list)
     isolated: int = 0
+    rejects: dict[str, str] = field(default_factory=dict)
 
     def __add__(self, other: Emitted) -> Emitted:
-        return Emitted(self.counts + other.counts, self.users + other.users, self.isolated + other.isolated)
+        return Emitted(
+            self.counts + other.counts,
+            self.users + other.users,
+            self.isolated + other.isolated,
+            self.rejects | other.rejects,
+        )
 
 
 class Seen(Enum):
@@ -59,19 +65,22 @@ def _emit_batch(
     fitting, strangers = one_type.sorted_out(events, source)
     inside = _inside(context, fitting)
     entered = enter(context, source, inside, scored.former, look=seen is not Seen.NEVER)
-    added, rejects = entered.new, [*scored.rejects, *repeated, *strangers, *entered.rejects]
-    keep_rejects(context, source, _of_those_there(context, source, rejects))
+    added, rejected = entered.new, [*scored.rejects, *repeated, *strangers, *entered.rejects]
+    kept = rejects.keep(context, source, _of_those_there(context, source, rejected))
+    if seen is not Seen.NEVER or context.live:  # else they are looked at when the pass has ended
+        rejects.drop_scored(context, source, inside, kept)
     horizon = context.clock() + context.config.backfill.future
     counts = Counts(
         read=len(documents),
         emitted=len(added),
         duplicates=len(inside) - len(added) - len(entered.rejects),
-        rejected=len(rejects),
+        rejected=len(rejected),
         skipped=len(fitting) - len(inside),
         approximate=sum("approximate" in event["meta"] for event in added),
         future=sum(event["createdAt"] > horizon for event in added),
     )
-    return Emitted(counts, [event["userId"] for event in _touching(inside, entered.known, seen)], entered.refused)
+    users = [event["userId"] for event in _touching(inside, entered.known, seen)]
+    return Emitted(counts, users, entered.refused, kept)
 
 
 def _inside(context: Context, events: list[Document]) -> list[Document]:
@@ -83,13 +92,13 @@ def _inside(context: Context, events: list[Document]) -> list[Document]:
     return [e for e in events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]
 
 
-def _of_those_there(context: Context, source: Source, rejects: list[Reject]) -> list[Reject]:
+def _of_those_there(context: Context, source: Source, rejected: list[Reject]) -> list[Reject]:
     """The rejects that do not name, by their ids, somebody who has left."""
-    leavers = Leavers(context.state) if rejects else ()
+    leavers = Leavers(context.state) if rejected else ()
     if not leavers:
-        return rejects
+        return rejected
     named = (
-        (reject, unwind.owners([str(reject.source_id)]) if source.unwind else [reject.source_id]) for reject in rejects
+        (reject, unwind.owners([str(reject.source_id)]) if source.unwind else [reject.source_id]) for reject in rejected
     )
     return [reject for reject, ids in named if not any(id_type(each) and each in leavers for each in ids)]
 

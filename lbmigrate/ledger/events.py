@@ -1,4 +1,4 @@
-"""Events into the ledger, and rejects beside it: the `_id` makes a repeat harmless."""
+"""Events into the ledger: the `_id` makes a repeat harmless."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
-from lbmigrate.records import Document, Reject
-from lbmigrate.run.context import Context
-from lbmigrate.schema import REJECTS
-from lbmigrate.values.id_text import owner_texts
-from lbmigrate.values.limits import long_id, named, names_nothing
+from lbmigrate.records import Document
+from lbmigrate.values.limits import named
 
 IN_THE_DOCUMENT = {2, 22, 52, 56, 57, 121, 10334, 17280}  # its shape, its names, its size; not the server's health
 SAID = 500  # characters of what a server says
@@ -79,33 +75,3 @@ def _refusal(events: Collection[Any], failure: Document) -> str:
         return f"{subject}: {failure['errmsg'][:SAID]}"
     index = other_unique_index(failure)
     return f"{subject}: its unique index {index} is not of lbmigrate" if index else ""
-
-
-def keep_rejects(context: Context, source: Source, rejects: Sequence[Reject]) -> None:
-    """One row for each rejected document; the same rejection again changes nothing."""
-    now = context.clock()
-    rows = [
-        {
-            "_id": f"{source.name}:{_text(source, reject.source_id)}",
-            "source": source.name,
-            "collection": source.collection,
-            "sourceId": named(reject.source_id) if _is_long(reject.source_id) else reject.source_id,
-            "reason": reject.reason,
-            "run": context.run,
-            "createdAt": now,
-        }
-        for reject in rejects
-    ]
-    insert(context.target[REJECTS], rows)
-
-
-def _text(source: Source, source_id: Any) -> str:
-    """The name of an element tells whose it is; so must the id of a document, unless it is too long for that."""
-    if _is_long(source_id):
-        return named(source_id)
-    return source_id if source.unwind and isinstance(source_id, str) else owner_texts([source_id])[0]
-
-
-def _is_long(source_id: Any) -> bool:
-    """Whether an id is more than a row that only names it should hold."""
-    return bool(names_nothing(source_id) or long_id(source_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import chain
 
 from lbmigrate.config.model import Source
@@ -35,6 +36,7 @@ class OneUserType:
     def __init__(
         self, context: Context, sample: int = 500, seen: Mapping[str, Sequence[Document]] | None = None
     ) -> None:
+        self._judges = True
         self._places: dict[str, str] = {}
         ledger = kinds_in(context.target)
         settled = ledger.total() >= TELLING
@@ -45,6 +47,12 @@ class OneUserType:
         for source, found in sampled:
             if not settled or found.total() >= TELLING:  # beside a board, a few documents are no mistake of the config
                 self._see(_common(found), source)
+
+    def of_rejects(self) -> OneUserType:
+        """The same for documents that were rejected before: however many are of another type, that is known."""
+        alike = copy(self)
+        alike._judges = False
+        return alike
 
     @property
     def kinds(self) -> list[str]:
@@ -67,7 +75,8 @@ class OneUserType:
         if kinds <= self._places.keys():
             return events, []
         counted = Counter(id_type(event["userId"]) or "unknown" for event in events)
-        self._see(_common(counted) if len(events) >= TELLING or not self._places else set(), source)
+        telling = (len(events) >= TELLING and self._judges) or not self._places
+        self._see(_common(counted) if telling else set(), source)
         good = [event for event in events if self.knows(event["userId"])]
         return good, [self._reject(event, source) for event in events if not self.knows(event["userId"])]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import asdict, dataclass
 
+from lbmigrate.backfill import recount
 from lbmigrate.config.model import Source
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.plan import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
+from lbmigrate.passes.passes import WHOLE
+from lbmigrate.reconcile import places
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
@@ -20,7 +23,8 @@ from lbmigrate.state.lease import is_held
 class Status:
     """How far everything is: the state's own account, and what it amounts to.
 
-    `lock` also says whether it is `held`, `tail` whether one is `following` and how many seconds it was `silent`.
+    `lock` also says whether it is `held`, `tail` whether one is `following` and how many seconds it was `silent`. `now`
+    is the server's time.
     """
 
     steps: tuple[StepOutlook, ...]
@@ -32,11 +36,16 @@ class Status:
     control: Document
     tail: Document
     last_run: Document
+    now: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source's watermark, its newest pass, and that pass's chunks by status with their counts added up."""
+    """A source's watermark, its newest pass, and that pass's chunks by status with their counts added up.
+
+    `looks` has when the last look at the whole began, of each kind that there was: `backfill` and `recount`, which find
+    what is missing in the ledger, and `reconcile`, which finds what the ledger has too much.
+    """
 
     name: str
     watermark: dt.datetime | None
@@ -44,6 +53,7 @@ class SourceStatus:
     done: bool
     chunks: dict[str, int]
     counts: dict[str, int]
+    looks: dict[str, dt.datetime]
 
 
 def status(context: Context) -> Status:
@@ -65,6 +75,7 @@ def status(context: Context) -> Status:
         control=context.state.get("control"),
         tail=_tail(context, now),
         last_run=last[0] if last else {},
+        now=now,
     )
 
 
@@ -93,4 +104,15 @@ def _source_status(context: Context, source: Source) -> SourceStatus:
         for name, value in chunk.get("counts", {}).items():
             counts[name] += value
     done = bool(current.get("done"))
-    return SourceStatus(source.name, row.get("value"), current.get("number", 0), done, kinds, counts)
+    return SourceStatus(
+        source.name, row.get("value"), current.get("number", 0), done, kinds, counts, _looks(context, source)
+    )
+
+
+def _looks(context: Context, source: Source) -> dict[str, dt.datetime]:
+    found = {
+        "backfill": context.state.watermark(source.name).get(WHOLE),
+        "recount": recount.whole_look(context, source),
+        "reconcile": places.whole_look(context, source),
+    }
+    return {name: at for name, at in found.items() if at is not None}

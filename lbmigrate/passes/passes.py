@@ -27,6 +27,7 @@ from lbmigrate.schema import EVENTS
 from lbmigrate.state.shapes import OPEN
 from lbmigrate.state.statuses import ChunkStatus
 
+WHOLE = "wholeAt"  # on a watermark row: when the last pass that read everything and came to its end had begun
 PASSES_KEPT = 50  # with all their chunks
 COUNTING_MS = 250  # a bar is not worth more of the server's time
 LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
@@ -69,7 +70,8 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
     if kept:
         spans = tuple(map(Span.from_row, kept["spans"]))
         return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
-    outline = read_plan(context, source, server_time(context.sources))
+    began = server_time(context.sources)
+    outline = read_plan(context, source, began)
     number = _last_number(context, source) + 1
     everyone = outline.whole and (_is_lost(context, source) or _concerns_everyone(context, source))
     opened = {
@@ -82,6 +84,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
         "next": outline.watermark,
         "why": outline.why,
         "everyone": everyone,
+        "began": began,
     }
     return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
 
@@ -122,6 +125,8 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     if not kept or kept["done"]:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"]}
+    if moved and "began" in kept and (kept.get("full") or kept.get("why")):
+        moved[WHOLE] = kept["began"]
     return Checkpoint(row, {"pass.done": True, **moved})
 
 

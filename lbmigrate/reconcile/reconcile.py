@@ -18,15 +18,15 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
 from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
-from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
-from lbmigrate.passes.read_plan import bracket
+from lbmigrate.reconcile import places
 from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Due, Found, actions, look, settle
+from lbmigrate.reconcile.places import NAME
 from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
-from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
@@ -34,9 +34,9 @@ from lbmigrate.run.workers import Held, overlapped
 from lbmigrate.schema import EVENTS
 from lbmigrate.state.statuses import ChunkStatus
 
-NAME = "reconcile"
 WORK = Work(NAME)
 DOUBTS = frozenset(doubt.value for doubt in Doubt)
+UNSEEN = "an earlier run began this at {}, and what changed since then in the part that it read was not looked at"
 NAMED, SHOWN = 5, 100  # events that a warning names, and characters of each
 
 
@@ -58,8 +58,8 @@ class Preview:
 def differences(context: Context) -> Iterator[Due]:
     """What is due, range by range of the ledger. Writes nothing."""
     size, one_type = context.config.backfill.chunk_size, OneUserType(context)
-    for action in _actions(context):
-        for span in _spans(context, action):
+    for action in places.all_actions(context):
+        for span in places.spans(context, action):
             for bounds in chunks.cut(context.target[EVENTS], span, lambda: size, None):
                 yield from look(context, action, bounds, one_type)
 
@@ -85,7 +85,7 @@ def pieces(context: Context) -> Iterator[Piece]:
     one_type, gate = OneUserType(context), throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
-    found = _actions(context)
+    found = places.all_actions(context)
     for action in found:
         yield from _walk(context, action, one_type, gate)
         if context.stopping():
@@ -93,9 +93,14 @@ def pieces(context: Context) -> Iterator[Piece]:
     yield from backfill.roll_up(context, gate)
     if context.stopping():
         return
+    since = places.began_before(context)
+    if since:
+        yield Piece(NAME, warning=f"{UNSEEN.format(f'{since:%Y-%m-%dT%H:%M:%SZ}')}; next: lbmigrate reconcile")
     for action in found:
-        row = passes.row_of(context, _ledger(context, action))
-        yield Piece(action.name, checkpoint=Checkpoint(row, {"pass.done": True}))
+        row = passes.row_of(context, places.as_source(context, action))
+        began = context.state.get(row)["pass"].get("began")
+        ended = {"pass.done": True, "pass.endedBy": context.run} | ({} if began is None else {passes.WHOLE: began})
+        yield Piece(action.name, checkpoint=Checkpoint(row, ended))
     if changed_rules(context) or not context.state.get(RULES):
         yield Piece(NAME, checkpoint=in_force(context))
     yield from _odd(context)
@@ -113,35 +118,17 @@ def _odd(context: Context) -> Iterator[Piece]:
 def adjustments_made(context: Context) -> dict[str, int]:
     """How many adjustments the newest passes made, by reason."""
     reasons: Counter[str] = Counter()
-    for ledger in (_ledger(context, action) for action in [*actions(context.config), STRANGERS]):
+    for ledger in (places.as_source(context, action) for action in [*actions(context.config), STRANGERS]):
         number = context.state.get(passes.row_of(context, ledger)).get("pass", {}).get("number")
         for chunk in context.state.chunks(source=ledger.name, **{"pass": number}):
             reasons.update(chunk.get("reasons", {}))
     return dict(reasons)
 
 
-def _actions(context: Context) -> list[Action]:
-    """Every action of the config, and what the ledger has of others, if there is any."""
-    return [*actions(context.config), *([STRANGERS] if _spans(context, STRANGERS) else [])]
-
-
-def _ledger(context: Context, action: Action) -> Source:
-    """The ledger as a source of its own, under a name that no source has."""
-    first = (action.sources or context.config.sources)[0]
-    name = f"{first.name if action.sources else ''}:{NAME}"
-    return first.model_copy(update={"name": name, "collection": EVENTS, "where": {}, "unwind": None})
-
-
-def _spans(context: Context, action: Action) -> tuple[Span, ...]:
-    """An action's range of the ledger: one span, or none; for strangers one between any two actions."""
-    within = [of_action(action.name)] if action.sources else of_other_actions(context.config)
-    return tuple(span for each in within for span in bracket(context.target[EVENTS], "_id", each))
-
-
 def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
     """The pass over one action, up to its last chunk; ends early when a stop is asked for."""
-    ledger, beside = _ledger(context, action), replace(context, sources=context.target)
-    current, opened, doubt = _open(beside, ledger, _spans(context, action))
+    ledger, beside = places.as_source(context, action), replace(context, sources=context.target)
+    current, opened, doubt = _open(beside, ledger, places.spans(context, action))
     if opened:
         yield Piece(action.name, unit="sources", checkpoint=opened)
     total, _ = passes.size(beside, ledger, current.spans)
@@ -179,6 +166,8 @@ def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pa
         "next": None,
         "rules": rules,
         "doubt": doubt.value,
+        "began": server_time(context.target),
+        "run": context.run,
     }
     return Pass(row, opened["number"], spans, fresh=True), Checkpoint(row, {"pass": opened}), doubt
 

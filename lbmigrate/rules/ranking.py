@@ -19,6 +19,7 @@ from bson.int64 import Int64
 
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import LARGEST_SCORE, Document
+from lbmigrate.rules.local_days import local_days
 from lbmigrate.rules.periods import Ints, numbered
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import plain_id
@@ -65,7 +66,7 @@ def daily(
     utc = np.asarray(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
     standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
-    return _added_up(users, _local_days(utc, zone), _whole(points, users), ones, standing, utc)
+    return _added_up(users, local_days(utc, zone), _whole(points, users), ones, standing, utc)
 
 
 def merge(parts: Sequence[Sums]) -> Sums:
@@ -115,14 +116,6 @@ def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], 
         }
         for code, period, score, streak, events, last in columns
     ]
-
-
-def _local_days(utc: npt.NDArray[np.datetime64], zone: str) -> Ints:
-    if zone != "UTC":
-        import pandas as pd  # noqa: PLC0415  half a second of processor time that a run in UTC does not pay
-
-        utc = pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone).tz_localize(None).to_numpy()
-    return utc.astype("datetime64[D]").astype(np.int64)
 
 
 def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:

@@ -1,7 +1,7 @@
 """Points formulas: what may be written, computing it over whole columns, and the way out to a Python function.
 
 A formula is parsed and judged before anything is computed, so that no text from a configuration is ever evaluated as
-Python; numexpr gets the text that is rebuilt from the judged tree.
+Python; what is computed is rebuilt from the judged tree (`arithmetic`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lbmigrate.errors import ConfigError
-
-Floats = NDArray[np.float64]
+from lbmigrate.values.arithmetic import Arithmetic, Floats
 
 FUNCTIONS = {
     "where": 3, "minimum": 2, "maximum": 2,
@@ -57,9 +55,10 @@ def check(formula: str, names: Collection[str]) -> str | None:
 def evaluate(formula: str, columns: Mapping[str, Floats], length: int) -> Floats:
     """`formula` over float64 columns of `length` rows, as float64 of `length`; a constant is repeated.
 
-    IEEE arithmetic with true division: a row that divides by zero or takes the root of -1 is inf or NaN, and NaN goes
-    through minimum() and maximum(). A comparison used as a number is 1 or 0. Safe to call from several threads, since
-    numexpr keeps its compiled expressions per thread. Raises ConfigError for a formula that `check` refuses.
+    As Python computes it with floats, so that whole numbers up to 2**53 are exact; but a row that divides by zero or
+    takes the root of -1 is inf or NaN, and NaN goes through minimum() and maximum(). A comparison used as a number is 1
+    or 0. Safe to call from several threads, since numexpr keeps its compiled expressions per thread. Raises ConfigError
+    for a formula that `check` refuses.
     """
     if _is_whole(formula):
         return np.full(length, float(formula))
@@ -67,7 +66,7 @@ def evaluate(formula: str, columns: Mapping[str, Floats], length: int) -> Floats
     refusal = _verdict(formula, names)
     if refusal:
         raise ConfigError(f"points: {refusal}", hint="lbmigrate config check")
-    computed = _compute(_rebuilt(formula, names), columns)
+    computed = _rebuilt(formula, names).compute({PREFIX + name: column for name, column in columns.items()})
     return computed if computed.shape == (length,) else np.full(length, computed.item())
 
 
@@ -136,20 +135,10 @@ def _imported(module_name: str, name: str, reference: str) -> Any:
         raise ConfigError(f"points: {reference}: importing {module_name} failed: {error!r}") from error
 
 
-def _compute(expression: str, columns: Mapping[str, Any]) -> Floats:
-    import numexpr  # noqa: PLC0415  a quarter of a second that constant points do not pay
-
-    given = {PREFIX + name: column for name, column in columns.items()}
-    with np.errstate(all="ignore"):  # numexpr folds constants with numpy, which would warn about sqrt(-1)
-        # its own check of the text is the weaker one, and refuses every name with two underscores
-        result = numexpr.evaluate(expression, local_dict=given, global_dict={}, truediv=True, sanitize=False)
-    return np.asarray(result, dtype=np.float64)
-
-
 @lru_cache(maxsize=256)
 def _verdict(formula: str, names: frozenset[str]) -> str | None:
     try:
-        _compute(_rebuilt(formula, names), dict.fromkeys(names, np.ones(1)))
+        _rebuilt(formula, names).judge({PREFIX + name: np.ones(1) for name in names})
     except _NotAllowed as refusal:
         return str(refusal)
     except ZeroDivisionError:
@@ -160,12 +149,12 @@ def _verdict(formula: str, names: frozenset[str]) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _rebuilt(formula: str, names: frozenset[str]) -> str:
-    """The text for numexpr. Line breaks are spaces: YAML folds long formulas."""
+def _rebuilt(formula: str, names: frozenset[str]) -> Arithmetic:
+    """The formula as it is computed. Line breaks are spaces: YAML folds long formulas."""
     if len(formula) > LONGEST:
         raise _NotAllowed(f"the formula has {len(formula):,} characters; {LONGEST:,} are the most")
     try:
-        return ast.unparse(_number(ast.parse(" ".join(formula.split()), mode="eval").body, names))
+        return Arithmetic.of(_number(ast.parse(" ".join(formula.split()), mode="eval").body, names))
     except SyntaxError as error:
         raise _NotAllowed(f"{formula[:SHOWN]!r} is not a formula: {error.msg[:SHOWN]}") from error
     except (ValueError, RecursionError, MemoryError) as error:

@@ -1,12 +1,14 @@
 """Entries against the ledger, by code that shares nothing with `ranking`.
 
-On a server the sums are the server's own: `$group` over the events, with `$dateToString` naming the periods. The
-in-memory fake differs from the server in just these expressions, so there a plain loop does it.
+On a server the sums are the server's own: `$group` over the events, with `$dateToString` naming the periods, in the
+local time that `local_time` has it compute. The in-memory fake differs from the server in just these expressions, so
+there a plain loop does it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +18,12 @@ from pymongo.database import Database
 
 from lbmigrate.mongo.concerns import durable, is_fake
 from lbmigrate.records import LARGEST_SCORE, Document
-from lbmigrate.rules.periods import kind_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import in_parts, plain_id
 from lbmigrate.values.limits import names_a_user, short
+from lbmigrate.verify.local_time import period_label
 
 # Conditions on an array are asked of its elements; an event that holds one counts for nobody.
 NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("userId", "points", "createdAt")]}}
@@ -85,7 +87,7 @@ def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
     fields = dict.fromkeys(("userId", "period", "score", "events", "lastEventAt"), 1)
     rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
-    kinds = context.config.periods
+    shapes = [_shape(PERIODS[kind]) for kind in context.config.periods]
     return {
         (plain_id(row["userId"]), row["period"]): (
             short(row.get("score")),
@@ -93,8 +95,17 @@ def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
             short(row.get("lastEventAt")),
         )
         for row in rows
-        if isinstance(row.get("period"), str) and kind_of(row["period"]) in kinds and names_a_user(row["userId"])
+        if isinstance(row.get("period"), str) and names_a_user(row["userId"]) and _has_one(shapes, row["period"])
     }
+
+
+def _shape(format_: str) -> str:
+    """What the names of a kind of periods look like; told here once more, since nothing of the roll-up's is used."""
+    return re.sub("%.", lambda found: r"\d{4}" if found[0] in ("%Y", "%G") else r"\d\d", format_)
+
+
+def _has_one(shapes: Sequence[str], period: str) -> bool:
+    return any(re.fullmatch(shape, period) for shape in shapes)
 
 
 def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
@@ -110,9 +121,7 @@ def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
 
 
 def _grouped(database: Database[Any], users: Sequence[Any], kind: str, zone: str) -> dict[Key, Sums]:
-    label: Any = {"$literal": "global"}
-    if kind != "global":
-        label = {"$dateToString": {"date": "$createdAt", "format": PERIODS[kind], "timezone": zone}}
+    label = {"$literal": "global"} if kind == "global" else period_label("$createdAt", PERIODS[kind], zone)
     sums = {"score": {"$sum": "$points"}, "events": {"$sum": 1}, "last": {"$max": "$createdAt"}}
     pipeline: list[Document] = [
         {"$match": {"userId": {"$in": list(users)}, **COUNTED, "$expr": NO_ARRAYS}},

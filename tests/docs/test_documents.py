@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from bson import json_util
+from bson import ObjectId, json_util
 
 from lbmigrate import errors, schema
 from lbmigrate.cli.app import app as command_line
@@ -107,6 +107,15 @@ def minds_changed(app):
     app["tasks"].update_one({"_id": moved["_id"]}, {"$set": {"completedAt": dt.datetime(2025, 10, 1)}})
 
 
+def a_task_came_late(app):
+    """A task that was done long ago has only now been handed in, with its old times."""
+    for name, key in (("tasks", "updatedAt"), ("sessions", "endedAt")):
+        app[name].create_index(key)
+    done = app["tasks"].find_one({"status": "done", "completedAt": {"$exists": True}})
+    old = dt.datetime(2025, 1, 7)
+    app["tasks"].insert_one({**done, "_id": ObjectId(), "completedAt": old, "updatedAt": old})
+
+
 def locked_and_paused(app):
     """A backfill on another host holds the lock, and somebody has paused all runs."""
     now = dt.datetime.now(dt.UTC)
@@ -123,6 +132,7 @@ SCENES = {
     "live.md": quiet,
     "correct.md": minds_changed,
     "incident.md": locked_and_paused,
+    "late.md": a_task_came_late,
 }
 
 

@@ -19,7 +19,7 @@ import yaml
 JOBS = Path(__file__).parents[2] / "jobs"
 UNITS = sorted((JOBS / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
-WANTED = {"backfill", "verify"}
+WANTED = {"backfill", "verify", "recount"}
 ALWAYS = {"tail"}  # what is started once, and restarted
 
 
@@ -52,7 +52,7 @@ def test_cron_commands_run_in_the_shell_and_surroundings_that_cron_gives_them(mi
     for _, command in entries:
         done = subprocess.run([settings["SHELL"], "-c", command], env=settings | here, capture_output=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
-    assert [shlex.split(command)[4] for _, command in entries] == ["backfill", "verify"]
+    assert [shlex.split(command)[4] for _, command in entries] == ["backfill", "verify", "recount"]
 
 
 def test_cron_schedules_are_five_fields_and_commands_hold_no_bare_percent():

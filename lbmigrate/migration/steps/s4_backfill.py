@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lbmigrate.backfill import backfill, newcomers, refresh_profiles
+from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
@@ -42,6 +42,7 @@ def apply(context: Context) -> Iterator[Piece]:
             return
     newest = newcomers.reached(context)  # before entries are made: who comes after it is for the next run
     yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
+    yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
     if context.stopping():
         return

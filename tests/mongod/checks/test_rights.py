@@ -96,7 +96,7 @@ LINES = {
     "backup": [["backup", "make", "kept"]],
     "flag": [["flag", "read", "off"], ["flag", "write", "off"], ["flag", "write", "on"]],
     "verify": [["verify", "--full"]],
-    "backfill": [["backfill"], ["backfill", "--full"], ["backfill", "--user", ADA]],
+    "backfill": [["backfill"], ["backfill", "--full"], ["backfill", "--user", ADA], ["recount"]],
     "tail": [["tail", "--max-runtime", "1s"]],
     "reconcile": [["reconcile", "--dry-run"], ["reconcile"]],
     "forget": [["forget", ADA, "--yes"]],

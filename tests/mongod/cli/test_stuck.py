@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from lbmigrate.cli.app import app as command_line
-from tests.apps import SESSIONS, TASKS, session, task, user
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid, session, task, user
 
 PACKAGE = Path(__file__).parents[3] / "lbmigrate"
 
@@ -108,3 +108,38 @@ def exists(words: list[str]) -> bool:
         command = command.get_command(typer.Context(command), "make")  # what plain `lbmigrate backup` means
     known = {name for parameter in command.params for name in parameter.opts}
     return set(options) <= {*known, "--help"}
+
+
+# --- in parts, and late ---------------------------------------------------------------------------------------------
+
+
+def test_a_reconciliation_in_parts_vouches_for_what_it_saw_and_the_hint_finds_the_rest(app, terminal):
+    assert terminal("run").code == 0
+    assert terminal("reconcile", "--max-docs", "5").code == 3
+    first = app["lbmigrate_state"].find_one({"_id": "watermark:tasks:reconcile"})["pass"]["began"]
+    app["tasks"].update_one({"_id": oid(1000)}, {"$set": {"done": 0, "status": "todo"}})
+    second = terminal("reconcile", "--json")
+    assert second.code == 0
+    assert "every source agrees" not in second.err
+    assert f"agreed with the ledger when it was looked at, from {first:%Y-%m-%dT%H:%M:%SZ} on" in second.err
+    assert "was not looked at; next: lbmigrate reconcile" in second.err
+    assert (second.result["since"], second.result["adjustments"]) == (f"{first:%Y-%m-%dT%H:%M:%S}Z", {})
+    third = terminal("reconcile", "--json")
+    assert (third.result["since"], third.result["adjustments"]) == (None, {"voided": 1})
+    assert "every source agrees" in terminal("reconcile").err
+
+
+def test_a_recount_before_the_first_pass_has_ended_names_what_must_come_first(app, terminal):
+    assert terminal("recount").code == 2
+    assert terminal("run", "--max-docs", "5").code == 3
+    early = terminal("recount", "--json")
+    assert early.code == 0
+    assert "tasks: its first pass has not ended; next: lbmigrate backfill" in early.err
+    assert terminal("backfill").code == 0
+    app["tasks"].delete_one({"_id": oid(1000)})
+    app["tasks"].insert_one(task(31, updatedAt=NEW_YEAR, completedAt=NEW_YEAR))
+    found = terminal("recount", "--json")
+    assert "its first pass" not in found.err
+    assert found.result["counts"]["emitted"] == 1
+    looks = terminal("status", "--json").result["sources"][0]["looks"]
+    assert set(looks) == {"backfill", "recount"}

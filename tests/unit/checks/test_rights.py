@@ -20,7 +20,7 @@ READ_WRITE = [
 ]  # fmt: skip
 MADE = ["createCollection", "createIndex", "find", "insert", "listIndexes"]
 LEAST = {
-    "score_events": [*MADE, "update"], "leaderboard_entries": [*MADE, "update"], "lbmigrate_rejects": MADE,
+    "score_events": [*MADE, "update"], "leaderboard_entries": [*MADE, "update"], "lbmigrate_rejects": [*MADE, "remove"],
     "lbmigrate_state": ["find", "insert", "remove", "update"],
     "feature_flags": ["find", "insert", "update"],
     "tasks": ["find", "listIndexes"], "users": ["find", "listIndexes"],

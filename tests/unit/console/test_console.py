@@ -25,7 +25,19 @@ from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
-from lbmigrate.records import Compared, Copied, Counts, Forgotten, Piece, Reconciled, Report, Tally, Way, Work
+from lbmigrate.records import (
+    Compared,
+    Copied,
+    Counts,
+    Forgotten,
+    Piece,
+    Reconciled,
+    Recounted,
+    Report,
+    Tally,
+    Way,
+    Work,
+)
 from lbmigrate.telling.foreign import ESCAPES, plain
 
 AT = dt.datetime(2026, 11, 23, 2, 0, 0, 123_000)
@@ -157,6 +169,13 @@ def test_without_a_terminal_a_run_is_told_in_plain_lines() -> None:
             Reconciled(245, 3),
             "✓ reconcile                  0.0 s   490 sources read · 484 agree · 6 adjusted",
         ),
+        (
+            Work("recount"),
+            Recounted(7, 2, 20, 3, 1),
+            "✓ recount                    0.0 s"
+            "   14 ranges counted · 4 differ · 40 documents read · 6 emitted · 2 rejected",
+        ),
+        (Work("recount"), Recounted(7), "✓ recount                    0.0 s   14 ranges counted · 0 differ"),
         (
             Work("forget"),
             Forgotten(2, 9),
@@ -473,10 +492,11 @@ def test_a_plan_shows_steps_sources_and_findings() -> None:
 
 def test_a_status_shows_how_far_everything_is() -> None:
     seen = Seen()
-    source = SourceStatus("tasks", AT, 2, False, {"rolled": 8, "claimed": 2}, {"read": 9_000, "emitted": 8_000})
+    looks = {"backfill": AT - dt.timedelta(days=9), "recount": AT - dt.timedelta(hours=50)}
+    source = SourceStatus("tasks", AT, 2, False, {"rolled": 8, "claimed": 2}, {"read": 9_000, "emitted": 8_000}, looks)
     lock = {"holder": {"pid": 7, "host": "web1"}, "expiresAt": AT}
     run = {"verb": "run", "outcome": "running", "startedAt": AT, "by": "ada@web1"}
-    seen.console.status(Status(steps(), (source,), 8_000, 400, {}, lock, {}, {}, run))
+    seen.console.status(Status(steps(), (source,), 8_000, 400, {}, lock, {}, {}, run, AT))
     assert seen.out.splitlines() == [
         "Steps",
         "step                  state    finished",
@@ -487,17 +507,42 @@ def test_a_status_shows_how_far_everything_is() -> None:
         "source   chunks   read  emitted  rejected  watermark",
         "tasks   8 of 10  9,000    8,000         0  2026-11-23T02:00:00Z",
         "",
-        "events    8,000",
-        "entries   400",
-        "verdict   nothing was verified yet",
-        "lock      pid 7 on web1, until 2026-11-23T02:00:00Z",
-        "last run  run running at 2026-11-23T02:00:00Z, by ada@web1",
+        "events      8,000",
+        "entries     400",
+        "whole look  2 d ago, 2026-11-21T00:00:00Z (tasks)",
+        "reconciled  never (tasks)",
+        "verdict     nothing was verified yet",
+        "lock        pid 7 on web1, until 2026-11-23T02:00:00Z",
+        "last run    run running at 2026-11-23T02:00:00Z, by ada@web1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("looks", "told"),
+    [
+        ({}, "never (tasks); next: lbmigrate recount"),
+        ({"reconcile": AT}, "never (tasks); next: lbmigrate recount"),
+        (
+            {"backfill": AT - dt.timedelta(days=9)},
+            "9 d ago, 2026-11-14T02:00:00Z (tasks); next: lbmigrate recount",
+        ),
+        ({"backfill": AT - dt.timedelta(days=8)}, "8 d ago, 2026-11-15T02:00:00Z (tasks)"),
+        ({"recount": AT + dt.timedelta(seconds=3)}, "0 s ago, 2026-11-23T02:00:03Z (tasks)"),
+    ],
+)
+def test_a_status_says_how_old_the_last_whole_look_is_of_the_source_that_waits_longest(
+    looks: dict[str, dt.datetime], told: str
+) -> None:
+    seen = Seen()
+    sources = tuple(SourceStatus(name, AT, 1, True, {}, {}, found) for name, found in
+                    (("sessions", {"recount": AT + dt.timedelta(days=1)}), ("tasks", looks)))  # fmt: skip
+    seen.console.status(Status(steps(), sources, 0, 0, {}, {}, {}, {}, {}, AT))
+    assert f"whole look  {told}" in seen.out.splitlines()
 
 
 def test_an_untouched_database_has_a_status_too() -> None:
     seen = Seen()
-    seen.console.status(Status(steps(), (), 0, 0, {}, {}, {}, {}, {}))
+    seen.console.status(Status(steps(), (), 0, 0, {}, {}, {}, {}, {}, AT))
     assert seen.out.splitlines()[-4:] == [
         "events   0",
         "entries  0",

@@ -1,0 +1,33 @@
+"""The verb for what no incremental pass sees: recount."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from lbmigrate import commands
+from lbmigrate.cli import options
+from lbmigrate.cli.app import new_app
+from lbmigrate.cli.invocation import Invocation, verb
+
+app = new_app()
+
+
+@verb(app)
+def recount(
+    this: Invocation,
+    max_runtime: options.MaxRuntime = None,
+    max_docs: options.MaxDocs = None,
+    between: options.Between = None,
+    workers: options.Workers = None,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Count the sources against the ledger, range by range, and read again only where they differ.
+
+    For what came late under the watermark, or changed without a new time of change; what cron calls once a week.
+    """
+    with this.connected() as connection:
+        limits = options.limits(connection.config, max_runtime, max_docs, between)
+        with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+            found = commands.recount(connection, terms=terms)
+    this.console.result({"verb": "recount", "counts": asdict(found)})

@@ -1,0 +1,43 @@
+"""How old the last look at the whole is, in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from lbmigrate.console.format import cell
+from lbmigrate.migration.status import Status
+from lbmigrate.telling.foreign import plain
+
+WEEKLY = dt.timedelta(days=8)  # what a job of every week never exceeds
+KINDS = {  # what is said of it: the looks that count for it, and the command that looks
+    "whole look": (("backfill", "recount"), "lbmigrate recount"),
+    "reconciled": (("reconcile",), ""),
+}
+
+
+def looks(found: Status) -> Iterable[tuple[str, Text | str]]:
+    """A line for each kind of look, of the source for which it is the longest time ago."""
+    for name, (kinds, command) in KINDS.items():
+        oldest = min(((_newest(source.looks, kinds), source.name) for source in found.sources), default=None)
+        if oldest is not None:
+            yield name, _told(*oldest, found.now, command)
+
+
+def _newest(given: dict[str, dt.datetime], kinds: tuple[str, ...]) -> dt.datetime:
+    return max((at for kind, at in given.items() if kind in kinds), default=dt.datetime.min)
+
+
+def _told(at: dt.datetime, source: str, now: dt.datetime, command: str) -> Text | str:
+    told = "never" if at == dt.datetime.min else f"{ago(now - at)}, {cell(at)}"
+    late = command and now - at > WEEKLY
+    return Text(f"{told} ({plain(source)}); next: {command}", "yellow") if late else f"{told} ({plain(source)})"
+
+
+def ago(span: dt.timedelta) -> str:
+    """How long ago something was, in its largest unit: `6 d ago`, `3 h ago`."""
+    seconds = max(0, int(span.total_seconds()))
+    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
+    return f"{seconds // size} {unit} ago"
