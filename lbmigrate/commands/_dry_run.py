@@ -57,7 +57,7 @@ def dry_run(
     The outcome is kept in `out`, and compared with one that was kept in `expect`. `scope.share` reads a part.
     Raises Refused if anything else would have been written.
     """
-    steps = chosen(migration.STEPS, to, only)
+    steps, scope = chosen(migration.STEPS, to, only), replace(scope, lasting=True)
     terms = replace(terms, lock_ttl=DAY, wait_lock=0.0, workers=1)
     with _stage(_sampled(config, scope), fixtures) as (connection, present, check):
         refuse(check_data(connection.context()))

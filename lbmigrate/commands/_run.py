@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lbmigrate.backup import record
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
@@ -31,11 +33,12 @@ def run(
 ) -> Counts:
     """Apply what is pending, up to step `to` or step `only`, resuming where it stopped; what became of the documents.
 
-    `scope` bounds the actions that the backfill reads. Nothing starts without a backup on record: `backup_ref` names
+    `scope` bounds the actions that the backfill reads; its `since` says where the board begins, where nothing is counted
+    yet or it is earlier than before, and so bounds every later backfill as well. Nothing starts without a backup on record: `backup_ref` names
     one, `no_backup` puts on record that there is none. What somebody turned off is turned on again only when
     `confirmed`. Raises Refused, Locked, WorkRemains, Stopped or Mismatch.
     """
-    steps = chosen(migration.STEPS, to, only)
+    steps, scope = chosen(migration.STEPS, to, only), replace(scope, lasting=True)
     with opened(where) as connection:
         context = connection.context(scope=scope, confirmed=confirmed)
         refuse(check_everything(context))

@@ -6,7 +6,6 @@ collected, each problem with its path and line, and raised as one `ConfigError`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -16,7 +15,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bson import json_util
 from pydantic import ValidationError
 
 from lbmigrate.config import rules
@@ -105,15 +103,6 @@ def read_config(
 def flatten(config: Config) -> dict[str, Any]:
     """Lay out every value of a configuration by its path; filters and value maps stay whole. URIs are as they are."""
     return {path: value for path, _, value in _leaves(config.model_dump(by_alias=True))}
-
-
-def config_digest(config: Config) -> str:
-    """12 hex digits of the SHA-256 of what decides points: time zone, periods, sources; in any order of keys."""
-    parts = config.model_dump(include={"timezone", "sources"}, by_alias=True) | {"periods": sorted(config.periods)}
-    for source in parts["sources"]:
-        if source["points_range"] is None:
-            del source["points_range"]  # digests that are kept already know nothing of it
-    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:12]
 
 
 def json_schema() -> dict[str, Any]:
@@ -237,11 +226,3 @@ def _origin(loc: Loc, file: Path, tree: Tree, given: Mapping[str, tuple[Any, str
     if path in given:
         return given[path][1]
     return f"{file}:{tree.line(path)}" if said else "default"
-
-
-def _canonical(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(sorted(f"{key!r}:{_canonical(item)}" for key, item in value.items())) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    return json_util.dumps(value)

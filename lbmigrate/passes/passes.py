@@ -18,7 +18,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import server_time
 from lbmigrate.mongo.concerns import readable
-from lbmigrate.passes import chunks
+from lbmigrate.passes import chunks, watermark
 from lbmigrate.passes.chunks import Bounds, Size, Span
 from lbmigrate.passes.read_plan import read_plan
 from lbmigrate.records import Checkpoint, Document, RowsRemoved
@@ -38,7 +38,8 @@ LOOKED_AT = 1_000  # documents from which a share is estimated where counting ta
 class Pass:
     """An open pass: where it is kept, its number among the source's passes, and what it walks.
 
-    After `everyone` the whole ledger is rolled up; other passes tell which users they touched.
+    After `everyone` the whole ledger is rolled up; other passes tell which users they touched. One that is `anew` reads
+    under other rules what was read before: chunks that those before it left open are none of its own.
     """
 
     row: str
@@ -47,6 +48,7 @@ class Pass:
     fresh: bool
     why: str = ""
     everyone: bool = False
+    anew: bool = False
 
     def chunk_row(self, source: Source, span: int, number: int) -> str:
         return f"chunk:{source.name}:{self.number}:{span}:{number}"
@@ -65,27 +67,40 @@ def unfinished(context: Context, source: Source) -> Document:
 
 
 def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
-    """The unfinished pass, or a new one with what must be remembered before its first chunk."""
+    """The unfinished pass, or a new one with what must be remembered before its first chunk.
+
+    One that was begun by other rules is begun anew: half of a source by one rule and half by another is nothing.
+    """
     row = row_of(context, source)
     kept = unfinished(context, source)
-    if kept:
+    outdated = watermark.outdated(context, source, kept) if kept else ""
+    if kept and not outdated:
         spans = tuple(map(Span.from_row, kept["spans"]))
-        return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
+        everyone, anew = kept.get("everyone", False), kept.get("anew", False)
+        return Pass(row, kept["number"], spans, fresh=False, everyone=everyone, anew=anew), None
+    return _new_pass(context, source, row, outdated)
+
+
+def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tuple[Pass, Checkpoint]:
     outline = read_plan(context, source, server_time(context.sources))
     number = _last_number(context, source) + 1
-    everyone = outline.whole and _concerns_everyone(context, source)
+    anew = not context.scope.bounded and bool(outdated or watermark.mark(context, source).why)
+    everyone = anew or (outline.whole and _concerns_everyone(context, source))
+    why = outline.why or outdated
     opened = {
         "number": number,
         "scope": context.scope.row(),
-        "full": context.scope.full or context.state.watermark(source.name).get("value") is None,
+        "full": context.scope.full or outline.whole,
         "spans": [span.row() for span in outline.spans],
         "planned": 0,
         "done": False,
         "next": outline.watermark,
-        "why": outline.why,
+        "why": why,
         "everyone": everyone,
+        "anew": anew,
+        **watermark.rules_of(context, source),
     }
-    return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
+    return Pass(row, number, outline.spans, True, why, everyone, anew), Checkpoint(row, {"pass": opened})
 
 
 def _concerns_everyone(context: Context, source: Source) -> bool:
@@ -130,19 +145,20 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     kept = _kept(context, source, row)
     if not kept or kept["done"]:
         return None
-    moved = {} if context.scope.bounded else {"value": kept["next"]}
+    moved = {} if context.scope.bounded else {"value": kept["next"], **watermark.rules_of(context, source)}
     return Checkpoint(row, {"pass.done": True, **moved})
 
 
 def spent(context: Context, source: Source) -> RowsRemoved:
     """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever.
 
-    After a full pass also those that others left open, for it has read all that they hold.
+    After a full pass, or one by new rules, also those that others left open: what they hold was read, or is void.
     """
     last = _last_number(context, source)
+    anew = _kept(context, source, row_of(context, source)).get("anew", False)
     added_nothing = {"status": ChunkStatus.ROLLED.value, "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
     useless: list[Document] = [{"pass": {"$lte": last - PASSES_KEPT}, **added_nothing}]
-    useless += [{"pass": {"$lt": last}, "status": {"$in": OPEN}}] if context.scope.full else []
+    useless += [{"pass": {"$lt": last}, "status": {"$in": OPEN}}] if context.scope.full or anew else []
     return RowsRemoved(("chunk",), {"source": source.name, "$or": useless})
 
 
@@ -167,10 +183,10 @@ def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterato
 def _open(context: Context, current: Pass) -> Document:
     """What chunks have that were begun and not closed, those of passes that were given up among them.
 
-    Their events may be in the ledger and not in the entries, and pass for settled ones. A full pass reads them all
-    again by itself, and a bounded one may be asked for less than they hold.
+    Their events may be in the ledger and not in the entries, and pass for settled ones. A full pass, or one by new
+    rules, reads them all again by itself, and a bounded one may be asked for less than they hold.
     """
-    own = {"pass": current.number} if context.scope.bounded or context.scope.full else {}
+    own = {"pass": current.number} if context.scope.bounded or context.scope.full or current.anew else {}
     return {"status": {"$in": OPEN}, **own}
 
 

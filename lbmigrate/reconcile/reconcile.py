@@ -13,10 +13,10 @@ from functools import partial
 from itertools import islice
 
 from lbmigrate.backfill import backfill
-from lbmigrate.config.load import config_digest
+from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
-from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
+from lbmigrate.passes.scored_by import RULES, changed_rules, in_force
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import chunks, passes

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from lbmigrate import feature_flag, schema
+from lbmigrate.config.digest import config_digest
 from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import ENTRIES, EVENT, EVENTS
@@ -20,13 +23,21 @@ KEPT = 100  # mismatches that a verdict carries
 
 
 def complaints(context: Context) -> list[str]:
-    """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be."""
-    wrong = schema.expiring(context.target)
+    """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be.
+
+    And history that the rules in force have not read: entries agree with a ledger that lacks it.
+    """
+    wrong = schema.expiring(context.target) + unread(context)
     if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None:
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
                 wrong.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
     return wrong
+
+
+def unread(context: Context) -> list[str]:
+    """The sources that are to be read anew, each with the reason and the command that does it."""
+    return [f"{told}; next: {SETTLE}" for told in to_be_read_anew(context)]
 
 
 def empty_board(context: Context) -> str:
@@ -57,13 +68,14 @@ def warnings(context: Context) -> list[str]:
 
 
 def verdict(
-    options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Sequence[str], now: dt.datetime
+    context: Context, options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Sequence[str]
 ) -> Document:
     """The verdict's row in the state."""
     return {
         "passed": not wrong,
         "covers": covers,
-        "at": now,
+        "rules": config_digest(context.config),
+        "at": context.clock(),
         "users": users,
         "entries": entries,
         "mismatches": len(wrong),
@@ -76,18 +88,30 @@ def is_current(context: Context) -> bool:
     """Whether a passing verdict vouches for everything emitted so far, and is fresh where the cut-over waits for it."""
     row, covers = context.state.get("verdict"), context.state.last_emission()
     if feature_flag.read(context.target, context.config).read:
-        return bool(row.get("passed")) and row.get("covers") == covers
-    return not objection(row, covers, context.clock())
+        return bool(row.get("passed")) and row.get("covers") == covers and not is_of_other_rules(context, row)
+    return not objection(context)
 
 
-def objection(row: Document, covers: str | None, now: dt.datetime) -> str:
-    """Why a verdict does not allow the cut-over; empty when it does."""
+def objection(context: Context) -> str:
+    """Why the verdict does not allow the cut-over; empty when it does."""
+    row = context.state.get("verdict")
     if not row:
         return "nothing was verified yet"
     if not row["passed"]:
         return f"the last one, {row['at'].isoformat(timespec='seconds')}Z, found {row['mismatches']} mismatches"
-    if row["covers"] != covers:
+    if is_of_other_rules(context, row):
+        return "the configuration has changed since the last one"
+    if row["covers"] != context.state.last_emission():
         return "events were added since the last one"
-    if now - row["at"] > FRESH:
+    if row["covers"] and row.get("users") == 0:
+        return "the last one compared nobody"
+    if context.clock() - row["at"] > FRESH:
         return f"the last one is from {row['at'].isoformat(timespec='seconds')}Z, more than a day ago"
     return ""
+
+
+def is_of_other_rules(context: Context, row: Document) -> bool:
+    """Whether a verdict is about another configuration. One of an earlier version is about that of the ledger."""
+    if "rules" in row:
+        return bool(row["rules"] != config_digest(context.config))
+    return bool(row) and changed_rules(context)

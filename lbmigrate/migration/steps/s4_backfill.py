@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbmigrate.backfill import backfill, refresh_profiles
-from lbmigrate.ledger.scored_by import remember_rules
+from lbmigrate.passes.scored_by import mixed_rules, remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
-from lbmigrate.passes import passes
+from lbmigrate.passes import beginning, passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
 from lbmigrate.records import Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
@@ -23,8 +23,12 @@ REMOVED_AT_ONCE = 5_000
 
 
 def apply(context: Context) -> Iterator[Piece]:
+    settled = beginning.settled(context)
+    if settled.checkpoint or settled.told:
+        yield Piece("rules", checkpoint=settled.checkpoint, note=settled.told)
+    context = settled.context
     one_type = OneUserType(context)
-    rules = remember_rules(context)
+    rules = remember_rules(context) or mixed_rules(context)
     if rules:
         yield Piece("rules", checkpoint=rules)
     seen = refresh_profiles.reached(context)  # before entries are made: who changes from now on is for the next run
@@ -82,7 +86,8 @@ def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]
     for outlook in sources:
         source = by_name[outlook.name]
         if outlook.watermark is None or passes.unfinished(context, source):
-            yield f"backfill {outlook.amount} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}"
+            why = f": {outlook.anew}" if outlook.anew else ""
+            yield f"backfill {outlook.amount} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}{why}"
         elif newer := changed(context, source, outlook.watermark):
             since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
             yield f"backfill {amount(newer, 'document')} of {outlook.collection}, changed since {since}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.errors import Mismatch
-from lbmigrate.ledger.scored_by import changed_rules
 from lbmigrate.passes.outlook import SourceOutlook
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.verify import compare, misfits, sample, verdict
@@ -36,16 +37,23 @@ def apply(context: Context) -> Iterator[Piece]:
             return
     wrong = [str(each) for each in compare.confirmed(context, differences)] + verdict.complaints(context)
     wrong += misfits.misfits(context, users)
-    judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
+    judged = verdict.verdict(context, options, covers, len(users), entries, wrong)
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong else 'agree'}"
     for told in verdict.warnings(context):
         yield Piece("verify", warning=told)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong:
-        raise Mismatch(
-            f"verification found {amount(len(wrong), 'mismatch')}, such as: {wrong[0]}",
-            hint=ANEW if changed_rules(context) else REBUILD,
-        )
+        message = f"verification found {amount(len(wrong), 'mismatch')}, such as: {wrong[0]}"
+        raise Mismatch(message, hint=_settling(context, wrong))
+
+
+def _settling(context: Context, wrong: Sequence[str]) -> str:
+    """What makes the next verification pass; where only one thing is wrong, what settles just that."""
+    if not set(wrong) - set(verdict.unread(context)):
+        return f"{SETTLE}, then: lbmigrate verify"
+    if all("lbmigrate reconcile" in each for each in wrong):
+        return "lbmigrate reconcile, then: lbmigrate verify"
+    return ANEW if changed_rules(context) else REBUILD
 
 
 def revert(context: Context) -> Iterator[Piece]:
@@ -55,7 +63,9 @@ def revert(context: Context) -> Iterator[Piece]:
 
 def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
     if not verdict.is_current(context):
-        yield "compare entries with the ledger"
+        changed = verdict.is_of_other_rules(context, context.state.get(ROW))
+        why = ": the configuration has changed since the last verdict" if changed else ""
+        yield f"compare entries with the ledger{why}"
 
 
 def preview(context: Context) -> Iterator[str]:
