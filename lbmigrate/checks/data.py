@@ -12,6 +12,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.passes import likely
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
@@ -68,6 +69,8 @@ def _source(context: Context, source: Source, present: dict[str, Document]) -> I
     if not rows:
         place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
         fact = f"no {'element' if source.unwind else 'document'} of {place} meets {hidden(str(source.where))}"
+        if why := likely.reason(context, source):
+            fact += f": {why}"
         yield Finding("warning", source.name, fact, "check the source's `where`: lbmigrate config show")
         return
     yield from _paths(source, rows, begun(context))

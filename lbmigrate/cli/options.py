@@ -90,8 +90,10 @@ def scope(since: str | None, until: str | None, user: str | None = None, full: b
 
 
 def verify_options(sample: int | None, top: int | None, seed: int | None, full: bool) -> VerifyOptions:
-    """What a verification compares; what was not asked for is as usual."""
+    """What a verification compares; what was not asked for is as usual. Raises UsageError where that is nobody."""
     usual = VerifyOptions()
+    if sample == top == 0 and not full:
+        raise UsageError("--sample 0 and --top 0 compare nobody", "lbmigrate verify --full, or without either")
     return VerifyOptions(
         sample=usual.sample if sample is None else sample,
         top=usual.top if top is None else top,

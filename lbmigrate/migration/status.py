@@ -77,7 +77,11 @@ def _rules(context: Context) -> Iterator[str]:
     anew = to_be_read_anew(context)
     yield from (f"{told}; next: {SETTLE}" for told in anew)
     if changed_rules(context):
-        yield "the ledger was scored by other rules; next: " + (f"{SETTLE}, then: " if anew else "") + "lbmigrate reconcile"
+        yield (
+            "the ledger was scored by other rules; next: "
+            + (f"{SETTLE}, then: " if anew else "")
+            + "lbmigrate reconcile"
+        )
     if verdict.is_of_other_rules(context, context.state.get("verdict")):
         yield "the verdict is about another configuration; next: lbmigrate verify"
 

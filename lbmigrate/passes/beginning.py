@@ -1,7 +1,7 @@
 """Where the board begins: actions before that are left out, not by one run but by every one that follows.
 
-`backfill.since` of the configuration says it, or else the `run --since` that it was begun with, which the state remembers.
-An earlier one by the same ways makes the board reach further back; a later one takes nothing away.
+`backfill.since` of the configuration says it, or else the `run --since` that it was begun with, which the state
+remembers. An earlier one by the same ways makes the board reach further back; a later one takes nothing away.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def settled(context: Context) -> Settled:
     words = scope.words or scope.since.isoformat()
     chosen = {"at": scope.since, "words": words, "by": operator()}
     found = Beginning(scope.since, words, "this run") if scope.since > EARLIEST else None
-    told = f"the board begins at {scope.since:%Y-%m-%d}: later backfills leave older actions out as well" if found else ""
+    told = (
+        f"the board begins at {scope.since:%Y-%m-%d}: later backfills leave older actions out as well" if found else ""
+    )
     return Settled(_within(replace(context, scope=unbounded), found), Checkpoint(BEGINNING, {"chosen": chosen}), told)
 
 
@@ -107,7 +109,11 @@ def _resolved(context: Context, here: Beginning | None) -> Checkpoint | None:
     if here is None or not here.by_config or not is_ago(here.words):
         return None
     kept = context.state.get(BEGINNING).get("config", {})
-    return None if kept.get("words") == here.words else Checkpoint(BEGINNING, {"config": {"words": here.words, "at": here.at}})
+    return (
+        None
+        if kept.get("words") == here.words
+        else Checkpoint(BEGINNING, {"config": {"words": here.words, "at": here.at}})
+    )
 
 
 def _left_out(here: Beginning | None, scope: Scope) -> str:

@@ -35,8 +35,8 @@ from lbmigrate.values.limits import TEXT, is_lost
 class ReadPlan:
     """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why.
 
-    A `whole` one reads a source from end to end, or from where the board begins: for the first time, or once more because
-    that was asked for, or because other rules are in force.
+    A `whole` one reads a source from end to end, or from where the board begins: for the first time, or once more
+    because that was asked for or because other rules are in force.
     """
 
     spans: tuple[Span, ...]

@@ -22,7 +22,7 @@ SETTLE = "lbmigrate backfill"  # reads what is to be read anew
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Up to when a source was read by the rules in force; None where all of it is to be read, and why that is so anew."""
+    """Up to when a source was read by the rules in force; None where all of it is to be read, and why if anew."""
 
     value: dt.datetime | None
     why: str = ""

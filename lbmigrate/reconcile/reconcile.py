@@ -16,7 +16,6 @@ from lbmigrate.backfill import backfill
 from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
-from lbmigrate.passes.scored_by import RULES, changed_rules, in_force
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import chunks, passes
@@ -24,6 +23,7 @@ from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.read_plan import bracket
+from lbmigrate.passes.scored_by import RULES, changed_rules, in_force
 from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Found, actions, look, settle
 from lbmigrate.records import Checkpoint, Piece, Reconciled, Work, amount
 from lbmigrate.rules.event import of_action, of_other_actions

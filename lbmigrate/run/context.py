@@ -41,6 +41,12 @@ class Scope:
     lasting: bool = False
     start: dt.datetime | None = None
 
+    def __str__(self) -> str:
+        """The bounds as they are typed."""
+        bounds = (("--since", self.since), ("--until", self.until), ("--user", self.user))
+        shown = ((name, f"{at:%Y-%m-%dT%H:%MZ}" if isinstance(at, dt.datetime) else at) for name, at in bounds)
+        return " ".join(f"{name} {at}" for name, at in shown if at is not None)
+
     @property
     def bounded(self) -> bool:
         return self.since is not None or self.until is not None or self.user is not None

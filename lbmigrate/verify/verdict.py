@@ -11,6 +11,7 @@ from lbmigrate.config.digest import config_digest
 from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.passes import likely
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.records import LARGEST_SCORE, Document
@@ -50,7 +51,9 @@ def empty_board(context: Context) -> str:
     present = schema.present_collections(context.sources)
     for source in context.config.sources:
         if source.collection in present and context.sources[source.collection].find_one({}, {"_id": 1}) is not None:
-            return f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
+            told = f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
+            why = likely.reason(context, source)
+            return f"{told}; {why}" if why else told
     return ""
 
 
@@ -97,17 +100,15 @@ def objection(context: Context) -> str:
     row = context.state.get("verdict")
     if not row:
         return "nothing was verified yet"
-    if not row["passed"]:
-        return f"the last one, {row['at'].isoformat(timespec='seconds')}Z, found {row['mismatches']} mismatches"
-    if is_of_other_rules(context, row):
-        return "the configuration has changed since the last one"
-    if row["covers"] != context.state.last_emission():
-        return "events were added since the last one"
-    if row["covers"] and row.get("users") == 0:
-        return "the last one compared nobody"
-    if context.clock() - row["at"] > FRESH:
-        return f"the last one is from {row['at'].isoformat(timespec='seconds')}Z, more than a day ago"
-    return ""
+    at = f"{row['at'].isoformat(timespec='seconds')}Z"
+    reasons = {
+        f"the last one, {at}, found {row['mismatches']} mismatches": not row["passed"],
+        "the configuration has changed since the last one": is_of_other_rules(context, row),
+        "events were added since the last one": row["covers"] != context.state.last_emission(),
+        "the last one compared nobody": bool(row["covers"]) and row.get("users") == 0,
+        f"the last one is from {at}, more than a day ago": context.clock() - row["at"] > FRESH,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def is_of_other_rules(context: Context, row: Document) -> bool:

@@ -84,7 +84,7 @@ def test_plan_and_status_say_where_the_board_begins_who_said_so_and_how_to_reach
         assert "lbmigrate run --since DATE, or --since all" in text
 
 
-@pytest.mark.parametrize("words, expected", [("2025-01-21", 80), ("all", 100)])
+@pytest.mark.parametrize(("words", "expected"), [("2025-01-21", 80), ("all", 100)])
 def test_an_earlier_since_makes_the_board_reach_further_back_for_good(app, words, expected):
     app.apply(scope=run_since(HALF))
     app.apply(scope=replace(options.scope(words, None), lasting=True))
@@ -94,7 +94,7 @@ def test_an_earlier_since_makes_the_board_reach_further_back_for_good(app, words
     assert app.backfill().read <= 2
 
 
-@pytest.mark.parametrize("expected, words", [(80, "2025-01-21"), (100, "all")])
+@pytest.mark.parametrize(("expected", "words"), [(80, "2025-01-21"), (100, "all")])
 def test_reaching_further_back_may_be_stopped_and_is_finished_by_cron(app, expected, words):
     app.apply(scope=run_since(HALF))
     scope = replace(options.scope(words, None), lasting=True)
@@ -179,7 +179,7 @@ def test_so_long_ago_in_the_configuration_is_counted_from_the_first_backfill(app
     assert counted(app) == 51
 
 
-@pytest.mark.parametrize("parts, expected", [({"since": "2025-01-21"}, 80), ({"since": "all"}, 100), ({}, 100)])
+@pytest.mark.parametrize(("parts", "expected"), [({"since": "2025-01-21"}, 80), ({"since": "all"}, 100), ({}, 100)])
 def test_an_earlier_one_in_the_configuration_or_none_any_more_is_read_by_the_next_backfill(app, parts, expected):
     said(app, backfill={"since": "2025-02-20"}).apply()
     wider = said(app, backfill=parts)

@@ -25,6 +25,7 @@ DAY = dt.timedelta(days=1)
 NUMBERS = itertools.count()
 FULL = VerifyOptions(full=True)
 FORMULA = {"let": {"minutes": {"path": "took", "unit": "seconds", "to": "minutes"}}, "points": "floor(minutes)"}
+MILLISECONDS = {"minutes": {"path": "took", "unit": "ms", "to": "minutes"}}
 LISTS = {"unwind": "parts", "where": {}, "at": ["parts.at"], "updated": None}
 
 # A change of the source `tasks`: what was said before, what is said now, and which of both commands it takes.
@@ -38,8 +39,7 @@ CHANGES = {
     "the user is another field": ({"user": "helper"}, {}, True, True),
     "elements instead of documents": ({}, LISTS, True, True),
     "other elements": (LISTS, {**LISTS, "unwind": "more", "at": ["more.at"]}, True, True),
-    "the unit of a duration": (FORMULA, {**FORMULA, "let": {"minutes": {"path": "took", "unit": "ms", "to": "minutes"}}},
-                               True, True),
+    "the unit of a duration": (FORMULA, {**FORMULA, "let": MILLISECONDS}, True, True),
     "another field for a duration": ({**FORMULA, "let": {"minutes": {"path": "span"}}}, FORMULA, True, True),
     "a formula for a number": ({}, FORMULA, True, True),
     "another number": ({}, {"points": 15}, False, True),
@@ -118,6 +118,15 @@ def told(app):
     return " | ".join(status(app.context()).rules)
 
 
+def refused_by(call):
+    """What a call refuses with; None where it goes through."""
+    try:
+        call()
+    except (Refused, Mismatch) as error:
+        return error
+    return None
+
+
 @every_change
 def test_what_plan_names_ends_in_the_board_that_the_new_rules_make(home, change):
     _, app, takes_backfill, takes_reconcile = changed(home, change)
@@ -154,10 +163,9 @@ def test_a_run_reads_anew_what_other_rules_have_read_and_shows_no_board_of_both(
         with pytest.raises(Refused, match="without all of its history") as refused:
             app.apply([s6_cut_over])
         assert refused.value.hint == "lbmigrate backfill, then: lbmigrate run"
-    try:
-        app.apply()
-    except (Refused, Mismatch) as refusal:  # the ledger has points, or actions, of the old rules
-        assert refusal.hint in ("lbmigrate reconcile, then: lbmigrate run", "lbmigrate reconcile, then: lbmigrate verify")
+    refusal = refused_by(app.apply)
+    if refusal:  # the ledger has points, or actions, of the old rules
+        assert refusal.hint.startswith("lbmigrate reconcile, then: lbmigrate ")
         app.reconcile()
         app.apply()
     assert board(app) == made_anew(home, app)
