@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from lbmigrate.config import rules
+from lbmigrate.config import named_twice, rules
 from lbmigrate.config.messages import Loc, complaints, discreet, place, shortened
 from lbmigrate.config.model import Config
 from lbmigrate.config.yaml_tree import LARGEST, Taken, Tree, dotted, parse
@@ -91,6 +91,9 @@ def read_config(
     allowed = rules.allowed_modules(allow_functions, environ, tree.data)
     config, found = _checked(tree.data, allowed)
     problems = [_located(problem, tree, given) for problem in _told_once(tree.problems, found, given)]
+    if config is not None and (twice := named_twice.problem(config)):
+        said = f" ({given[twice.path][1]})" if twice.path in given else ""
+        problems.append(replace(twice, message=twice.message + said, line=tree.line(twice.path)))
     if config is None or problems:
         _refuse(file, sorted(problems, key=lambda problem: problem.line or 0))
     secrets.remember(config.database.uri, config.redis.url)
