@@ -10,6 +10,7 @@ from bson import json_util
 from lbmigrate.config.model import Config, Source
 
 PARTS = {"collection", "action", "where", "user", "at", "let", "points_range", "unwind"}  # of a source, as they are
+WHICH = frozenset({"collection", "action", "where", "unwind", "updated"})
 
 
 def config_digest(config: Config) -> str:
@@ -24,8 +25,9 @@ def config_digest(config: Config) -> str:
 def reading_rules(config: Config, source: Source) -> dict[str, str]:
     """A digest for each part of the rules that decides which events reading a source from end to end can add.
 
-    Not among them are those that only change what an event holds that is there already: how many points every document
-    is worth, and `meta`. What a points function does cannot be told from here.
+    WHICH decide what is read, the others whether that can be scored. Not among them are those that only change what an
+    event holds that is there already: how many points every document is worth, and `meta`. What a points function does
+    cannot be told from here.
     """
     parts = source.model_dump(include=PARTS, by_alias=True)
     limit = config.backfill.future_limit

@@ -2,6 +2,7 @@
 
 Under other rules a source is read anew from its beginning. That costs time and nothing else, for an event that is there
 already stays as it is; going on from the watermark would leave out what the new rules take in, for ever and in silence.
+Where all that was read was scored, rules that only say how it is scored leave nothing out: a reconciliation is enough.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lbmigrate.config.digest import reading_rules
+from lbmigrate.config.digest import WHICH, reading_rules
 from lbmigrate.config.model import Source
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.scored_by import are_those_of_the_ledger
@@ -48,13 +49,22 @@ def outdated(context: Context, source: Source, kept: Mapping[str, object]) -> st
     now, then = rules_of(context, source), kept.get("rules")
     if not isinstance(then, dict):  # an earlier version kept nothing of the kind
         return "" if are_those_of_the_ledger(context) else "its rules may have changed since it was read"
-    changed = [f"`{name}`" for name, digest in now["rules"].items() if then.get(name, digest) != digest]
-    if changed:
-        return f"its {' and '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed since it was read"
     start = kept.get("start")
+    changed = [name for name, digest in now["rules"].items() if then.get(name, digest) != digest]
+    if WHICH & set(changed) or (changed and (start or _has_rejects(context, source))):
+        named = " and ".join(f"`{name}`" for name in changed)
+        return f"its {named} {'has' if len(changed) == 1 else 'have'} changed since it was read"
     if isinstance(start, dt.datetime) and (now["start"] is None or now["start"] < start):
         return f"actions from before {start:%Y-%m-%d} are to be counted as well"
     return ""
+
+
+def _has_rejects(context: Context, source: Source) -> bool:
+    """Whether there are documents that could not be scored: other rules may make events of them.
+
+    Of those that could there are events, and what these should be by now a reconciliation sees to.
+    """
+    return next(context.state.chunks(source=source.name, **{"counts.rejected": {"$gt": 0}}), None) is not None
 
 
 def to_be_read_anew(context: Context) -> list[str]:

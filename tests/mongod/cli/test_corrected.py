@@ -175,7 +175,7 @@ def test_a_variable_that_does_not_exist_is_refused_with_the_nearest_and_the_hint
 
 @pytest.mark.parametrize("words", ["run", "plan", "backfill", "config check", "rollback --yes"])
 def test_a_uri_that_names_another_database_is_refused_before_anything_is_opened(app, terminal, words):
-    server, mark, options = terminal.uri.partition("/?")
+    server, _, options = terminal.uri.partition("/?")
     other = f"{server}/staging?{options}"
     refused = terminal(*words.split(), "--uri", other)
     assert refused.code == 2
@@ -191,7 +191,10 @@ def test_a_uri_that_names_another_database_is_refused_before_anything_is_opened(
 @pytest.mark.parametrize(
     ("where", "reason"),
     [
-        ({"status": "Done"}, "status is string 'done' in 60 of 100 documents looked at; `where` asks for string 'Done'"),
+        (
+            {"status": "Done"},
+            "status is string 'done' in 60 of 100 documents looked at; `where` asks for string 'Done'",
+        ),
         ({"flag": True}, "flag is int 1 in 100 of 100 documents looked at; `where` asks for bool True"),
         ({"gone": None, "state": "done"}, "none of 100 documents looked at has state; `where` asks for string 'done'"),
     ],
