@@ -12,11 +12,12 @@ from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes import likely
+from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
-from lbmigrate.records import LARGEST_SCORE, Document
+from lbmigrate.records import LARGEST_SCORE, Document, amount
 from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.schema import ENTRIES, EVENT, EVENTS
+from lbmigrate.schema import ENTRIES, EVENT, EVENTS, REJECTS
 from lbmigrate.values.limits import named
 
 FRESH = dt.timedelta(days=1)
@@ -29,11 +30,27 @@ def complaints(context: Context) -> list[str]:
     And history that the rules in force have not read: entries agree with a ledger that lacks it.
     """
     wrong = schema.expiring(context.target) + unread(context)
-    if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None:
+    if is_empty(context):
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
-                wrong.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
+                told = f"{EVENTS} is empty, but {source.collection} has documents in scope"
+                wrong.append("; ".join(filter(None, [told, why_none_counts(context)[0]])))
     return wrong
+
+
+def is_empty(context: Context) -> bool:
+    """Whether the ledger has no event of a migration."""
+    return context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None
+
+
+def why_none_counts(context: Context) -> tuple[str, str]:
+    """Why documents in scope came to no event, as far as that is known, and what ends it; empty where it is not."""
+    if reject := context.target[REJECTS].find_one({}, {"reason": 1}):
+        number = amount(context.target[REJECTS].estimated_document_count(), "document")
+        told = f"{number} could not be scored, such as: {reject['reason']}"
+        return told, "correct the mapping (lbmigrate rejects, lbmigrate doctor), then: lbmigrate run"
+    here = beginning(context)
+    return (str(here), here.earlier) if here else ("", "")
 
 
 def unread(context: Context) -> list[str]:
@@ -46,7 +63,7 @@ def empty_board(context: Context) -> str:
 
     A source whose documents all miss its `where` is a mistyped filter far more often than an app without a history.
     """
-    if context.scope.share < 1 or context.target[EVENTS].find_one(EVENT, {"_id": 1}) is not None:
+    if context.scope.share < 1 or not is_empty(context):
         return ""
     present = schema.present_collections(context.sources)
     for source in context.config.sources:

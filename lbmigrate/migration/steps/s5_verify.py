@@ -53,6 +53,8 @@ def _settling(context: Context, wrong: Sequence[str]) -> str:
         return f"{SETTLE}, then: lbmigrate verify"
     if all("lbmigrate reconcile" in each for each in wrong):
         return "lbmigrate reconcile, then: lbmigrate verify"
+    if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):
+        return ends
     return ANEW if changed_rules(context) else REBUILD
 
 

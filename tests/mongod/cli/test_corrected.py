@@ -214,6 +214,26 @@ def test_a_board_that_nothing_is_on_is_not_cut_over_and_the_likely_reason_is_nam
     assert terminal("run").code == 0
 
 
+def test_documents_of_which_none_could_be_scored_are_named_with_the_reason_and_the_hint_ends_it(app, terminal):
+    app["tasks"].update_many({}, {"$set": {"completedAt": "soon"}})
+    refused = terminal("run")
+    assert refused.code == 5
+    assert "60 documents could not be scored, such as: " in refused.err
+    assert hint_of(refused).startswith("correct the mapping (lbmigrate rejects, lbmigrate doctor)")
+    terminal.configure({**TASKS, "at": ["updatedAt"]})
+    assert terminal("run").code == 0
+    assert points(app) == 600
+
+
+def test_a_board_that_begins_after_the_last_action_says_so_and_the_hint_ends_it(app, terminal):
+    refused = terminal("run", "--since", "2031-01-01")
+    assert refused.code == 5
+    assert "actions before 2031-01-01T00:00:00Z are left out, as `run --since 2031-01-01` of " in refused.err
+    assert hint_of(refused) == "lbmigrate run --since DATE, or --since all"
+    assert terminal("run", "--since", "all").code == 0
+    assert points(app) == 600
+
+
 def test_a_verification_of_nobody_is_no_verification(app, terminal):
     assert terminal("run", "--to", "4").code == 0
     refused = terminal("verify", "--sample", "0", "--top", "0")
