@@ -39,7 +39,8 @@ class Pass:
     """An open pass: where it is kept, its number among the source's passes, and what it walks.
 
     After `everyone` the whole ledger is rolled up; other passes tell which users they touched. One that is `anew` reads
-    under other rules what was read before: chunks that those before it left open are none of its own.
+    once more all that was read before, as asked for or under other rules: chunks that others left open are none of its
+    own.
     """
 
     row: str
@@ -60,10 +61,14 @@ def row_of(context: Context, source: Source) -> str:
 
 
 def unfinished(context: Context, source: Source) -> Document:
-    """The pass that was opened with the same scope and not closed, or an empty document."""
-    kept = _kept(context, source, row_of(context, source))
-    resumable = kept and not kept["done"] and kept["scope"] == context.scope.row()
-    return kept if resumable else {}
+    """The pass that was opened with the same scope and not closed, or an empty document.
+
+    A full one that a limit has stopped is gone on with by an ordinary backfill too: begun anew at every `--full` and
+    given up at every other, it would never end.
+    """
+    kept, scope = _kept(context, source, row_of(context, source)), context.scope.row()
+    scopes = [scope] if context.scope.bounded else [scope, {**scope, "full": True}]
+    return kept if kept and not kept["done"] and kept["scope"] in scopes else {}
 
 
 def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
@@ -84,8 +89,9 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
 def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tuple[Pass, Checkpoint]:
     outline = read_plan(context, source, server_time(context.sources))
     number = _last_number(context, source) + 1
-    anew = not context.scope.bounded and bool(outdated or watermark.mark(context, source).why)
-    everyone = anew or (outline.whole and _concerns_everyone(context, source))
+    changed = not context.scope.bounded and bool(outdated or watermark.mark(context, source).why)
+    anew = changed or (outline.whole and context.scope.full)
+    everyone = changed or (outline.whole and _concerns_everyone(context, source))
     why = outline.why or outdated
     opened = {
         "number": number,

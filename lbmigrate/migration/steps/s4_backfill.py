@@ -117,6 +117,8 @@ def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]
         source = by_name[outlook.name]
         if outlook.watermark is None or passes.unfinished(context, source):
             why = f": {outlook.anew}" if outlook.anew else ""
+            if passes.unfinished(context, source).get("scope", {}).get("full"):
+                why = ", as `backfill --full` has begun to"
             yield f"backfill {outlook.amount} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}{why}"
         elif newer := changed(context, source, outlook.watermark):
             since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
