@@ -16,7 +16,7 @@ from lbmigrate.backfill import backfill, isolate
 from lbmigrate.backfill.agree import action_agrees, has_order, range_agrees
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.backfill.recheck import recheck
-from lbmigrate.config.load import config_digest
+from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.user_ids import OneUserType
@@ -31,6 +31,7 @@ from lbmigrate.run import throttle
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.state.shapes import OPEN
 from lbmigrate.state.statuses import ChunkStatus
 
 NAME = "recount"

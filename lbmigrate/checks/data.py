@@ -13,6 +13,7 @@ from lbmigrate.ledger import sources
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
 from lbmigrate.ledger.strays import first_of_no_source
 from lbmigrate.ledger.user_ids import is_settled, kind_of_users
+from lbmigrate.passes import likely
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
@@ -74,6 +75,8 @@ def _source(context: Context, source: Source, present: dict[str, Document], look
     if not rows:
         place = f"{source.collection}.{source.unwind}" if source.unwind else source.collection
         fact = f"no {'element' if source.unwind else 'document'} of {place} meets {hidden(str(source.where))}"
+        if why := likely.reason(context, source):
+            fact += f": {why}"
         yield Finding("warning", source.name, fact, "check the source's `where`: lbmigrate config show")
         return
     yield from _paths(source, rows, begun(context))

@@ -11,7 +11,8 @@ import typer
 
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
-from lbmigrate.config.load import config_digest, flatten, json_schema, schema_text, starter
+from lbmigrate.config.digest import config_digest
+from lbmigrate.config.load import flatten, json_schema, schema_text, starter
 from lbmigrate.config.yaml_tree import Taken
 from lbmigrate.errors import UsageError
 from lbmigrate.telling.secrets import redact, without_value

@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lbmigrate.cli import options, signals
+from lbmigrate.cli import options, signals, variables
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
@@ -69,6 +69,7 @@ class Invocation:
     overrides: dict[str, Any]
     console: Console
     allow_functions: str | None = None
+    variables: tuple[str, ...] = ()  # of the environment, from which options of the verb took their values
 
     def loaded(self, **more: Any) -> Loaded:
         """The configuration and where each of its values comes from."""
@@ -94,8 +95,12 @@ class Invocation:
             self.console.warning(f"and {len(found) - FLAWS:,} more; next: lbmigrate doctor")
 
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
-        """The first words of every verb; the URI without its secrets."""
+        """The first words of every verb; the URI without its secrets. Then what the environment decides."""
         self.console.header(server or secrets.redact(config.database.uri), config.database.name, detail)
+        if skipping := variables.told(self.variables, os.environ, variables.SKIPPING):
+            self.console.warning(skipping)
+        if limiting := variables.told(self.variables, os.environ, variables.LIMITING):
+            self.console.note(limiting)
 
     @contextmanager
     def running(
@@ -127,9 +132,10 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(**given: Any) -> None:
+        def run(typed: typer.Context, **given: Any) -> None:
+            variables.refuse_unknown(os.environ)
             shared = {key: given.pop(key) for key in SHARED}
-            function(_invocation(**shared), **given)
+            function(replace(_invocation(**shared), variables=_variables(typed)), **given)
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         added = [
@@ -137,13 +143,24 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
             for key, (kind, default) in SHARED.items()
         ]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads its options from here
-            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + added
+            [
+                inspect.Parameter("typed", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+                *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own),
+                *added,
+            ]
         )
         run.__annotations__ = {p.name: p.annotation for p in run.__signature__.parameters.values()}  # type: ignore[attr-defined]  # see above
         app.command(name)(run)
         return function
 
     return register
+
+
+def _variables(typed: typer.Context) -> tuple[str, ...]:
+    """The variables that options took their values from; what was typed goes before them."""
+    taken = (each for each in typed.command.params if each.envvar and each.name)
+    sources = ((str(each.envvar), typed.get_parameter_source(str(each.name))) for each in taken)
+    return tuple(name for name, source in sources if source is not None and source.name == "ENVIRONMENT")
 
 
 def _invocation(

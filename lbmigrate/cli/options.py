@@ -9,16 +9,16 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from dateutil.relativedelta import relativedelta
 
 from lbmigrate.config.model import Config
+from lbmigrate.config.moment import WRITTEN, moment
 from lbmigrate.errors import UsageError
 from lbmigrate.rehearsal.engine import Engine
 from lbmigrate.run.context import Scope, VerifyOptions, utc_now
 from lbmigrate.run.stop import Limits, Window
 
 Since = Annotated[
-    str | None, typer.Option(envvar="LBMIGRATE_SINCE", help="Only actions from then on: 2025-05-01, or 6mo ago.")
+    str | None, typer.Option(envvar="LBMIGRATE_SINCE", help="Only actions from then on: 2025-05-01, 6mo ago, or all.")
 ]
 Until = Annotated[str | None, typer.Option(envvar="LBMIGRATE_UNTIL", help="Only actions before then.")]
 User = Annotated[str | None, typer.Option(envvar="LBMIGRATE_USER", help="Only this user's actions.")]
@@ -76,48 +76,31 @@ Yes = Annotated[bool, typer.Option("--yes", envvar="LBMIGRATE_YES", help="Do it 
 Period = Annotated[str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 …")]
 
 LOCK_TTL = "60s"
-AGO = re.compile(r"(\d+)\s*(min|h|d|w|mo|y)")
-STEPS_BACK = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
 
 
 def instant(words: str | None, option: str) -> dt.datetime | None:
-    """`2025-05-01`, an ISO time (UTC unless it has an offset), or a time ago such as `6mo`, as naive UTC.
-
-    Raises UsageError naming the option.
-    """
+    """What `config.moment` takes, as naive UTC. Raises UsageError naming the option."""
     if words is None:
         return None
-    ago = AGO.fullmatch(words.strip())
     try:
-        if ago:
-            return _whole(ago[2]) - relativedelta(**{STEPS_BACK[ago[2]]: int(ago[1])})  # type: ignore[arg-type]  # one unit
-        at = dt.datetime.fromisoformat(words.strip())
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"{option} {words!r} is not a valid time", "write 2025-05-01, 2025-05-01T02:00Z or 6mo"
-        ) from error
-    return at.astimezone(dt.UTC).replace(tzinfo=None) if at.tzinfo else at
-
-
-def _whole(unit: str) -> dt.datetime:
-    """Now, cut to the minute, the hour or the day: the same words a moment later mean the same, and go on."""
-    now = utc_now().replace(second=0, microsecond=0)
-    if unit == "min":
-        return now
-    return now.replace(minute=0) if unit == "h" else now.replace(hour=0, minute=0)
+        return moment(words, utc_now())
+    except ValueError as error:
+        raise UsageError(f"{option} {words!r} is not a valid time", WRITTEN) from error
 
 
 def scope(since: str | None, until: str | None, user: str | None = None, full: bool = False) -> Scope:
     """The bounds of a backfill. Raises UsageError when they leave nothing, or contradict each other."""
-    asked = Scope(instant(since, "--since"), instant(until, "--until"), user, full)
+    asked = Scope(instant(since, "--since"), instant(until, "--until"), user, full, words=since or "")
     if asked.since and asked.until and asked.since >= asked.until:
         raise UsageError(f"--since {since} is not before --until {until}", "lbmigrate backfill --help")
     return asked
 
 
 def verify_options(sample: int | None, top: int | None, seed: int | None, full: bool) -> VerifyOptions:
-    """What a verification compares; what was not asked for is as usual."""
+    """What a verification compares; what was not asked for is as usual. Raises UsageError where that is nobody."""
     usual = VerifyOptions()
+    if sample == top == 0 and not full:
+        raise UsageError("--sample 0 and --top 0 compare nobody", "lbmigrate verify --full, or without either")
     return VerifyOptions(
         sample=usual.sample if sample is None else sample,
         top=usual.top if top is None else top,

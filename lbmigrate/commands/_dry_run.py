@@ -61,7 +61,7 @@ def dry_run(
     `engine` says what decides the filters (`rehearsal.engine.choose`); the report has what did, `server` for the real
     one. Raises Refused if anything else would have been written.
     """
-    steps = chosen(migration.STEPS, to, only)
+    steps, scope = chosen(migration.STEPS, to, only), replace(scope, lasting=True)
     terms = replace(terms, lock_ttl=DAY, wait_lock=0.0, workers=1)
     chosen_engine = choose(config, fixtures, Engine(engine)).engine if fixtures else None
     with _stage(_sampled(config, scope), fixtures, chosen_engine) as (connection, present, check):

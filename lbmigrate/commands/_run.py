@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lbmigrate.backup import record
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch, Refused, UsageError
+from lbmigrate.ledger import forget as leaving
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import chosen, refuse_turned_off
@@ -16,6 +19,9 @@ from lbmigrate.records import Counts, Document, Tally
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
 from lbmigrate.telling.secrets import LOCAL, redact_word
+from lbmigrate.values.ids import parse_id
+
+NOBODY = "lbmigrate top --json shows ids; if a variable sets it that was meant for something else: unset LBMIGRATE_USER"
 
 
 def run(
@@ -31,11 +37,12 @@ def run(
 ) -> Counts:
     """Apply what is pending, up to step `to` or step `only`, resuming where it stopped; what became of the documents.
 
-    `scope` bounds the actions that the backfill reads. Nothing starts without a backup on record: `backup_ref` names
-    one, `no_backup` puts on record that there is none. What somebody turned off is turned on again only when
-    `confirmed`. Raises Refused, Locked, WorkRemains, Stopped or Mismatch.
+    `scope` bounds the actions that the backfill reads; its `since` says where the board begins, if nothing is counted
+    yet or it is earlier than before, and so bounds every later backfill as well. Nothing starts without a backup on
+    record: `backup_ref` names one, `no_backup` puts on record that there is none. What somebody turned off is turned on
+    again only when `confirmed`. Raises Refused, Locked, WorkRemains, Stopped or Mismatch.
     """
-    steps = chosen(migration.STEPS, to, only)
+    steps, scope = chosen(migration.STEPS, to, only), replace(scope, lasting=True)
     with opened(where) as connection:
         context = connection.context(scope=scope, confirmed=confirmed)
         refuse(check_everything(context))
@@ -50,6 +57,7 @@ def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms
     with opened(where) as connection:
         context = connection.context(scope=scope)
         refuse(check_everything(context, "backfill"))
+        _check_user(context)
         _refuse_without_backup(context)
         with runner.started(connection, "backfill", terms, scope=scope) as driver:
             return _backfilled(driver.apply([s4_backfill]))
@@ -63,6 +71,19 @@ def verify(where: Config | Connection, *, options: VerifyOptions = VerifyOptions
         with runner.started(connection, "verify", terms, verify=options) as driver:
             driver.apply([s5_verify])
         return connection.state.get("verdict")
+
+
+def _check_user(context: Context) -> None:
+    """Raise UsageError for a bound that is nobody: a backfill of nobody would be done at once, and say so."""
+    user = context.scope.user
+    if user is None:
+        return
+    try:
+        leaving.check(context, user)
+    except UsageError as error:
+        asked = ((source.collection, {source.user.path: {"$in": parse_id(user)}}) for source in context.config.sources)
+        if not any(context.sources[name].find_one(condition, {"_id": 1}) for name, condition in asked):
+            raise UsageError(f"--user: {error.message}, and no document of a source names it", hint=NOBODY) from None
 
 
 def _backfilled(counts: dict[str, Tally]) -> Counts:

@@ -6,7 +6,6 @@ collected, each problem with its path and line, and raised as one `ConfigError`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -16,10 +15,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bson import json_util
 from pydantic import ValidationError
 
-from lbmigrate.config import rules
+from lbmigrate.config import named_twice, rules
 from lbmigrate.config.messages import Loc, complaints, discreet, place, shortened
 from lbmigrate.config.model import Config
 from lbmigrate.config.yaml_tree import LARGEST, Taken, Tree, dotted, parse
@@ -93,6 +91,9 @@ def read_config(
     allowed = rules.allowed_modules(allow_functions, environ, tree.data)
     config, found = _checked(tree.data, allowed)
     problems = [_located(problem, tree, given) for problem in _told_once(tree.problems, found, given)]
+    if config is not None and (twice := named_twice.problem(config)):
+        said = f" ({given[twice.path][1]})" if twice.path in given else ""
+        problems.append(replace(twice, message=twice.message + said, line=tree.line(twice.path)))
     if config is None or problems:
         _refuse(file, sorted(problems, key=lambda problem: problem.line or 0))
     secrets.remember(config.database.uri, config.redis.url)
@@ -105,15 +106,6 @@ def read_config(
 def flatten(config: Config) -> dict[str, Any]:
     """Lay out every value of a configuration by its path; filters and value maps stay whole. URIs are as they are."""
     return {path: value for path, _, value in _leaves(config.model_dump(by_alias=True))}
-
-
-def config_digest(config: Config) -> str:
-    """12 hex digits of the SHA-256 of what decides points: time zone, periods, sources; in any order of keys."""
-    parts = config.model_dump(include={"timezone", "sources"}, by_alias=True) | {"periods": sorted(config.periods)}
-    for source in parts["sources"]:
-        if source["points_range"] is None:
-            del source["points_range"]  # digests that are kept already know nothing of it
-    return hashlib.sha256(_canonical(parts).encode()).hexdigest()[:12]
 
 
 def json_schema() -> dict[str, Any]:
@@ -237,11 +229,3 @@ def _origin(loc: Loc, file: Path, tree: Tree, given: Mapping[str, tuple[Any, str
     if path in given:
         return given[path][1]
     return f"{file}:{tree.line(path)}" if said else "default"
-
-
-def _canonical(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ",".join(sorted(f"{key!r}:{_canonical(item)}" for key, item in value.items())) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    return json_util.dumps(value)

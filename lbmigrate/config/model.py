@@ -46,10 +46,14 @@ from lbmigrate.records import MOST_POINTS
 
 
 class Database(Model):
-    """Where the app's data is. `uri` may be `local:DIR`, which starts the embedded server on DIR."""
+    """Where the app's data is. `uri` may be `local:DIR`, which starts the embedded server on DIR.
+
+    `auth_source` confirms that the database that the URI names only keeps the user who logs in.
+    """
 
     uri: str = "local:.lbmigrate"
     name: DatabaseName = "app"
+    auth_source: Blank = None
 
 
 class OptOut(Model):

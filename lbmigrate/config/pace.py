@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lbmigrate.config.base import Model
-from lbmigrate.config.types import Blank, Duration, ReadPreference
+from lbmigrate.config.types import Blank, Duration, Moment, ReadPreference
 
 
 class Backfill(Model):
@@ -17,9 +17,11 @@ class Backfill(Model):
     A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`; with null there it is
     always that many. `attempts` are for passing faults; more than `failing_share` of documents that cannot be read
     or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told;
-    those further ahead than `future_limit` are rejected, with null there none.
+    those further ahead than `future_limit` are rejected, with null there none. Actions before `since` are left out, by
+    every backfill; so long ago (`6mo`) is counted from the day of the first one.
     """
 
+    since: Moment | None = None
     chunk_size: int = Field(default=10_000, ge=1, le=1_000_000)
     workers: int = Field(default=2, ge=1, le=64)
     lag: Duration = dt.timedelta(days=1)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from lbmigrate.config.moment import WRITTEN, moment
 from lbmigrate.records import MOST_POINTS
 from lbmigrate.schema import ENTRIES, EVENTS, PERIODS
 from lbmigrate.values.units import UNIT_NAMES, UNITS_IN_SECONDS, Unit
@@ -62,6 +63,17 @@ def duration(value: Any) -> Any:
         return dt.timedelta(seconds=float(found[1]) * seconds)
     except OverflowError as error:
         raise ValueError(f"{value[:SHOWN]} is longer than a duration can be") from error
+
+
+def _moment(value: Any) -> Any:
+    """A moment as it is written; YAML has made a time of some already. It must be one, whenever it is read."""
+    words = value.isoformat() if isinstance(value, dt.date) else value
+    if isinstance(words, str):
+        try:
+            moment(words, dt.datetime(2025, 1, 1))
+        except ValueError as error:
+            raise ValueError(f"{words[:SHOWN]!r} is not a valid time; {WRITTEN}") from error
+    return words
 
 
 def _known_zone(name: str) -> str:
@@ -147,6 +159,7 @@ Duration = Annotated[
     BeforeValidator(duration, json_schema_input_type=str | float),
     Field(ge=dt.timedelta(0), le=LONGEST_DURATION),
 ]
+Moment = Annotated[str, BeforeValidator(_moment, json_schema_input_type=str)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 DatabaseName = Annotated[str, Field(pattern=DATABASE), AfterValidator(_of_an_app)]
 Collection = Annotated[str, Field(min_length=1), AfterValidator(_of_the_app)]

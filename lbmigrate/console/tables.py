@@ -148,6 +148,8 @@ def _standing(found: Status) -> Iterable[tuple[str, Any]]:
     yield "entries", found.entries
     yield from looks(found)
     yield "verdict", _judgement(found.verdict)
+    if found.rules:
+        yield "rules", Text("\n".join(map(plain, found.rules)), "yellow")
     yield "lock", _holder(found.lock)
     if paused := found.control.get("paused"):
         yield "paused", Text(f"by {plain(paused['by'])} since {cell(paused['at'])}", "yellow")

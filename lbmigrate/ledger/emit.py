@@ -86,7 +86,7 @@ def _emit_batch(
 def _inside(context: Context, events: list[Document]) -> list[Document]:
     """The events that were asked for, of users who are still there."""
     leavers = Leavers(context.state)
-    if not leavers and not context.scope.bounded:
+    if not leavers and context.scope.takes_all:
         return events
     forget.bury(context, leavers, events)
     return [e for e in events if context.scope.covers(e["createdAt"]) and e["userId"] not in leavers]

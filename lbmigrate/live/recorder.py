@@ -25,6 +25,7 @@ from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
 from lbmigrate.mongo.concerns import durable, fresh
+from lbmigrate.passes.beginning import within
 from lbmigrate.records import Document
 from lbmigrate.rules.event import check_source_id, constant_points, former_ids, live_event, source_named, source_of
 from lbmigrate.run.context import Clock, Context, utc_now
@@ -95,7 +96,8 @@ class ScoreRecorder:
     def record_source(self, source_name: str, document_or_id: Any) -> bool:
         """Record a document of a source, or its elements, as it stands; True if an event is new, and now on the board.
 
-        It is read again and scored as the backfill does it, and left out if it does not meet the source's `where`.
+        It is read again and scored as the backfill does it, and left out if it does not meet the source's `where`, or
+        happened before the board begins.
         """
         return self._guarded(lambda: self._emit(source_name, document_or_id))
 
@@ -139,7 +141,7 @@ class ScoreRecorder:
             raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
         check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
-        done = emit.emit(self._context, source, condition, Seen.NEVER, self._types())
+        done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types())
         for users in walk.selections(done.users):
             rollup.roll_up(self._context, users)
         if done.counts.future:

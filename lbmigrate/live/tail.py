@@ -27,6 +27,7 @@ from lbmigrate.live.changes import Batch, Stream
 from lbmigrate.live.flag_cache import Flag
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.faults import is_transient
+from lbmigrate.passes.beginning import within
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.state import State
@@ -138,9 +139,9 @@ class Tail:
         )
 
     def _emit(self, batch: Batch) -> Emitted:
-        done = Emitted()
-        for source in self._context.config.sources:
-            done += isolate.emit_listed(self._context, source, self._one_type, batch.ids(source.collection))
+        done, context = Emitted(), within(self._context)
+        for source in context.config.sources:
+            done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection))
         for users in walk.selections(done.users):
             retrying(partial(rollup.roll_up, self._context, users))
         return done

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from lbmigrate.checks import rows
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import Finding
-from lbmigrate.ledger.scored_by import changed_rules
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.steps import Step
+from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.outlook import SourceOutlook, outlook
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.reconcile import reconcile
 from lbmigrate.records import amount
 from lbmigrate.run.context import Context
@@ -62,10 +64,19 @@ def standing(context: Context, step: Step, todo: tuple[str, ...] = ()) -> StepOu
 
 
 def _rules(context: Context) -> Iterator[Finding]:
-    """What a changed rule would do to what is counted already."""
+    """What changed rules leave out, and what they would do to what is counted already; where the board begins.
+
+    Reading anew adds what the old rules left out; only a reconciliation changes or takes back what they have counted.
+    """
+    anew = to_be_read_anew(context)
+    for told in anew:
+        yield Finding("warning", "history", told, f"{SETTLE} reads it anew; nothing counts twice")
+    if here := beginning(context):
+        yield Finding("ok", "history", str(here), f"to reach further back: {here.earlier}")
     if not changed_rules(context):
         return
     due = reconcile.preview(context)
     about = "" if due.exact else "at least "
     moved = f"{about}{amount(sum(due.reasons.values()), 'adjustment')} would move {about}{due.points:,} points"
-    yield Finding("warning", "rules", f"they changed since the ledger was scored: {moved}", "lbmigrate reconcile")
+    settle = f"{SETTLE}, then: lbmigrate reconcile" if anew else "lbmigrate reconcile"
+    yield Finding("warning", "rules", f"they changed since the ledger was scored: {moved}", settle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from lbmigrate.backfill import recount
@@ -10,13 +11,17 @@ from lbmigrate.config.model import Source
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.plan import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
+from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.passes import WHOLE
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.reconcile import places
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state import FOLLOWING, LOCK, runs
 from lbmigrate.state.lease import is_held
+from lbmigrate.verify import verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,8 @@ class Status:
     """How far everything is: the state's own account, and what it amounts to.
 
     `lock` also says whether it is `held`, `tail` whether one is `following` and how many seconds it was `silent`. `now`
-    is the server's time.
+    is the server's time. `rules` are sentences about the configuration in force: what it leaves out, and what is there
+    by another one.
     """
 
     steps: tuple[StepOutlook, ...]
@@ -37,6 +43,7 @@ class Status:
     tail: Document
     last_run: Document
     now: dt.datetime
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,23 @@ def status(context: Context) -> Status:
         tail=_tail(context, now),
         last_run=last[0] if last else {},
         now=now,
+        rules=tuple(_rules(context)),
     )
+
+
+def _rules(context: Context) -> Iterator[str]:
+    if here := beginning(context):
+        yield f"{here}; to reach further back: {here.earlier}"
+    anew = to_be_read_anew(context)
+    yield from (f"{told}; next: {SETTLE}" for told in anew)
+    if changed_rules(context):
+        yield (
+            "the ledger was scored by other rules; next: "
+            + (f"{SETTLE}, then: " if anew else "")
+            + "lbmigrate reconcile"
+        )
+    if verdict.is_of_other_rules(context, context.state.get("verdict")):
+        yield "the verdict is about another configuration; next: lbmigrate verify"
 
 
 def _lock(context: Context, now: dt.datetime) -> Document:

@@ -17,7 +17,7 @@ from pymongo.errors import ExecutionTimeout
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.client import server_time
 from lbmigrate.mongo.concerns import readable
-from lbmigrate.passes import chunks
+from lbmigrate.passes import chunks, watermark
 from lbmigrate.passes.chunks import Bounds, Size, Span
 from lbmigrate.passes.read_plan import read_plan
 from lbmigrate.records import Checkpoint, Document, RowsRemoved
@@ -37,7 +37,9 @@ LOOKED_AT = 1_000  # documents from which a share is estimated where counting ta
 class Pass:
     """An open pass: where it is kept, its number among the source's passes, and what it walks.
 
-    After `everyone` the whole ledger is rolled up; other passes tell which users they touched.
+    After `everyone` the whole ledger is rolled up; other passes tell which users they touched. One that is `anew` reads
+    once more all that was read before, as asked for or under other rules: chunks that others left open are none of its
+    own.
     """
 
     row: str
@@ -46,6 +48,7 @@ class Pass:
     fresh: bool
     why: str = ""
     everyone: bool = False
+    anew: bool = False
 
     def chunk_row(self, source: Source, span: int, number: int) -> str:
         return f"chunk:{source.name}:{self.number}:{span}:{number}"
@@ -57,36 +60,54 @@ def row_of(context: Context, source: Source) -> str:
 
 
 def unfinished(context: Context, source: Source) -> Document:
-    """The pass that was opened with the same scope and not closed, or an empty document."""
-    kept = _kept(context, row_of(context, source))
-    resumable = kept and not kept["done"] and kept["scope"] == context.scope.row()
-    return kept if resumable else {}
+    """The pass that was opened with the same scope and not closed, or an empty document.
+
+    A full one that a limit has stopped is gone on with by an ordinary backfill too: begun anew at every `--full` and
+    given up at every other, it would never end.
+    """
+    kept, scope = _kept(context, row_of(context, source)), context.scope.row()
+    scopes = [scope] if context.scope.bounded else [scope, {**scope, "full": True}]
+    return kept if kept and not kept["done"] and kept["scope"] in scopes else {}
 
 
 def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
-    """The unfinished pass, or a new one with what must be remembered before its first chunk."""
+    """The unfinished pass, or a new one with what must be remembered before its first chunk.
+
+    One that was begun by other rules is begun anew: half of a source by one rule and half by another is nothing.
+    """
     row = row_of(context, source)
     kept = unfinished(context, source)
-    if kept:
+    outdated = watermark.outdated(context, source, kept) if kept else ""
+    if kept and not outdated:
         spans = tuple(map(Span.from_row, kept["spans"]))
-        return Pass(row, kept["number"], spans, fresh=False, everyone=kept.get("everyone", False)), None
+        everyone, anew = kept.get("everyone", False), kept.get("anew", False)
+        return Pass(row, kept["number"], spans, fresh=False, everyone=everyone, anew=anew), None
+    return _new_pass(context, source, row, outdated)
+
+
+def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tuple[Pass, Checkpoint]:
     began = server_time(context.sources)
     outline = read_plan(context, source, began)
     number = _last_number(context, source) + 1
-    everyone = outline.whole and (_is_lost(context, source) or _concerns_everyone(context, source))
+    changed = not context.scope.bounded and bool(outdated or watermark.mark(context, source).why)
+    anew = changed or (outline.whole and context.scope.full)
+    everyone = changed or (outline.whole and (_is_lost(context, source) or _concerns_everyone(context, source)))
+    why = outline.why or outdated
     opened = {
         "number": number,
         "scope": context.scope.row(),
-        "full": context.scope.full or context.state.watermark(source.name).get("value") is None,
+        "full": context.scope.full or outline.whole,
         "spans": [span.row() for span in outline.spans],
         "planned": 0,
         "done": False,
         "next": outline.watermark,
-        "why": outline.why,
+        "why": why,
         "everyone": everyone,
         "began": began,
+        "anew": anew,
+        **watermark.rules_of(context, source),
     }
-    return Pass(row, number, outline.spans, True, outline.why, everyone), Checkpoint(row, {"pass": opened})
+    return Pass(row, number, outline.spans, True, why, everyone, anew), Checkpoint(row, {"pass": opened})
 
 
 def _concerns_everyone(context: Context, source: Source) -> bool:
@@ -124,7 +145,7 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     kept = _kept(context, row)
     if not kept or kept["done"]:
         return None
-    moved = {} if context.scope.bounded else {"value": kept["next"]}
+    moved = {} if context.scope.bounded else {"value": kept["next"], **watermark.rules_of(context, source)}
     if moved and "began" in kept and (kept.get("full") or kept.get("why")):
         moved[WHOLE] = kept["began"]
     return Checkpoint(row, {"pass.done": True, **moved})
@@ -133,12 +154,13 @@ def close(context: Context, source: Source) -> Checkpoint | None:
 def spent(context: Context, source: Source) -> RowsRemoved:
     """The chunks of long closed passes that added nothing and went well: cron would pile them up for ever.
 
-    After a full pass also those that others left open, for it has read all that they hold.
+    After a full pass, or one by new rules, also those that others left open: what they hold was read, or is void.
     """
     last = _last_number(context, source)
+    anew = _kept(context, row_of(context, source)).get("anew", False)
     added_nothing = {"status": ChunkStatus.ROLLED.value, "attempts": 1, "counts.emitted": 0, "counts.rejected": 0}
     useless: list[Document] = [{"pass": {"$lte": last - PASSES_KEPT}, **added_nothing}]
-    useless += [{"pass": {"$lt": last}, "status": {"$in": sorted(OPEN)}}] if context.scope.full else []
+    useless += [{"pass": {"$lt": last}, "status": {"$in": sorted(OPEN)}}] if context.scope.full or anew else []
     return RowsRemoved(("chunk",), {"source": source.name, "$or": useless})
 
 
@@ -163,10 +185,10 @@ def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterato
 def _open(context: Context, current: Pass) -> Document:
     """What chunks have that were begun and not closed, those of passes that were given up among them.
 
-    Their events may be in the ledger and not in the entries, and pass for settled ones. A full pass reads them all
-    again by itself, and a bounded one may be asked for less than they hold.
+    Their events may be in the ledger and not in the entries, and pass for settled ones. A full pass, or one by new
+    rules, reads them all again by itself, and a bounded one may be asked for less than they hold.
     """
-    own = {"pass": current.number} if context.scope.bounded or context.scope.full else {}
+    own = {"pass": current.number} if context.scope.bounded or context.scope.full or current.anew else {}
     return {"status": {"$in": sorted(OPEN)}, **own}
 
 

@@ -19,7 +19,10 @@ from pymongo.errors import OperationFailure
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
+from lbmigrate.passes import watermark
+from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.chunks import NO_RANGE, NUMBERS, UNORDERED, Span, value_at
+from lbmigrate.passes.watermark import Mark
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
@@ -33,7 +36,8 @@ from lbmigrate.values.limits import TEXT, is_lost
 class ReadPlan:
     """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why.
 
-    A `whole` one reads a source from end to end for the first time, or once more because it was asked to.
+    A `whole` one reads a source from end to end, or from where the board begins: for the first time, or once more
+    because that was asked for or because other rules are in force.
     """
 
     spans: tuple[Span, ...]
@@ -45,19 +49,19 @@ class ReadPlan:
 def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPlan:
     """What the next pass over a source reads. `started` is the server's time now; nothing is written."""
     collection = context.sources[source.collection]
-    mark = None if context.scope.full else context.state.watermark(source.name).get("value")
+    mark = Mark(None) if context.scope.full else watermark.mark(context, source)
     seekable = is_indexed(collection, source.cursor) and not unwind.orders_nothing(source)
     following = newest(collection, source.cursor, started) if seekable else started
     if context.scope.user is not None:
         return ReadPlan((_of_user(context.scope.user, source),), following)
     if context.scope.bounded:
         return ReadPlan(*_between(collection, source, context.scope))
-    if mark is None:
-        return ReadPlan(_everything(collection), following, whole=True)
+    if mark.value is None:
+        return ReadPlan(_whole(context, collection, source), following, mark.why, whole=True)
     if not seekable:
         reason = "is inside the unwound array" if unwind.orders_nothing(source) else "has no index"
         return ReadPlan(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
-    return ReadPlan(_since(collection, source.cursor, before(mark, context.config.backfill.lag)), following)
+    return ReadPlan(_since(collection, source.cursor, before(mark.value, context.config.backfill.lag)), following)
 
 
 def before(mark: dt.datetime, lag: dt.timedelta) -> dt.datetime:
@@ -96,6 +100,12 @@ def _is_multikey(collection: Collection[Any], index: str, key: str) -> bool:
 
 def _of_user(user: str, source: Source) -> Span:
     return Span("_id", extra={source.user.path: {"$in": parse_id(user)}})
+
+
+def _whole(context: Context, collection: Collection[Any], source: Source) -> tuple[Span, ...]:
+    """All of a source; what happened before the board begins is spared where an index allows it."""
+    here = beginning(context)
+    return _between(collection, source, Scope(since=here.at))[0] if here else _everything(collection)
 
 
 def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:

@@ -13,16 +13,16 @@ from functools import partial
 from itertools import islice
 
 from lbmigrate.backfill import backfill
-from lbmigrate.config.load import config_digest
+from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
-from lbmigrate.ledger.scored_by import RULES, changed_rules, in_force
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
+from lbmigrate.passes.scored_by import RULES, changed_rules, in_force
 from lbmigrate.reconcile import places
 from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Due, Found, actions, look, settle
 from lbmigrate.reconcile.places import NAME

@@ -21,7 +21,7 @@ from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, present_collections
-from lbmigrate.state import COLLECTION, LOCK, Holder, Lease, State
+from lbmigrate.state import BEGINNING, COLLECTION, LOCK, Holder, Lease, State
 from lbmigrate.state.conditions import of
 
 
@@ -82,19 +82,21 @@ def explained(config: Config) -> Iterator[None]:
 def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWatch]]:
     """Real sources with everything else in memory, the database that it shadows, and a watch on writes to it.
 
-    Who has left is known there too, where the state may be read: a rehearsal shows nobody who is not to be shown.
+    Who has left and where the board begins is known there too, as far as the state may be read: a rehearsal shows
+    nobody and nothing that is not to be shown.
     """
     watch = WriteWatch()
     with open_client(config.database.uri, watch) as client, fake.client() as memory:
         real, target = client[config.database.name], memory[config.database.name]
-        if rows := _who_left(client[config.state.database or config.database.name][COLLECTION]):
+        if rows := _left_out(client[config.state.database or config.database.name][COLLECTION]):
             State(target).rows.insert_many(rows)
         yield Connection(client, config, real, target, State(target)), real, watch
 
 
-def _who_left(state: Collection[Any]) -> list[Document]:
+def _left_out(state: Collection[Any]) -> list[Document]:
     try:
-        return list(state.find(of("forgotten")))
+        found = state.find({"$or": [of("forgotten"), {"_id": BEGINNING}]})
+        return [{**row, "fence": 0} for row in found]
     except OperationFailure as error:
         if error.code != faults.UNAUTHORIZED:
             raise

@@ -27,7 +27,9 @@ def utc_now() -> dt.datetime:
 class Scope:
     """Which actions a backfill is asked for: those in [since, until) of one user or all. `full` forgets the watermark.
 
-    A bounded scope never moves a watermark. With a `share` below 1 only so many of the chunks are read.
+    A bounded scope never moves a watermark. With a `share` below 1 only so many of the chunks are read. With `lasting`
+    `since` is to be where the board begins, for all backfills to come; `words` is how it was written. `start` is where
+    the board begins already: it bounds every scope, and makes none bounded.
     """
 
     since: dt.datetime | None = None
@@ -35,13 +37,28 @@ class Scope:
     user: str | None = None
     full: bool = False
     share: float = 1.0
+    words: str = ""
+    lasting: bool = False
+    start: dt.datetime | None = None
+
+    def __str__(self) -> str:
+        """The bounds as they are typed."""
+        bounds = (("--since", self.since), ("--until", self.until), ("--user", self.user))
+        shown = ((name, f"{at:%Y-%m-%dT%H:%MZ}" if isinstance(at, dt.datetime) else at) for name, at in bounds)
+        return " ".join(f"{name} {at}" for name, at in shown if at is not None)
 
     @property
     def bounded(self) -> bool:
         return self.since is not None or self.until is not None or self.user is not None
 
     def covers(self, at: dt.datetime) -> bool:
-        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+        low = max(filter(None, (self.since, self.start)), default=None)
+        return (low is None or low <= at) and (self.until is None or at < self.until)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether actions of any time count."""
+        return not self.bounded and self.start is None
 
     def row(self) -> Document:
         """As it is kept in the state; equal rows are the same scope."""

@@ -28,6 +28,7 @@ from lbmigrate.state.shapes import COLLECTION, EPOCH
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.values.limits import named
 
+BEGINNING = "watermark::beginning"  # where the board begins: it goes with the events, and no source has an empty name
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
 
 
@@ -114,6 +115,11 @@ class State:
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""
         return list(self._sound(self.rows.find(of("run")).sort("startedAt", -1).limit(limit)))
+
+    def was_running(self, verb: str, moment: dt.datetime) -> bool:
+        """Whether a run of this verb is on record that had begun by then and had not ended before."""
+        asked = {**of("run"), "verb": verb, "startedAt": {"$lte": moment}, "endedAt": {"$gte": moment}}
+        return self.rows.find_one(asked, {"_id": 1}) is not None
 
     def chunks(self, **fields: Any) -> Iterator[Document]:
         """Chunk rows with these field values, in planning order, without the users that they touched."""

@@ -7,12 +7,17 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from lbmigrate import feature_flag, schema
+from lbmigrate.config.digest import config_digest
 from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
-from lbmigrate.records import LARGEST_SCORE, Document
+from lbmigrate.passes import likely
+from lbmigrate.passes.beginning import beginning
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
+from lbmigrate.records import LARGEST_SCORE, Document, amount
 from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.schema import ENTRIES, EVENT, EVENTS
+from lbmigrate.schema import ENTRIES, EVENT, EVENTS, REJECTS
 from lbmigrate.values.limits import named
 from lbmigrate.verify.departed import TOLD, everybody_left
 
@@ -35,13 +40,37 @@ class Wrong:
 
 
 def complaints(context: Context) -> list[str]:
-    """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be."""
-    wrong = schema.expiring(context.target)
-    if context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None and not everybody_left(context):
+    """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be.
+
+    And history that the rules in force have not read: entries agree with a ledger that lacks it.
+    """
+    wrong = schema.expiring(context.target) + unread(context)
+    if is_empty(context) and not everybody_left(context):
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
-                wrong.append(f"{EVENTS} is empty, but {source.collection} has documents in scope")
+                told = f"{EVENTS} is empty, but {source.collection} has documents in scope"
+                wrong.append("; ".join(filter(None, [told, why_none_counts(context)[0]])))
     return wrong
+
+
+def is_empty(context: Context) -> bool:
+    """Whether the ledger has no event of a migration."""
+    return context.target[EVENTS].find_one(EVENT, {"_id": 1}) is None
+
+
+def why_none_counts(context: Context) -> tuple[str, str]:
+    """Why documents in scope came to no event, as far as that is known, and what ends it; empty where it is not."""
+    if reject := context.target[REJECTS].find_one({}, {"reason": 1}):
+        number = amount(context.target[REJECTS].estimated_document_count(), "document")
+        told = f"{number} could not be scored, such as: {reject['reason']}"
+        return told, "correct the mapping (lbmigrate rejects, lbmigrate doctor), then: lbmigrate run"
+    here = beginning(context)
+    return (str(here), here.earlier) if here else ("", "")
+
+
+def unread(context: Context) -> list[str]:
+    """The sources that are to be read anew, each with the reason and the command that does it."""
+    return [f"{told}; next: {SETTLE}" for told in to_be_read_anew(context)]
 
 
 def empty_board(context: Context) -> str:
@@ -49,14 +78,16 @@ def empty_board(context: Context) -> str:
 
     A source whose documents all miss its `where` is a mistyped filter far more often than an app without a history.
     """
-    if context.scope.share < 1 or context.target[EVENTS].find_one(EVENT, {"_id": 1}) is not None:
+    if context.scope.share < 1 or not is_empty(context):
         return ""
     present = schema.present_collections(context.sources)
     if everybody_left(context):
         return ""
     for source in context.config.sources:
         if source.collection in present and context.sources[source.collection].find_one({}, {"_id": 1}) is not None:
-            return f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
+            told = f"{EVENTS} is empty, and {source.collection} is not; its documents are to meet {source.where}"
+            why = likely.reason(context, source)
+            return f"{told}; {why}" if why else told
     return ""
 
 
@@ -75,13 +106,14 @@ def warnings(context: Context) -> list[str]:
 
 
 def verdict(
-    options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Wrong, now: dt.datetime
+    context: Context, options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Wrong
 ) -> Document:
     """The verdict's row in the state."""
     return {
         "passed": not wrong.count,
         "covers": covers,
-        "at": now,
+        "rules": config_digest(context.config),
+        "at": context.clock(),
         "users": users,
         "entries": entries,
         "mismatches": wrong.count,
@@ -94,18 +126,28 @@ def is_current(context: Context) -> bool:
     """Whether a passing verdict vouches for everything emitted so far, and is fresh where the cut-over waits for it."""
     row, covers = context.state.get("verdict"), context.state.last_emission()
     if feature_flag.read(context.target, context.config).read:
-        return bool(row.get("passed")) and row.get("covers") == covers
-    return not objection(row, covers, context.clock())
+        return bool(row.get("passed")) and row.get("covers") == covers and not is_of_other_rules(context, row)
+    return not objection(context)
 
 
-def objection(row: Document, covers: str | None, now: dt.datetime) -> str:
-    """Why a verdict does not allow the cut-over; empty when it does."""
+def objection(context: Context) -> str:
+    """Why the verdict does not allow the cut-over; empty when it does."""
+    row = context.state.get("verdict")
     if not row:
         return "nothing was verified yet"
-    if not row["passed"]:
-        return f"the last one, {row['at'].isoformat(timespec='seconds')}Z, found {row['mismatches']} mismatches"
-    if row["covers"] != covers:
-        return "events were added since the last one"
-    if now - row["at"] > FRESH:
-        return f"the last one is from {row['at'].isoformat(timespec='seconds')}Z, more than a day ago"
-    return ""
+    at = f"{row['at'].isoformat(timespec='seconds')}Z"
+    reasons = {
+        f"the last one, {at}, found {row['mismatches']} mismatches": not row["passed"],
+        "the configuration has changed since the last one": is_of_other_rules(context, row),
+        "events were added since the last one": row["covers"] != context.state.last_emission(),
+        "the last one compared nobody": bool(row["covers"]) and row.get("users") == 0,
+        f"the last one is from {at}, more than a day ago": context.clock() - row["at"] > FRESH,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def is_of_other_rules(context: Context, row: Document) -> bool:
+    """Whether a verdict is about another configuration. One of an earlier version is about that of the ledger."""
+    if "rules" in row:
+        return bool(row["rules"] != config_digest(context.config))
+    return bool(row) and changed_rules(context)

@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any
 
 from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles
-from lbmigrate.ledger.scored_by import remember_rules
+from lbmigrate.config.model import Source
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
-from lbmigrate.passes import passes
+from lbmigrate.passes import beginning, likely, passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
-from lbmigrate.records import Piece, RowsRemoved, amount
+from lbmigrate.passes.scored_by import mixed_rules, remember_rules
+from lbmigrate.records import Checkpoint, Counts, Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
+from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.ids import in_parts, portions, room
 
 NUMBER = 4
@@ -25,9 +27,12 @@ REMOVED_AT_ONCE = 5_000
 
 
 def apply(context: Context) -> Iterator[Piece]:
+    settled = beginning.settled(context)
+    context = settled.context
     one_type = OneUserType(context)
-    rules = remember_rules(context)
-    if rules:
+    if settled.checkpoint or settled.told:
+        yield Piece("rules", checkpoint=settled.checkpoint, note=settled.told)
+    if rules := remember_rules(context) or mixed_rules(context):
         yield Piece("rules", checkpoint=rules)
     seen = refresh_profiles.reached(context)  # before entries are made: who changes from now on is for the next run
     opening = seen and refresh_profiles.opening(context, seen)
@@ -36,16 +41,19 @@ def apply(context: Context) -> Iterator[Piece]:
     gate = throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
-    for source in context.config.sources:
-        yield from backfill.emit_source(context, source, one_type, gate)
-        if context.stopping():
-            return
+    yield from _emitted(context, one_type, gate)
+    if context.stopping():
+        return
     newest = newcomers.reached(context)  # before entries are made: who comes after it is for the next run
     yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
     yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
-    if context.stopping():
-        return
+    if not context.stopping():
+        yield from _closed(context, seen, newest)
+
+
+def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None) -> Iterator[Piece]:
+    """What is remembered when all of it is in the entries."""
     if seen:
         yield Piece(refresh_profiles.SUBJECT, checkpoint=seen)
     if newest:
@@ -55,6 +63,32 @@ def apply(context: Context) -> Iterator[Piece]:
         if closed:
             yield Piece(source.name, checkpoint=closed)
             yield Piece(source.name, checkpoint=passes.spent(context, source))
+
+
+def _emitted(context: Context, one_type: OneUserType, gate: throttle.Gate) -> Iterator[Piece]:
+    """The events of every source; with a warning where there was nothing to read, which is mostly a mistake."""
+    inside = 0
+    for source in context.config.sources:
+        for piece in backfill.emit_source(context, source, one_type, gate):
+            counts = piece.counts
+            inside += counts.read - counts.skipped if isinstance(counts, Counts) else 0
+            yield piece
+        if context.stopping():
+            return
+        if told := _nothing_met(context, source):
+            yield Piece(source.name, warning=told)
+    if context.scope.bounded and not inside:
+        yield Piece("bounds", warning=f"no document is within {context.scope}: what that names may be a mistake")
+
+
+def _nothing_met(context: Context, source: Source) -> str:
+    """That a source was read from end to end and not one document met its filter; empty where some did."""
+    kept = context.state.watermark(source.name).get("pass", {})
+    whole = bool(kept.get("full")) and not context.scope.bounded and context.scope.share == 1
+    if not whole or kept.get("done") or context.state.read_in_pass(source.name, kept["number"]):
+        return ""
+    why = likely.reason(context, source)
+    return f"{source.name}: no document of {source.collection} meets {hidden(str(source.where))}" + (why and f": {why}")
 
 
 def revert(context: Context) -> Iterator[Piece]:
@@ -90,7 +124,10 @@ def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]
     for outlook in sources:
         source = by_name[outlook.name]
         if outlook.watermark is None or passes.unfinished(context, source):
-            yield f"backfill {outlook.amount} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}"
+            why = f": {outlook.anew}" if outlook.anew else ""
+            if passes.unfinished(context, source).get("scope", {}).get("full"):
+                why = ", as `backfill --full` has begun to"
+            yield f"backfill {outlook.amount} of {outlook.collection} in {amount(outlook.chunks, 'chunk')}{why}"
         elif newer := changed(context, source, outlook.watermark):
             since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
             yield f"backfill {amount(newer, 'document')} of {outlook.collection}, changed since {since}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.errors import Mismatch
-from lbmigrate.ledger.scored_by import changed_rules
 from lbmigrate.passes.outlook import SourceOutlook
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.verify import compare, misfits, sample, verdict
@@ -17,7 +18,6 @@ ROW = "verdict"
 HELD = 10_000  # differences that are looked at again together
 # Under another time zone the entries of other days and weeks are in the way, which no rebuilding takes out.
 ANEW = "the rules or the time zone have changed since: lbmigrate rollback --to 3, then lbmigrate run makes all anew"
-RECONCILE = "lbmigrate reconcile"
 REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollback --to 3, then lbmigrate run"
 
 
@@ -44,16 +44,28 @@ def apply(context: Context) -> Iterator[Piece]:
         wrong.add(sentences)
     numbers = wrong.count
     wrong.add(misfits.misfits(context, users))
-    judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
+    judged = verdict.verdict(context, options, covers, len(users), entries, wrong)
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong.count else 'agree'}"
     for told in verdict.warnings(context):
         yield Piece("verify", warning=told)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong.count:
-        raise Mismatch(
-            f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}",
-            hint=RECONCILE if not numbers else ANEW if changed_rules(context) else REBUILD,
-        )
+        message = f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}"
+        raise Mismatch(message, hint=_settling(context, wrong, strays_alone=not numbers))
+
+
+def _settling(context: Context, wrong: verdict.Wrong, strays_alone: bool) -> str:
+    """What makes the next verification pass; where only one thing is wrong, what settles just that."""
+    if wrong.count == len(wrong.first):
+        if not set(wrong.first) - set(verdict.unread(context)):
+            return f"{SETTLE}, then: lbmigrate verify"
+        if all("lbmigrate reconcile" in each for each in wrong.first):
+            strays_alone = True
+    if strays_alone:
+        return "lbmigrate reconcile, then: lbmigrate verify"
+    if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):
+        return ends
+    return ANEW if changed_rules(context) else REBUILD
 
 
 def revert(context: Context) -> Iterator[Piece]:
@@ -63,7 +75,9 @@ def revert(context: Context) -> Iterator[Piece]:
 
 def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
     if not verdict.is_current(context):
-        yield "compare entries with the ledger"
+        changed = verdict.is_of_other_rules(context, context.state.get(ROW))
+        why = ": the configuration has changed since the last verdict" if changed else ""
+        yield f"compare entries with the ledger{why}"
 
 
 def preview(context: Context) -> Iterator[str]:

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Sequence
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
 from lbmigrate.migration.steps.switches import Switch
+from lbmigrate.passes import watermark
 from lbmigrate.passes.outlook import SourceOutlook
-from lbmigrate.records import Piece
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.reconcile import reconcile
+from lbmigrate.records import Piece, amount
 from lbmigrate.run.context import Context
 from lbmigrate.verify import verdict
 
@@ -21,13 +24,27 @@ SWITCH = Switch(NUMBER, NAME, "read")
 def apply(context: Context) -> Iterator[Piece]:
     if feature_flag.read(context.target, context.config).read:
         return
-    reason = verdict.objection(context.state.get("verdict"), context.state.last_emission(), context.clock())
-    if reason:
+    _refuse_half_a_board(context)
+    if reason := verdict.objection(context):
         raise Refused(f"cut-over needs a fresh passing verification: {reason}", hint="lbmigrate verify")
     if empty := verdict.empty_board(context):
         raise Refused(f"cut-over would show an empty board: {empty}", hint=EMPTY)
     feature_flag.turn(context.target, context.config, "read", True, context.clock())
     yield Piece("flag", note="read is on: the app shows the board")
+
+
+def _refuse_half_a_board(context: Context) -> None:
+    """Raise Refused where entries agree with a ledger that is not what the rules in force make of the sources."""
+    if missing := watermark.unread(context):
+        told = f"cut-over would show a board without all of its history: {missing[0]}"
+        raise Refused(told, hint=f"{watermark.SETTLE}, then: lbmigrate run", details=missing[1:])
+    if not changed_rules(context):
+        return
+    due = reconcile.preview(context)
+    if due.reasons or not due.exact:
+        moved = f"{'' if due.exact else 'at least '}{amount(sum(due.reasons.values()), 'adjustment')}"
+        told = f"cut-over would show points of other rules: they changed since the ledger was scored, {moved} due"
+        raise Refused(told, hint="lbmigrate reconcile, then: lbmigrate run")
 
 
 def revert(context: Context) -> Iterator[Piece]:

@@ -17,7 +17,7 @@ from lbmigrate.feature_flag import turn
 from lbmigrate.ledger import enter, forget, rollup
 from lbmigrate.live.flag_cache import flag
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.run.context import utc_now
+from lbmigrate.run.context import Scope, utc_now
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, untimed, user
 
 NOW = dt.datetime(2025, 6, 1)
@@ -62,6 +62,15 @@ def test_a_second_recording_of_the_same_action_changes_nothing_and_says_so(app):
     before = picture(app.database)
     assert not recording.record("task_complete", oid(1), oid(1001), points=99, at=NEW_YEAR)
     assert picture(app.database) == before
+
+
+def test_a_source_is_not_recorded_whose_action_happened_before_the_board_begins(app):
+    recent = NEW_YEAR + dt.timedelta(days=5)
+    app.backfill(scope=Scope(since=recent, lasting=True))
+    app.database["tasks"].insert_many([task(1), task(2, hours=24 * 6)])
+    assert not recorder(app).record_source("tasks", oid(1001))
+    assert recorder(app).record_source("tasks", oid(1002))
+    assert app.event_ids() == [f"task_complete:{oid(1002)}"]
 
 
 def test_a_recorded_action_is_the_event_that_the_backfill_makes(app):

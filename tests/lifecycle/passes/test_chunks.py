@@ -13,13 +13,14 @@ from bson import Int64, ObjectId
 from lbmigrate import ScoreRecorder
 from lbmigrate.console.format import summary
 from lbmigrate.errors import LbmigrateError, Refused, UsageError
+from lbmigrate.migration import plan
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunks import Bounds, Span
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.run.context import Scope
-from lbmigrate.run.stop import Stop
+from lbmigrate.run.stop import Limits, Stop
 from tests.apps import NEW_YEAR, App, config, oid, picture, stopped_after, task, user
 
 DAY = dt.timedelta(days=1)
@@ -398,6 +399,20 @@ def test_a_full_backfill_reads_everything_again_and_adds_what_was_lost(database)
     counts = app.backfill(scope=Scope(full=True))
     assert (counts.read, counts.emitted, counts.duplicates) == (10, 1, 9)
     assert app.entries()[f"global:{oid(1)}"]["score"] == 100
+
+
+def test_a_full_backfill_that_a_limit_has_stopped_is_gone_on_with_by_the_next_ordinary_one(database):
+    app = app_of(database, [task(number) for number in range(30)], indexed=True)
+    app.backfill()
+    database["score_events"].delete_one({"sourceId": oid(1025)})
+    app.backfill(scope=Scope(full=True), stop=Stop(Limits(documents=10)))
+    assert len(app.events()) == 29
+    assert "as `backfill --full` has begun to" in plan.look(app.context()).steps[3].todo[0]
+    app.backfill()
+    assert len(app.events()) == 30
+    assert app.entries()[f"global:{oid(1)}"]["score"] == 300
+    assert app.backfill().read <= 5
+    assert_counts_add_up(app)
 
 
 # --- accounts ----------------------------------------------------------------------------------------------------

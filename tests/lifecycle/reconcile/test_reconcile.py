@@ -13,8 +13,8 @@ from bson import Int64
 
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.ledger import events
-from lbmigrate.ledger.scored_by import changed_rules, remember_rules
 from lbmigrate.migration.steps import STEPS
+from lbmigrate.passes.scored_by import changed_rules, remember_rules
 from lbmigrate.reconcile import chunk, reconcile
 from lbmigrate.reconcile.chunk import _due
 from lbmigrate.records import Reconciled

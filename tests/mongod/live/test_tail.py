@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import os
 import random
@@ -27,6 +28,7 @@ from lbmigrate.mongo import fake
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import free_port, start_mongod
 from lbmigrate.records import Checkpoint
+from lbmigrate.run.context import Scope
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import FOLLOWING, State
 from tests import oracle
@@ -34,6 +36,7 @@ from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, named, oid, pictu
 from tests.runs import FAILPOINTS, ended, failing, replica_set, started, until, write_config
 
 GLOBAL = f"global:{oid(1)}"
+DAY = dt.timedelta(days=1)
 KILLS = int(os.environ.get("LBMIGRATE_TAIL_KILLS", "6"))  # 20 by hand
 
 
@@ -139,6 +142,18 @@ def test_what_does_not_score_is_followed_and_left_alone(app):
     app.database["users"].insert_one(user(9))
     walk(app, pieces, lambda: row(app).get("changes") == 2)
     assert app.events() == before
+
+
+def test_what_happened_before_the_board_begins_is_followed_and_left_alone(app):
+    app.revert([STEPS[3]])
+    app.backfill(scope=Scope(since=NEW_YEAR + 2 * DAY, lasting=True))
+    before = app.event_ids()
+    pieces = follower(app)
+    save(app, next(pieces))
+    app.database["tasks"].update_one({"_id": oid(1001)}, {"$set": {"priority": "high"}})
+    app.database["tasks"].insert_one(task(30))
+    walk(app, pieces, lambda: row(app).get("changes") == 2)
+    assert set(app.event_ids()) - set(before) == {f"task_complete:{oid(1030)}"}
 
 
 def test_deletes_are_counted_for_a_reconciliation(app):

@@ -13,9 +13,9 @@ from bson import Decimal128, Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbmigrate.config.digest import config_digest
 from lbmigrate.config.load import (
     ENVIRONMENT,
-    config_digest,
     flatten,
     json_schema,
     load_config,

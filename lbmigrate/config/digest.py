@@ -1,0 +1,52 @@
+"""The rules of a configuration as digests: equal ones are equal rules, in whatever order a file has the keys."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from bson import json_util
+
+from lbmigrate.config.model import Config, Source
+
+PARTS = {"collection", "action", "where", "user", "at", "let", "points_range", "unwind"}  # of a source, as they are
+WHICH = frozenset({"collection", "action", "where", "unwind", "updated"})
+
+
+def config_digest(config: Config) -> str:
+    """12 hex digits of the SHA-256 of what decides points: time zone, periods, sources; in any order of keys."""
+    parts = config.model_dump(include={"timezone", "sources"}, by_alias=True) | {"periods": sorted(config.periods)}
+    for source in parts["sources"]:
+        if source["points_range"] is None:
+            del source["points_range"]  # digests that are kept already know nothing of it
+    return _digest(parts)
+
+
+def reading_rules(config: Config, source: Source) -> dict[str, str]:
+    """A digest for each part of the rules that decides which events reading a source from end to end can add.
+
+    WHICH decide what is read, the others whether that can be scored. Not among them are those that only change what an
+    event holds that is there already: how many points every document is worth, and `meta`. What a points function does
+    cannot be told from here.
+    """
+    parts = source.model_dump(include=PARTS, by_alias=True)
+    limit = config.backfill.future_limit
+    parts |= {
+        "updated": source.cursor,
+        "points": "a number" if isinstance(source.points, int) else source.points,
+        "timezone": config.timezone,
+        "future_limit": None if limit is None else limit.total_seconds(),
+    }
+    return {name: _digest(part) for name, part in parts.items()}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:12]
+
+
+def _canonical(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(sorted(f"{key!r}:{_canonical(item)}" for key, item in value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    return json_util.dumps(value)
