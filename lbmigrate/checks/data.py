@@ -9,7 +9,8 @@ from lbmigrate.checks import users
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import sources
+from lbmigrate.ledger import binding, sources
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes.read_plan import is_indexed
@@ -25,7 +26,14 @@ def check_data(context: Context) -> list[Finding]:
     told = [each for source in context.config.sources for each in _source(context, source, present)]
     told += users.findings(context, present)
     told += users.one_type(context, told)
-    return [*told, *_ledger(context), *_views(context), *_schema(context)]
+    return [*told, *_binding(context), *_ledger(context), *_views(context), *_schema(context)]
+
+
+def _binding(context: Context) -> Iterator[Finding]:
+    """Whether the state describes what is there; a run settles it, but for a state of another database."""
+    found = binding.apart(context)
+    if found:
+        yield Finding("refusal" if found.loss is Loss.FOREIGN else "warning", "state", found.sentence, found.way)
 
 
 def _ledger(context: Context) -> Iterator[Finding]:

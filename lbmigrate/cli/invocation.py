@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lbmigrate import commands
 from lbmigrate.cli import options, signals
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
@@ -72,11 +73,16 @@ class Invocation:
         return read_config(self.path, {**self.overrides, **more}, allow_functions=self.allow_functions)
 
     @contextmanager
-    def connected(self, config: Config | None = None) -> Iterator[Connection]:
-        """A connection to the configured server; its first words name the server and the database."""
+    def connected(self, config: Config | None = None, *, tell: bool = True) -> Iterator[Connection]:
+        """A connection to the configured server; its first words name the server and the database.
+
+        Where the state and the ledger have come apart that is told too, unless the verb does so itself.
+        """
         config = config or self.loaded().config
         with opened(config) as connection:
             self.header(config)
+            if tell and (found := commands.come_apart(connection)):
+                self.console.warning(f"{found.sentence}; next: {found.way}")
             yield connection
 
     def header(self, config: Config, detail: str = "", server: str = "") -> None:

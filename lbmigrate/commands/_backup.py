@@ -11,6 +11,7 @@ from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Manifest
 from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
+from lbmigrate.ledger import binding
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
@@ -33,6 +34,7 @@ def make_backup(
     with opened(where) as connection, into.held():
         context = _context(connection, terms)
         rights.check(context, "backup")
+        binding.refuse_foreign(context)
         try:
             with runner.recorded_afterwards(context, "backup", command):
                 Driver(context, listen=terms.listen).carry_out(

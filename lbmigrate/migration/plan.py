@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import Finding
+from lbmigrate.ledger.begin_anew import ahead
 from lbmigrate.ledger.scored_by import changed_rules
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.steps import Step
@@ -45,6 +46,7 @@ class Plan:
 def look(context: Context) -> Plan:
     """Raises nothing for a database that the migration never touched, and leaves it untouched."""
     context.state.check_layout()
+    context = ahead(context)
     findings = tuple(finding for finding in check_data(context) if finding.level != "ok")
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
     findings += () if refused else tuple(_rules(context))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,8 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.checks import rights
 from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, ignore
 from lbmigrate.run.connection import Connection
@@ -56,11 +58,19 @@ class Terms:
 
 @contextmanager
 def started(
-    where: Connection, verb: str, terms: Terms, *, row: str = LOCK, guard: Guard = unguarded, **chosen: object
+    where: Connection,
+    verb: str,
+    terms: Terms,
+    *,
+    row: str = LOCK,
+    guard: Guard = unguarded,
+    bears: Container[Loss] = (),
+    **chosen: object,
 ) -> Iterator[Driver]:
     """A run that is on record and under the lease of `row`; yields what drives its work.
 
     `chosen` are further fields of its context. Raises Locked when another run holds the lease; then nothing is written.
+    Raises Refused where the state and the ledger have come apart in a way that the verb does not bear (`binding`).
     Ends in Stopped or WorkRemains when something ended it early; beside the runs (another `row`) a limit is a good end.
     """
     command, stop = terms.command or f"lbmigrate {verb}", terms.stop or Stop()
@@ -68,6 +78,7 @@ def started(
     context = where.context(**{"run": new_run(), "workers": workers, "stop": stop, **chosen})
     context = context if row == LOCK else replace(context, state=context.state.unfenced())
     rights.check(context, verb)
+    binding.refuse_foreign(context)
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
     with recorded(context, lease, verb, command) as check:
 
@@ -75,7 +86,10 @@ def started(
             check()
             guard()
 
+        before = binding.check(context, bears)
         yield Driver(context, both, terms.listen)
+        if row == LOCK and (known := binding.after(context, before)):
+            context.state.put(known)
         if row == LOCK or stop.signal is not None or stop.has_given_up:
             stop.raise_if_asked(command)
 

@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import asdict, dataclass
 
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.binding import Apart
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.plan import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
@@ -19,6 +21,7 @@ from lbmigrate.state import FOLLOWING, LOCK, runs
 class Status:
     """How far everything is: the state's own account, and what it amounts to.
 
+    `apart` says how the state and the ledger have come apart, which nothing else here is to be believed without.
     `lock` also says whether it is `held`, `tail` whether one is `following` and how many seconds it was `silent`.
     """
 
@@ -31,6 +34,7 @@ class Status:
     control: Document
     tail: Document
     last_run: Document
+    apart: Apart | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def status(context: Context) -> Status:
         control=context.state.get("control"),
         tail=_tail(context, now),
         last_run=last[0] if last else {},
+        apart=binding.apart(context),
     )
 
 

@@ -8,7 +8,7 @@ fence is not above its own, so a run that was paused, lost its lease and wakes u
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -32,12 +32,19 @@ class State:
     def __init__(self, database: Database[Any]) -> None:
         self.rows = database[COLLECTION]
         self.fence: int | None = 0
+        self._void: frozenset[str] = frozenset()
 
     def unfenced(self) -> State:
         """The same state for work that runs beside the runs, without their lease: it writes only rows of its own."""
         beside = State(self.rows.database)
         beside.fence = None
         return beside
+
+    def without(self, kinds: Iterable[str]) -> State:
+        """The same state as it will be when rows of these kinds are gone: for those who look ahead."""
+        ahead = State(self.rows.database)
+        ahead._void = frozenset(kinds)
+        return ahead
 
     # --- looking -----------------------------------------------------------------------------------------------
 
@@ -52,7 +59,7 @@ class State:
 
     def get(self, row: str) -> Document:
         """One row, or an empty document."""
-        return self.rows.find_one({"_id": row}) or {}
+        return {} if row.partition(":")[0] in self._void else self.rows.find_one({"_id": row}) or {}
 
     def step(self, number: int) -> Document:
         return self.get(f"step:{number}")
@@ -87,6 +94,10 @@ class State:
         found = self.rows.find({"kind": "chunk", **fields}, {"users": 0})
         return iter(found.sort([("source", 1), ("pass", 1), ("number", 1)]))
 
+    def knows_chunks(self) -> bool:
+        """Whether anything is remembered of what was read."""
+        return self.rows.find_one({"kind": {"$in": ["chunk", "watermark"]}}, {"_id": 1}) is not None
+
     def last_chunk(self, source: str, number: int, span: int) -> Document:
         """The chunk planned last in one span of one pass."""
         asked = {"kind": "chunk", "source": source, "pass": number, "span": span}
@@ -99,6 +110,8 @@ class State:
 
     def last_closed(self) -> dt.datetime | None:
         """When the newest of the chunks that are emitted but not rolled up was closed."""
+        if "chunk" in self._void:
+            return None
         emitted = {"kind": "chunk", "status": ChunkStatus.EMITTED.value}
         row = self.rows.find_one(emitted, {"closedAt": 1}, sort=[("closedAt", -1)])
         return row["closedAt"] if row else None

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from lbmigrate.ledger.binding import ANY_OF_OURS, Loss
 from lbmigrate.migration.steps import (
     s1_create_collections,
     s2_create_indexes,
@@ -60,6 +61,13 @@ def turned_off(context: Context, steps: Sequence[Step]) -> list[str]:
     switches = (getattr(step, "SWITCH", None) for step in steps)
     found = (switch.turned_off(context) for switch in switches if switch)
     return [sentence for sentence in found if sentence]
+
+
+def settled_by(steps: Sequence[Step]) -> frozenset[Loss]:
+    """What of the state and the ledger that came apart these steps bring together again."""
+    if s1_create_collections in steps:
+        return ANY_OF_OURS
+    return frozenset({Loss.SOME_ENTRIES} if s4_backfill in steps else ())
 
 
 def work_of(step: Step) -> Work:

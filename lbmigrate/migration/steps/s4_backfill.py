@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lbmigrate.backfill import backfill, refresh_profiles
+from lbmigrate.backfill import backfill, refresh_profiles, strays
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.begin_anew import begin_anew
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
@@ -23,6 +26,10 @@ REMOVED_AT_ONCE = 5_000
 
 
 def apply(context: Context) -> Iterator[Piece]:
+    found = binding.check(context, {Loss.SOME_ENTRIES})
+    if found:
+        yield from begin_anew(context, found)
+        yield Piece("entries", checkpoint=binding.bound(context))
     one_type = OneUserType(context)
     rules = remember_rules(context)
     if rules:
@@ -39,6 +46,7 @@ def apply(context: Context) -> Iterator[Piece]:
         if context.stopping():
             return
     yield from backfill.roll_up(context, gate)
+    yield from strays.roll_up(context)
     yield from refresh_profiles.refresh(context, gate)
     if context.stopping():
         return
@@ -57,6 +65,7 @@ def revert(context: Context) -> Iterator[Piece]:
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
     yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW)))
+    yield Piece("events", checkpoint=binding.taken_back(context))
     for name, ours in MADE_BY_A_MIGRATION.items():
         yield from _remove(context, name, ours)
 
@@ -86,6 +95,9 @@ def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]
         elif newer := changed(context, source, outlook.watermark):
             since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
             yield f"backfill {amount(newer, 'document')} of {outlook.collection}, changed since {since}"
+    found = binding.apart(context)
+    if found and found.loss is Loss.SOME_ENTRIES:
+        yield f"compute all {ENTRIES} again: {found.sentence}"
     if context.state.last_closed() is not None:
         yield f"roll up emitted chunks into {ENTRIES}"
 

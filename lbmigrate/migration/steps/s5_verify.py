@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.errors import Mismatch
+from lbmigrate.ledger import binding
 from lbmigrate.ledger.scored_by import changed_rules
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
@@ -34,7 +35,9 @@ def apply(context: Context) -> Iterator[Piece]:
         done = reached
         if context.stopping():
             return
-    wrong = [str(each) for each in compare.confirmed(context, differences)] + verdict.complaints(context)
+    come_apart = binding.apart(context)
+    wrong = [come_apart.sentence] if come_apart else []
+    wrong += [str(each) for each in compare.confirmed(context, differences)] + verdict.complaints(context)
     wrong += misfits.misfits(context, users)
     judged = verdict.verdict(options, covers, len(users), entries, wrong, context.clock())
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong else 'agree'}"
@@ -44,7 +47,7 @@ def apply(context: Context) -> Iterator[Piece]:
     if wrong:
         raise Mismatch(
             f"verification found {amount(len(wrong), 'mismatch')}, such as: {wrong[0]}",
-            hint=ANEW if changed_rules(context) else REBUILD,
+            hint=come_apart.way if come_apart else ANEW if changed_rules(context) else REBUILD,
         )
 
 
