@@ -9,7 +9,7 @@ It may be off after a crash, so where it has fallen the documents are counted be
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -115,6 +115,16 @@ def bound(context: Context) -> Checkpoint | None:
     counts = {name: min(figure, 1) if routed else figure for name, figure in figures.items()}
     fields: Document = {"database": target.name, "identities": here, "counts": counts}
     return None if fields.items() <= context.state.get(ROW).items() else Checkpoint(ROW, fields)
+
+
+def restored(context: Context, copied: Mapping[str, str]) -> Checkpoint | None:
+    """What to remember when a backup has come back whose collections had the identities `copied`.
+
+    The state that came with it describes what came with it, if it did so when it was backed up.
+    """
+    known: dict[str, str] = context.state.get(ROW).get("identities", {})
+    described = known and all(copied.get(name) == identity for name, identity in known.items())
+    return bound(context) if described else None
 
 
 def removing(context: Context) -> Checkpoint | None:
