@@ -81,9 +81,14 @@ class Invocation:
         config = config or self.loaded().config
         with opened(config) as connection:
             self.header(config)
-            if tell and (found := commands.come_apart(connection)):
-                self.console.warning(f"{found.sentence}; next: {found.way}")
+            if tell:
+                self.tell_apart(connection)
             yield connection
+
+    def tell_apart(self, where: Config | Connection) -> None:
+        """Warn where the state and the ledger have come apart."""
+        if found := commands.come_apart(where):
+            self.console.warning(f"{found.sentence}; next: {found.way}")
 
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
         """The first words of every verb; the URI without its secrets."""

@@ -93,6 +93,7 @@ def _rehearse(
     config = this.loaded().config
     if fixtures is None:
         this.header(config, "read only; the target is in memory")
+        this.tell_apart(config)
     else:
         this.header(config, f"fixtures from {fixtures}", "in memory")
     with this.running() as terms:

@@ -17,10 +17,8 @@ app = new_app()
 @verb(app)
 def status(this: Invocation) -> None:
     """Show how far each step, source and run is."""
-    with this.connected(tell=False) as connection:
+    with this.connected() as connection:
         found = commands.status(connection)
-    if found.apart:
-        this.console.warning(f"{found.apart.sentence}; next: {found.apart.way}")
     this.console.status(found)
     this.console.result({"verb": "status", **asdict(found)})
 

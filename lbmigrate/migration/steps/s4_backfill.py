@@ -57,6 +57,8 @@ def apply(context: Context) -> Iterator[Piece]:
         if closed:
             yield Piece(source.name, checkpoint=closed)
             yield Piece(source.name, checkpoint=passes.spent(context, source))
+    if known := binding.after(context, None):
+        yield Piece("entries", checkpoint=known)
 
 
 def revert(context: Context) -> Iterator[Piece]:
