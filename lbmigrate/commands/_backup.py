@@ -11,7 +11,7 @@ from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Manifest
 from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
-from lbmigrate.ledger import binding
+from lbmigrate.ledger import binding, bound
 from lbmigrate.live import tail
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
@@ -92,7 +92,7 @@ def restore_backup(
 def _bind(context: Context, source: Archive, manifest: Manifest) -> None:
     """What came back has other identities, and no stream of changes leads to it."""
     copied = {entry.collection: source.metadata(entry).get("uuid", "") for entry in manifest.collections}
-    if known := binding.restored(context, copied):
+    if known := bound.restored(context, copied):
         context.state.put(known)
     if context.state.get(tail.ROW):
         context.state.put(Checkpoint(tail.ROW, {"token": None}))

@@ -11,7 +11,6 @@ from lbmigrate.board.board import Board, Place
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import refuse
 from lbmigrate.config.model import Config
-from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.runner import Terms
@@ -52,6 +51,6 @@ def demo(where: Config | Connection, *, terms: Terms = Terms()) -> Demo:
     """Apply all steps to a history that is there, without a backup: a demo has nothing to lose."""
     with opened(where) as connection:
         refuse(check_data(connection.context()))
-        with runner.started(connection, "demo", terms, bears=ANY_OF_OURS) as driver:
+        with runner.started(connection, "demo", terms, bears=None) as driver:
             driver.apply(migration.STEPS)
         return Demo(Board(connection.target, connection.config).top("global", 10), summary(connection.target))

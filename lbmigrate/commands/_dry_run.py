@@ -14,7 +14,6 @@ from lbmigrate.board.board import Board, Place
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import refuse
 from lbmigrate.config.model import Config
-from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import Guard, chosen, unguarded
@@ -62,7 +61,7 @@ def dry_run(
     terms = replace(terms, lock_ttl=DAY, wait_lock=0.0, workers=1)
     with _stage(_sampled(config, scope), fixtures) as (connection, present, check):
         refuse(check_data(connection.context()))
-        with runner.started(connection, "run", terms, guard=check, bears=ANY_OF_OURS, scope=scope) as driver:
+        with runner.started(connection, "run", terms, guard=check, bears=None, scope=scope) as driver:
             counts = driver.apply(steps).get(s4_backfill.NAME) or Counts()
         found = {"counts": asdict(counts), **report.report(connection.target)}  # type: ignore[call-overload]  # a record
         if out:

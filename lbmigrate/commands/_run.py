@@ -42,7 +42,7 @@ def run(
         refuse(check_everything(context))
         _refuse_without_backup(context, backup_ref, no_backup)
         refuse_turned_off(context, steps)
-        bears = migration.settled_by(steps)
+        bears = None if migration.see_to_it(steps) else ()
         with runner.started(connection, "run", terms, bears=bears, scope=scope, confirmed=confirmed) as driver:
             return _backfilled(driver.apply(steps))
 
@@ -53,8 +53,7 @@ def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms
         context = connection.context(scope=scope)
         refuse(check_everything(context, "backfill"))
         _refuse_without_backup(context)
-        bears = migration.settled_by([s4_backfill])
-        with runner.started(connection, "backfill", terms, bears=bears, scope=scope) as driver:
+        with runner.started(connection, "backfill", terms, bears=None, scope=scope) as driver:
             return _backfilled(driver.apply([s4_backfill]))
 
 

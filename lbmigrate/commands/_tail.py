@@ -74,7 +74,7 @@ class _Follower:
         # The command, the stop and the listener are those of the tail: it is one thing that an operator started.
         try:
             scope = Scope(full=missed.full)
-            with runner.started(self.connection, "tail", self.terms, bears=BEARS, scope=scope) as driver:
+            with runner.started(self.connection, "tail", self.terms, bears=None, scope=scope) as driver:
                 driver.apply([s4_backfill])
         except Locked as error:
             yield Piece(ROW, note=f"{error.message}; what was missed is backfilled after it")

@@ -9,7 +9,7 @@ It may be off after a crash, so where it has fallen the documents are counted be
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +22,7 @@ from pymongo.errors import ExecutionTimeout
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.concerns import durable, is_fake
-from lbmigrate.records import Checkpoint, Document, amount
+from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, MADE_BY_A_MIGRATION
 from lbmigrate.state import COLLECTION
@@ -64,12 +64,15 @@ def apart(context: Context, ms: int | None = LOOKING_MS) -> Apart | None:
     Costs a row of the state and three answers from metadata. Where those say that documents are missing, counting them
     may take `ms` milliseconds, after which the metadata is believed.
     """
-    kept, target = context.state.get(ROW), durable(context.target)
+    return judged(context, context.state.get(ROW), identities(durable(context.target)), ms)
+
+
+def judged(context: Context, kept: Document, here: dict[str, str], ms: int | None = LOOKING_MS) -> Apart | None:
+    """The same, of the state's row and of the identities as they were just read."""
     if foreign := _foreign(context, kept):
         return foreign
-    here = identities(target)
     if "identities" not in kept and not context.state.knows_chunks():
-        return _unknown(context) if holds(target[EVENTS], MADE_BY_A_MIGRATION[EVENTS]) else None
+        return _unknown(context) if holds(durable(context.target)[EVENTS], MADE_BY_A_MIGRATION[EVENTS]) else None
     compared = _compared if "identities" in kept else _plausible
     events, entries = (compared(context, kept, here, name, ms) for name in (EVENTS, ENTRIES))
     if not events and not entries:
@@ -91,52 +94,6 @@ def check(context: Context, bears: Container[Loss] = ()) -> Apart | None:
     if found and found.loss not in bears:
         raise found.refused()
     return found
-
-
-def after(context: Context, before: Apart | None) -> Checkpoint | None:
-    """What to remember when a run has ended well; nothing where something has come apart that it did not settle.
-
-    A roll-up removes entries that are not right; so fewer of them than before are no loss, if none were missing then.
-    """
-    found = apart(context)
-    unharmed = found is None or (found.loss is Loss.SOME_ENTRIES and before is None)
-    known = "identities" in context.state.get(ROW) or context.state.knows_chunks()
-    return bound(context) if unharmed and known else None
-
-
-def bound(context: Context) -> Checkpoint | None:
-    """What to remember of the collections as they are now; None where the state has it so, or there is no ledger."""
-    here, target = identities(durable(context.target)), durable(context.target)
-    if EVENTS not in here:
-        return None
-    # A router's metadata counts twice what is being moved: there, no more is kept than that some are there.
-    routed = not is_fake(target) and target.command("hello").get("msg") == "isdbgrid"
-    figures = {name: target[name].estimated_document_count() for name in here}
-    counts = {name: min(figure, 1) if routed else figure for name, figure in figures.items()}
-    fields: Document = {"database": target.name, "identities": here, "counts": counts}
-    return None if fields.items() <= context.state.get(ROW).items() else Checkpoint(ROW, fields)
-
-
-def restored(context: Context, copied: Mapping[str, str]) -> Checkpoint | None:
-    """What to remember when a backup has come back whose collections had the identities `copied`.
-
-    The state that came with it describes what came with it, if it did so when it was backed up.
-    """
-    known: dict[str, str] = context.state.get(ROW).get("identities", {})
-    described = known and all(copied.get(name) == identity for name, identity in known.items())
-    return bound(context) if described else None
-
-
-def removing(context: Context) -> Checkpoint | None:
-    """What to remember before a few documents are removed: until that has ended well, fewer of them are no loss."""
-    figures = context.state.get(ROW).get("counts")
-    return Checkpoint(ROW, {"counts": None}) if figures and apart(context) is None else None
-
-
-def taken_back(context: Context) -> Checkpoint:
-    """What to remember before all that a migration made is removed, whatever has come apart: that settles it."""
-    target = durable(context.target)
-    return Checkpoint(ROW, {"database": target.name, "identities": identities(target), "counts": None})
 
 
 def identities(database: Database[Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.checks import rights
 from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
-from lbmigrate.ledger import binding
+from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, ignore
@@ -64,13 +64,14 @@ def started(
     *,
     row: str = LOCK,
     guard: Guard = unguarded,
-    bears: Container[Loss] = (),
+    bears: Container[Loss] | None = (),
     **chosen: object,
 ) -> Iterator[Driver]:
     """A run that is on record and under the lease of `row`; yields what drives its work.
 
     `chosen` are further fields of its context. Raises Locked when another run holds the lease; then nothing is written.
-    Raises Refused where the state and the ledger have come apart in a way that the verb does not bear (`binding`).
+    Raises Refused where the state and the ledger have come apart in a way that the verb does not bear (`binding`); with
+    None its steps see to that.
     Ends in Stopped or WorkRemains when something ended it early; beside the runs (another `row`) a limit is a good end.
     """
     command, stop = terms.command or f"lbmigrate {verb}", terms.stop or Stop()
@@ -86,9 +87,9 @@ def started(
             check()
             guard()
 
-        before = binding.check(context, bears)
+        before = None if bears is None else binding.check(context, bears)
         yield Driver(context, both, terms.listen)
-        if row == LOCK and (known := binding.after(context, before)):
+        if row == LOCK and bears is not None and (known := bound.after(context, before)):
             context.state.put(known)
         if row == LOCK or stop.signal is not None or stop.has_given_up:
             stop.raise_if_asked(command)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from lbmigrate.ledger.binding import ANY_OF_OURS, Loss
 from lbmigrate.migration.steps import (
     s1_create_collections,
     s2_create_indexes,
@@ -63,11 +62,9 @@ def turned_off(context: Context, steps: Sequence[Step]) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def settled_by(steps: Sequence[Step]) -> frozenset[Loss]:
-    """What of the state and the ledger that came apart these steps bring together again."""
-    if s1_create_collections in steps:
-        return ANY_OF_OURS
-    return frozenset({Loss.SOME_ENTRIES} if s4_backfill in steps else ())
+def see_to_it(steps: Sequence[Step]) -> bool:
+    """Whether one of these steps looks whether the state and the ledger have come apart, and settles it or refuses."""
+    return s1_create_collections in steps or s4_backfill in steps
 
 
 def work_of(step: Step) -> Work:

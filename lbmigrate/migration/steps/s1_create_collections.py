@@ -8,6 +8,7 @@ from lbmigrate import schema
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
+from lbmigrate.ledger.bound import bound
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved
 from lbmigrate.run.context import Context
@@ -33,8 +34,8 @@ def apply(context: Context) -> Iterator[Piece]:
     for difference in schema.differences(context.target):
         yield Piece("collections", warning=difference)
     # Whoever is killed before this finds them apart again, and begins anew again.
-    if (found or not context.state.get(binding.ROW)) and (bound := binding.bound(context)):
-        yield Piece("collections", checkpoint=bound)
+    if (found or not context.state.get(binding.ROW)) and (now := bound(context)):
+        yield Piece("collections", checkpoint=now)
 
 
 def revert(context: Context) -> Iterator[Piece]:

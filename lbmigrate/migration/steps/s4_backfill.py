@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbmigrate.backfill import backfill, refresh_profiles, strays
-from lbmigrate.ledger import binding
+from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.scored_by import remember_rules
@@ -29,7 +29,7 @@ def apply(context: Context) -> Iterator[Piece]:
     found = binding.check(context, {Loss.SOME_ENTRIES})
     if found:
         yield from begin_anew(context, found)
-        yield Piece("entries", checkpoint=binding.bound(context))
+        yield Piece("entries", checkpoint=bound.bound(context))
     one_type = OneUserType(context)
     rules = remember_rules(context)
     if rules:
@@ -57,7 +57,7 @@ def apply(context: Context) -> Iterator[Piece]:
         if closed:
             yield Piece(source.name, checkpoint=closed)
             yield Piece(source.name, checkpoint=passes.spent(context, source))
-    if known := binding.after(context, None):
+    if known := bound.after(context):
         yield Piece("entries", checkpoint=known)
 
 
@@ -67,7 +67,7 @@ def revert(context: Context) -> Iterator[Piece]:
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
     yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW)))
-    yield Piece("events", checkpoint=binding.taken_back(context))
+    yield Piece("events", checkpoint=bound.taken_back(context))
     for name, ours in MADE_BY_A_MIGRATION.items():
         yield from _remove(context, name, ours)
 
