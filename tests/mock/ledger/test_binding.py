@@ -56,13 +56,6 @@ def app():
         yield connection
 
 
-@pytest.fixture(params=[None, META], ids=["state in the app's database", "state elsewhere"])
-def anywhere(request):
-    """The same, wherever the state is."""
-    with migrated(request.param) as connection:
-        yield connection
-
-
 def board(connection):
     """What the app shows, and what it is computed from."""
     shown = picture(connection.target, times=False)
@@ -165,15 +158,24 @@ some_losses = pytest.mark.parametrize(("lose", "loss"), [LOSSES[name] for name i
 
 
 @every_loss
-def test_what_was_lost_is_noticed_and_the_command_that_is_named_brings_it_all_back(anywhere, lose, loss):
-    before = board(anywhere)
-    assert apart(anywhere) is None
-    lose(anywhere)
-    assert apart(anywhere).loss is loss
-    assert len(settle(anywhere)) == 1
-    assert board(anywhere) == before
-    assert not commands.plan(anywhere).pending
-    assert commands.verify(anywhere, options=EVERYONE)["passed"]
+def test_what_was_lost_is_noticed_and_the_command_that_is_named_brings_it_all_back(app, lose, loss):
+    before = board(app)
+    assert apart(app) is None
+    lose(app)
+    assert apart(app).loss is loss
+    assert len(settle(app)) == 1
+    assert board(app) == before
+    assert not commands.plan(app).pending
+    assert commands.verify(app, options=EVERYONE)["passed"]
+
+
+@pytest.mark.parametrize("name", ["both were dropped", "the state was dropped", "an older dump was restored"])
+def test_so_it_is_where_the_state_is_in_the_database_of_the_app(name):
+    with migrated() as app:
+        before = board(app)
+        LOSSES[name][0](app)
+        assert settle(app) == ["lbmigrate run"]
+        assert board(app) == before
 
 
 @every_loss
@@ -215,7 +217,7 @@ def test_a_plan_tells_what_the_run_then_does(app, lose, loss):
     assert todo[5]
 
 
-@every_loss
+@some_losses
 def test_an_old_verdict_vouches_for_nothing_any_more(app, lose, loss):
     old = app.state.get("verdict")
     commands.turn_flag(app, "read", False)
@@ -243,7 +245,7 @@ def test_a_settling_that_was_killed_is_settled_by_the_next(app, lose, loss):
     assert commands.verify(app, options=EVERYONE)["passed"]
 
 
-@every_loss
+@some_losses
 def test_a_rollback_takes_back_what_is_there_and_a_run_begins_again(app, lose, loss):
     before = board(app)
     lose(app)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from lbmigrate import load_config
+from lbmigrate.commands._tail import _Follower
+from lbmigrate.errors import Refused
 from lbmigrate.ledger.binding import ROW
+from lbmigrate.migration.runner import Terms
+from lbmigrate.run.connection import connect
+from lbmigrate.run.stop import Stop
 from lbmigrate.state import COLLECTION
 from tests.apps import oid, picture, task, user
 
@@ -93,6 +101,19 @@ def test_a_database_that_was_dropped_and_restored_is_followed_again(app, termina
     assert terminal(*FOLLOW).code == 0
 
 
+def test_a_tail_that_follows_ends_when_the_ledger_goes(app, terminal):
+    with connect(load_config(terminal.config)) as connection:
+        stop = Stop(sleep=lambda _: None)
+        context = connection.context(live=True, stop=stop, state=connection.state.unfenced())
+        clock = itertools.count(0, 60).__next__
+        pieces = _Follower(connection, context, Terms(stop=stop), False, clock).pieces()
+        assert next(pieces).note == "following from now on"
+        app.drop_collection(EVENTS)
+        with pytest.raises(Refused, match="is gone"):
+            list(pieces)
+    assert EVENTS not in app.list_collection_names()
+
+
 def test_a_backup_of_ours_that_was_restored_is_nothing_to_complain_about(app, terminal, state):
     assert terminal(*FOLLOW).code == 0
     assert terminal("backup", "--sources", "--out", "here").code == 0
@@ -100,7 +121,7 @@ def test_a_backup_of_ours_that_was_restored_is_nothing_to_complain_about(app, te
     app.client.drop_database(app)
     app.client.drop_database(state.database)
     assert terminal("backup", "restore", "here", "--yes").code == 0
-    for words in (["plan"], ["verify"], ["backfill"], ["run"], FOLLOW):
+    for words in (["verify"], ["backfill"], ["run"], ["plan"], FOLLOW):
         assert terminal(*words).code == 0, words
     assert board(app) == before
 
