@@ -38,6 +38,7 @@ def connected(client, name="app", home=None):
 def fill(connection):
     connection.target["users"].insert_many([user(number) for number in (1, 2, 3)])
     connection.target["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
+    connection.target["tasks"].create_index("updatedAt")  # so that a later pass reads what is new, and nothing else
 
 
 @contextmanager
@@ -121,6 +122,7 @@ def drop_the_app(connection):
     connection.client.drop_database(connection.target.name)
     for name, documents in kept.items():
         connection.target[name].insert_many(documents)
+    connection.target["tasks"].create_index("updatedAt")
 
 
 def restore_a_dump(connection, left_out=()):
@@ -130,6 +132,7 @@ def restore_a_dump(connection, left_out=()):
     for name, documents in kept.items():
         if there := [document for document in documents if document["_id"] not in left_out]:
             connection.target[name].insert_many(there)
+    connection.target["tasks"].create_index("updatedAt")
 
 
 def restore_an_older_dump(connection):
