@@ -145,8 +145,7 @@ def test_a_rename_is_another_collection_and_its_return_the_old_one(app, terminal
     assert terminal("backfill").code == 0
 
 
-def test_what_is_looked_at_is_a_handful_of_commands(app, terminal, state):
-    """A tenth of a second for a server far away, whatever the size of the ledger."""
+def test_documents_are_not_counted_where_the_metadata_says_enough(app, terminal, state):
     app.command("profile", 2)
     try:
         assert terminal("backfill").code == 0
