@@ -9,7 +9,8 @@ from lbmigrate.checks import kinds, users
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import sources
+from lbmigrate.ledger import binding, sources
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
 from lbmigrate.ledger.strays import first_of_no_source
 from lbmigrate.ledger.user_ids import is_settled, kind_of_users
@@ -35,7 +36,14 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
     told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
     told += users.findings(context, present, looks)
     told += users.one_type(context, told, looks)
-    return [*told, *_ledger(context), *kinds.of_targets(context), *_schema(context)]
+    return [*told, *_binding(context), *_ledger(context), *kinds.of_targets(context), *_schema(context)]
+
+
+def _binding(context: Context) -> Iterator[Finding]:
+    """Whether the state describes what is there; a run settles it, but for a state of another database."""
+    found = binding.apart(context)
+    if found:
+        yield Finding("refusal" if found.loss is Loss.FOREIGN else "warning", "state", found.sentence, found.way)
 
 
 def _ledger(context: Context) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ def backfill(
     What cron calls.
     """
     bounds = options.scope(since, until, user, full)
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         limits = options.limits(connection.config, max_runtime, max_docs, between)
         with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             counts = commands.backfill(connection, scope=bounds, terms=terms)

@@ -18,7 +18,7 @@ def doctor(this: Invocation) -> None:
 
     Exits 6 when a run would be refused.
     """
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         found = commands.doctor(connection)
     this.console.findings(found)
     this.console.result({"verb": "doctor", "findings": [asdict(finding) for finding in found]})

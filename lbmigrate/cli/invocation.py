@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lbmigrate import commands
 from lbmigrate.cli import options, signals, variables
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
@@ -76,11 +77,16 @@ class Invocation:
         return read_config(self.path, {**self.overrides, **more}, allow_functions=self.allow_functions)
 
     @contextmanager
-    def connected(self, config: Config | None = None) -> Iterator[Connection]:
-        """A connection to the configured server; its first words name the server and the database."""
+    def connected(self, config: Config | None = None, *, tell: bool = True) -> Iterator[Connection]:
+        """A connection to the configured server; its first words name the server and the database.
+
+        Where the state and the ledger have come apart that is told too, unless the verb does so itself.
+        """
         config = config or self.loaded().config
         with opened(config) as connection:
             self.header(config)
+            if tell:
+                self.tell_apart(connection)
             try:
                 yield connection
             finally:
@@ -93,6 +99,11 @@ class Invocation:
             self.console.warning(sentence)
         if len(found) > FLAWS:
             self.console.warning(f"and {len(found) - FLAWS:,} more; next: lbmigrate doctor")
+
+    def tell_apart(self, where: Config | Connection) -> None:
+        """Warn where the state and the ledger have come apart."""
+        if found := commands.come_apart(where):
+            self.console.warning(f"{found.sentence}; next: {found.way}")
 
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
         """The first words of every verb; the URI without its secrets. Then what the environment decides."""

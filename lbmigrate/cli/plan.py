@@ -18,7 +18,7 @@ def plan(this: Invocation) -> None:
 
     Exits 3 when anything is pending.
     """
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         found = commands.plan(connection)
     this.console.plan(found)
     this.console.result({"verb": "plan", "pending": found.pending, **asdict(found)})

@@ -34,7 +34,7 @@ def reconcile(
     wait_lock: options.WaitLock = None,
 ) -> None:
     """Add adjustment events for tasks that were undone, moved or are worth something else by now."""
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         if dry_run:
             _preview(this, connection)
             return

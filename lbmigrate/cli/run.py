@@ -58,7 +58,7 @@ def run(
         return
     if sample:
         raise UsageError("--sample belongs to a dry run; a real run reads everything", "add --dry-run, or leave it out")
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         limits = options.limits(connection.config, max_runtime, max_docs, between)
         confirmed = yes or _agreed(connection, to, only)
         with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
@@ -98,6 +98,7 @@ def _rehearse(
     config = this.loaded().config
     if fixtures is None:
         this.header(config, "read only; the target is in memory")
+        this.tell_apart(config)
     else:
         choice = choose(config, fixtures, engine)
         this.header(config, f"fixtures from {fixtures}", choice.words)

@@ -29,7 +29,7 @@ def tail(
     wait_lock: options.WaitLock = None,
 ) -> None:
     """Follow what the app writes and record it at once, for apps that are not written in Python."""
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         limits = options.limits(connection.config, max_runtime, None, None)
         with this.running(limits, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             counts = commands.tail(connection, heal=heal, terms=terms)

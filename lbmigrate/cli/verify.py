@@ -25,7 +25,7 @@ def verify(
     Exits 5 on a mismatch.
     """
     chosen = options.verify_options(sample, top, seed, full)
-    with this.connected() as connection:
+    with this.connected(tell=False) as connection:
         try:
             with this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
                 commands.verify(connection, options=chosen, terms=terms)

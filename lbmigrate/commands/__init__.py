@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
-    from lbmigrate.commands._look import doctor, history, plan, rejects, status
+    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, status
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
     from lbmigrate.commands._rollback import preview_rollback, rollback
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 HOMES = {
     "Terms": "lbmigrate.migration.runner",
     "backfill": "lbmigrate.commands._run",
+    "come_apart": "lbmigrate.commands._look",
     "demo": "lbmigrate.commands._demo",
     "doctor": "lbmigrate.commands._look",
     "dry_run": "lbmigrate.commands._dry_run",
@@ -61,6 +62,7 @@ HOMES = {
 __all__ = [
     "Terms",
     "backfill",
+    "come_apart",
     "demo",
     "doctor",
     "dry_run",

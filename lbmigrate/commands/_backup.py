@@ -11,10 +11,13 @@ from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Manifest
 from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
+from lbmigrate.ledger import binding, bound
+from lbmigrate.live import tail
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo import faults
+from lbmigrate.records import Checkpoint
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context
 from lbmigrate.run.stop import Stop
@@ -33,6 +36,7 @@ def make_backup(
     with opened(where) as connection, into.held():
         context = _context(connection, terms)
         rights.check(context, "backup")
+        binding.refuse_foreign(context)
         try:
             with runner.recorded_afterwards(context, "backup", command):
                 Driver(context, listen=terms.listen).carry_out(
@@ -83,7 +87,17 @@ def restore_backup(
         with runner.recorded_afterwards(context, "backup restore", command):
             pieces = restore.pieces(context, source, manifest, command, proven=bool(digest or key))
             Driver(context, listen=terms.listen).carry_out(restore.WORK, pieces)
+            _bind(context, source, manifest)
     return manifest
+
+
+def _bind(context: Context, source: Archive, manifest: Manifest) -> None:
+    """What came back has other identities, and no stream of changes leads to it."""
+    copied = {entry.collection: source.metadata(entry).get("uuid", "") for entry in manifest.collections}
+    if known := bound.restored(context, copied):
+        context.state.put(known)
+    if context.state.get(tail.ROW):
+        context.state.put(Checkpoint(tail.ROW, {"token": None}))
 
 
 def _context(connection: Connection, terms: Terms) -> Context:

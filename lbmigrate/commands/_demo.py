@@ -51,6 +51,6 @@ def demo(where: Config | Connection, *, terms: Terms = Terms()) -> Demo:
     """Apply all steps to a history that is there, without a backup: a demo has nothing to lose."""
     with opened(where) as connection:
         refuse(check_data(connection.context()))
-        with runner.started(connection, "demo", terms) as driver:
+        with runner.started(connection, "demo", terms, bears=None) as driver:
             driver.apply(migration.STEPS)
         return Demo(Board(connection.target, connection.config).top("global", 10), summary(connection.target))

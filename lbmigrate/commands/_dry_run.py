@@ -66,7 +66,7 @@ def dry_run(
     chosen_engine = choose(config, fixtures, Engine(engine)).engine if fixtures else None
     with _stage(_sampled(config, scope), fixtures, chosen_engine) as (connection, present, check):
         refuse(check_data(connection.context()))
-        with runner.started(connection, "run", terms, guard=check, scope=scope) as driver:
+        with runner.started(connection, "run", terms, guard=check, bears=None, scope=scope) as driver:
             counts = driver.apply(steps).get(s4_backfill.NAME) or Counts()
         came_to = report.report(connection.target)
         found = {"engine": chosen_engine or SERVER, "counts": asdict(counts), **came_to}  # type: ignore[call-overload]

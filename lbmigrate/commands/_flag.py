@@ -6,6 +6,7 @@ from lbmigrate import feature_flag
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Locked, UsageError
 from lbmigrate.feature_flag import Side
+from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
@@ -46,7 +47,7 @@ def _off(connection: Connection, side: Side, terms: Terms) -> None:
         return
     verb = f"flag {side} off"
     try:
-        with runner.started(connection, verb, terms) as driver:
+        with runner.started(connection, verb, terms, bears=ANY_OF_OURS) as driver:
             _record(driver, switch, verb)
     except Locked:  # the run that holds the lock will find it off, and not turn it on
         beside = connection.context(run=runner.new_run(), state=connection.state.unfenced())

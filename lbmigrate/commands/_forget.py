@@ -8,6 +8,7 @@ from lbmigrate.backup import record
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget as leaving
+from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.records import Forgotten
@@ -34,6 +35,6 @@ def forget(where: Config | Connection, user: str, *, terms: Terms = Terms()) -> 
     """Take a user out permanently, without asking: the entries go, the events stay under a tombstone."""
     with opened(where) as connection:
         check_user(connection, user)
-        with runner.started(connection, "forget", replace(terms, command=COMMAND)) as driver:
+        with runner.started(connection, "forget", replace(terms, command=COMMAND), bears=ANY_OF_OURS) as driver:
             counts = driver.carry_out(leaving.WORK, leaving.pieces(driver.context, user))
     return counts if isinstance(counts, Forgotten) else Forgotten()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pymongo.errors import OperationFailure
+
 from lbmigrate.checks import rights, rows
 from lbmigrate.checks.finding import Finding
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.binding import Apart
 from lbmigrate.migration import plan as planning
 from lbmigrate.migration import status as standing
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
+from lbmigrate.mongo import faults
 from lbmigrate.mongo.client import server_time
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
@@ -40,6 +45,17 @@ def status(where: Config | Connection) -> Status:
     """How far each step, source and run is."""
     with opened(where) as connection:
         return standing.status(connection.context())
+
+
+def come_apart(where: Config | Connection) -> Apart | None:
+    """How the state and the ledger have come apart; None where they have not, or where this user may not look."""
+    with opened(where) as connection:
+        try:
+            return binding.apart(connection.context())
+        except OperationFailure as error:
+            if error.code != faults.UNAUTHORIZED:
+                raise
+            return None
 
 
 def history(where: Config | Connection, n: int = 20) -> list[Document]:

@@ -13,6 +13,7 @@ from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
+from lbmigrate.ledger import binding
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.reconcile import reconcile as walk
@@ -59,6 +60,7 @@ def preview_reconcile(where: Config | Connection) -> ReconcilePreview:
     reasons: Counter[str] = Counter()
     listed: list[Document] = []
     with _checked(where) as connection:
+        binding.check(connection.context())
         for found in walk.differences(connection.context()):
             reasons.update(event["meta"]["reason"] for event in found.due)
             listed += map(_shown, islice(found.due, LISTED - len(listed)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
+from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import rollback as way_back
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
@@ -30,7 +31,7 @@ def rollback(
     with opened(where) as connection:
         found = preview_rollback(connection, to=to, keep_data=keep_data)
         if found:
-            with runner.started(connection, "rollback", terms, keep_data=keep_data) as driver:
+            with runner.started(connection, "rollback", terms, bears=ANY_OF_OURS, keep_data=keep_data) as driver:
                 driver.revert(steps)
         return found
 

@@ -10,6 +10,7 @@ from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch, Refused, UsageError
 from lbmigrate.ledger import forget as leaving
+from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import chosen, refuse_turned_off
@@ -48,7 +49,8 @@ def run(
         refuse(check_everything(context))
         _refuse_without_backup(context, backup_ref, no_backup)
         refuse_turned_off(context, steps)
-        with runner.started(connection, "run", terms, scope=scope, confirmed=confirmed) as driver:
+        bears = None if migration.see_to_it(steps) else ()
+        with runner.started(connection, "run", terms, bears=bears, scope=scope, confirmed=confirmed) as driver:
             return _backfilled(driver.apply(steps))
 
 
@@ -59,7 +61,7 @@ def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms
         refuse(check_everything(context, "backfill"))
         _check_user(context)
         _refuse_without_backup(context)
-        with runner.started(connection, "backfill", terms, scope=scope) as driver:
+        with runner.started(connection, "backfill", terms, bears=None, scope=scope) as driver:
             return _backfilled(driver.apply([s4_backfill]))
 
 
@@ -68,7 +70,7 @@ def verify(where: Config | Connection, *, options: VerifyOptions = VerifyOptions
     with opened(where) as connection:
         if connection.is_untouched():
             raise Mismatch(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
-        with runner.started(connection, "verify", terms, verify=options) as driver:
+        with runner.started(connection, "verify", terms, bears=ANY_OF_OURS, verify=options) as driver:
             driver.apply([s5_verify])
         return connection.state.get("verdict")
 

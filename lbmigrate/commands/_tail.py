@@ -10,6 +10,8 @@ from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Locked, Refused, WorkRemains
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.live.flag_cache import flag
 from lbmigrate.live.tail import ROW, WORK, Tail, gap
 from lbmigrate.migration import runner
@@ -20,6 +22,7 @@ from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.state import FOLLOWING
 
+BEARS = frozenset({Loss.SOME_ENTRIES})  # which the next backfill heals
 TRY_AGAIN = 10.0  # seconds between two attempts at a backfill while another run holds the lock
 
 
@@ -33,7 +36,7 @@ def tail(where: Config | Connection, *, heal: bool = False, terms: Terms = Terms
         if connection.is_untouched():
             raise Refused(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
         refuse(check_everything(connection.context(), "tail"))
-        with runner.started(connection, "tail", terms, row=FOLLOWING, live=True) as driver:
+        with runner.started(connection, "tail", terms, row=FOLLOWING, bears=BEARS, live=True) as driver:
             again = replace(terms, wait_lock=0.0, stop=driver.context.stop)
             follower = _Follower(connection, driver.context, again, heal)
             counts = driver.carry_out(WORK, follower.pieces())
@@ -55,8 +58,10 @@ class _Follower:
         switch = flag(self.connection.target, self.connection.config)
         for piece in Tail(self.context, switch).follow():
             yield piece
-            if self.monotonic() - self.tried >= TRY_AGAIN and not piece.held:
-                yield from self._catch_up()
+            if self.monotonic() - self.tried >= TRY_AGAIN:
+                binding.check(self.context, BEARS)  # the ledger may go while it is followed
+                if not piece.held:
+                    yield from self._catch_up()
                 self.tried = self.monotonic()
 
     def _catch_up(self) -> Iterator[Piece]:
@@ -68,7 +73,8 @@ class _Follower:
             return
         # The command, the stop and the listener are those of the tail: it is one thing that an operator started.
         try:
-            with runner.started(self.connection, "tail", self.terms, scope=Scope(full=missed.full)) as driver:
+            scope = Scope(full=missed.full)
+            with runner.started(self.connection, "tail", self.terms, bears=None, scope=scope) as driver:
                 driver.apply([s4_backfill])
         except Locked as error:
             yield Piece(ROW, note=f"{error.message}; what was missed is backfilled after it")

@@ -18,6 +18,7 @@ from pymongo.errors import WriteError
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import traces as found_in
+from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
 from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
@@ -54,6 +55,7 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     Whoever records live and did not know of it yet may add an event meanwhile: it ends when nothing is left.
     """
     yield from _remember(context, user)
+    yield Piece(EVENTS, unit="events", checkpoint=removing(context))
     leavers, traces = Leavers(context.state), Traces(user)
     database = durable(context.target)
     theirs = {"userId": {"$in": traces.forms}}

@@ -33,6 +33,10 @@ NO_STREAMS = 40573
 Stream = ChangeStream[Document]
 
 
+class Ended(LbmigrateError):
+    """The database was dropped, and a stream does not go past that."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What has changed: the ids of documents by collection, each once, and what there is to say of the rest.
@@ -56,7 +60,7 @@ class Batch:
         return sum(map(len, self.changed.values()))
 
     def add(self, change: Document) -> None:
-        """Take in a change. Raises LbmigrateError where there is nothing left to follow."""
+        """Take in a change. Raises Ended where the stream goes no further."""
         kind = change["operationType"]
         self.newest = change["clusterTime"].as_datetime().replace(tzinfo=None)
         if kind in NEWS:
@@ -69,7 +73,7 @@ class Batch:
         elif kind == "rename":
             self.replaced.append(change["to"]["coll"])
         elif kind in ENDS:
-            raise LbmigrateError("the database was dropped: there is nothing left to follow", hint="lbmigrate plan")
+            raise Ended("the database was dropped: there is nothing left to follow", hint="lbmigrate plan")
         else:
             self.deletes += 1
 

@@ -20,6 +20,7 @@ from lbmigrate.backfill import isolate
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Refused
 from lbmigrate.ledger import rollup, walk
+from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.emit import Emitted
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live import changes
@@ -30,6 +31,7 @@ from lbmigrate.mongo.faults import is_transient
 from lbmigrate.passes.beginning import within
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Work
 from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS
 from lbmigrate.state import State
 from lbmigrate.telling.secrets import hidden
 
@@ -66,10 +68,15 @@ class Tail:
                 for piece in self._streamed() if self._flag.write else self._hold():
                     failures = 0
                     yield piece
+            except changes.Ended:
+                if EVENTS not in identities(self._context.target):
+                    raise
+                yield self._lost("the database was dropped and made anew: changes {} were not followed")
             except OperationFailure as error:
                 if error.code not in changes.HISTORY_LOST | changes.TOO_LARGE:
                     raise
-                yield self._lost("show" if error.code in changes.TOO_LARGE else "remember")
+                does_not = "show" if error.code in changes.TOO_LARGE else "remember"
+                yield self._lost(f"the server does not {does_not} the changes {{}}, so they were not followed")
             except PyMongoError as error:
                 failures += 1
                 if not is_transient(error) or failures == FAILURES:
@@ -113,12 +120,12 @@ class Tail:
         missed["passes"] = _passes(self._context.state, self._context.config)
         return self._piece(token=stream.resume_token, missed=missed, note="following from now on")
 
-    def _lost(self, what: str) -> Piece:
+    def _lost(self, told: str) -> Piece:
         since: dt.datetime | None = self._kept.get("reached")
         missed = {"full": False, **(self._kept.get("missed") or {}), "since": since, "passes": None}
         when = f"since {since:%Y-%m-%dT%H:%M:%SZ}" if since else "before now"
-        told = f"the server does not {what} the changes {when}, so they were not followed"
-        return self._piece(token=None, missed=missed, warning=f"{told}; next: lbmigrate backfill")
+        warning = f"{told.format(when)}; next: lbmigrate backfill"
+        return self._piece(token=None, missed=missed, warning=warning)
 
     def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:
         done = self._emit(batch)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lbmigrate.checks import rows
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import Finding
+from lbmigrate.ledger.begin_anew import ahead
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.steps import Step
 from lbmigrate.passes.beginning import beginning
@@ -48,6 +49,7 @@ class Plan:
 def look(context: Context) -> Plan:
     """Raises nothing for a database that the migration never touched, and leaves it untouched."""
     context.state.check_layout()
+    context = ahead(context)
     findings = tuple(finding for finding in check_data(context) if finding.level != "ok")
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
     findings += () if refused else tuple(_rules(context))

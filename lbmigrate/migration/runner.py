@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,8 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.checks import rights
 from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
+from lbmigrate.ledger import binding, bound
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
@@ -58,11 +60,20 @@ class Terms:
 
 @contextmanager
 def started(
-    where: Connection, verb: str, terms: Terms, *, row: str = LOCK, guard: Guard = unguarded, **chosen: object
+    where: Connection,
+    verb: str,
+    terms: Terms,
+    *,
+    row: str = LOCK,
+    guard: Guard = unguarded,
+    bears: Container[Loss] | None = (),
+    **chosen: object,
 ) -> Iterator[Driver]:
     """A run that is on record and under the lease of `row`; yields what drives its work.
 
     `chosen` are further fields of its context. Raises Locked when another run holds the lease; then nothing is written.
+    Raises Refused where the state and the ledger have come apart in a way that the verb does not bear (`binding`); with
+    None its steps see to that.
     Ends in Stopped or WorkRemains when something ended it early; beside the runs (another `row`) a limit is a good end.
     """
     command, stop = terms.command or f"lbmigrate {verb}", terms.stop or Stop()
@@ -70,6 +81,7 @@ def started(
     context = where.context(**{"run": new_run(), "workers": workers, "stop": stop, **chosen})
     context = context if row == LOCK else replace(context, state=context.state.unfenced())
     rights.check(context, verb)
+    binding.refuse_foreign(context)
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
     with recorded(context, lease, verb, command) as check:
 
@@ -80,7 +92,10 @@ def started(
         driver = Driver(context, both, terms.listen)
         if row == LOCK and (told := mend(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
+        before = None if bears is None else binding.check(context, bears)
         yield driver
+        if row == LOCK and bears is not None and (known := bound.after(context, before)):
+            context.state.put(known)
         if row == LOCK or stop.signal is not None or stop.has_given_up:
             stop.raise_if_asked(command)
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 
 from lbmigrate.backfill import recount
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.binding import Apart
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.plan import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
@@ -28,6 +30,7 @@ from lbmigrate.verify import verdict
 class Status:
     """How far everything is: the state's own account, and what it amounts to.
 
+    `apart` says how the state and the ledger have come apart, which nothing else here is to be believed without.
     `lock` also says whether it is `held`, `tail` whether one is `following` and how many seconds it was `silent`. `now`
     is the server's time. `rules` are sentences about the configuration in force: what it leaves out, and what is there
     by another one.
@@ -43,6 +46,7 @@ class Status:
     tail: Document
     last_run: Document
     now: dt.datetime
+    apart: Apart | None
     rules: tuple[str, ...] = ()
 
 
@@ -83,6 +87,7 @@ def status(context: Context) -> Status:
         tail=_tail(context, now),
         last_run=last[0] if last else {},
         now=now,
+        apart=binding.apart(context),
         rules=tuple(_rules(context)),
     )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from lbmigrate.config.digest import config_digest
 from lbmigrate.records import Checkpoint
 from lbmigrate.run.context import Context
-
-RULES = "watermark::rules"  # a watermark, so that it goes with the events; no source has an empty name
+from lbmigrate.state import RULES
 
 
 def remember_rules(context: Context) -> Checkpoint | None:

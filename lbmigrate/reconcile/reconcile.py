@@ -22,7 +22,7 @@ from lbmigrate.passes import chunks, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
-from lbmigrate.passes.scored_by import RULES, changed_rules, in_force
+from lbmigrate.passes.scored_by import changed_rules, in_force
 from lbmigrate.reconcile import places
 from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Due, Found, actions, look, settle
 from lbmigrate.reconcile.places import NAME
@@ -32,6 +32,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
 from lbmigrate.schema import EVENTS
+from lbmigrate.state import RULES
 from lbmigrate.state.statuses import ChunkStatus
 
 WORK = Work(NAME)

@@ -2,7 +2,7 @@
 
 from lbmigrate.state.holder import Holder
 from lbmigrate.state.lease import FOLLOWING, LOCK, Lease
-from lbmigrate.state.rows import BEGINNING, State
+from lbmigrate.state.rows import BEGINNING, RULES, State
 from lbmigrate.state.shapes import COLLECTION
 
-__all__ = ["BEGINNING", "COLLECTION", "FOLLOWING", "LOCK", "Holder", "Lease", "State"]
+__all__ = ["BEGINNING", "COLLECTION", "FOLLOWING", "LOCK", "RULES", "Holder", "Lease", "State"]

@@ -28,6 +28,7 @@ from lbmigrate.state.shapes import COLLECTION, EPOCH
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.values.limits import named
 
+RULES = "watermark::rules"  # by which the ledger was scored: it goes with the events too
 BEGINNING = "watermark::beginning"  # where the board begins: it goes with the events, and no source has an empty name
 LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
 
@@ -39,12 +40,19 @@ class State:
         self.rows = database[COLLECTION]
         self.fence: int | None = 0
         self.flaws: dict[str, Flaw] = {}  # what was found wrong with rows, each once, until somebody has told it
+        self._void: frozenset[str] = frozenset()
 
     def unfenced(self) -> State:
         """The same state for work that runs beside the runs, without their lease: it writes only rows of its own."""
         beside = State(self.rows.database)
         beside.fence, beside.flaws = None, self.flaws
         return beside
+
+    def without(self, kinds: Iterable[str]) -> State:
+        """The same state as it will be when rows of these kinds are gone: for those who look ahead."""
+        ahead = State(self.rows.database)
+        ahead._void = frozenset(kinds)
+        return ahead
 
     # --- looking -----------------------------------------------------------------------------------------------
 
@@ -83,6 +91,8 @@ class State:
 
     def get(self, row: str) -> Document:
         """One row, or an empty document."""
+        if row.partition(":")[0] in self._void and row != BEGINNING:
+            return {}
         return next(self._sound(self.rows.find({"_id": row}).limit(1)), {})
 
     def step(self, number: int) -> Document:
@@ -126,6 +136,10 @@ class State:
         found = self.rows.find({**of("chunk"), **fields}, {"users": 0})
         return self._sound(found.sort([("source", 1), ("pass", 1), ("number", 1)]), "users")
 
+    def knows_chunks(self) -> bool:
+        """Whether anything is remembered of what was read."""
+        return self.rows.find_one({"$or": [of("chunk"), of("watermark")]}, {"_id": 1}) is not None
+
     def last_chunk(self, source: str, number: int, span: int) -> Document:
         """The chunk planned last in one span of one pass."""
         asked = {**of("chunk"), "source": source, "pass": number, "span": span}
@@ -142,6 +156,8 @@ class State:
 
     def last_closed(self) -> dt.datetime | None:
         """When the newest of the chunks that are emitted but not rolled up was closed."""
+        if "chunk" in self._void:
+            return None
         emitted = {**of("chunk"), "status": ChunkStatus.EMITTED.value}
         newest = self.rows.find(emitted, {"users": 0}).sort("closedAt", -1).limit(1)
         return next((row["closedAt"] for row in self._sound(newest, "users")), None)

@@ -62,6 +62,11 @@ def turned_off(context: Context, steps: Sequence[Step]) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def see_to_it(steps: Sequence[Step]) -> bool:
+    """Whether one of these steps looks whether the state and the ledger have come apart, and settles it or refuses."""
+    return s1_create_collections in steps or s4_backfill in steps
+
+
 def work_of(step: Step) -> Work:
     """A step as it is reported."""
     return Work(step.NAME, step.NUMBER)

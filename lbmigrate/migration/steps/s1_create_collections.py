@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
+from lbmigrate.ledger import binding
+from lbmigrate.ledger.begin_anew import begin_anew
+from lbmigrate.ledger.binding import Loss
+from lbmigrate.ledger.bound import bound
 from lbmigrate.passes.outlook import SourceOutlook
-from lbmigrate.records import Checkpoint, Piece
+from lbmigrate.records import Checkpoint, Piece, RowsRemoved
 from lbmigrate.run.context import Context
 
 NUMBER = 1
@@ -15,6 +19,9 @@ ROW = "step:1"
 
 
 def apply(context: Context) -> Iterator[Piece]:
+    found = binding.apart(context, ms=None)
+    if found:
+        yield from begin_anew(context, found)
     missing = schema.missing_collections(context.target)
     if missing:
         made = context.state.step(NUMBER).get("made", [])
@@ -26,10 +33,15 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("collections", place, len(missing), unit="collections", note=f"created {name}")
     for difference in schema.differences(context.target):
         yield Piece("collections", warning=difference)
+    # Whoever is killed before this finds them apart again, and begins anew again.
+    if (found or not context.state.get(binding.ROW)) and (now := bound(context)):
+        yield Piece("collections", checkpoint=now)
 
 
 def revert(context: Context) -> Iterator[Piece]:
     made = context.state.step(NUMBER).get("made", [])
+    if not context.keep_data:
+        yield Piece("collections", checkpoint=RowsRemoved((binding.ROW,)))
     for name in _present(context):
         if context.keep_data:
             yield Piece("collections", note=f"kept {name}")
@@ -43,7 +55,10 @@ def revert(context: Context) -> Iterator[Piece]:
 
 
 def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
-    return (f"create {name}" for name in schema.missing_collections(context.target))
+    found = binding.apart(context)
+    if found and found.loss is not Loss.SOME_ENTRIES:  # which is step 4's affair
+        yield f"begin anew: {found.sentence}"
+    yield from (f"create {name}" for name in schema.missing_collections(context.target))
 
 
 def preview(context: Context) -> Iterator[str]:

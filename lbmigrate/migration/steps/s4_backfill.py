@@ -9,6 +9,9 @@ from typing import Any
 
 from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import binding, bound
+from lbmigrate.ledger.begin_anew import begin_anew
+from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes import beginning, likely, passes
@@ -27,6 +30,10 @@ REMOVED_AT_ONCE = 5_000
 
 
 def apply(context: Context) -> Iterator[Piece]:
+    found = binding.check(context, {Loss.SOME_ENTRIES})
+    if found:
+        yield from begin_anew(context, found)
+        yield Piece("entries", checkpoint=bound.bound(context))
     settled = beginning.settled(context)
     context = settled.context
     one_type = OneUserType(context)
@@ -63,6 +70,8 @@ def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None
         if closed:
             yield Piece(source.name, checkpoint=closed)
             yield Piece(source.name, checkpoint=passes.spent(context, source))
+    if known := bound.after(context):
+        yield Piece("entries", checkpoint=known)
 
 
 def _emitted(context: Context, one_type: OneUserType, gate: throttle.Gate) -> Iterator[Piece]:
@@ -97,6 +106,7 @@ def revert(context: Context) -> Iterator[Piece]:
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
     yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW)))
+    yield Piece("events", checkpoint=bound.taken_back(context))
     for name, ours in MADE_BY_A_MIGRATION.items():
         yield from _remove(context, name, ours)
 
@@ -131,6 +141,9 @@ def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]
         elif newer := changed(context, source, outlook.watermark):
             since = f"{outlook.watermark:%Y-%m-%dT%H:%M:%SZ}"
             yield f"backfill {amount(newer, 'document')} of {outlook.collection}, changed since {since}"
+    found = binding.apart(context)
+    if found and found.loss is Loss.SOME_ENTRIES:
+        yield f"compute all {ENTRIES} again: {found.sentence}"
     if context.state.last_closed() is not None:
         yield f"roll up emitted chunks into {ENTRIES}"
 

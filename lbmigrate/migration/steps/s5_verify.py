@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.errors import Mismatch
+from lbmigrate.ledger import binding
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE
@@ -40,6 +41,8 @@ def apply(context: Context) -> Iterator[Piece]:
         done = reached
         if context.stopping():
             return
+    come_apart = binding.apart(context)
+    wrong.add([come_apart.sentence] if come_apart else [])
     for sentences in (compare.confirmed(context, differences), verdict.complaints(context)):
         wrong.add(sentences)
     numbers = wrong.count
@@ -51,7 +54,8 @@ def apply(context: Context) -> Iterator[Piece]:
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong.count:
         message = f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}"
-        raise Mismatch(message, hint=_settling(context, wrong, strays_alone=not numbers))
+        hint = come_apart.way if come_apart else _settling(context, wrong, strays_alone=not numbers)
+        raise Mismatch(message, hint=hint)
 
 
 def _settling(context: Context, wrong: verdict.Wrong, strays_alone: bool) -> str:
@@ -59,8 +63,7 @@ def _settling(context: Context, wrong: verdict.Wrong, strays_alone: bool) -> str
     if wrong.count == len(wrong.first):
         if not set(wrong.first) - set(verdict.unread(context)):
             return f"{SETTLE}, then: lbmigrate verify"
-        if all("lbmigrate reconcile" in each for each in wrong.first):
-            strays_alone = True
+        strays_alone = strays_alone or all("lbmigrate reconcile" in each for each in wrong.first)
     if strays_alone:
         return "lbmigrate reconcile, then: lbmigrate verify"
     if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lbmigrate import feature_flag
 from lbmigrate.feature_flag import Side
+from lbmigrate.ledger.begin_anew import has_lost_flag
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.state.operator import operator
@@ -50,6 +51,8 @@ class Switch:
         """Who turned it off since it was applied, in a sentence; empty where nobody did."""
         status = self._status(context)
         if status not in (StepStatus.APPLIED, StepStatus.OFF) or self.is_on(context):
+            return ""
+        if status is StepStatus.APPLIED and has_lost_flag(context):
             return ""
         if status is StepStatus.APPLIED:
             return f"{self.side} was turned off {_by_hand(context)}"

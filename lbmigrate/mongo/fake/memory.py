@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 import bson
-from bson import Int64, ObjectId
+from bson import Binary, Int64, ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from mongomock_ng.aggregate import process_pipeline
@@ -74,6 +74,7 @@ class _Database(Database):
     def list_collections(self, session: Any = None, filter: Any = None, **_: Any) -> Iterator[dict[str, Any]]:
         for entry in super().list_collections():
             entry["options"] = self[entry["name"]].options()
+            entry["info"]["uuid"] = Binary.from_uuid(self._store[entry["name"]].identity)
             if filter_applies(filter or {}, entry):
                 yield entry
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from mongomock_ng import store
@@ -17,6 +18,7 @@ class CollectionStore(store.CollectionStore):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.identity = uuid.uuid4()
         self._asked: set[str] = set()
         self._indexes: dict[str, Index | None] = {}
 
@@ -51,6 +53,7 @@ class CollectionStore(store.CollectionStore):
         del self._documents[identity(key)]
 
     def drop(self) -> None:
+        self.identity = uuid.uuid4()
         self.changed()
         super().drop()
 

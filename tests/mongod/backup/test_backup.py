@@ -58,11 +58,11 @@ def bring_back(app, archive, renamed=False, proven=False):
 
 
 def image(database):
-    """Every bit of a database: options, indexes as listed, and raw documents; but for the records of the backup."""
+    """Every bit of a database: options, indexes, raw documents; but for what a restore itself puts on record."""
     shown = {}
     for info in database.list_collections():
         held = database[info["name"]]
-        ours = {"$nor": [{"_id": "backup"}, {"verb": {"$in": ["backup", "backup restore"]}}]}
+        ours = {"$nor": [{"_id": {"$in": ["backup", "ledger"]}}, {"verb": {"$in": ["backup", "backup restore"]}}]}
         raw = b"".join(held.find_raw_batches(ours, sort=[("_id", 1)]))
         if raw or held.name != COLLECTION:
             shown[held.name] = (info["options"], list(map(dict, held.list_indexes())), raw)

@@ -338,6 +338,22 @@ def test_a_dropped_database_ends_it(app):
             pass
 
 
+def test_a_database_that_is_there_again_is_followed_from_then_on(app):
+    pieces = follower(app, flag_clock=lambda: 0)
+    save(app, next(pieces))
+    events = list(app.database["score_events"].find())
+    app.database.client.drop_database(app.database.name)
+    app.database["score_events"].insert_many(events)
+    told = next(piece for piece in pieces if piece.warning)
+    assert "was dropped and made anew" in told.warning
+    save(app, told)
+    save(app, next(pieces))
+    app.database["tasks"].insert_one(task(60))
+    save(app, next(piece for piece in pieces if piece.done))
+    assert f"task_complete:{oid(1060)}" in app.event_ids()
+    assert gap(app.state, app.config).since is not None
+
+
 # --- where it does not work --------------------------------------------------------------------------------------
 
 
