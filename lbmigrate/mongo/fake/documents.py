@@ -46,7 +46,8 @@ def id_objection(key: Any) -> tuple[str, int] | None:
 def _names(value: Any) -> Iterator[str]:
     """The names in a value, but for those of references to documents."""
     if isinstance(value, dict):
-        yield from (name for name in value if name not in REFERENCE or "$ref" not in value)
+        refers = isinstance(value.get("$ref"), str)
+        yield from (name for name in value if not (refers and name in REFERENCE))
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _names(inner)
 

@@ -27,7 +27,7 @@ from pymongo.errors import DuplicateKeyError, WriteError
 
 from lbmigrate.mongo.fake.cursor import Cursor
 from lbmigrate.mongo.fake.documents import id_objection, new, projector, shows_all
-from lbmigrate.mongo.fake.matching import sought, streamed
+from lbmigrate.mongo.fake.matching import matching, sought, streamed
 from lbmigrate.mongo.fake.order import in_order, is_plain
 from lbmigrate.mongo.fake.stages import first_stages
 from lbmigrate.mongo.fake.store import ServerStore
@@ -172,7 +172,7 @@ class _Collection(Collection):
 
     def _iter_documents(self, filter: Any) -> Iterator[Document]:
         if self._store.is_empty:
-            filter_applies(filter, {})  # a filter that is wrong is refused even so
+            matching(filter, [{}])  # a filter that is wrong is refused even so
         return streamed(filter, self._candidates(filter))
 
     # What makes them fast.

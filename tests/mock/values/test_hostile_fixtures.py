@@ -178,7 +178,15 @@ TYPES = {
     "unknown inside": '{"a": {"$x": 1}}', "wrong": '{"$minKey": 2}', "wrong long": '{"$numberLong": "x"}',
     "too long": "99999999999999999999", "half a character": '"\\ud800"', "short uuid": '{"$uuid": "x"}',
 }  # fmt: skip
-NO_ID = {"array", "empty array", "regex", "old regex", "unknown", "unknown inside"}  # as a server has it
+NO_ID = {
+    "half a reference",
+    "array",
+    "empty array",
+    "regex",
+    "old regex",
+    "unknown",
+    "unknown inside",
+}  # as a server has it
 SAME_ID = {"whole double", "decimal NaN", "symbol", "undefined"}  # as another has
 NO_DATA = {"wrong", "wrong long", "too long", "half a character", "short uuid"}
 PLACES = {
