@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
 
 from lbmigrate.config.model import Config
+from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Document
 from lbmigrate.state.operator import operator
 
@@ -27,7 +29,7 @@ class Switches:
 
 def find(database: Database[Any], config: Config) -> Document:
     """The flag's document, or an empty one."""
-    return database[config.flag.collection].find_one({"_id": config.flag.id}) or {}
+    return retrying(lambda: database[config.flag.collection].find_one({"_id": config.flag.id})) or {}
 
 
 def read(database: Database[Any], config: Config) -> Switches:
@@ -41,12 +43,27 @@ def switches(document: Document) -> Switches:
 
 
 def turn(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:
-    """Set one side; False, and nothing written, when it stands so already."""
-    if getattr(read(database, config), side) is value:
-        return False
-    setting = {side: value, "updatedAt": now, "updatedBy": operator()}
+    """Set one side; False, and nothing written, when it stands so already.
+
+    The primary decides whether it does, in the write itself: no read is asked, which may be late.
+    """
+    attempts = 0
+
+    def attempt() -> bool:
+        nonlocal attempts
+        attempts += 1
+        return _set(database, config, side, value, now)
+
+    return retrying(attempt) or attempts > 1  # an attempt that failed may have been carried out
+
+
+def _set(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:
+    otherwise = {"_id": config.flag.id, side: {"$ne": True} if value else True}
     other = "read" if side == "write" else "write"
-    database[config.flag.collection].update_one(
-        {"_id": config.flag.id}, {"$set": setting, "$setOnInsert": {other: False}}, upsert=True
-    )
-    return True
+    change: Document = {"$set": {side: value, "updatedAt": now, "updatedBy": operator()}}
+    change |= {"$setOnInsert": {other: False}} if value else {}
+    try:
+        done = database[config.flag.collection].update_one(otherwise, change, upsert=value)  # what is absent is off
+    except DuplicateKeyError:  # it is there, and on
+        return False
+    return bool(done.modified_count or done.upserted_id is not None)

@@ -14,7 +14,6 @@ from typing import Any
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.mongo.client import retrying, server_time
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
 from lbmigrate.records import Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
@@ -73,7 +72,7 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
     text = {"$gte": since.date().isoformat()}  # sorts as the times do, give or take the offset, less than `lag`
     wanted = [*ranges(since), text]
     asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
-    found = durable(context.sources)[users.collection].find(asked, projection_of([users.key]))
+    found = context.sources[users.collection].find(asked, projection_of([users.key]))
     while some := list(islice(found, AT_ONCE)):
         yield from in_parts([key for key in pluck(some, [users.key])[users.key] if key is not None], AT_ONCE)
 
@@ -81,7 +80,7 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:
     """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
     theirs = {"userId": {"$in": [form for key in keys for form in id_forms(key)]}}
-    entries = list(durable(context.target)[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1)))
+    entries = list(context.target[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1)))
     shown = profiles_of(context.sources, context.config, list({entry["userId"] for entry in entries}))
     return [entry["userId"] for entry in entries if _copied(entry) != shown[entry["userId"]]]
 

@@ -23,7 +23,7 @@ from lbmigrate.backup.allowed import Shape, refuse_strangers, shape
 from lbmigrate.backup.archive import PLAIN, UNREADABLE, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
@@ -53,7 +53,7 @@ class Restoring:
     def home(self, entry: Entry) -> Database[Any]:
         """Where a collection goes: the app's database, or that of the state if it was in another."""
         of_the_app = entry.database == self.manifest.database
-        return durable(self.context.target if of_the_app else self.context.state.rows.database)
+        return self.context.target if of_the_app else self.context.state.rows.database
 
     def prepare(self) -> None:
         """Decide what comes back of each collection. Raises Refused, also when a collection is not free."""

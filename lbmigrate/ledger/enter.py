@@ -10,7 +10,6 @@ from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.events import insert_new
 from lbmigrate.ledger.identify import identify, is_of
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -45,7 +44,7 @@ def enter(
         if asked:
             others = [event for event in pending if event["_id"] not in former] if len(asked) < len(pending) else []
             pending = [*others, *_unknown(context, source, asked, former, found)]
-        taken = insert_new(durable(context.target)[EVENTS], pending)
+        taken = insert_new(context.target[EVENTS], pending)
         lost = set(map(id, taken))
         found.new += [event for event in pending if id(event) not in lost] if lost else pending
         pending = asked = [*taken, *later]

@@ -27,7 +27,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import WHOLE, as_read, change_entries, insert_entries, present_entries, remove_stale
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.walk import BATCH
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
@@ -94,7 +94,7 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
-    database = durable(context.target)
+    database = context.target
     # Before the events: the order that the proof above rests on.
     present = present_entries(database, users)
     owners, wanted = _wanted(context, ledger(context, database, users))

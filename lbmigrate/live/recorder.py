@@ -24,7 +24,6 @@ from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
-from lbmigrate.mongo.concerns import durable, fresh
 from lbmigrate.records import Document
 from lbmigrate.rules.event import check_source_id, constant_points, former_ids, live_event, source_named, source_of
 from lbmigrate.run.context import Clock, Context, utc_now
@@ -56,7 +55,7 @@ class ScoreRecorder:
     ) -> None:
         target = as_ours(database)
         home = target if sources is None else as_ours(sources)
-        state = State(durable(target.client[config.state.database or target.name]))
+        state = State(target.client[config.state.database or target.name])
         self._context = Context(config, home, target, state, run="live", clock=clock, live=True)
         self._flag = flag(database, config, monotonic)
         self._strict = strict
@@ -161,7 +160,7 @@ class ScoreRecorder:
         forms = parse_id(given) if isinstance(given, str) else [given]
         if len(forms) == 1 or source.unwind:
             return plain_id(given)
-        documents = fresh(self._context.sources)[source.collection]
+        documents = self._context.sources[source.collection]
         found = documents.find_one({"_id": {"$in": forms}}, {"_id": 1})
         if found:
             return found["_id"]

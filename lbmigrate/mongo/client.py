@@ -20,6 +20,7 @@ from pymongo.errors import (
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import embedded
+from lbmigrate.mongo.concerns import MAJORITY_MS, without_concerns
 from lbmigrate.mongo.faults import explain, is_transient
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
@@ -29,6 +30,10 @@ T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
 FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
+# Whatever the URI says: what decides a write is read from the primary, and a write is done when a majority has it.
+CONCERNS: dict[str, Any] = {
+    "readPreference": "primary", "readConcernLevel": "majority", "w": "majority", "wtimeoutMS": MAJORITY_MS,
+}  # fmt: skip
 # One text that is not UTF-8 must not keep a whole batch from being looked at. Where an exact copy matters (sources
 # that are scored, bounds of chunks, backups) the codecs are strict.
 CODECS: dict[str, Any] = {
@@ -65,9 +70,11 @@ def _local_directory(uri: str) -> Path:
 
 def _connect(uri: str, watch: WriteWatch | None) -> MongoClient[Document]:
     given = uri.lower()
-    defaults = {name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given}
+    fixed = CONCERNS | CODECS | {name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given}
     try:
-        client: MongoClient[Document] = MongoClient(uri, **defaults, **CODECS, event_listeners=[watch] if watch else [])
+        client: MongoClient[Document] = MongoClient(
+            without_concerns(uri)[0], **fixed, event_listeners=[watch] if watch else []
+        )
     except (PyMongoError, ValueError, TypeError) as error:
         # Without the cause, whose text may quote pieces of a password.
         raise explain(InvalidURI(str(error)), uri) from None

@@ -21,7 +21,7 @@ from lbmigrate.ledger.events import insert_each
 from lbmigrate.ledger.identify import rows_of
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.concerns import durable, lenient
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.reconcile.desired import Groups, desired
 from lbmigrate.records import Document
@@ -125,7 +125,7 @@ def _bury_late(context: Context, bounds: Bounds) -> None:
 def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
     """Add what is due for the sources whose first events have these ids; those without an event are left out."""
     found = Found(len(bases))
-    ledger = durable(context.target)[EVENTS]
+    ledger = context.target[EVENTS]
     for _ in range(CONFLICTS):
         events, due = _due(context, action, bases, one_type)
         inserted = insert_each(ledger, due)
@@ -201,7 +201,7 @@ def _about(base: str) -> Document:
 
 
 def _events(context: Context, condition: Document) -> Iterator[Document]:
-    ledger = lenient(durable(context.target))[EVENTS]
+    ledger = lenient(context.target)[EVENTS]
     for event in ledger.find(condition, dict.fromkeys(FIELDS, 1)).hint([("_id", 1)]):
         if not isinstance(event.get("meta"), dict):
             event["meta"] = {}

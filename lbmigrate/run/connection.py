@@ -85,7 +85,7 @@ def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWat
     """
     watch = WriteWatch()
     with open_client(config.database.uri, watch) as client, fake.client() as memory:
-        real, target = client[config.database.name], memory[config.database.name]
+        real, target = durable(client[config.database.name]), memory[config.database.name]
         if rows := _who_left(client[config.state.database or config.database.name][COLLECTION]):
             State(target).rows.insert_many(rows)
         yield Connection(client, config, real, target, State(target)), real, watch
@@ -102,6 +102,5 @@ def _who_left(state: Collection[Any]) -> list[Document]:
 
 def connection(client: MongoClient[Any], config: Config) -> Connection:
     """The databases that a configuration names, on a client that is open."""
-    database = client[config.database.name]
-    home = client[config.state.database or config.database.name]
-    return Connection(client, config, database, database, State(durable(home)))
+    database = durable(client[config.database.name])
+    return Connection(client, config, database, database, State(client[config.state.database or database.name]))

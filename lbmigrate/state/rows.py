@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.faults import DUPLICATE_KEY
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state.statuses import ChunkStatus
@@ -30,7 +31,7 @@ class State:
     """The state of one migration, in `database`. `fence` is 0 until a lease raises it; looking needs none."""
 
     def __init__(self, database: Database[Any]) -> None:
-        self.rows = database[COLLECTION]
+        self.rows = durable(database)[COLLECTION]
         self.fence: int | None = 0
 
     def unfenced(self) -> State:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pymongo.database import Database
 
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.run.context import Context
@@ -84,7 +84,7 @@ def confirmed(context: Context, differences: Sequence[Difference]) -> list[Diffe
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
     fields = dict.fromkeys(("userId", "period", "score", "events", "lastEventAt"), 1)
-    rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
+    rows = context.target[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
     kinds = context.config.periods
     return {
         (plain_id(row["userId"]), row["period"]): (row.get("score"), row.get("events"), row.get("lastEventAt"))
@@ -95,7 +95,7 @@ def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
 
 def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the ledger says, summed by the server; on the fake by a plain loop."""
-    database = durable(context.target)
+    database = context.target
     sums: dict[Key, Sums] = {}
     for kind in context.config.periods:
         if is_fake(context.target):

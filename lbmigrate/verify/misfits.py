@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import above, base_id, stray_base, without_number
 from lbmigrate.rules.event import of_other_actions
@@ -34,7 +34,7 @@ UNJUDGED: list[Document] = [
 
 def misfits(context: Context, users: Sequence[Any]) -> Iterator[str]:
     """A sentence for each misfit among the events of these users, and for each action that no source has."""
-    database = durable(context.target)
+    database = context.target
     for each in of_other_actions(context.config):
         for name, _ in _unsettled(database, database[EVENTS].find({**COUNTED, **each}, FIELDS)):
             way = SETTLED if ":" in name else NAMELESS

@@ -9,7 +9,6 @@ from typing import Any
 from lbmigrate.backfill import backfill, refresh_profiles
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes import passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
 from lbmigrate.records import Piece, RowsRemoved, amount
@@ -64,7 +63,7 @@ def revert(context: Context) -> Iterator[Piece]:
 def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece]:
     if name not in present_collections(context.target):
         return
-    collection = durable(context.target)[name]
+    collection = context.target[name]
     removed = 0
     while not context.stopping():
         ids = [row["_id"] for row in collection.find(ours, {"_id": 1}).limit(REMOVED_AT_ONCE)]
