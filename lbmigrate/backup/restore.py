@@ -234,4 +234,5 @@ def _index(collection: Collection[Any], found: Shape) -> None:
         # One that is listed without a collation has none, whatever the collection has.
         simple: Document = {"collation": {"locale": "simple"}} if "collation" in found.options else {}
         wanted = [{**simple, **spec} for spec in specs]
-        collection.database.command({"createIndexes": collection.name, "indexes": wanted})
+        concern = collection.write_concern.document
+        collection.database.command({"createIndexes": collection.name, "indexes": wanted, "writeConcern": concern})

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from lbmigrate.checks import data, rights
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context, utc_now
@@ -38,6 +38,10 @@ def check_everything(context: Context, verb: str = "run") -> list[Finding]:
     The server and the rights come first, and alone where the rest may not be read. Of the rights those of `verb` are
     judged: who may backfill need not be allowed to drop anything.
     """
+    return retrying(lambda: _everything(context, verb))
+
+
+def _everything(context: Context, verb: str) -> list[Finding]:
     if is_fake(context.sources):
         return [Finding("ok", "server", "in memory"), *data.check_data(context)]
     told = [*_server(context.sources), *_clock(context.sources), *rights.findings(context, verb)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
@@ -36,7 +37,7 @@ def make_backup(
         try:
             with runner.recorded_afterwards(context, "backup", command):
                 Driver(context, listen=terms.listen).carry_out(
-                    make.WORK, make.pieces(context, into, sources, command, key)
+                    make.WORK, partial(make.pieces, context, into, sources, command, key)
                 )
         except PyMongoError as error:
             explained = faults.explain(error, connection.config.database.uri)
@@ -79,7 +80,7 @@ def restore_backup(
         manifest = restore.check(context, source, renamed, digest, key)
         rights.check_needs(context, privileges.restoring(restore.places(context, manifest)), "backup restore")
         with runner.recorded_afterwards(context, "backup restore", command):
-            pieces = restore.pieces(context, source, manifest, command, proven=bool(digest or key))
+            pieces = partial(restore.pieces, context, source, manifest, command, proven=bool(digest or key))
             Driver(context, listen=terms.listen).carry_out(restore.WORK, pieces)
     return manifest
 

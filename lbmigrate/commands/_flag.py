@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lbmigrate import feature_flag
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Locked, UsageError
@@ -55,4 +57,4 @@ def _off(connection: Connection, side: Side, terms: Terms) -> None:
 
 
 def _record(driver: Driver, switch: Switch, verb: str) -> None:
-    driver.carry_out(Work(verb), switch.turn_off(driver.context))
+    driver.carry_out(Work(verb), partial(switch.turn_off, driver.context))

@@ -10,7 +10,7 @@ from lbmigrate.migration import plan as planning
 from lbmigrate.migration import status as standing
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
-from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.schema import REJECTS
@@ -20,7 +20,7 @@ from lbmigrate.state import runs
 def plan(where: Config | Connection) -> Plan:
     """The steps, where they stand, and what a run would do."""
     with opened(where) as connection:
-        return planning.look(connection.context())
+        return retrying(lambda: planning.look(connection.context()))
 
 
 def doctor(where: Config | Connection) -> list[Finding]:
@@ -33,7 +33,7 @@ def doctor(where: Config | Connection) -> list[Finding]:
 def status(where: Config | Connection) -> Status:
     """How far each step, source and run is."""
     with opened(where) as connection:
-        return standing.status(connection.context())
+        return retrying(lambda: standing.status(connection.context()))
 
 
 def history(where: Config | Connection, n: int = 20) -> list[Document]:
@@ -45,4 +45,4 @@ def history(where: Config | Connection, n: int = 20) -> list[Document]:
 def rejects(where: Config | Connection, n: int = 20) -> list[Document]:
     """The newest `n` source documents that could not be scored, each with its reason."""
     with opened(where) as connection:
-        return list(connection.target[REJECTS].find({}).sort("createdAt", -1).limit(n))
+        return retrying(lambda: list(connection.target[REJECTS].find({}).sort("createdAt", -1).limit(n)))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from lbmigrate.checks.finding import refuse
@@ -14,9 +15,11 @@ from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
+from lbmigrate.mongo.client import retrying
 from lbmigrate.reconcile import reconcile as walk
 from lbmigrate.records import Document, Reconciled
 from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.context import Context
 
 LISTED = 1_000  # adjustments that a preview lists one by one
 
@@ -41,19 +44,23 @@ def reconcile(where: Config | Connection, *, terms: Terms = Terms()) -> Reconcil
     """Add adjustment events for what was undone, moved or is worth something else by now, and roll up."""
     with _checked(where) as connection:
         with runner.started(connection, "reconcile", terms) as driver:
-            counts = driver.carry_out(walk.WORK, walk.pieces(driver.context))
-        reasons = walk.adjustments_made(connection.context())
+            counts = driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
+        reasons = retrying(partial(walk.adjustments_made, connection.context()))
     return ReconcileResult(counts if isinstance(counts, Reconciled) else Reconciled(), reasons)
 
 
 def preview_reconcile(where: Config | Connection) -> ReconcilePreview:
     """Every adjustment that is due. Writes nothing."""
+    with _checked(where) as connection:
+        return retrying(partial(_preview, connection.context()))
+
+
+def _preview(context: Context) -> ReconcilePreview:
     reasons: Counter[str] = Counter()
     listed: list[Document] = []
-    with _checked(where) as connection:
-        for found in walk.differences(connection.context()):
-            reasons += found.reasons
-            listed += islice(found.due, LISTED - len(listed))
+    for found in walk.differences(context):
+        reasons += found.reasons
+        listed += islice(found.due, LISTED - len(listed))
     return ReconcilePreview(dict(reasons), listed)
 
 

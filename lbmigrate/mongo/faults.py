@@ -21,10 +21,30 @@ from lbmigrate.telling.secrets import redact, scrub
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 AUTHENTICATION_FAILED, UNAUTHORIZED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 13, 11000, 10334, 166
 MAJORITY_LATE = {64, 100}
-MOVED = {91, 189, 10107, 11600, 11602, 13435, 13436}
-UNREACHABLE = {6, 7, 89, 262, 9001}
-READ_CUT_SHORT = {43, 112, 175, 237}
-TRANSIENT = MOVED | UNREACHABLE | READ_CUT_SHORT | MAJORITY_LATE
+# Named by that file's categories, as of MongoDB 8: what may well succeed when it is done again.
+MOVED = {91, 189, 333, 10058, 10107, 11600, 11602, 13435, 13436}  # NotPrimaryError, ShutdownError
+UNREACHABLE = {6, 7, 89, 202, 317, 384, 9001}  # NetworkError
+RETRIABLE = {134, 262, 358, 402, 406, 407, 412, 453, 462, 50915, 91331, 10045600}  # the rest of RetriableError
+INTERRUPTED = {
+    24,
+    279,
+    281,
+    282,
+    290,
+    355,
+    11601,
+    46841,
+}  # Interruption, but for 50, which is a limit that was asked for
+READ_CUT_SHORT = {43, 175, 237, 314}  # CursorInvalidatedError, but for 96, which says nothing
+OVERLOADED = {433, 449, 450, 16500}  # SystemOverloadedError, and what Cosmos DB says of too many requests
+STALE = {63, 150, 249, 13388}  # StaleShardVersionError: the router looks again
+# In no category: LockBusy, LockFailed, WriteConflict, ConflictingOperationInProgress, FailedToSatisfyReadPreference,
+# DatabaseDropPending, ElectionInProgress, RetryChangeStream, SnapshotUnavailable, IndexBuildAborted,
+# IndexBuildAlreadyInProgress, TemporarilyUnavailable, and two BackgroundOperationInProgress.
+IN_THE_WAY = {46, 107, 112, 117, 133, 215, 216, 234, 246, 276, 285, 365, 12586, 12587}
+TRANSIENT = (
+    MAJORITY_LATE | MOVED | UNREACHABLE | RETRIABLE | INTERRUPTED | READ_CUT_SHORT | OVERLOADED | STALE | IN_THE_WAY
+)
 
 AGAIN = "run the same command again: it resumes where it stopped"
 MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
@@ -57,7 +77,7 @@ def explain(error: Exception, uri: str) -> LbmigrateError:
         return LbmigrateError(f"MongoDB at {server} cannot be reached: {reason}", hint)
     if isinstance(error, ConnectionFailure):
         return LbmigrateError(f"MongoDB at {server} broke the connection: {reason}", AGAIN)
-    return LbmigrateError(f"MongoDB at {server} failed: {reason}", "lbmigrate doctor")
+    return LbmigrateError(f"MongoDB at {server} failed: {reason}", AGAIN if is_transient(error) else "lbmigrate doctor")
 
 
 def _reason(error: Exception) -> str:
@@ -86,7 +106,10 @@ def _codes(error: BaseException) -> set[int]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether doing the same thing again may well succeed: the network, a failover, a majority that is late."""
+    """Tell whether doing the same thing again may well succeed: the network, a failover, a majority that is late.
+
+    The server's own labels say so, or the code.
+    """
     if isinstance(error, ConnectionFailure | WTimeoutError):
         return True
     if not isinstance(error, PyMongoError):

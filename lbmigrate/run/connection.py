@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.config.model import Config
 from lbmigrate.mongo import fake, faults
-from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.client import open_client, retrying, server_time
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
@@ -46,8 +46,9 @@ class Connection:
 
     def is_untouched(self) -> bool:
         """Whether the migration has left nothing here: no state, no collection of ours."""
-        homes = {**present_collections(self.target), **present_collections(self.state.rows.database)}
-        return not homes.keys() & {COLLECTION, EVENTS, ENTRIES}
+        places = (self.target, self.state.rows.database)
+        homes = {name for place in places for name in retrying(partial(present_collections, place))}
+        return not homes & {COLLECTION, EVENTS, ENTRIES}
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWat
 
 def _who_left(state: Collection[Any]) -> list[Document]:
     try:
-        return list(state.find({"kind": "forgotten"}))
+        return retrying(lambda: list(state.find({"kind": "forgotten"})))
     except OperationFailure as error:
         if error.code != faults.UNAUTHORIZED:
             raise

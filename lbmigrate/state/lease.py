@@ -23,6 +23,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from lbmigrate.errors import LeaseLost, Locked
+from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Document
 from lbmigrate.state.rows import LAYOUT, State
 
@@ -115,10 +116,10 @@ class Lease:
 
     def _take_now(self) -> None:
         """Take the lease or raise Locked. A dead holder's lease is taken over at once."""
-        row = self._take({"expiresAt": {"$lte": self._server_time()}})
+        row = retrying(lambda: self._take({"expiresAt": {"$lte": self._server_time()}}))
         if row is None:
             held = self._state.get(self._row)
-            if not (held.get("holder") and Holder(**held["holder"]).is_dead()):
+            if not (self._is_mine(held) or (held.get("holder") and Holder(**held["holder"]).is_dead())):
                 raise Locked(*describe(held))
             row = self._take({"fence": held["fence"]})
         if row is None:  # somebody else found the dead holder first
@@ -140,6 +141,10 @@ class Lease:
             return None
         self._deadline = began + self._ttl
         return row
+
+    def _is_mine(self, held: Document) -> bool:
+        """Whether an attempt that failed was carried out after all; no two runs have one name."""
+        return bool(self._run) and held.get("run") == self._run
 
     def _term(self) -> Document:
         now = self._server_time()
@@ -186,16 +191,16 @@ class Lease:
         self._deadline = 0.0
         now = self._server_time()
         mine = {"_id": self._row, "fence": self._fence}
-        self._state.rows.update_one(mine, {"$set": {"holder": None, "run": None, "expiresAt": now}})
+        free = {"$set": {"holder": None, "run": None, "expiresAt": now}}
+        retrying(lambda: self._state.rows.update_one(mine, free), attempts=2)
 
 
 def break_open(state: State) -> None:
     """Take the lease from whoever holds it; his next renewal and his next checkpoint fail."""
-    row = state.rows.find_one_and_update(
-        {"_id": LOCK},
-        {"$inc": {"fence": 1}, "$set": {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}},
-        return_document=ReturnDocument.AFTER,
-    )
+    nobody = {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}
+    change = {"$inc": {"fence": 1}, "$set": nobody}
+    after = ReturnDocument.AFTER
+    row = retrying(lambda: state.rows.find_one_and_update({"_id": LOCK}, change, return_document=after))
     if row:
         state.raise_fence(row["fence"])
 

@@ -44,7 +44,7 @@ class State:
 
     def check_layout(self) -> None:
         """Refuse rows that a newer version wrote."""
-        newer = self.rows.find_one({"layout": {"$gt": LAYOUT}})
+        newer = retrying(lambda: self.rows.find_one({"layout": {"$gt": LAYOUT}}))
         if newer is not None:
             raise Refused(
                 f"{COLLECTION} was written by a newer lbmigrate (layout {newer['layout']}, this one knows {LAYOUT})",
@@ -53,7 +53,7 @@ class State:
 
     def get(self, row: str) -> Document:
         """One row, or an empty document."""
-        return self.rows.find_one({"_id": row}) or {}
+        return retrying(lambda: self.rows.find_one({"_id": row})) or {}
 
     def step(self, number: int) -> Document:
         return self.get(f"step:{number}")
@@ -63,7 +63,7 @@ class State:
 
     def of_kind(self, kind: str) -> list[Document]:
         """All rows `<kind>:<name>`."""
-        return list(self.rows.find({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}))
+        return retrying(lambda: list(self.rows.find({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}})))
 
     def forgotten(self) -> tuple[int | None, list[Document]]:
         """The fence of the newest run (0: there was none), and the rows about those who were forgotten until then.
@@ -81,7 +81,7 @@ class State:
 
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""
-        return list(self.rows.find({"kind": "run"}).sort("startedAt", -1).limit(limit))
+        return retrying(lambda: list(self.rows.find({"kind": "run"}).sort("startedAt", -1).limit(limit)))
 
     def chunks(self, **fields: Any) -> Iterator[Document]:
         """Chunk rows with these field values, in planning order, without the users that they touched."""
@@ -138,10 +138,10 @@ class State:
         """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
         if self.fence is None:
             for each in checkpoints:
-                retrying(partial(self.note, each.row, **each.fields))
+                self.note(each.row, **each.fields)
             return
         # A row that is not there yet has no fence to stand in the way, but the lock has.
-        if self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1}):
+        if retrying(lambda: self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1})):
             raise _overtaken()
         if not checkpoints:
             return
@@ -175,13 +175,13 @@ class State:
     def note(self, row: str, **fields: Any) -> None:
         """Set fields of a row that no run owns; no lease is needed, for whoever writes it does not hold one."""
         setting = {"$set": fields, "$setOnInsert": {"kind": row.partition(":")[0], "layout": LAYOUT, "fence": 0}}
-        self.rows.update_one({"_id": row}, setting, upsert=True)
+        retrying(lambda: self.rows.update_one({"_id": row}, setting, upsert=True))
 
     def raise_fence(self, fence: int) -> None:
         """Stamp every row that may still change, so that no write of an earlier holder matches it."""
         self.fence = fence
         unfinished = {"kind": {"$ne": "lock"}, "status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
-        self.rows.update_many(unfinished, {"$set": {"fence": fence}})
+        retrying(lambda: self.rows.update_many(unfinished, {"$set": {"fence": fence}}))
 
 
 def _overtaken() -> LeaseLost:
