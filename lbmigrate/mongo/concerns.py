@@ -35,6 +35,12 @@ def without_concerns(uri: str) -> tuple[str, list[str]]:
     return (f"{place}?{'&'.join(used)}" if unused else uri), unused
 
 
+def overruled(uri: str) -> list[str]:
+    """Those options of a URI that ask for something else than what is done all the same."""
+    return [option for option in without_concerns(uri)[1] if option.lower() not in AS_WE_DO]
+
+
+AS_WE_DO = {"readpreference=primary", "readconcernlevel=majority", "w=majority", "journal=true", "j=true"}
 _NAMES = frozenset(name.lower() for name in NOT_USED)
 
 
