@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from lbmigrate.config.model import Config
 from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import soon
 from lbmigrate.records import Document
 from lbmigrate.state.operator import operator
 
@@ -45,16 +46,18 @@ def switches(document: Document) -> Switches:
 def turn(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:
     """Set one side; False, and nothing written, when it stands so already.
 
-    The primary decides whether it does, in the write itself: no read is asked, which may be late.
+    The primary decides whether it does, in the write itself: no read is asked, which may be late. Turned off, it is off
+    there at once; raises WTimeoutError after a few seconds in which no majority has that.
     """
     attempts = 0
+    database = database if value else soon(database)
 
     def attempt() -> bool:
         nonlocal attempts
         attempts += 1
         return _set(database, config, side, value, now)
 
-    return retrying(attempt) or attempts > 1  # an attempt that failed may have been carried out
+    return retrying(attempt, attempts=3) or attempts > 1  # an attempt that failed may have been carried out
 
 
 def _set(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:

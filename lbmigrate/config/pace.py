@@ -1,4 +1,4 @@
-"""How hard a run works, and when it holds back: the sections `backfill` and `throttle`."""
+"""How hard a run works, when it holds back, and how long an app waits: `backfill`, `throttle` and `live`."""
 
 from __future__ import annotations
 
@@ -52,3 +52,9 @@ class Throttle(Model):
     give_up: Duration | None = dt.timedelta(hours=2)
     nice: float = Field(default=0.0, ge=0, le=100)
     documents_per_second: Annotated[float, Field(gt=0)] | None = None
+
+
+class Live(Model):
+    """How long a `ScoreRecorder` may keep the app waiting for one action; what takes longer the next backfill adds."""
+
+    budget: Annotated[Duration, Field(gt=dt.timedelta(0))] = dt.timedelta(milliseconds=500)

@@ -59,6 +59,14 @@ def durable(database: Database[Document]) -> Database[Document]:
 MAJORITY = WriteConcern("majority", wtimeout=MAJORITY_MS)
 
 
+def soon(database: Database[Document]) -> Database[Document]:
+    """Like `durable`, for whoever has to know within seconds whether a majority has what is written."""
+    return database if is_fake(database) else durable(database).with_options(write_concern=SOON)
+
+
+SOON = WriteConcern("majority", wtimeout=3_000)
+
+
 def readable(database: Database[Document], preference: str) -> Database[Document]:
     """Like `durable`, for reading the app's own collections, from whichever members `preference` names."""
     if is_fake(database) or preference == "primary":

@@ -65,22 +65,22 @@ def explain(error: Exception, uri: str) -> LbmigrateError:
     """Say what an error of pymongo means to an operator, and what to do next. Never quotes a password of `uri`."""
     if isinstance(error, LbmigrateError):
         return error
-    server, reason = redact(uri), scrub(_reason(error), uri)
+    server, said = redact(uri), scrub(reason(error), uri)
     if isinstance(error, ConfigurationError):
         hint = "mongodb://HOST:PORT or local:DIR in MONGODB_URI or --uri; a password needs @ : / ? as %40 %3A %2F %3F"
-        return UsageError(f"{server} cannot be used as a MongoDB URI: {reason}", hint)
+        return UsageError(f"{server} cannot be used as a MongoDB URI: {said}", hint)
     for codes, kind, meaning, hint in MEANINGS:
         if codes & _codes(error):
-            return kind(f"MongoDB at {server} {meaning}: {reason}", hint)
+            return kind(f"MongoDB at {server} {meaning}: {said}", hint)
     if isinstance(error, ServerSelectionTimeoutError):
         hint = "check that it runs and what MONGODB_URI or --uri says, or use local:DIR for the embedded server"
-        return LbmigrateError(f"MongoDB at {server} cannot be reached: {reason}", hint)
+        return LbmigrateError(f"MongoDB at {server} cannot be reached: {said}", hint)
     if isinstance(error, ConnectionFailure):
-        return LbmigrateError(f"MongoDB at {server} broke the connection: {reason}", AGAIN)
-    return LbmigrateError(f"MongoDB at {server} failed: {reason}", AGAIN if is_transient(error) else "lbmigrate doctor")
+        return LbmigrateError(f"MongoDB at {server} broke the connection: {said}", AGAIN)
+    return LbmigrateError(f"MongoDB at {server} failed: {said}", AGAIN if is_transient(error) else "lbmigrate doctor")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Quote the server's own words, without the documents and the topology that pymongo adds."""
     text = next((row["errmsg"] for row in _rows(error) if "errmsg" in row), str(error))
     text = text.partition(", full error:")[0].partition(", Timeout:")[0]
