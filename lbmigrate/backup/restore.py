@@ -23,6 +23,7 @@ from lbmigrate.backup.allowed import Shape, refuse_strangers, shape
 from lbmigrate.backup.archive import PLAIN, UNREADABLE, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
+from lbmigrate.mongo import indexes
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
@@ -226,13 +227,7 @@ def _insert(collection: Collection[Any], batch: list[RawBSONDocument]) -> None:
 def _index(collection: Collection[Any], found: Shape) -> None:
     """Make the indexes as they were listed, but for the one that every collection has from the start."""
     specs = [spec for spec in found.indexes if spec["name"] != "_id_" and not spec.get("clustered")]
-    if is_fake(collection.database):
-        for spec in specs:
-            options = {key: value for key, value in spec.items() if key not in ("key", "v")}
-            collection.create_index(list(spec["key"].items()), **options)
-    elif specs:
-        # One that is listed without a collation has none, whatever the collection has.
-        simple: Document = {"collation": {"locale": "simple"}} if "collation" in found.options else {}
-        wanted = [{**simple, **spec} for spec in specs]
-        concern = collection.write_concern.document
-        collection.database.command({"createIndexes": collection.name, "indexes": wanted, "writeConcern": concern})
+    # One that is listed without a collation has none, whatever the collection has.
+    simple: Document = {"collation": {"locale": "simple"}} if "collation" in found.options else {}
+    if specs:
+        indexes.build(collection.database, collection.name, [{**simple, **spec} for spec in specs])
