@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
 
 from lbmigrate.config.model import Config
+from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import soon
 from lbmigrate.records import Document
 from lbmigrate.state.operator import operator
 
@@ -27,7 +30,7 @@ class Switches:
 
 def find(database: Database[Any], config: Config) -> Document:
     """The flag's document, or an empty one."""
-    return database[config.flag.collection].find_one({"_id": config.flag.id}) or {}
+    return retrying(lambda: database[config.flag.collection].find_one({"_id": config.flag.id})) or {}
 
 
 def read(database: Database[Any], config: Config) -> Switches:
@@ -43,13 +46,29 @@ def switches(document: Document) -> Switches:
 def turn(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:
     """Set one side; False, and nothing written, when it stands so already.
 
-    What is neither true nor false counts as off here, but an app may take it for on: turned off, it is false.
+    What is neither true nor false counts as off here, but an app may take it for on: turned off, it is false. The
+    primary decides whether it stands so, in the write itself: no read is asked, which may be late. Turned off, it is
+    off there at once; raises WTimeoutError after a few seconds in which no majority has that.
     """
-    if find(database, config).get(side, False) is value:
-        return False
-    setting = {side: value, "updatedAt": now, "updatedBy": operator()}
+    attempts = 0
+    database = database if value else soon(database)
+
+    def attempt() -> bool:
+        nonlocal attempts
+        attempts += 1
+        return _set(database, config, side, value, now)
+
+    return retrying(attempt, attempts=3) or attempts > 1  # an attempt that failed may have been carried out
+
+
+def _set(database: Database[Any], config: Config, side: Side, value: bool, now: dt.datetime) -> bool:
+    odd: list[Document] = [{side: {"$type": "array"}}, {side: {"$exists": True, "$not": {"$type": "bool"}}}]
+    otherwise = {"_id": config.flag.id, "$or": [{side: {"$ne": True}} if value else {side: True}, *odd]}
     other = "read" if side == "write" else "write"
-    database[config.flag.collection].update_one(
-        {"_id": config.flag.id}, {"$set": setting, "$setOnInsert": {other: False}}, upsert=True
-    )
-    return True
+    change: Document = {"$set": {side: value, "updatedAt": now, "updatedBy": operator()}}
+    change |= {"$setOnInsert": {other: False}} if value else {}
+    try:
+        done = database[config.flag.collection].update_one(otherwise, change, upsert=value)  # what is absent is off
+    except DuplicateKeyError:  # it is there, and on
+        return False
+    return bool(done.modified_count or done.upserted_id is not None)

@@ -150,6 +150,11 @@ class Index:
         """How people and the state name it: `leaderboard_entries.userId_1`."""
         return f"{self.collection}.{self.name}"
 
+    @property
+    def spec(self) -> Document:
+        """As a server is told to build it."""
+        return {"key": dict(self.keys), "name": self.name, **self.options}
+
 
 EVENTS_BY_USER = Index(EVENTS, (("userId", 1), ("createdAt", 1)))
 ENTRIES_BY_RANK = Index(ENTRIES, (("period", 1), ("score", -1), ("userId", -1)))
@@ -192,11 +197,6 @@ def missing_indexes(database: Database[Any]) -> list[Index]:
     """Those whose keys no index of the collection has; a namesake with other keys counts as missing."""
     present = {name: {spec["key"] for spec in present_indexes(database, name)} for name in (EVENTS, ENTRIES, REJECTS)}
     return [index for index in INDEXES if index.keys not in present[index.collection]]
-
-
-def create_index(database: Database[Any], index: Index) -> None:
-    """Create an index under its usual name; a repeat is a no-op."""
-    database[index.collection].create_index(list(index.keys), name=index.name, **index.options)
 
 
 def differences(database: Database[Any]) -> list[str]:

@@ -43,8 +43,11 @@ def until(found: Callable[[], T], goal: str, patience: float = PATIENCE) -> T:
 
 
 @contextmanager
-def replica_set(directory: Path, size: int, *extra: str) -> Iterator[list[Server]]:
-    """So many servers in one replica set that elects within about a second; its name is `tests`."""
+def replica_set(directory: Path, size: int, *extra: str, arbiter: bool = False) -> Iterator[list[Server]]:
+    """So many servers in one replica set that elects within about a second; its name is `tests`.
+
+    With an `arbiter` the last of them is one.
+    """
     with ExitStack() as later:
         nodes: list[Server] = []
         later.callback(lambda: [node.stop() for node in nodes])  # also those that a test has put in another's place
@@ -52,14 +55,17 @@ def replica_set(directory: Path, size: int, *extra: str) -> Iterator[list[Server
             home = directory / f"node{number}"
             nodes.append(start_mongod(home, free_port(), replica_set="tests", extra=[AT_ONCE, *extra]))
         with open_client(nodes[0].uri) as client:
-            client.admin.command("replSetInitiate", _configuration(nodes))
+            client.admin.command("replSetInitiate", _configuration(nodes, arbiter))
             until(lambda: client.admin.command("hello")["isWritablePrimary"], "a primary")
         yield nodes
 
 
-def _configuration(nodes: Sequence[Server]) -> Document:
+def _configuration(nodes: Sequence[Server], arbiter: bool) -> Document:
     # The first node has the highest priority, so that tests know who the primary is.
-    members = [{"_id": n, "host": node.address, "priority": 2 if n == 0 else 1} for n, node in enumerate(nodes)]
+    members: list[Document] = [{"_id": n, "host": node.address, "priority": 1} for n, node in enumerate(nodes)]
+    members[0]["priority"] = 2
+    if arbiter:
+        members[-1] |= {"arbiterOnly": True, "priority": 0}
     pace = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
     return {"_id": "tests", "members": members, "settings": pace}
 

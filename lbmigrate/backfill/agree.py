@@ -14,7 +14,7 @@ from bson import Binary, ObjectId
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import rejects
-from lbmigrate.mongo.concerns import durable, is_fake, readable
+from lbmigrate.mongo.concerns import is_fake, readable
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
@@ -78,7 +78,7 @@ def _number(context: Context, source: Source, condition: Document, then: list[Do
 
 def _standing(context: Context, within: Document) -> int:
     """How many actions stand in a range of the ledger."""
-    ledger, asked = durable(context.target)[EVENTS], {**within, **EVENT}
+    ledger, asked = context.target[EVENTS], {**within, **EVENT}
     if is_fake(context.target):
         return sum(stand(event["meta"].get("reason"), event["points"]) for event in ledger.find(asked))
     sign = {"$cmp": ["$points", 0]}

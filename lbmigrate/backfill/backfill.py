@@ -21,7 +21,6 @@ from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes import passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
@@ -176,7 +175,7 @@ def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Itera
     kept = context.state.get(STEP).get("rolling") or {}
     after = kept.get("after") if kept.get("until") == until else None
     begun: list[Document] = []
-    all_users = walk.everyone(durable(context.target), after)
+    all_users = walk.everyone(context.target, after)
     done = 0
     for outcome in overlapped(partial(_roll_up_some, context), gate.through(_noted(all_users, begun)), context.workers):
         if isinstance(outcome, Held):

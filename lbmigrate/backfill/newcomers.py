@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 from typing import Any
 
 from lbmigrate.ledger.user_ids import kind_of_users
-from lbmigrate.mongo.concerns import durable, is_fake, lenient
+from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import LONGEST_ID, Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
@@ -67,7 +67,7 @@ def _is_of_a_backfill(event: Document) -> bool:
 
 def _newest_first(context: Context) -> Iterator[Document]:
     """The ledger as a server stores it, from its end."""
-    ledger = lenient(durable(context.target))[EVENTS]
+    ledger = lenient(context.target)[EVENTS]
     if is_fake(context.target):
         return reversed(list(ledger.find({}, FIELDS)))
     return iter(ledger.find({}, FIELDS).sort("$natural", -1))

@@ -13,7 +13,6 @@ from typing import Any
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.mongo.client import retrying, server_time
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
 from lbmigrate.records import AVATAR_LENGTH, Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
@@ -73,7 +72,7 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
     text = {"$gte": since.date().isoformat()}  # sorts as the times do, give or take the offset, less than `lag`
     wanted = [*ranges(since), text]
     asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
-    found = durable(context.sources)[users.collection].find(asked, projection_of([users.key]))
+    found = context.sources[users.collection].find(asked, projection_of([users.key]))
     keys = (pluck([row], [users.key])[users.key][0] for row in found)
     yield from portions((key for key in keys if names_a_user(key)), room, AT_ONCE)
 
@@ -81,7 +80,7 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:
     """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
     theirs = {"userId": {"$in": [form for key in keys for form in id_forms(key)]}}
-    found = durable(context.target)[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1))
+    found = context.target[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1))
     copied = [(entry["userId"], _copied(entry)) for entry in found]
     shown = profiles_of(context.sources, context.config, list({user for user, _ in copied}))
     return [user for user, copy in copied if copy != shown[user]]

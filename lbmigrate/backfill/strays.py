@@ -8,7 +8,6 @@ from functools import partial
 from lbmigrate.ledger import rollup
 from lbmigrate.ledger.begin_anew import PROGRESS
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
@@ -22,7 +21,7 @@ def roll_up(context: Context) -> Iterator[Piece]:
     """Roll up whoever has entries and no events, once after a ledger was lost; whoever has events was rolled up."""
     if not context.state.get(PROGRESS).get("strays") or context.stopping():
         return
-    database = durable(context.target)
+    database = context.target
     grouped = database[ENTRIES].aggregate([{"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}])
     done = 0
     for users in in_parts([row["_id"] for row in grouped if names_a_user(row["_id"])]):

@@ -27,7 +27,7 @@ from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.backup.record import record
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
@@ -172,10 +172,10 @@ def _names(context: Context, sources: bool) -> Iterator[tuple[Database[Any], lis
 
     The state comes first: without a common moment it must not tell of chunks whose events are not in the backup.
     """
-    yield durable(context.state.rows.database), [context.state.rows.name]
+    yield context.state.rows.database, [context.state.rows.name]
     ours = [context.config.flag.collection, EVENTS, ENTRIES, REJECTS]
     read = context.config.collections if sources else ()
-    yield durable(context.target), list(dict.fromkeys([*ours, *read]))
+    yield context.target, list(dict.fromkeys([*ours, *read]))
 
 
 @contextmanager

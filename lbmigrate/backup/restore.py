@@ -25,7 +25,8 @@ from lbmigrate.backup.allowed import Shape, refuse_strangers, shape
 from lbmigrate.backup.archive import PLAIN, UNREADABLE, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo import indexes
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
@@ -58,7 +59,7 @@ class Restoring:
     def home(self, entry: Entry) -> Database[Any]:
         """Where a collection goes: the app's database, or that of the state if it was in another."""
         of_the_app = entry.database == self.manifest.database
-        return durable(self.context.target if of_the_app else self.context.state.rows.database)
+        return self.context.target if of_the_app else self.context.state.rows.database
 
     def prepare(self) -> None:
         """Decide what comes back of each collection. Raises Refused, also when a collection is not free."""
@@ -235,12 +236,7 @@ def _insert(collection: Collection[Any], batch: list[RawBSONDocument]) -> None:
 def _index(collection: Collection[Any], found: Shape) -> None:
     """Make the indexes as they were listed, but for the one that every collection has from the start."""
     specs = [spec for spec in found.indexes if spec["name"] != "_id_" and not spec.get("clustered")]
-    if is_fake(collection.database):
-        for spec in specs:
-            options = {key: value for key, value in spec.items() if key not in ("key", "v")}
-            collection.create_index(list(spec["key"].items()), **options)
-    elif specs:
-        # One that is listed without a collation has none, whatever the collection has.
-        simple: Document = {"collation": {"locale": "simple"}} if "collation" in found.options else {}
-        wanted = [{**simple, **spec} for spec in specs]
-        collection.database.command({"createIndexes": collection.name, "indexes": wanted})
+    # One that is listed without a collation has none, whatever the collection has.
+    simple: Document = {"collation": {"locale": "simple"}} if "collation" in found.options else {}
+    if specs:
+        indexes.build(collection.database, collection.name, [{**simple, **spec} for spec in specs])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from lbmigrate.checks import privileges
 from lbmigrate.checks.finding import Finding, refuse
 from lbmigrate.checks.privileges import Needs
+from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
@@ -54,7 +56,8 @@ def _logged_in(context: Context) -> tuple[str, list[Document]]:
     """The user's name and privileges; no name where nobody has to log in."""
     if is_fake(context.state.rows.database):
         return "", []
-    status = context.state.rows.database.client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
+    ask = partial(context.state.rows.database.client.admin.command, "connectionStatus", showPrivileges=True)
+    status = retrying(ask)["authInfo"]
     users = status["authenticatedUsers"]
     return (users[0]["user"], status["authenticatedUserPrivileges"]) if users else ("", [])
 

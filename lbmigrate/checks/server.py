@@ -9,10 +9,10 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from lbmigrate.checks import data, rights
+from lbmigrate.checks import data, rights, topology
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context, utc_now
@@ -28,7 +28,6 @@ EVENT_BYTES, ENTRY_BYTES = 420, 520  # on disk with their indexes, uncompressed:
 FIXED = {(4, 4): 30, (5, 0): 32, (6, 0): 27, (7, 0): 28, (8, 0): 17, (8, 2): 3}  # CVE-2025-14847, by release series
 LEAK = "CVE-2025-14847 lets whoever can connect read pieces of its memory, without a password"
 COMPRESSORS = "snappy,zstd,zlib"  # what a server takes that was told nothing
-GIVES_UP = "for as long as throttle.give_up says"
 ROOM = 1.5  # free space that is wanted for each byte estimated
 
 
@@ -38,9 +37,18 @@ def check_everything(context: Context, verb: str = "run", *, bounded: bool = Tru
     The server and the rights come first, and alone where the rest may not be read. Of the rights those of `verb` are
     judged: who may backfill need not be allowed to drop anything. `bounded` is as in `check_data`.
     """
+    return retrying(lambda: _everything(context, verb, bounded))
+
+
+def _everything(context: Context, verb: str, bounded: bool) -> list[Finding]:
     if is_fake(context.sources):
         return [Finding("ok", "server", "in memory"), *data.check_data(context, bounded=bounded)]
-    told = [*_server(context.sources), *_clock(context.sources), *rights.findings(context, verb)]
+    told = [
+        *_server(context.sources),
+        *topology.findings(context),
+        *_clock(context.sources),
+        *rights.findings(context, verb),
+    ]
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
     return [*told, *_disk(context), *_leftovers(context), *_runs(context), *data.check_data(context, bounded=bounded)]
@@ -58,12 +66,6 @@ def _server(database: Database[Any]) -> Iterator[Finding]:
         )
     if level == "ok":
         yield from _leak(database, version)
-    yield from _members(database)
-    concern = database.client.write_concern.document
-    if concern.get("w") == 0:
-        yield Finding("warning", "write concern", "the URI asks for w=0; lbmigrate writes with majority all the same")
-    else:
-        yield Finding("ok", "write concern", "majority, whatever the URI says")
 
 
 def _leak(database: Database[Any], version: str) -> Iterator[Finding]:
@@ -87,19 +89,6 @@ def _leak(database: Database[Any], version: str) -> Iterator[Finding]:
         f"MongoDB {version}: {LEAK}; {more}",
         f"{upgrade}, or start every mongod with --networkMessageCompressors=snappy,zstd",
     )
-
-
-def _members(database: Database[Any]) -> Iterator[Finding]:
-    """Members that hold no data that counts: a run waits for those that are slow or do not answer."""
-    try:
-        members = database.client.admin.command("replSetGetStatus")["members"]
-    except PyMongoError:  # a standalone server, or a right that is missing: then a run does not wait for them either
-        return
-    for member in members:
-        if member["stateStr"] not in ("PRIMARY", "SECONDARY", "ARBITER") or member["health"] != 1:
-            state = "cannot be reached" if member["health"] != 1 else f"is {member['stateStr']}"
-            fact = f"{member['name']} {state}: a run may hold until it is back, {GIVES_UP}"
-            yield Finding("warning", "server", fact, f"start it, or take it out: rs.remove({member['name']!r})")
 
 
 def _topology(hello: Document) -> str:

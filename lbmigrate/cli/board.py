@@ -12,6 +12,7 @@ from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.errors import UsageError
+from lbmigrate.mongo.client import retrying
 
 app = new_app()
 Who = Annotated[str, typer.Argument(help="The user's id, as in the users collection.")]
@@ -26,8 +27,8 @@ def top(
     """Show the top of a period, as the app would read it."""
     with this.connected() as connection:
         board = Board(connection.target, connection.config)
-        check_period(period, board)
-        places = board.top(period, n)
+        retrying(lambda: check_period(period, board))
+        places = retrying(lambda: board.top(period, n))
     this.console.board(period, places)
     this.console.result({"verb": "top", "period": period, "places": [asdict(place) for place in places]})
 
@@ -36,7 +37,8 @@ def top(
 def rank(this: Invocation, user: Who, period: options.Period = "global") -> None:
     """Show a user's place."""
     with this.connected() as connection:
-        place = Board(connection.target, connection.config).rank(user, period)
+        board = Board(connection.target, connection.config)
+        place = retrying(lambda: board.rank(user, period))
     if place is None:
         raise _nobody(user, period)
     this.console.board(period, [place])
@@ -53,7 +55,7 @@ def around(
     """Show a user among the neighbours."""
     with this.connected() as connection:
         board = Board(connection.target, connection.config)
-        places, own = board.around(user, period, n), board.rank(user, period)
+        places, own = retrying(lambda: (board.around(user, period, n), board.rank(user, period)))
     if own is None:
         raise _nobody(user, period)
     this.console.board(period, places, highlight=own.user)

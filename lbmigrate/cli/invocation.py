@@ -20,6 +20,7 @@ from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
 from lbmigrate.migration.runner import Terms
+from lbmigrate.mongo.concerns import overruled
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.telling import secrets
@@ -108,6 +109,9 @@ class Invocation:
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
         """The first words of every verb; the URI without its secrets. Then what the environment decides."""
         self.console.header(server or secrets.redact(config.database.uri), config.database.name, detail)
+        if not server and (unused := overruled(config.database.uri)):
+            told = "lbmigrate reads from the primary and writes with majority, indexes and collections too"
+            self.console.note(f"of the URI this is not used: {', '.join(unused)}; {told}")
         if skipping := variables.told(self.variables, os.environ, variables.SKIPPING):
             self.console.warning(skipping)
         if limiting := variables.told(self.variables, os.environ, variables.LIMITING):

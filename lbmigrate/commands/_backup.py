@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
@@ -40,7 +41,7 @@ def make_backup(
         try:
             with runner.recorded_afterwards(context, "backup", command):
                 Driver(context, listen=terms.listen).carry_out(
-                    make.WORK, make.pieces(context, into, sources, command, key)
+                    make.WORK, partial(make.pieces, context, into, sources, command, key)
                 )
         except PyMongoError as error:
             explained = faults.explain(error, connection.config.database.uri)
@@ -85,7 +86,7 @@ def restore_backup(
         needs = privileges.restoring(restore.places(context, manifest), flag, manifest.sources)
         rights.check_needs(context, needs, "backup restore")
         with runner.recorded_afterwards(context, "backup restore", command):
-            pieces = restore.pieces(context, source, manifest, command, proven=bool(digest or key))
+            pieces = partial(restore.pieces, context, source, manifest, command, proven=bool(digest or key))
             Driver(context, listen=terms.listen).carry_out(restore.WORK, pieces)
             _bind(context, source, manifest)
     return manifest

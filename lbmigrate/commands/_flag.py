@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from pymongo.errors import WTimeoutError
+
 from lbmigrate import feature_flag
 from lbmigrate.config.model import Config
-from lbmigrate.errors import Locked, UsageError
+from lbmigrate.errors import LbmigrateError, Locked, UsageError
 from lbmigrate.feature_flag import Side
 from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
@@ -42,7 +46,12 @@ def _on(connection: Connection, side: Side, terms: Terms) -> None:
 def _off(connection: Connection, side: Side, terms: Terms) -> None:
     context, switch = connection.context(), STEPS_OF[side].SWITCH
     # Before anything that may have to wait: whoever turns it off wants it off now.
-    feature_flag.turn(context.target, context.config, side, False, context.clock())
+    try:
+        feature_flag.turn(context.target, context.config, side, False, context.clock())
+    except WTimeoutError as error:
+        told = f"{side} is off on the primary, where apps ask, but no majority has that yet: a failover may undo it"
+        hint = f"lbmigrate doctor names the members; then again: lbmigrate flag {side} off"
+        raise LbmigrateError(told, hint) from error
     if connection.is_untouched():
         return
     verb = f"flag {side} off"
@@ -56,4 +65,4 @@ def _off(connection: Connection, side: Side, terms: Terms) -> None:
 
 
 def _record(driver: Driver, switch: Switch, verb: str) -> None:
-    driver.carry_out(Work(verb), switch.turn_off(driver.context))
+    driver.carry_out(Work(verb), partial(switch.turn_off, driver.context))

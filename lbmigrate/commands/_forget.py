@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from lbmigrate.backup import record
 from lbmigrate.config.model import Config
@@ -11,6 +12,7 @@ from lbmigrate.ledger import forget as leaving
 from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
+from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Forgotten
 from lbmigrate.run.connection import Connection, opened
 
@@ -22,7 +24,7 @@ def check_user(where: Config | Connection, user: str) -> None:
     with opened(where) as connection:
         if connection.is_untouched():
             raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
-        leaving.check(connection.context(), user)
+        retrying(lambda: leaving.check(connection.context(), user))
 
 
 def backups_before(where: Config | Connection) -> list[str]:
@@ -36,5 +38,5 @@ def forget(where: Config | Connection, user: str, *, terms: Terms = Terms()) -> 
     with opened(where) as connection:
         check_user(connection, user)
         with runner.started(connection, "forget", replace(terms, command=COMMAND), bears=ANY_OF_OURS) as driver:
-            counts = driver.carry_out(leaving.WORK, leaving.pieces(driver.context, user))
+            counts = driver.carry_out(leaving.WORK, partial(leaving.pieces, driver.context, user))
     return counts if isinstance(counts, Forgotten) else Forgotten()

@@ -15,7 +15,7 @@ from lbmigrate.migration import status as standing
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
 from lbmigrate.mongo import faults
-from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
@@ -29,7 +29,7 @@ REJECT_BYTES = 2_000  # of a field of a reject; a row of ours has no more
 def plan(where: Config | Connection) -> Plan:
     """The steps, where they stand, and what a run would do."""
     with opened(where) as connection:
-        return planning.look(connection.context())
+        return retrying(lambda: planning.look(connection.context()))
 
 
 def doctor(where: Config | Connection) -> list[Finding]:
@@ -44,7 +44,7 @@ def doctor(where: Config | Connection) -> list[Finding]:
 def status(where: Config | Connection) -> Status:
     """How far each step, source and run is."""
     with opened(where) as connection:
-        return standing.status(connection.context())
+        return retrying(lambda: standing.status(connection.context()))
 
 
 def come_apart(where: Config | Connection) -> Apart | None:
@@ -68,5 +68,9 @@ def history(where: Config | Connection, n: int = 20) -> list[Document]:
 def rejects(where: Config | Connection, n: int = 20) -> list[Document]:
     """The newest `n` source documents that could not be scored, each with its reason."""
     with opened(where) as connection:
-        rows = lenient(connection.target)[REJECTS].find({}).sort("createdAt", -1).limit(n)
-        return [{name: short(value, REJECT_BYTES) for name, value in row.items()} for row in rows]
+        newest = lenient(connection.target)[REJECTS]
+        return retrying(lambda: [_shown(row) for row in newest.find({}).sort("createdAt", -1).limit(n)])
+
+
+def _shown(row: Document) -> Document:
+    return {name: short(value, REJECT_BYTES) for name, value in row.items()}

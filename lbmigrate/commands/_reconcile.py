@@ -7,19 +7,21 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
-from lbmigrate.ledger import binding
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
+from lbmigrate.mongo.client import retrying
 from lbmigrate.reconcile import reconcile as walk
 from lbmigrate.reconcile.places import began_before
 from lbmigrate.records import LONGEST_ID, Document, Reconciled
 from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.context import Context
 from lbmigrate.values.limits import short
 
 LISTED = 1_000  # adjustments that a preview lists one by one
@@ -50,20 +52,25 @@ def reconcile(where: Config | Connection, *, terms: Terms = Terms()) -> Reconcil
     """Add adjustment events for what was undone, moved or is worth something else by now, and roll up."""
     with _checked(where) as connection:
         with runner.started(connection, "reconcile", terms) as driver:
-            counts = driver.carry_out(walk.WORK, walk.pieces(driver.context))
-        reasons, since = walk.adjustments_made(connection.context()), began_before(driver.context)
+            counts = driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
+        reasons = retrying(partial(walk.adjustments_made, connection.context()))
+        since = began_before(driver.context)
     return ReconcileResult(counts if isinstance(counts, Reconciled) else Reconciled(), reasons, since)
 
 
 def preview_reconcile(where: Config | Connection) -> ReconcilePreview:
     """Every adjustment that is due. Writes nothing."""
-    reasons: Counter[str] = Counter()
-    listed: list[Document] = []
     with _checked(where) as connection:
         binding.check(connection.context())
-        for found in walk.differences(connection.context()):
-            reasons.update(event["meta"]["reason"] for event in found.due)
-            listed += map(_shown, islice(found.due, LISTED - len(listed)))
+        return retrying(partial(_preview, connection.context()))
+
+
+def _preview(context: Context) -> ReconcilePreview:
+    reasons: Counter[str] = Counter()
+    listed: list[Document] = []
+    for found in walk.differences(context):
+        reasons.update(event["meta"]["reason"] for event in found.due)
+        listed += map(_shown, islice(found.due, LISTED - len(listed)))
     return ReconcilePreview(dict(reasons), listed)
 
 

@@ -11,6 +11,7 @@ from lbmigrate.migration import steps as migration
 from lbmigrate.migration.rollback import StepPreview
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import Step
+from lbmigrate.mongo.client import retrying
 from lbmigrate.run.connection import Connection, opened
 
 
@@ -20,7 +21,7 @@ def preview_rollback(where: Config | Connection, *, to: int = 0, keep_data: bool
     with opened(where) as connection:
         if connection.is_untouched():
             return ()
-        return way_back.preview(connection.context(keep_data=keep_data), steps)
+        return retrying(lambda: way_back.preview(connection.context(keep_data=keep_data), steps))
 
 
 def rollback(

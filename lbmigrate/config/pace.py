@@ -1,4 +1,4 @@
-"""How hard a run works, and when it holds back: the sections `backfill` and `throttle`."""
+"""How hard a run works, when it holds back, and how long an app waits: `backfill`, `throttle` and `live`."""
 
 from __future__ import annotations
 
@@ -40,14 +40,23 @@ class Backfill(Model):
 class Throttle(Model):
     """When a run holds back: what the server says, a file, and how much of the time it may work at all.
 
+    Nobody waits for the members of a replica set that `ignore_members` names, as `rs.conf()` does (`host:port`).
+
     `nice` is the rest after a chunk as a share of the time that the chunk took; null turns a signal off. A run that the
     server has held for `give_up` ends with work left; null waits for ever. What people hold, they let go on themselves.
     """
 
     max_lag: Duration | None = dt.timedelta(seconds=10)
+    ignore_members: tuple[str, ...] = ()
     max_queue: Annotated[int, Field(ge=0)] | None = 100
     latency_factor: Annotated[float, Field(gt=1)] | None = 5.0
     flag_file: Blank = None
     give_up: Duration | None = dt.timedelta(hours=2)
     nice: float = Field(default=0.0, ge=0, le=100)
     documents_per_second: Annotated[float, Field(gt=0)] | None = None
+
+
+class Live(Model):
+    """How long a `ScoreRecorder` may keep the app waiting for one action; what takes longer the next backfill adds."""
+
+    budget: Annotated[Duration, Field(gt=dt.timedelta(0))] = dt.timedelta(milliseconds=500)

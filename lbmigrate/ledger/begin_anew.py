@@ -12,7 +12,6 @@ from dataclasses import replace
 from lbmigrate import feature_flag
 from lbmigrate.ledger.binding import SWITCHES, Apart, Loss, apart, holds
 from lbmigrate.ledger.odd import ROW as ODD
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
@@ -38,7 +37,7 @@ def begin_anew(context: Context, found: Apart) -> Iterator[Piece]:
         return
     for checkpoint in _lost_switches(context):
         yield Piece("flag", checkpoint=checkpoint)
-    left = holds(durable(context.target)[EVENTS], {})
+    left = holds(context.target[EVENTS], {})
     told = "; adjustments that are not in it any more: lbmigrate reconcile" if left else ""
     note = f"begins anew: every source is read again, and what the ledger has counts once{told}"
     yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(PROGRESS, {"strays": True}), note=note)

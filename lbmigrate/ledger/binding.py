@@ -21,7 +21,7 @@ from pymongo.errors import ExecutionTimeout
 
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, MADE_BY_A_MIGRATION
@@ -64,7 +64,7 @@ def apart(context: Context, ms: int | None = LOOKING_MS) -> Apart | None:
     Costs a row of the state and three answers from metadata. Where those say that documents are missing, counting them
     may take `ms` milliseconds, after which the metadata is believed.
     """
-    return judged(context, context.state.get(ROW), identities(durable(context.target)), ms)
+    return judged(context, context.state.get(ROW), identities(context.target), ms)
 
 
 def judged(context: Context, kept: Document, here: dict[str, str], ms: int | None = LOOKING_MS) -> Apart | None:
@@ -72,7 +72,7 @@ def judged(context: Context, kept: Document, here: dict[str, str], ms: int | Non
     if foreign := _foreign(context, kept):
         return foreign
     if "identities" not in kept and not context.state.knows_chunks():
-        return _unknown(context) if holds(durable(context.target)[EVENTS], MADE_BY_A_MIGRATION[EVENTS]) else None
+        return _unknown(context) if holds(context.target[EVENTS], MADE_BY_A_MIGRATION[EVENTS]) else None
     compared = _compared if "identities" in kept else _plausible
     events, entries = (compared(context, kept, here, name, ms) for name in (EVENTS, ENTRIES))
     if not events and not entries:
@@ -117,7 +117,7 @@ def _compared(context: Context, kept: Document, here: dict[str, str], name: str,
         return f"{name} is gone, and {COLLECTION} knows of {amount(known, 'document')} in it"
     if _replaced(kept, here, name):
         return f"{name} is not the one that {COLLECTION} describes: it was dropped and made anew, or restored"
-    count = _count(durable(context.target)[name], known, ms)
+    count = _count(context.target[name], known, ms)
     return f"{name} holds {amount(count, 'document')}, and {COLLECTION} knows of {known:,}" if count < known else ""
 
 
@@ -133,7 +133,7 @@ def _plausible(context: Context, kept: Document, here: dict[str, str], name: str
         return ""
     if name not in here:
         return f"{name} is gone"
-    database = durable(context.target)
+    database = context.target
     due = name == EVENTS or (context.state.last_closed() is None and holds(database[EVENTS], COUNTED))
     return f"{name} is empty, and {COLLECTION} knows of events" if due and not holds(database[name], {}) else ""
 
@@ -177,7 +177,7 @@ def _unknown(context: Context) -> Apart:
     sentence = (
         f"{EVENTS} holds events, and {COLLECTION} in {where} knows of none: it was lost, or state.database is wrong"
     )
-    if holds(durable(context.target)[EVENTS], {"meta.forgotten": True}):
+    if holds(context.target[EVENTS], {"meta.forgotten": True}):
         sentence += "; who was forgotten is not known either, and has to be forgotten again"
     return Apart(Loss.STATE, sentence, _way(context, Loss.STATE))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lbmigrate.ledger.binding import ROW, Apart, Loss, apart, identities, judged
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -19,7 +19,7 @@ def after(context: Context, before: Apart | None = None) -> Checkpoint | None:
 
     A roll-up removes entries that are not right; so fewer of them than before are no loss, if none were missing then.
     """
-    kept, here = context.state.get(ROW), identities(durable(context.target))
+    kept, here = context.state.get(ROW), identities(context.target)
     found = judged(context, kept, here)
     unharmed = found is None or (found.loss is Loss.SOME_ENTRIES and before is None)
     known = "identities" in kept or context.state.knows_chunks()
@@ -28,7 +28,7 @@ def after(context: Context, before: Apart | None = None) -> Checkpoint | None:
 
 def bound(context: Context) -> Checkpoint | None:
     """What to remember of the collections as they are now; None where the state has it so, or there is no ledger."""
-    return _as_now(context, context.state.get(ROW), identities(durable(context.target)))
+    return _as_now(context, context.state.get(ROW), identities(context.target))
 
 
 def restored(context: Context, copied: Mapping[str, str]) -> Checkpoint | None:
@@ -49,12 +49,12 @@ def removing(context: Context) -> Checkpoint | None:
 
 def taken_back(context: Context) -> Checkpoint:
     """What to remember before all that a migration made is removed, whatever has come apart: that settles it."""
-    target = durable(context.target)
+    target = context.target
     return Checkpoint(ROW, {"database": target.name, "identities": identities(target), "counts": None})
 
 
 def _as_now(context: Context, kept: Document, here: dict[str, str]) -> Checkpoint | None:
-    target = durable(context.target)
+    target = context.target
     if EVENTS not in here:
         return None
     # A router's metadata counts twice what is being moved: there, no more is kept than that some are there.

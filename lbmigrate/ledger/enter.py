@@ -10,7 +10,6 @@ from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.events import EventRefused, Inserted, insert_new
 from lbmigrate.ledger.identify import identify, is_of
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -68,7 +67,7 @@ def enter(
 
 def _inserted(context: Context, events: list[Document]) -> Inserted:
     try:
-        return Inserted(insert_new(durable(context.target)[EVENTS], events))
+        return Inserted(insert_new(context.target[EVENTS], events))
     except EventRefused as error:
         if error.inserted is None:
             raise

@@ -23,7 +23,6 @@ from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
 from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN, counts
 from lbmigrate.run.context import Context
@@ -57,7 +56,7 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     yield from _remember(context, user)
     yield Piece(EVENTS, unit="events", checkpoint=removing(context))
     leavers, traces = Leavers(context.state), Traces(user)
-    database = durable(context.target)
+    database = context.target
     theirs = {"userId": {"$in": traces.forms}}
     entries = events = 0
     while not context.stopping():
@@ -81,7 +80,7 @@ def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None
             late.setdefault(event["userId"], []).append(event["_id"])
     for user, ids in late.items():  # a repeat finds no event of that user any more
         for part in in_parts(ids):
-            for found in _parts(durable(context.target)[EVENTS].find({"_id": {"$in": part}, "userId": user})):
+            for found in _parts(context.target[EVENTS].find({"_id": {"$in": part}, "userId": user})):
                 _entomb(context, Traces(user), found, leavers)
 
 
@@ -95,7 +94,7 @@ def _entomb(context: Context, traces: Traces, events: Sequence[Document], leaver
 
     What counts for nobody, or what a validator does not take under a tombstone either, goes.
     """
-    ledger = durable(context.target)[EVENTS]
+    ledger = context.target[EVENTS]
     alike: dict[Any, list[str]] = {}
     for event in events:
         if not counts(event):
@@ -150,7 +149,7 @@ def _clean(context: Context, traces: Traces) -> Iterator[Piece]:
     """Every other copy of the id that is in a collection of ours."""
     for checkpoint in found_in.state_rows(traces, context.state):
         yield Piece(EVENTS, unit="events", checkpoint=checkpoint)
-    rows = durable(context.target)[REJECTS]
+    rows = context.target[REJECTS]
     named = found_in.rejects(traces, iter(rows.find()))
     if named:
         retrying(partial(rows.delete_many, {"_id": {"$in": named}}))

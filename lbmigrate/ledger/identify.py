@@ -13,7 +13,7 @@ from typing import Any
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
-from lbmigrate.mongo.concerns import durable, lenient
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document, Reject
 from lbmigrate.rules.adjustments import base_id
 from lbmigrate.rules.strays import slim
@@ -67,7 +67,7 @@ def identify(context: Context, source: Source, events: Sequence[Document], forme
 
 def rows_of(context: Context, names: Sequence[str], fields: Document = WITH_USER) -> Rows:
     """The events of the ledger that have these ids. Asking costs a third of inserting in vain."""
-    ledger = lenient(durable(context.target).with_options(codec_options=sources.CODECS))[EVENTS]
+    ledger = lenient(context.target.with_options(codec_options=sources.CODECS))[EVENTS]
     found = (ledger.find({"_id": {"$in": part}}, fields) for part in in_parts(names))
     return {row["_id"]: slim(row) for rows in found for row in rows}
 

@@ -18,7 +18,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ExecutionTimeout
 
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Checkpoint, Document, amount
 from lbmigrate.schema import EVENT, EVENTS, USERS, user_of
 from lbmigrate.values.limits import named, names_a_user
@@ -58,7 +58,7 @@ def odd_events(database: Database[Any], kind: str | None, ms: int | None = None)
     With `kind`, the type of the ledger's user ids, also those of users of another type. Reads the whole ledger unless
     `ms` milliseconds end that.
     """
-    ledger = durable(database)[EVENTS]
+    ledger = database[EVENTS]
     conditions = [ODD, *([strangers(kind)] if kind else []), *([] if is_fake(database) else [NO_UUID])]
     asked = [{"$or": conditions}, *([NUMBERS] if kind in (None, "int") else [])]
     try:

@@ -35,7 +35,7 @@ from lbmigrate.ledger.entries import (
 )
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.walk import BATCH
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
@@ -99,7 +99,7 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
-    database = durable(context.target)
+    database = context.target
     # Before the events: the order that the proof above rests on.
     present = present_entries(database, users)
     owners, wanted = _wanted(context, ledger(context, database, users))

@@ -17,7 +17,7 @@ from pymongo.cursor import Cursor
 from pymongo.database import Database
 
 from lbmigrate.config.model import Source
-from lbmigrate.mongo.concerns import fresh, is_fake, readable
+from lbmigrate.mongo.concerns import is_fake, readable
 from lbmigrate.records import Document, Scored
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.rules.event import former_ids
@@ -81,7 +81,7 @@ def _aggregated(collection: Collection[Any], stages: list[Document], size: int) 
 
 def _readable(context: Context) -> Database[Any]:
     if context.live:  # the app wrote a moment ago, and perhaps not to a majority
-        return fresh(context.sources)
+        return context.sources
     return readable(context.sources, context.config.backfill.read_preference)
 
 

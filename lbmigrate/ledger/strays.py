@@ -9,7 +9,6 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import ExecutionTimeout
 
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import above, base_id, without_number
 from lbmigrate.rules.event import of_other_actions
@@ -30,7 +29,7 @@ def of_no_source(context: Context, most: int = 0, ms: int = 0) -> Iterator[str]:
 
     With `most` only so many events of each range are looked at. Raises ExecutionTimeout where that takes over `ms`.
     """
-    database = durable(context.target)
+    database = context.target
     asked = ({**COUNTED, **each} for each in of_other_actions(context.config))
     found = (database[EVENTS].find(each, FIELDS).limit(most) for each in asked)
     events = (slim(event) for rows in found for event in (rows.max_time_ms(ms) if ms else rows))

@@ -42,6 +42,7 @@ class Flag:
         self._rows, self._id = database[settings.collection], settings.id
         self._monotonic = monotonic
         self._known, self._asked = Switches(), float("-inf")  # how it stood when it was asked
+        self.unread = False  # the last look failed
         self._next = float("-inf")
         self._looking = threading.Lock()
 
@@ -72,9 +73,10 @@ class Flag:
         try:
             with pymongo.timeout(ANSWER):
                 found = switches(self._rows.find_one({"_id": self._id}) or {})
+            self.unread = False
         except (PyMongoError, BSONError) as error:
             log.warning("the flag cannot be read, so it counts as off: %s", hidden(plain(error)))
-            found = Switches()
+            found, self.unread = Switches(), True
         self._known, self._asked, self._next = found, asked, self._monotonic() + LOOK_AGAIN
 
 

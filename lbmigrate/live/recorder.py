@@ -24,7 +24,7 @@ from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
-from lbmigrate.mongo.concerns import durable, fresh
+from lbmigrate.live.patience import Late, Patience, Turns
 from lbmigrate.passes.beginning import within
 from lbmigrate.records import Document
 from lbmigrate.rules.event import check_source_id, constant_points, former_ids, live_event, source_named, source_of
@@ -40,9 +40,11 @@ class ScoreRecorder:
     """Records live actions in the ledger and on the board, while the flag's `write` is on. Safe to share by threads.
 
     `sources` is the database of the app's own collections, by default the same. What goes wrong is logged, counted in
-    `failures`, and never disturbs the app; `strict` raises it. Actions ahead of the clock by more than
-    `backfill.future` are kept, but logged and counted in `ahead`; by more than `backfill.future_limit`, refused. After
-    a fork, make a client and a recorder anew.
+    `failures`, and never disturbs the app; `strict` raises it. An action may take `budget` seconds, by default
+    `live.budget` of the configuration; what the database is too late for, or no majority has by then, is counted in
+    `left` as well, and the next backfill adds it. Meanwhile no further action waits. However the client is set up, the
+    primary is asked. Actions ahead of the clock by more than `backfill.future` are kept, but logged and counted in
+    `ahead`; by more than `backfill.future_limit`, refused. After a fork, make a client and a recorder anew.
     """
 
     def __init__(
@@ -52,20 +54,22 @@ class ScoreRecorder:
         *,
         sources: Database[Any] | None = None,
         strict: bool = False,
+        budget: float | None = None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         target = as_ours(database)
         home = target if sources is None else as_ours(sources)
-        state = State(durable(target.client[config.state.database or target.name]))
+        state = State(target.client[config.state.database or target.name])
         self._context = Context(config, home, target, state, run="live", clock=clock, live=True)
         self._flag = flag(database, config, monotonic)
         self._strict = strict
+        self._patience = Patience(config.live.budget.total_seconds() if budget is None else budget, monotonic)
+        self._turns = Turns(self._patience.budget)
         self._counting = threading.Lock()
         self._one_type: OneUserType | None = None
         self._recall = Recall()
-        self.failures = 0
-        self.ahead = 0
+        self.failures = self.left = self.ahead = 0
 
     def record(
         self,
@@ -102,19 +106,33 @@ class ScoreRecorder:
         return self._guarded(lambda: self._emit(source_name, document_or_id))
 
     def _guarded(self, work: Callable[[], bool]) -> bool:
-        if not self._flag.write:
-            return False
         try:
-            return work()
+            with self._patience.spent():
+                return work() if self._flag.write else self._unknown()
         except Exception as error:  # whatever it is: the app's own action has happened
             with self._counting:
                 self.failures += 1
+                self.left += isinstance(error, Late)
             if self._strict:
                 raise
-            expected = isinstance(error, LbmigrateError | PyMongoError)
-            told = plain(error) if expected else f"{plain(error)}\n{trace(error)}"
-            log.warning("an action was not recorded; the next backfill does it: %s", hidden(told))
+            self._tell(error)
             return False
+
+    def _unknown(self) -> bool:
+        """Nothing is recorded while the flag is off, also where it only counts as off: it may be on all the same."""
+        if self._flag.unread:
+            raise Late("the flag cannot be read, so it counts as off", hint="lbmigrate doctor")
+        return False
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, Late):
+            if self._patience.may_tell():
+                told = "actions are left to the next backfill, %s so far: %s"
+                log.warning(told, f"{self.left:,}", hidden(plain(error)))
+            return
+        expected = isinstance(error, LbmigrateError | PyMongoError)
+        told = plain(error) if expected else f"{plain(error)}\n{trace(error)}"
+        log.warning("an action was not recorded; the next backfill does it: %s", hidden(told))
 
     def _insert(self, source: Source, event: Document, now: dt.datetime) -> bool:
         self._types().check([event], source)
@@ -131,7 +149,8 @@ class ScoreRecorder:
         added = bool(entered.new)
         ledger = self._recall.ledger(event, added, known, leavers.fence)
         # Also when it was there already: whoever inserted it may have died before this.
-        rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
+        with self._turns.of(event["userId"]):
+            rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
         return added
 
     def _emit(self, name: str, given: Any) -> bool:
@@ -143,7 +162,8 @@ class ScoreRecorder:
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
         done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types())
         for users in walk.selections(done.users):
-            rollup.roll_up(self._context, users)
+            with self._turns.of(done.users[0]):
+                rollup.roll_up(self._context, users)
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
         if done.counts.rejected:
@@ -164,7 +184,7 @@ class ScoreRecorder:
         forms = parse_id(given) if isinstance(given, str) else [given]
         if len(forms) == 1 or source.unwind:
             return plain_id(given)
-        documents = fresh(self._context.sources)[source.collection]
+        documents = self._context.sources[source.collection]
         found = documents.find_one({"_id": {"$in": forms}}, {"_id": 1})
         if found:
             return found["_id"]

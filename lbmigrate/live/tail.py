@@ -49,7 +49,7 @@ class Tail:
     def __init__(self, context: Context, flag: Flag, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._context, self._flag, self._monotonic = context, flag, monotonic
         self._collections = {source.collection for source in context.config.sources}
-        self._one_type = OneUserType(context)
+        self._one_type = retrying(lambda: OneUserType(context))
         self._kept = context.state.get(ROW)  # and from here on what is to be kept
         if (self._kept.get("missed") or {}).get("passes", {}) is None:  # a gap that only a new stream ends
             self._kept["token"] = None

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
+
+from pymongo.errors import PyMongoError
 
 from lbmigrate.errors import Refused, UsageError
 from lbmigrate.migration.steps import Step, s3_dual_write, turned_off, work_of
+from lbmigrate.mongo.client import is_worth_another_try
 from lbmigrate.records import Checkpoint, Listener, Piece, Report, Tally, Way, Work, ignore
 from lbmigrate.run.context import Context
 from lbmigrate.state.statuses import StepStatus
 
 Guard = Callable[[], None]
+Pieces = Callable[[], Iterator[Piece]]
+ATTEMPTS = 5  # at a work that does not get on, because of faults that should have passed
 
 
 def unguarded() -> None:
@@ -39,7 +45,7 @@ class Driver:
                 break
             refuse_turned_off(self.context, [step])
             self._mark(step, StepStatus.APPLYING, startedAt=self.context.clock())
-            found = self._walk(step, step.apply(self.context), Way.APPLY, StepStatus.APPLIED)
+            found = self._walk(step, self._persistent(partial(step.apply, self.context)), Way.APPLY, StepStatus.APPLIED)
             counts |= {step.NAME: found} if found is not None else {}
         return counts
 
@@ -55,12 +61,15 @@ class Driver:
             if self.context.stopping():
                 return
             self._mark(step, StepStatus.REVERTING)
-            self._walk(step, chain(silence, step.revert(self.context)), way, end)
+            self._walk(step, chain(silence, self._persistent(partial(step.revert, self.context))), way, end)
 
-    def carry_out(self, work: Work, pieces: Iterator[Piece]) -> Tally | None:
-        """Work that is no step: its pieces are saved and reported like a step's; what all of them counted."""
+    def carry_out(self, work: Work, pieces: Iterator[Piece] | Pieces) -> Tally | None:
+        """Work that is no step: its pieces are saved and reported like a step's; what all of them counted.
+
+        What begins the pieces, given in their stead, may begin them anew after a fault that should have passed.
+        """
         self.listen(Report("begin", work))
-        counts = self._through(work, pieces, Way.APPLY)
+        counts = self._through(work, self._persistent(pieces) if callable(pieces) else pieces, Way.APPLY)
         if not self.context.stopping():
             self.listen(Report("end", work, counts=counts))
         return counts
@@ -73,6 +82,24 @@ class Driver:
             self._mark(step, end, finishedAt=self.context.clock())
             self.listen(Report("end", work, way, counts=counts))
         return counts
+
+    def _persistent(self, begin: Pieces) -> Iterator[Piece]:
+        """The pieces of a work that may be stopped anywhere and begun again, as it is after a fault that passes.
+
+        What was tried in vain where it went wrong is not tried again. A piece that counts, and is kept, is progress.
+        """
+        failures = 0
+        while True:
+            try:
+                for piece in begin():
+                    failures = 0 if piece.counts and piece.checkpoint else failures
+                    yield piece
+                return
+            except PyMongoError as error:
+                failures += 1
+                if failures == ATTEMPTS or not is_worth_another_try(error):
+                    raise
+            self.context.stop.wait(0.2 * 2**failures)
 
     def _through(self, work: Work, pieces: Iterator[Piece], way: Way) -> Tally | None:
         counts: Tally | None = None

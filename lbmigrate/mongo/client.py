@@ -20,6 +20,7 @@ from pymongo.errors import (
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import embedded
+from lbmigrate.mongo.concerns import MAJORITY_MS, without_concerns
 from lbmigrate.mongo.faults import explain, is_transient
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
@@ -28,7 +29,12 @@ from lbmigrate.telling.secrets import LOCAL
 T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
+IN_VAIN = "tried again, in vain"
 FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
+# Whatever the URI says: what decides a write is read from the primary, and a write is done when a majority has it.
+CONCERNS: dict[str, Any] = {
+    "readPreference": "primary", "readConcernLevel": "majority", "w": "majority", "wtimeoutMS": MAJORITY_MS,
+}  # fmt: skip
 # One text that is not UTF-8 must not keep a whole batch from being looked at. Where an exact copy matters (sources
 # that are scored, bounds of chunks, backups) the codecs are strict.
 CODECS: dict[str, Any] = {
@@ -65,9 +71,11 @@ def _local_directory(uri: str) -> Path:
 
 def _connect(uri: str, watch: WriteWatch | None) -> MongoClient[Document]:
     given = uri.lower()
-    defaults = {name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given}
+    fixed = CONCERNS | CODECS | {name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given}
     try:
-        client: MongoClient[Document] = MongoClient(uri, **defaults, **CODECS, event_listeners=[watch] if watch else [])
+        client: MongoClient[Document] = MongoClient(
+            without_concerns(uri)[0], **fixed, event_listeners=[watch] if watch else []
+        )
     except (PyMongoError, ValueError, TypeError) as error:
         # Without the cause, whose text may quote pieces of a password.
         raise explain(InvalidURI(str(error)), uri) from None
@@ -85,22 +93,33 @@ def retrying(
 ) -> T:
     """Call again after a transient error, waiting longer each time, and raise the last error when either bound is met.
 
-    `call` must be harmless to repeat: an attempt that failed may have been carried out.
+    `call` must be harmless to repeat: an attempt that failed may have been carried out. An error that was raised in
+    vain so often is not tried again by whoever called this, so that bounds do not multiply.
     """
     again = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(seconds),
         wait=tenacity.wait_exponential(multiplier=0.2, max=10) + tenacity.wait_random(0, 0.2),
-        retry=tenacity.retry_if_exception(is_transient),
+        retry=tenacity.retry_if_exception(is_worth_another_try),
         sleep=sleep,
         reraise=True,
     )
-    return again(call)
+    try:
+        return again(call)
+    except PyMongoError as error:
+        if is_worth_another_try(error):
+            error.add_note(IN_VAIN)
+        raise
+
+
+def is_worth_another_try(error: BaseException) -> bool:
+    """Whether an error is transient, and nobody has tried again in vain yet."""
+    return is_transient(error) and IN_VAIN not in getattr(error, "__notes__", ())
 
 
 def server_time(database: Database[Document]) -> dt.datetime:
     """Read the server's clock (UTC, naive, milliseconds); of the in-memory fake, which has none, the local clock."""
     try:
-        now: dt.datetime = database.command("hello")["localTime"]
+        now: dt.datetime = retrying(lambda: database.command("hello"))["localTime"]
     except NotImplementedError:
         now = dt.datetime.now(dt.UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)

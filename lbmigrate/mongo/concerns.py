@@ -1,6 +1,12 @@
-"""How a database is read and written: what survives a failover, what is read this instant, what may be odd text."""
+"""How a database is read and written: what survives a failover, what is read this instant, what may be odd text.
+
+Nobody has to remember to ask for this. A client of ours is opened without what a URI says of it (`mongo.client`), and
+whatever decides a write is handed its databases by `Context`, `State` and `Flag`, which make them so whoever gave them.
+"""
 
 from __future__ import annotations
+
+import re
 
 from bson.codec_options import DatetimeConversion
 from pymongo import ReadPreference
@@ -12,6 +18,30 @@ from pymongo.write_concern import WriteConcern
 from lbmigrate.records import Document
 
 MAJORITY_MS = 30_000
+# Options of a URI that say how its user reads and writes, and for how long one command may take. They are meant for an
+# app; here they would have a write decided by what a secondary still shows, or taken for done when it can be undone.
+NOT_USED = (
+    "readPreference", "readPreferenceTags", "maxStalenessSeconds", "readConcernLevel",
+    "w", "wtimeoutMS", "wtimeout", "journal", "j", "fsync", "timeoutMS",
+)  # fmt: skip
+
+
+def without_concerns(uri: str) -> tuple[str, list[str]]:
+    """A URI without those of its options that are NOT_USED, and these: `readPreference=secondary`, `w=1`."""
+    place, mark, query = uri.rpartition("?")
+    options = [option for option in re.split("[&;]", query) if option] if mark else []
+    unused = [option for option in options if option.partition("=")[0].lower() in _NAMES]
+    used = [option for option in options if option not in unused]
+    return (f"{place}?{'&'.join(used)}" if unused else uri), unused
+
+
+def overruled(uri: str) -> list[str]:
+    """Those options of a URI that ask for something else than what is done all the same."""
+    return [option for option in without_concerns(uri)[1] if option.lower() not in AS_WE_DO]
+
+
+AS_WE_DO = {"readpreference=primary", "readconcernlevel=majority", "w=majority", "journal=true", "j=true"}
+_NAMES = frozenset(name.lower() for name in NOT_USED)
 
 
 def durable(database: Database[Document]) -> Database[Document]:
@@ -22,10 +52,19 @@ def durable(database: Database[Document]) -> Database[Document]:
     if is_fake(database):
         return database
     return database.with_options(
-        read_preference=ReadPreference.PRIMARY,
-        write_concern=WriteConcern("majority", wtimeout=MAJORITY_MS),
-        read_concern=ReadConcern("majority"),
+        read_preference=ReadPreference.PRIMARY, write_concern=MAJORITY, read_concern=ReadConcern("majority")
     )
+
+
+MAJORITY = WriteConcern("majority", wtimeout=MAJORITY_MS)
+
+
+def soon(database: Database[Document]) -> Database[Document]:
+    """Like `durable`, for whoever has to know within seconds whether a majority has what is written."""
+    return database if is_fake(database) else durable(database).with_options(write_concern=SOON)
+
+
+SOON = WriteConcern("majority", wtimeout=3_000)
 
 
 def readable(database: Database[Document], preference: str) -> Database[Document]:
@@ -40,7 +79,7 @@ def fresh(database: Database[Document]) -> Database[Document]:
     """For reading what was written this instant: as it stands on the primary, whether or not a majority has it yet."""
     if is_fake(database):
         return database
-    return database.with_options(read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local"))
+    return durable(database).with_options(read_concern=ReadConcern("local"))
 
 
 def lenient(database: Database[Document]) -> Database[Document]:

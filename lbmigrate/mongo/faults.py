@@ -23,10 +23,30 @@ from lbmigrate.telling.secrets import redact, scrub
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 AUTHENTICATION_FAILED, UNAUTHORIZED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 13, 11000, 10334, 166
 MAJORITY_LATE = {64, 100}
-MOVED = {91, 189, 10107, 11600, 11602, 13435, 13436}
-UNREACHABLE = {6, 7, 89, 262, 9001}
-READ_CUT_SHORT = {43, 112, 175, 237}
-TRANSIENT = MOVED | UNREACHABLE | READ_CUT_SHORT | MAJORITY_LATE
+# Named by that file's categories, as of MongoDB 8: what may well succeed when it is done again.
+MOVED = {91, 189, 333, 10058, 10107, 11600, 11602, 13435, 13436}  # NotPrimaryError, ShutdownError
+UNREACHABLE = {6, 7, 89, 202, 317, 384, 9001}  # NetworkError
+RETRIABLE = {134, 262, 358, 402, 406, 407, 412, 453, 462, 50915, 91331, 10045600}  # the rest of RetriableError
+INTERRUPTED = {
+    24,
+    279,
+    281,
+    282,
+    290,
+    355,
+    11601,
+    46841,
+}  # Interruption, but for 50, which is a limit that was asked for
+READ_CUT_SHORT = {43, 175, 237, 314}  # CursorInvalidatedError, but for 96, which says nothing
+OVERLOADED = {433, 449, 450, 16500}  # SystemOverloadedError, and what Cosmos DB says of too many requests
+STALE = {63, 150, 249, 13388}  # StaleShardVersionError: the router looks again
+# In no category: LockBusy, LockFailed, WriteConflict, ConflictingOperationInProgress, FailedToSatisfyReadPreference,
+# DatabaseDropPending, ElectionInProgress, RetryChangeStream, SnapshotUnavailable, IndexBuildAborted,
+# IndexBuildAlreadyInProgress, TemporarilyUnavailable, and two BackgroundOperationInProgress.
+IN_THE_WAY = {46, 107, 112, 117, 133, 215, 216, 234, 246, 276, 285, 365, 12586, 12587}
+TRANSIENT = (
+    MAJORITY_LATE | MOVED | UNREACHABLE | RETRIABLE | INTERRUPTED | READ_CUT_SHORT | OVERLOADED | STALE | IN_THE_WAY
+)
 
 AGAIN = "run the same command again: it resumes where it stopped"
 MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
@@ -49,19 +69,19 @@ def explain(error: Exception, uri: str) -> LbmigrateError:
     """Say what an error of pymongo means to an operator, and what to do next. Never quotes a password of `uri`."""
     if isinstance(error, LbmigrateError):
         return error
-    server, reason = redact(uri), scrub(_reason(error), uri)
+    server, said = redact(uri), scrub(reason(error), uri)
     if isinstance(error, ConfigurationError):
         hint = "mongodb://HOST:PORT or local:DIR in MONGODB_URI or --uri; a password needs @ : / ? as %40 %3A %2F %3F"
-        return UsageError(f"{server} cannot be used as a MongoDB URI: {reason}", hint)
+        return UsageError(f"{server} cannot be used as a MongoDB URI: {said}", hint)
     for codes, kind, meaning, hint in MEANINGS:
         if codes & _codes(error):
-            return kind(f"MongoDB at {server} {meaning}: {reason}", hint)
+            return kind(f"MongoDB at {server} {meaning}: {said}", hint)
     if isinstance(error, ServerSelectionTimeoutError):
         hint = "check that it runs and what MONGODB_URI or --uri says, or use local:DIR for the embedded server"
-        return LbmigrateError(f"MongoDB at {server} cannot be reached: {reason}", hint)
+        return LbmigrateError(f"MongoDB at {server} cannot be reached: {said}", hint)
     if isinstance(error, ConnectionFailure):
-        return LbmigrateError(f"MongoDB at {server} broke the connection: {reason}", AGAIN)
-    return LbmigrateError(f"MongoDB at {server} failed: {reason}", "lbmigrate doctor")
+        return LbmigrateError(f"MongoDB at {server} broke the connection: {said}", AGAIN)
+    return LbmigrateError(f"MongoDB at {server} failed: {said}", AGAIN if is_transient(error) else "lbmigrate doctor")
 
 
 def other_unique_index(failure: Mapping[str, Any]) -> str:
@@ -76,7 +96,7 @@ def other_unique_index(failure: Mapping[str, Any]) -> str:
     return found[1] if found else ", ".join(pattern)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Quote the server's own words, without the documents and the topology that pymongo adds."""
     text = next((row["errmsg"] for row in _rows(error) if "errmsg" in row), str(error))
     text = text.partition(", full error:")[0].partition(", Timeout:")[0]
@@ -102,7 +122,10 @@ def _codes(error: BaseException) -> set[int]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether doing the same thing again may well succeed: the network, a failover, a majority that is late."""
+    """Tell whether doing the same thing again may well succeed: the network, a failover, a majority that is late.
+
+    The server's own labels say so, or the code.
+    """
     if isinstance(error, ConnectionFailure | WTimeoutError):
         return True
     if not isinstance(error, PyMongoError):

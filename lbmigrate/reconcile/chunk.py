@@ -20,7 +20,6 @@ from lbmigrate.ledger import forget
 from lbmigrate.ledger.events import insert_each
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.reconcile.desired import desired
 from lbmigrate.reconcile.groups import Groups, Part, grouped, of_groups, parts
@@ -133,7 +132,7 @@ def _bury_late(context: Context, bounds: Bounds) -> None:
 def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType) -> Found:
     """Add what is due for the sources whose first events have these ids; those without an event are left out."""
     found, adjusted = Found(len(bases)), set[str]()
-    ledger = durable(context.target)[EVENTS]
+    ledger = context.target[EVENTS]
     for _ in range(CONFLICTS):
         events, due = _due(context, action, bases, one_type)
         inserted = insert_each(ledger, due)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lbmigrate.ledger.identify import rows_of
-from lbmigrate.mongo.concerns import durable, lenient
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import FORGOTTEN, base_id, counts, is_forgotten, without_number
@@ -50,7 +50,7 @@ def of_groups(context: Context, bases: Sequence[str]) -> list[Document]:
 
 
 def _events(context: Context, condition: Document) -> Iterator[Document]:
-    ledger = lenient(durable(context.target))[EVENTS]
+    ledger = lenient(context.target)[EVENTS]
     for event in map(slim, ledger.find(condition, dict.fromkeys(FIELDS, 1)).sort("_id", 1).hint([("_id", 1)])):
         event["userId"] = plain_id(event.get("userId"))
         if not _is_unreachable(event):

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.config.model import Config
 from lbmigrate.mongo import fake, faults
-from lbmigrate.mongo.client import open_client, server_time
+from lbmigrate.mongo.client import open_client, retrying, server_time
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
@@ -47,8 +47,9 @@ class Connection:
 
     def is_untouched(self) -> bool:
         """Whether the migration has left nothing here: no state, no collection of ours."""
-        homes = {**present_collections(self.target), **present_collections(self.state.rows.database)}
-        return not homes.keys() & {COLLECTION, EVENTS, ENTRIES}
+        places = (self.target, self.state.rows.database)
+        homes = {name for place in places for name in retrying(partial(present_collections, place))}
+        return not homes & {COLLECTION, EVENTS, ENTRIES}
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWat
     """
     watch = WriteWatch()
     with open_client(config.database.uri, watch) as client, fake.client() as memory:
-        real, target = client[config.database.name], memory[config.database.name]
+        real, target = durable(client[config.database.name]), memory[config.database.name]
         if rows := _left_out(client[config.state.database or config.database.name][COLLECTION]):
             State(target).rows.insert_many(rows)
         yield Connection(client, config, real, target, State(target)), real, watch
@@ -95,7 +96,7 @@ def shadow(config: Config) -> Iterator[tuple[Connection, Database[Any], WriteWat
 
 def _left_out(state: Collection[Any]) -> list[Document]:
     try:
-        found = state.find({"$or": [of("forgotten"), {"_id": BEGINNING}]})
+        found = retrying(lambda: list(state.find({"$or": [of("forgotten"), {"_id": BEGINNING}]})))
         return [{**row, "fence": 0} for row in found]
     except OperationFailure as error:
         if error.code != faults.UNAUTHORIZED:
@@ -105,6 +106,5 @@ def _left_out(state: Collection[Any]) -> list[Document]:
 
 def connection(client: MongoClient[Any], config: Config) -> Connection:
     """The databases that a configuration names, on a client that is open."""
-    database = client[config.database.name]
-    home = client[config.state.database or config.database.name]
-    return Connection(client, config, database, database, State(durable(home)))
+    database = durable(client[config.database.name])
+    return Connection(client, config, database, database, State(client[config.state.database or database.name]))

@@ -10,6 +10,7 @@ from typing import Any
 from pymongo.database import Database
 
 from lbmigrate.config.model import Config
+from lbmigrate.mongo.concerns import durable, fresh
 from lbmigrate.records import Document
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import State
@@ -79,7 +80,8 @@ class VerifyOptions:
 class Context:
     """One run's surroundings. `sources` is only read; `target` takes events, entries and the flag.
 
-    `live` is for actions that happen now: events say so, and sources are read as they stand this instant.
+    `live` is for actions that happen now: events say so, and sources are read as they stand this instant. However the
+    client of these databases is set up: what is read here decides writes, so the primary is asked, and a majority.
     """
 
     config: Config
@@ -95,6 +97,10 @@ class Context:
     live: bool = False
     clock: Clock = utc_now
     stop: Stop = field(default_factory=Stop)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", durable(self.target))
+        object.__setattr__(self, "sources", (fresh if self.live else durable)(self.sources))
 
     def stopping(self) -> bool:
         """Whether to begin nothing more: what is begun is finished and handed on."""

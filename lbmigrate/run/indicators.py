@@ -9,20 +9,20 @@ import datetime as dt
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
-from lbmigrate.records import Document
+from lbmigrate.run.members import members
 from lbmigrate.state import State
 from lbmigrate.telling.secrets import hidden
 
-STANDALONE = 76  # NoReplicationEnabled
+LAG, QUEUE = "throttle.max_lag, throttle.ignore_members", "throttle.max_queue"
 LOOK_AGAIN = 1.0  # seconds for which a look at the server holds good
 
 
@@ -36,11 +36,18 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One signal's say, and why. `by_people` says that somebody wants it so, and will say when it is over."""
+    """One signal's say, and why. `by_people` says that somebody wants it so, and will say when it is over.
+
+    `settings` are the names of those that decide it.
+    """
 
     level: Level
     reason: str = ""
     by_people: bool = False
+    settings: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.settings})" if self.settings else self.reason
 
 
 NORMAL = Reading(Level.NORMAL)
@@ -64,40 +71,15 @@ def flag_file(path: Path) -> Signal:
     return lambda: Reading(Level.STOP, f"{path} exists", by_people=True) if path.exists() else NORMAL
 
 
-def replication_lag(database: Database[Any], most: dt.timedelta) -> Signal:
-    """Stop while a secondary is further behind than `most`, or does not answer. Needs the right replSetGetStatus.
-
-    One whose process is gone (its port refuses connections) does not count: waiting would not help it.
-    """
+def replication_lag(database: Database[Any], most: dt.timedelta, ignored: Collection[str] = ()) -> Signal:
+    """Stop while a member that a run waits for is further behind than `most`, or does not answer."""
 
     def read() -> Reading:
-        try:
-            members = database.client.admin.command("replSetGetStatus")["members"]
-        except OperationFailure as error:
-            if error.code == STANDALONE:
-                return NORMAL
-            raise
-        bearing = [member for member in members if member["stateStr"] != "ARBITER"]  # those that hold data
-        newest = max(member["optimeDate"] for member in bearing)
-        for member in bearing:
-            if member["stateStr"] == "PRIMARY" or _is_down(member):
-                continue
-            if member["health"] != 1 or member["stateStr"] != "SECONDARY":
-                return Reading(Level.STOP, f"replication lag: {member['name']} is {_state_of(member)}")
-            lag = newest - member["optimeDate"]
-            if lag > most:
-                return Reading(Level.STOP, f"replication lag: {member['name']} is {lag.total_seconds():.0f} s behind")
-        return NORMAL
+        told = (member.objection(most) for member in members(database, ignored))
+        reason = next(filter(None, told), "")
+        return Reading(Level.STOP, f"replication lag: {reason}", settings=LAG) if reason else NORMAL
 
     return read
-
-
-def _is_down(member: Document) -> bool:
-    return member["health"] != 1 and "Connection refused" in member.get("lastHeartbeatMessage", "")
-
-
-def _state_of(member: Document) -> str:
-    return "not reachable" if member["health"] != 1 else str(member["stateStr"])
 
 
 def server_queue(database: Database[Any], most: int) -> Signal:
@@ -107,9 +89,9 @@ def server_queue(database: Database[Any], most: int) -> Signal:
         status = database.command("serverStatus", metrics=0, repl=0)
         waiting = status["globalLock"]["currentQueue"]["total"]
         if waiting > most:
-            return Reading(Level.STOP, f"{waiting} operations wait in the server's queue")
+            return Reading(Level.STOP, f"{waiting} operations wait in the server's queue", settings=QUEUE)
         tickets = status.get("wiredTiger", {}).get("concurrentTransactions", {}).get("write", {}).get("available", 1)
-        return Reading(Level.STOP, "the server has no write ticket left") if tickets < 1 else NORMAL
+        return Reading(Level.STOP, "the server has no write ticket left", settings=QUEUE) if tickets < 1 else NORMAL
 
     return read
 
@@ -139,7 +121,8 @@ class Latency:
         if min(newest) <= self._factor * usual:
             return NORMAL
         self._unjudged = 0  # held for these once
-        return Reading(Level.STOP, f"chunks take {min(newest) / usual:.1f} times as long as they usually do")
+        told = f"chunks take {min(newest) / usual:.1f} times as long as they usually do"
+        return Reading(Level.STOP, told, settings="throttle.latency_factor")
 
 
 def readable(name: str, signal: Signal) -> Signal:

@@ -74,10 +74,10 @@ class Gate:
             if reading.by_people:
                 waited = 0.0
             elif waited >= self._give_up:
-                self._stop.give_up(f"held for {self._longest}: {reading.reason}; lbmigrate doctor says more")
+                self._stop.give_up(f"held for {self._longest}: {reading}; lbmigrate doctor says more")
                 return
             limited = self._longest and not reading.by_people
-            yield Held(f"{reading.reason}; the run gives up after {self._longest}" if limited else reading.reason)
+            yield Held(f"{reading}; the run gives up after {self._longest}" if limited else str(reading))
             self._stop.wait(pause)
             waited, pause = waited + pause, min(2 * pause, LONGEST_WAIT)
 
@@ -116,6 +116,6 @@ def gate(context: Context) -> Gate:
 
 def _of_the_server(database: Database[Any], settings: Throttle) -> Iterator[Signal]:
     if settings.max_lag is not None:
-        yield cached(readable("replication lag", replication_lag(database, settings.max_lag)))
+        yield cached(readable("replication lag", replication_lag(database, settings.max_lag, settings.ignore_members)))
     if settings.max_queue is not None:
         yield cached(readable("the server's queue", server_queue(database, settings.max_queue)))

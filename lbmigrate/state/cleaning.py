@@ -32,7 +32,8 @@ def clear_secrets(state: State) -> int:
 
 def _changes(state: State, field: str) -> list[UpdateOne]:
     asked: Document = {field: {"$regex": SUSPICIOUS}}
-    found = [(row["_id"], _said(row, field)) for row in state.rows.find(asked, {field: 1})]
+    rows = retrying(lambda: list(state.rows.find(asked, {field: 1})))
+    found = [(row["_id"], _said(row, field)) for row in rows]
     better = [(key, text, TEXTS[field](text)) for key, text in found if isinstance(text, str)]
     return [
         UpdateOne({"_id": key, field: text}, {"$set": {field: clean}}) for key, text, clean in better if clean != text

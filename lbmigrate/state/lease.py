@@ -18,6 +18,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from lbmigrate.errors import LeaseLost, Locked
+from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.faults import other_unique_index
 from lbmigrate.records import Document
 from lbmigrate.state.holder import Holder
@@ -72,12 +73,12 @@ class Lease:
 
         One whose end cannot be read is somebody's, until `unlock`: its holder puts it right when it renews.
         """
-        self._state.mend_fence(self._row)
-        row = self._take({"expiresAt": {"$lte": self._server_time(), "$not": {"$type": "array"}}})
+        retrying(lambda: self._state.mend_fence(self._row))
+        row = retrying(lambda: self._take({"expiresAt": {"$lte": self._server_time(), "$not": {"$type": "array"}}}))
         if row is None:
             held = self._state.get(self._row)
             holder = Holder.of(held)
-            if not (holder and holder.is_dead() and "fence" in held):
+            if not (self._is_mine(held) or (holder and holder.is_dead() and "fence" in held)):
                 raise Locked(*describe(held))
             row = self._take({"fence": held["fence"]})
         if row is None:  # somebody else found the dead holder first
@@ -111,6 +112,10 @@ class Lease:
             return None  # the row is there and its lease has not expired
         self._deadline = began + self._ttl
         return row
+
+    def _is_mine(self, held: Document) -> bool:
+        """Whether an attempt that failed was carried out after all; no two runs have one name."""
+        return bool(self._run) and held.get("run") == self._run
 
     def _term(self) -> Document:
         now = self._server_time()
@@ -157,7 +162,8 @@ class Lease:
         self._deadline = 0.0
         now = self._server_time()
         mine = {"_id": self._row, "fence": self._fence}
-        self._state.rows.update_one(mine, {"$set": {"holder": None, "run": None, "expiresAt": now}})
+        free = {"$set": {"holder": None, "run": None, "expiresAt": now}}
+        retrying(lambda: self._state.rows.update_one(mine, free), attempts=2)
 
 
 def is_held(lock: Document, now: dt.datetime) -> bool:
@@ -176,12 +182,11 @@ def is_taken(lock: Document, now: dt.datetime) -> bool:
 
 def break_open(state: State) -> None:
     """Take the lease from whoever holds it; his next renewal and his next checkpoint fail."""
-    state.mend_fence(LOCK)
-    row = state.rows.find_one_and_update(
-        {"_id": LOCK},
-        {"$inc": {"fence": 1}, "$set": {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}},
-        return_document=ReturnDocument.AFTER,
-    )
+    nobody = {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}
+    change = {"$inc": {"fence": 1}, "$set": nobody}
+    after = ReturnDocument.AFTER
+    retrying(lambda: state.mend_fence(LOCK))
+    row = retrying(lambda: state.rows.find_one_and_update({"_id": LOCK}, change, return_document=after))
     if row:
         state.raise_fence(row["fence"])
 

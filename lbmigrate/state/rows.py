@@ -19,6 +19,7 @@ from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state.conditions import LOCKS, NO_FENCE, OURS, of
@@ -37,7 +38,7 @@ class State:
     """The state of one migration, in `database`. `fence` is 0 until a lease raises it; looking needs none."""
 
     def __init__(self, database: Database[Any]) -> None:
-        self.rows = database[COLLECTION]
+        self.rows = durable(database)[COLLECTION]
         self.fence: int | None = 0
         self.flaws: dict[str, Flaw] = {}  # what was found wrong with rows, each once, until somebody has told it
         self._void: frozenset[str] = frozenset()
@@ -58,7 +59,7 @@ class State:
 
     def check_layout(self) -> None:
         """Refuse rows that a newer version wrote."""
-        newer = self.rows.find_one({"layout": {"$gt": LAYOUT}})
+        newer = retrying(lambda: self.rows.find_one({"layout": {"$gt": LAYOUT}}))
         if newer is not None:
             row = f"row {named(newer['_id'])!r} of {COLLECTION}"
             raise Refused(
@@ -93,7 +94,7 @@ class State:
         """One row, or an empty document."""
         if row.partition(":")[0] in self._void and row != BEGINNING:
             return {}
-        return next(self._sound(self.rows.find({"_id": row}).limit(1)), {})
+        return retrying(lambda: next(self._sound(self.rows.find({"_id": row}).limit(1)), {}))
 
     def step(self, number: int) -> Document:
         return self.get(f"step:{number}")
@@ -103,7 +104,7 @@ class State:
 
     def of_kind(self, kind: str) -> list[Document]:
         """All rows `<kind>:<name>`."""
-        return list(self._sound(self.rows.find(of(kind))))
+        return retrying(lambda: list(self._sound(self.rows.find(of(kind)))))
 
     def everything(self) -> Iterator[tuple[Document, Document]]:
         """Every row of ours as it is, and as it may be relied on."""
@@ -124,7 +125,7 @@ class State:
 
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""
-        return list(self._sound(self.rows.find(of("run")).sort("startedAt", -1).limit(limit)))
+        return retrying(lambda: list(self._sound(self.rows.find(of("run")).sort("startedAt", -1).limit(limit))))
 
     def was_running(self, verb: str, moment: dt.datetime) -> bool:
         """Whether a run of this verb is on record that had begun by then and had not ended before."""
@@ -199,10 +200,10 @@ class State:
         """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
         if self.fence is None:
             for each in checkpoints:
-                retrying(partial(self.note, each.row, **each.fields))
+                self.note(each.row, **each.fields)
             return
         # A row that is not there yet has no fence to stand in the way, but the lock has.
-        if self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1}):
+        if retrying(lambda: self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1})):
             raise _overtaken()
         if not checkpoints:
             return
@@ -237,7 +238,7 @@ class State:
     def note(self, row: str, **fields: Any) -> None:
         """Set fields of a row that no run owns; no lease is needed, for whoever writes it does not hold one."""
         setting = {"$set": fields, "$setOnInsert": {"kind": row.partition(":")[0], "layout": LAYOUT, "fence": 0}}
-        self.rows.update_one({"_id": row}, setting, upsert=True)
+        retrying(lambda: self.rows.update_one({"_id": row}, setting, upsert=True))
 
     def raise_fence(self, fence: int) -> None:
         """Stamp every row that may still change, so that no write of an earlier holder matches it.
@@ -247,7 +248,7 @@ class State:
         self.fence = fence
         unfinished = {"status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
         rows = {"$and": [OURS, {"_id": {"$nin": LOCKS}}, {"$or": [unfinished, NO_FENCE]}]}
-        self.rows.update_many(rows, {"$set": {"fence": fence}})
+        retrying(lambda: self.rows.update_many(rows, {"$set": {"fence": fence}}))
 
     def mend_fence(self, lock: str) -> None:
         """Give a lock whose fence cannot be counted up the highest that any row carries. Whoever holds it loses it."""

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pymongo.database import Database
 
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
@@ -86,7 +86,7 @@ def confirmed(context: Context, differences: Sequence[Difference]) -> list[Diffe
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
     fields = dict.fromkeys(("userId", "period", "score", "events", "lastEventAt"), 1)
-    rows = durable(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
+    rows = context.target[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
     shapes = [_shape(PERIODS[kind]) for kind in context.config.periods]
     return {
         (plain_id(row["userId"]), row["period"]): (
@@ -110,7 +110,7 @@ def _has_one(shapes: Sequence[str], period: str) -> bool:
 
 def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the ledger says, summed by the server; on the fake by a plain loop."""
-    database = durable(context.target)
+    database = context.target
     sums: dict[Key, Sums] = {}
     for kind in context.config.periods:
         if is_fake(context.target):

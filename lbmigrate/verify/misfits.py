@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.database import Database
 
 from lbmigrate.ledger.strays import FIELDS, SHOWN, of_no_source, unsettled, worth
-from lbmigrate.mongo.concerns import durable, is_fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import base_id
 from lbmigrate.rules.strays import slim, stray_of
@@ -29,7 +29,7 @@ UNJUDGED: list[Document] = [
 
 def misfits(context: Context, users: Sequence[Any]) -> Iterator[str]:
     """A sentence for each misfit among the events of these users, and for each action that no source has."""
-    database = durable(context.target)
+    database = context.target
     for name in of_no_source(context):
         yield f"{EVENTS} has {name!r}, whose action no source has{SETTLED}"
     known = {source.action for source in context.config.sources}

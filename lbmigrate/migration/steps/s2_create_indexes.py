@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
+from lbmigrate.mongo import indexes
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
@@ -21,7 +22,7 @@ def apply(context: Context) -> Iterator[Piece]:
         labels = {index.label for index in missing}
         yield Piece("indexes", checkpoint=Checkpoint(ROW, {"made": sorted({*made, *labels})}))  # before it is done
     for place, index in enumerate(missing, start=1):
-        schema.create_index(context.target, index)
+        indexes.build(context.target, index.collection, [index.spec])
         yield Piece("indexes", place, len(missing), unit="indexes", note=f"created {index.label}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.migration.steps.switches import Switch
+from lbmigrate.mongo.client import retrying
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece
 from lbmigrate.run.context import Context
@@ -34,7 +35,7 @@ def fall_silent(context: Context) -> Iterator[Piece]:
     if not feature_flag.turn(context.target, context.config, "write", False, context.clock()):
         return
     yield Piece("flag", note="write is off")
-    if context.target[schema.EVENTS].find_one({"meta.origin": "live"}, {"_id": 1}):
+    if retrying(lambda: context.target[schema.EVENTS].find_one({"meta.origin": "live"}, {"_id": 1})):
         yield Piece("flag", note=f"waiting {feature_flag.TAKES_EFFECT:.0f} s, until every recorder has seen it")
         context.stop.wait(feature_flag.TAKES_EFFECT)
 

@@ -13,7 +13,6 @@ from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.concerns import durable
 from lbmigrate.passes import beginning, likely, passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
 from lbmigrate.passes.scored_by import mixed_rules, remember_rules
@@ -114,7 +113,7 @@ def revert(context: Context) -> Iterator[Piece]:
 def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece]:
     if name not in present_collections(context.target):
         return
-    collection = durable(context.target)[name]
+    collection = context.target[name]
     removed = 0
     while not context.stopping():
         found = (row["_id"] for row in collection.find(ours, {"_id": 1}).limit(REMOVED_AT_ONCE))

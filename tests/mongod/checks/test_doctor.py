@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -314,6 +313,16 @@ def test_a_uri_that_asks_for_unacknowledged_writes_is_told_and_not_heeded(app, t
     assert terminal("run", "--uri", f"{terminal.uri}&w=0").code == 0
 
 
+def test_what_a_uri_says_of_reading_and_writing_is_told_by_every_verb_and_not_heeded(app, terminal):
+    asked = "readPreference=secondary&readPreferenceTags=dc:ny&readConcernLevel=local&timeoutMS=1&journal=false"
+    there = ("--uri", f"{terminal.uri}&{asked}&w=majority")
+    for verb in ("doctor", "run", "status"):
+        done = terminal(verb, *there)
+        assert done.code == 0, done.err
+        assert "of the URI this is not used: readPreference=secondary, readPreferenceTags=dc:ny" in done.err
+    assert "w=majority" not in done.err.partition("not used")[2], "that is what is done"
+
+
 LEAKING = ["4.4.29", "5.0.31", "6.0.5", "6.0.26", "7.0.27", "7.3.4", "8.0.16", "8.1.2", "8.2.2", "8.0.0-rc3"]
 MENDED = ["4.4.30", "5.0.32", "6.0.27", "7.0.28-15", "8.0.17", "8.2.3", "8.2.10", "8.3.0", "9.0.0"]
 
@@ -437,23 +446,6 @@ def test_a_slip_is_shown_at_the_terminal_with_what_to_do(app, terminal):
     assert refused.code == 6
     assert "none of 30 documents of tasks in scope has userld" in refused.err
     assert "next: correct the path or the collection: lbmigrate config show" in refused.err
-
-
-def test_a_member_that_does_not_answer_is_named_with_what_to_do_about_it():
-    states = [
-        ("a:1", "PRIMARY", 1),
-        ("b:1", "(not reachable/healthy)", 0),
-        ("c:1", "RECOVERING", 1),
-        ("d:1", "ARBITER", 1),
-    ]
-    members = [{"name": name, "stateStr": state, "health": health} for name, state, health in states]
-    admin = SimpleNamespace(command=lambda _: {"members": members})
-    database: Any = SimpleNamespace(client=SimpleNamespace(admin=admin))
-    told = list(server._members(database))
-    assert [finding.level for finding in told] == ["warning", "warning"]
-    assert told[0].fact.startswith("b:1 cannot be reached: a run may hold")
-    assert told[1].fact.startswith("c:1 is RECOVERING: a run may hold")
-    assert told[0].fix == "start it, or take it out: rs.remove('b:1')"
 
 
 # --- rights ---------------------------------------------------------------------------------------------------------

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
-from lbmigrate import testing
+from lbmigrate import ScoreRecorder, commands, testing
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.process import HOST, Server, start_mongod
+from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.run.indicators import Level, replication_lag
 from lbmigrate.run.throttle import gate
 from lbmigrate.state import State
 from tests.apps import TASKS, UNHURRIED, App, config, task, user
-from tests.runs import AT_ONCE, closed_chunks, ended, replica_set, started, until, write_config
+from tests.runs import AT_ONCE, FAILPOINTS, closed_chunks, ended, replica_set, started, until, write_config
 
 pytestmark = pytest.mark.usefixtures("mongod")
 ALL = 600
@@ -25,7 +28,7 @@ ALL = 600
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, mongod: Any) -> Iterator[list[Server]]:
-    with replica_set(tmp_path_factory.mktemp("three"), 3) as nodes:
+    with replica_set(tmp_path_factory.mktemp("three"), 3, FAILPOINTS) as nodes:
         yield nodes
 
 
@@ -97,7 +100,7 @@ def test_a_run_outlives_its_primary_and_nothing_is_lost(nodes, uri, database, tm
     assert_all_is_there(database)
     assert ended(uri, configured(tmp_path, database), "verify", "--full")[0] == 0
     # As it was, for whichever test comes next.
-    back = start_mongod(primary.directory, primary.port, replica_set="tests", extra=[AT_ONCE])
+    back = start_mongod(primary.directory, primary.port, replica_set="tests", extra=[AT_ONCE, FAILPOINTS])
     nodes[nodes.index(primary)] = back
 
 
@@ -107,3 +110,128 @@ def test_the_signals_of_a_set_can_be_read(database):
     app = App(database, config().model_copy(update={"throttle": allowed}))
     assert gate(app.context()).unreadable() == []
     assert replication_lag(database, most)().level is not Level.UNKNOWN
+
+
+# --- a secondary that shows what was ----------------------------------------------------------------------------------
+
+ASKED = (
+    "readPreference=secondary&readPreferenceTags=which:stale&readConcernLevel=local&w=1&journal=false&timeoutMS=60000"
+)
+
+
+@contextmanager
+def reconfigured(client: Any, **changes: Any) -> Iterator[str]:
+    """The set with its last member changed; yields that member's address."""
+    before = client.admin.command("replSetGetConfig")["config"]
+    members = [*before["members"][:-1], {**before["members"][-1], **changes}]
+    reconfigure(client, members)
+    try:
+        yield before["members"][-1]["host"]
+    finally:
+        reconfigure(client, before["members"])
+
+
+def reconfigure(client: Any, members: Any) -> None:
+    now = client.admin.command("replSetGetConfig")["config"]
+    client.admin.command("replSetReconfig", {**now, "version": now["version"] + 1, "members": members})
+
+
+@contextmanager
+def standing_still(address: str) -> Iterator[None]:
+    """A secondary that answers reads with what it had when the block began."""
+    with MongoClient(f"mongodb://{address}/?directConnection=true") as client:
+        client.admin.command({"configureFailPoint": "rsSyncApplyStop", "mode": "alwaysOn"})
+        try:
+            yield
+        finally:
+            client.admin.command({"configureFailPoint": "rsSyncApplyStop", "mode": "off"})
+
+
+@pytest.mark.slow
+def test_no_verb_goes_by_what_a_secondary_shows_whatever_the_uri_asks_for(uri, client, database, tmp_path):
+    settings = config(TASKS, database={"uri": f"{uri}&{ASKED}", "name": database.name})
+    flags = database["feature_flags"]
+    with reconfigured(client, tags={"which": "stale"}, priority=0) as address, standing_still(address):
+        with MongoClient(settings.database.uri) as reader:
+            assert reader[database.name]["score_events"].count_documents({}) == 0
+        commands.run(settings, no_backup=True)
+        assert_all_is_there(database)
+        with MongoClient(settings.database.uri) as reader:
+            assert reader[database.name]["score_events"].count_documents({}) == 0, "the secondary stands still"
+            database["tasks"].insert_one(task(ALL, owner=0))
+            assert ScoreRecorder(reader[database.name], settings, budget=30, strict=True).record_source(
+                "tasks", task(ALL)["_id"]
+            )
+        assert commands.status(settings).events == ALL + 1
+        assert not any(step.todo for step in commands.plan(settings).steps[:4])
+        assert commands.verify(settings, options=VerifyOptions(full=True))["passed"]
+        assert commands.backfill(settings, scope=Scope(full=True)).duplicates == ALL + 1
+        assert commands.turn_flag(settings, "read", False)["read"] is False is flags.find_one()["read"]
+        assert commands.turn_flag(settings, "read", True)["read"] is True is flags.find_one()["read"]
+        commands.rollback(settings, to=5)
+        assert flags.find_one()["read"] is False
+        database["tasks"].update_one({"_id": task(1)["_id"]}, {"$set": {"status": "todo"}})
+        assert commands.preview_reconcile(settings).reasons == {"voided": 1}
+        assert commands.reconcile(settings).reasons == {"voided": 1}
+        assert commands.pause(settings)["paused"]
+        assert commands.resume(settings)
+        assert commands.unlock(settings)
+        commands.forget(settings, str(user(4)["_id"]))
+        assert database["leaderboard_entries"].find_one({"userId": user(4)["_id"]}) is None
+        backup = commands.make_backup(settings, tmp_path / "backup")
+        assert {entry.collection: entry.documents for entry in backup.collections}["score_events"] == ALL + 2
+        commands.rollback(settings)
+        assert {"score_events", "leaderboard_entries"}.isdisjoint(database.list_collection_names())
+        database["feature_flags"].drop()
+        State(database).rows.drop()
+        commands.restore_backup(settings, tmp_path / "backup")
+        assert database["score_events"].count_documents({}) == ALL + 2
+
+
+# --- members that no run waits for ------------------------------------------------------------------------------------
+
+OUT_OF_THE_WAY = {
+    "delayed": {"hidden": True, "priority": 0, "votes": 0, "secondaryDelaySecs": 3600},
+    "delayed, and votes": {"hidden": True, "priority": 0, "secondaryDelaySecs": 3600},
+    "hidden without a vote": {"hidden": True, "priority": 0, "votes": 0},
+    "without a vote": {"priority": 0, "votes": 0},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OUT_OF_THE_WAY)
+def test_a_run_does_not_wait_for_a_member_that_is_behind_on_purpose_or_out_of_service(
+    nodes, uri, client, database, tmp_path, kind
+):
+    last = nodes[-1]
+    path = configured(tmp_path, database, max_lag="1s", documents_per_second=None)
+    with reconfigured(client, **OUT_OF_THE_WAY[kind]):
+        if "delayed" not in kind:
+            testing.freeze(last.process.pid)
+        try:
+            if "delayed" not in kind:
+                until(lambda: not member_health(client, last.address), "its silence to be noticed")
+            code, _, err = ended(uri, path, "run")
+            assert (code, "replication lag" in err) == (0, False), err
+        finally:
+            testing.thaw(last.process.pid)
+        assert_all_is_there(database)
+
+
+def member_health(client: Any, name: str) -> bool:
+    members = client.admin.command("replSetGetStatus")["members"]
+    return next(bool(each["health"]) for each in members if each["name"] == name)
+
+
+@pytest.mark.slow
+def test_a_lag_that_lasts_ends_the_run_with_work_left_and_the_setting_by_name(uri, client, database, tmp_path):
+    path = configured(tmp_path, database, max_lag="1s", give_up="3s", documents_per_second=100)
+    with reconfigured(client, priority=0) as address, standing_still(address):
+        code, _, err = ended(uri, path, "run")
+        assert code == 3
+        assert f"held for 3s: replication lag: {address} is" in err
+        assert "throttle.ignore_members" in err
+        ignoring = configured(tmp_path, database, max_lag="1s", documents_per_second=None, ignore_members=[address])
+        code, _, err = ended(uri, ignoring, "run")
+        assert code == 0, err
+    assert_all_is_there(database)
