@@ -77,7 +77,7 @@ def done(database: Any) -> App:
         "tail", token={"_data": "82"}, reached=AT, at=AT, lag=0.5, changes=1, events=1, deletes=0, held=None,
         missed={"since": None, "full": False, "passes": {"tasks": 1}},
     )  # fmt: skip
-    app.state.control(paused=None)
+    app.state.note("control", paused=None)
     app.state.note("backup", how="reference", ref="x", by="ann", at=AT, digest="", made=["x"])
     app.state.note("odd", count=0)
     app.state.note(

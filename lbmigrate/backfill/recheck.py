@@ -57,7 +57,7 @@ def _scored(context: Context, done: int, emitted: int) -> Piece:
     counts = Counts(read=emitted, emitted=emitted)
     row = {"source": f":{SUBJECT}", "pass": 0, "span": 0, "number": done, "status": ChunkStatus.ROLLED.value}
     told = {"counts": asdict(counts), "attempts": 1, "run": context.run, "closedAt": context.clock()}
-    saved = Checkpoint(f"chunk::{SUBJECT}:{context.run}:{done}", {**row, **told})
+    saved = Checkpoint(f"chunk::{SUBJECT}:{context.run}:0:0:{done}", {**row, **told})
     return Piece(SUBJECT, done, counts=counts, checkpoint=saved)
 
 

@@ -22,6 +22,7 @@ from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import passes
+from lbmigrate.passes.beginning import within
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
@@ -54,6 +55,7 @@ class _Compared:
 
 def pieces(context: Context) -> Iterator[Piece]:
     """Recount every source, roll up whom that touched, and close the passes. Durable pieces, like those of a step."""
+    context = within(context)
     one_type, gate = OneUserType(context), throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
@@ -66,7 +68,7 @@ def pieces(context: Context) -> Iterator[Piece]:
         if context.stopping():
             return
     yield from backfill.roll_up(context, gate)
-    for piece in recheck(replace(context, scope=Scope(full=True)), one_type, gate):
+    for piece in recheck(replace(context, scope=replace(context.scope, full=True)), one_type, gate):
         yield replace(piece, counts=_of_rejects(piece.counts) if isinstance(piece.counts, Counts) else None)
     if context.stopping():
         return

@@ -22,7 +22,7 @@ def pause(where: Config | Connection) -> Document:
         if connection.is_untouched():
             nothing = f"nothing ever ran in {connection.target.name}, so there is nothing to pause"
             raise UsageError(nothing, "lbmigrate plan")
-        connection.state.control(paused={"by": operator(), "at": utc_now()})
+        connection.state.note("control", paused={"by": operator(), "at": utc_now()})
         return connection.state.get("control")
 
 
@@ -33,7 +33,7 @@ def resume(where: Config | Connection) -> bool:
         binding.refuse_foreign(connection.context())
         paused = bool(connection.state.get("control").get("paused"))
         if paused:
-            connection.state.control(paused=None)
+            connection.state.note("control", paused=None)
         return paused
 
 

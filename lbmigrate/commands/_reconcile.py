@@ -14,6 +14,7 @@ from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
+from lbmigrate.ledger import binding
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying

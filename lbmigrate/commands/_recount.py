@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lbmigrate.backfill import recount as walk
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
@@ -23,5 +25,5 @@ def recount(where: Config | Connection, *, terms: Terms = Terms()) -> Recounted:
             raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
         refuse(check_everything(connection.context(), "recount"))
         with runner.started(connection, "recount", terms) as driver:
-            found = driver.carry_out(walk.WORK, walk.pieces(driver.context))
+            found = driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
     return found if isinstance(found, Recounted) else Recounted()

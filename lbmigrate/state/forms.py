@@ -125,6 +125,11 @@ def _is_anything(_: Any) -> bool:
     return True
 
 
+def _is_rules(value: Any) -> bool:
+    """The digest of a configuration, or those of its parts by their names."""
+    return _is_text(value) or (isinstance(value, dict) and all(map(_is_text, value.values())))
+
+
 def _is_yes_or_no(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -195,6 +200,14 @@ HOLDER = record(
 )
 OPTIONS = record("an object with a command", command_=_is_text)
 PAUSE = record("who paused and since when", by=_is_text, at=_is_time)
+RULES = Form("a digest, or digests by their names", _is_rules)
+MOMENT = Form(
+    "a moment in words and as a time: words, at",
+    lambda value: isinstance(value, dict) and _is_text(value.get("words")) and _is_time(value.get("at")),
+)
+IDENTITIES = Form("the identities of collections by their names", lambda value: isinstance(value, dict) and all(
+    map(_is_text, value.values())
+))  # fmt: skip
 FLAG_BEFORE = record("the flag as it was", collection=_is_yes_or_no, document=_or_null(_is_object))
 ROLLING = record("how far a roll-up is: until, after", until=_is_time, after=_is_anything)
 TOKEN = record("a resume token", _data=_is_text)
@@ -202,6 +215,6 @@ MISSED = record("what the tail missed: since, full, passes", since=_or_null(_is_
                 passes=_or_null(_is_counts))  # fmt: skip
 PASS = record(
     "a pass: number, scope, spans with bounds, done, next", number=is_whole, scope=_is_object, spans=_is_spans,
-    done=_is_yes_or_no, next=_or_null(_is_time), full_=_is_yes_or_no, everyone_=_is_yes_or_no, rules_=_is_text,
-    doubt_=_is_text,
+    done=_is_yes_or_no, next=_or_null(_is_time), full_=_is_yes_or_no, everyone_=_is_yes_or_no, anew_=_is_yes_or_no,
+    rules_=_is_rules, doubt_=_is_text, began_=_is_time, start_=_is_time,
 )  # fmt: skip

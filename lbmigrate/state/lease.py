@@ -21,6 +21,7 @@ from lbmigrate.errors import LeaseLost, Locked
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.faults import other_unique_index
 from lbmigrate.records import Document
+from lbmigrate.state import fences
 from lbmigrate.state.holder import Holder
 from lbmigrate.state.rows import LAYOUT, State
 from lbmigrate.state.shapes import COLLECTION
@@ -73,7 +74,7 @@ class Lease:
 
         One whose end cannot be read is somebody's, until `unlock`: its holder puts it right when it renews.
         """
-        retrying(lambda: self._state.mend_fence(self._row))
+        retrying(lambda: fences.mend(self._state.rows, self._row))
         row = retrying(lambda: self._take({"expiresAt": {"$lte": self._server_time(), "$not": {"$type": "array"}}}))
         if row is None:
             held = self._state.get(self._row)
@@ -89,7 +90,7 @@ class Lease:
 
     def _above_all(self, fence: int) -> int:
         """A fence that no row is above, as it is unless somebody edited rows, or deleted the lock's."""
-        highest = self._state.highest_fence()
+        highest = fences.highest(self._state.rows)
         if highest <= fence:
             return fence
         mine = {"_id": self._row, "fence": fence}
@@ -185,7 +186,7 @@ def break_open(state: State) -> None:
     nobody = {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}
     change = {"$inc": {"fence": 1}, "$set": nobody}
     after = ReturnDocument.AFTER
-    retrying(lambda: state.mend_fence(LOCK))
+    retrying(lambda: fences.mend(state.rows, LOCK))
     row = retrying(lambda: state.rows.find_one_and_update({"_id": LOCK}, change, return_document=after))
     if row:
         state.raise_fence(row["fence"])

@@ -8,7 +8,6 @@ fence is not above its own, so a run that was paused, lost its lease and wakes u
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -231,10 +230,6 @@ class State:
         closing = {"$set": {"status": before.to(after), "fence": self.fence}, "$unset": {"users": ""}}
         retrying(lambda: self.rows.update_many(emitted, closing))
 
-    def control(self, **fields: Any) -> None:
-        """Set what steers runs from outside."""
-        self.note("control", **fields)
-
     def note(self, row: str, **fields: Any) -> None:
         """Set fields of a row that no run owns; no lease is needed, for whoever writes it does not hold one."""
         setting = {"$set": fields, "$setOnInsert": {"kind": row.partition(":")[0], "layout": LAYOUT, "fence": 0}}
@@ -249,17 +244,6 @@ class State:
         unfinished = {"status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
         rows = {"$and": [OURS, {"_id": {"$nin": LOCKS}}, {"$or": [unfinished, NO_FENCE]}]}
         retrying(lambda: self.rows.update_many(rows, {"$set": {"fence": fence}}))
-
-    def mend_fence(self, lock: str) -> None:
-        """Give a lock whose fence cannot be counted up the highest that any row carries. Whoever holds it loses it."""
-        if self.rows.find_one({"_id": lock, **NO_FENCE}, {"_id": 1}):
-            self.rows.update_one({"_id": lock, **NO_FENCE}, {"$set": {"fence": self.highest_fence()}})
-
-    def highest_fence(self) -> int:
-        """The highest fence that any row carries; 0 where none does."""
-        fenced = {"$and": [OURS, {"$nor": [NO_FENCE]}]}
-        row = self.rows.find_one(fenced, {"fence": 1}, sort=[("fence", -1)])
-        return math.ceil(row["fence"]) if row else 0
 
 
 def _overtaken() -> LeaseLost:

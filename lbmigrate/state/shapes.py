@@ -21,8 +21,10 @@ from lbmigrate.state.forms import (
     FLAG_BEFORE,
     HOLDER,
     ID,
+    IDENTITIES,
     LIST,
     MISSED,
+    MOMENT,
     NAMES,
     NUMBER,
     OPTIONS,
@@ -30,6 +32,7 @@ from lbmigrate.state.forms import (
     PAUSE,
     RECORD,
     ROLLING,
+    RULES,
     TEXT,
     TIME,
     TOKEN,
@@ -118,6 +121,7 @@ SHAPES: dict[str, Shape] = {
         # as applied, so that a switch that somebody turned off stays off until a person agrees
         "status": Field(status(StepStatus), instead=lambda row: StepStatus.APPLIED.value),
         "run": _TEXT, "made": Field(NAMES), "was": Field(FLAG_BEFORE, null=True), "rolling": Field(ROLLING, null=True),
+        "strays": Field(YES_OR_NO, instead=lambda row: True),
     }, f"{NEXT_RUN} does without it"),
     "run": Shape(r"run:.+", {
         "verb": Field(TEXT, due=_always), "options": Field(OPTIONS), "startedAt": Field(TIME, due=_always),
@@ -137,12 +141,15 @@ SHAPES: dict[str, Shape] = {
     }, f"{NEXT_RUN} reads the source from the beginning", _chunk_problem, record=_is_rolled),
     "watermark": Shape(r"watermark:.*", {
         "value": Field(TIME, null=True), "pass": Field(PASS, instead=lost_pass, due=_of_source), "since": _TIME,
+        "wholeAt": _TIME, "rules": Field(RULES), "start": Field(TIME, null=True), "mixed": Field(YES_OR_NO),
+        "chosen": Field(MOMENT), "config": Field(MOMENT),
         "digest": Field(TEXT, instead=lambda row: "", due=lambda row: row["_id"] == "watermark::rules"),
     }, f"{NEXT_RUN} reads the source from where that is certain"),
     "verdict": Shape(r"verdict", {
         "passed": Field(YES_OR_NO, needed=True), "covers": Field(TEXT, null=True, needed=True),
         "at": Field(TIME, needed=True), "users": Field(WHOLE, needed=True), "entries": Field(WHOLE, needed=True),
         "mismatches": Field(WHOLE, needed=True), "first": Field(NAMES), "options": Field(RECORD),
+        "rules": Field(TEXT, instead=lambda row: ""),
     }, "it counts as not verified yet; next: lbmigrate verify"),
     "lock": Shape(r"lock|lock:tail", {
         "fence": Field(FENCE, due=_always),
@@ -165,6 +172,16 @@ SHAPES: dict[str, Shape] = {
     "odd": Shape(r"odd", {
         "count": Field(WHOLE, needed=True),
     }, "no reconciliation counts as done; next: lbmigrate reconcile"),
+    "ledger": Shape(r"ledger", {
+        "database": Field(TEXT, needed=True), "identities": Field(IDENTITIES, needed=True),
+        "counts": Field(COUNTS, null=True, instead=lambda row: None),
+    }, f"{NEXT_RUN} notes which collections it describes"),
+    "newcomers": Shape(r"newcomers", {
+        "after": Field(NAMES, needed=True),
+    }, f"{NEXT_RUN} looks at every event that others have put into the ledger"),
+    "rejects": Shape(r"rejects", {
+        "after": Field(TEXT, null=True, needed=True),
+    }, f"{NEXT_RUN} begins with the first reject"),
     "profiles": Shape(r"profiles", {
         "value": Field(TIME, null=True, needed=True),
     }, f"{NEXT_RUN} looks at every user once more"),

@@ -232,7 +232,7 @@ def test_a_state_edited_by_hand_is_refused_with_a_way_out_that_works(app, wanted
 
 
 def test_a_pause_written_by_hand_holds_nobody_and_is_told(app, wanted):
-    app.state.control(paused=True)
+    app.state.note("control", paused=True)
     warnings = [piece.warning for piece in s4_backfill.apply(app.context()) if piece.warning]
     assert len(warnings) == 1
     assert "pause cannot be read" in warnings[0]

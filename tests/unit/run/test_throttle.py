@@ -173,9 +173,9 @@ def test_a_pause_holds_with_who_and_since_when_until_it_is_taken_back():
         state = State(client["app"])
         read = operator_pause(state)
         assert read() == NORMAL
-        state.control(paused={"by": "ada@desk", "at": NOON})
+        state.note("control", paused={"by": "ada@desk", "at": NOON})
         assert read() == Reading(Level.STOP, "paused by ada@desk since 2026-03-01T12:00:00Z", by_people=True)
-        state.control(paused=None)
+        state.note("control", paused=None)
         assert read() == NORMAL
 
 
