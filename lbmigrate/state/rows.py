@@ -60,11 +60,9 @@ class State:
         """Refuse rows that a newer version wrote."""
         newer = retrying(lambda: self.rows.find_one({"layout": {"$gt": LAYOUT}}))
         if newer is not None:
-            row = f"row {named(newer['_id'])!r} of {COLLECTION}"
-            raise Refused(
-                f"{row} was written by a newer lbmigrate (layout {newer['layout']}, this one knows {LAYOUT})",
-                hint="pip install --upgrade lbmigrate",
-            )
+            layouts = f"(layout {newer['layout']}, this one knows {LAYOUT})"
+            what = f"row {named(newer['_id'])!r} of {COLLECTION} was written by a newer lbmigrate {layouts}"
+            raise Refused(what, hint="pip install --upgrade lbmigrate")
 
     def examine(self, everything: bool = False) -> list[Flaw]:
         """What is wrong with any row. Records of what is done are many: only with `everything` they are read too."""
