@@ -23,8 +23,8 @@ LIMITING = frozenset({
 })  # fmt: skip
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
-    "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST", "JSON",
-    "KEEP", "LOCK_TTL", "N", "OUT", "PERIOD", "QUIET", "SEED", "WAIT_LOCK", "WORKERS",
+    "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST", "ENGINE",
+    "JSON", "KEEP", "LOCK_TTL", "N", "OUT", "PERIOD", "QUIET", "SEED", "WAIT_LOCK", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.
 OTHERS = frozenset({

@@ -46,7 +46,7 @@ class Status:
     tail: Document
     last_run: Document
     now: dt.datetime
-    apart: Apart | None
+    apart: Apart | None = None
     rules: tuple[str, ...] = ()
 
 

@@ -59,9 +59,9 @@ MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
     (MOVED, LbmigrateError, "is not the primary", f"name the replica set in the URI (?replicaSet=NAME), then {AGAIN}"),
     ({371}, Refused, "blocks writes", "db.adminCommand({setUserWriteBlockMode: 1, global: false}) lets them in again"),
     ({TOO_LARGE}, LbmigrateError, "takes no document this large", "keep long fields out of a source's `meta`"),
+    ({14031}, LbmigrateError, "has no disk space left", f"free some on the server, then {AGAIN}"),
     ({DUPLICATE_KEY}, LbmigrateError, "has a unique index that refuses what is no duplicate",
      f"drop that index, or name another collection (flag, state.database) in the config, then {AGAIN}"),
-    ({14031}, LbmigrateError, "has no disk space left", f"free some on the server, then {AGAIN}"),
 )  # fmt: skip
 
 

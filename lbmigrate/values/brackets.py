@@ -7,11 +7,11 @@ import math
 from typing import Any
 from uuid import UUID
 
-from bson import Code, DatetimeMS, Decimal128, ObjectId, Timestamp
+from bson import Code, DatetimeMS, DBRef, Decimal128, ObjectId, Timestamp
 
 # Every BSON type a key may have that a range query can bracket, `number` for all four; and what Python has them as.
 TYPES = ("number", "string", "object", "binData", "objectId", "bool", "date", "timestamp")
-KINDS = (int | float | Decimal128, str, dict, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS, Timestamp)
+KINDS = (int | float | Decimal128, str, dict | DBRef, bytes | UUID, ObjectId, bool, dt.datetime | DatetimeMS, Timestamp)
 
 
 def is_nan(value: Any) -> bool:

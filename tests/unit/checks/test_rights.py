@@ -41,6 +41,7 @@ def asked(*privileges: Document, users: Any = ({"user": "ops", "db": "admin"},),
     client = SimpleNamespace(admin=SimpleNamespace(command=lambda name, **options: answer))
     app, home = (MagicMock(Database, client=client) for _ in range(2))
     app.name, home.name = "app", state
+    app.with_options.return_value = app
     kept: Any = SimpleNamespace(rows=SimpleNamespace(database=home))
     database: Any = app
     return list(rights.findings(Context(config(), database, database, kept)))
