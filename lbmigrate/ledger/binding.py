@@ -53,6 +53,7 @@ class Apart:
     loss: Loss
     sentence: str
     way: str
+    in_place: bool = False  # both collections are the ones described, and only documents are missing
 
     def refused(self) -> Refused:
         return Refused(self.sentence, self.way)
@@ -79,7 +80,8 @@ def judged(context: Context, kept: Document, here: dict[str, str], ms: int | Non
         return None
     loss = Loss.EVENTS if events else Loss.ENTRIES if _replaced(kept, here, ENTRIES) else Loss.SOME_ENTRIES
     told = "; ".join(filter(None, (events, entries, _shown(context))))
-    return Apart(loss, told, _way(context, loss))
+    in_place = not any(_replaced(kept, here, name) for name in (EVENTS, ENTRIES))
+    return Apart(loss, told, _way(context, loss), in_place)
 
 
 def refuse_foreign(context: Context) -> None:

@@ -29,7 +29,9 @@ REMOVED_AT_ONCE = 5_000
 
 
 def apply(context: Context) -> Iterator[Piece]:
-    found = binding.check(context, {Loss.SOME_ENTRIES})
+    found = binding.apart(context)
+    if found and not (found.loss is Loss.SOME_ENTRIES or (found.in_place and context.scope.full)):
+        raise found.refused()  # what everything is read again for, or computed again, is settled here
     if found:
         yield from begin_anew(context, found)
         yield Piece("entries", checkpoint=bound.bound(context))

@@ -156,6 +156,6 @@ def test_all_that_a_verification_finds_is_counted_and_only_the_first_is_kept(app
     rollup.roll_up(app.context(), {"$in": [oid(1), oid(2)]})
     with pytest.raises(Mismatch, match=f"{KEPT + 5} mismatches") as caught:
         app.apply([s5_verify])
-    assert caught.value.hint == "lbmigrate reconcile"
+    assert caught.value.hint == "lbmigrate reconcile, then: lbmigrate verify"
     row = app.state.get("verdict")
     assert (row["mismatches"], len(row["first"])) == (KEPT + 5, KEPT)

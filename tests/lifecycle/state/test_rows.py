@@ -436,8 +436,8 @@ def test_steering_from_outside_needs_no_lease_and_takes_none(overtaken: tuple[St
     _, new = overtaken
     outside = State(new.rows.database)
     paused = {"by": "ann", "at": NOON}
-    outside.control(paused=paused)
-    outside.control(other=1)
+    outside.note("control", paused=paused)
+    outside.note("control", other=1)
     control = new.get("control")
     assert (control["paused"], control["other"], control["kind"]) == (paused, 1, "control")
     new.put(Checkpoint("step:2", {"status": "applied"}))

@@ -142,7 +142,7 @@ def another_validator(app):
 
 
 def a_pause(app):
-    State(app).control(paused={"by": "ops@web1", "at": dt.datetime(2025, 1, 1)})
+    State(app).note("control", paused={"by": "ops@web1", "at": dt.datetime(2025, 1, 1)})
 
 
 def a_lock(app):

@@ -75,7 +75,7 @@ def test_a_pause_from_another_process_holds_a_run_until_it_is_resumed(database, 
 @pytest.mark.slow
 def test_a_pause_holds_later_runs_too_and_a_signal_ends_them_held(database, server_uri, configured):
     config = configured()
-    State(database).control(paused={"by": "ada", "at": task(1)["completedAt"]})
+    State(database).note("control", paused={"by": "ada", "at": task(1)["completedAt"]})
     with started(server_uri, config, "run") as run:
         until(lambda: held(database), "the run to hold")
         run.send(2)

@@ -83,7 +83,7 @@ def test_a_run_on_another_host_has_died_when_its_lease_has_ended_and_not_before(
 
 @pytest.mark.slow
 def test_a_run_is_not_alive_because_a_later_one_holds_the_lock(app, config, server_uri, killed):
-    State(app).control(paused={"by": "ada", "at": task(0)["completedAt"]})  # it stays, however long this takes
+    State(app).note("control", paused={"by": "ada", "at": task(0)["completedAt"]})  # it stays, however long this takes
     with started(server_uri, config, "run") as later:
         until(lambda: len(State(app).runs()) == 2 or not later.alive, "the second run")
         assert outcomes(server_uri, config) == ["running", "died"]

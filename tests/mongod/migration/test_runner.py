@@ -53,10 +53,10 @@ class Site:
 
     def pause(self) -> None:
         """Have a run stay, however long the processes of a test take."""
-        State(self.database).control(paused={"by": "ada", "at": task(0)["completedAt"]})
+        State(self.database).note("control", paused={"by": "ada", "at": task(0)["completedAt"]})
 
     def resume(self) -> None:
-        State(self.database).control(paused=None)
+        State(self.database).note("control", paused=None)
 
     @property
     def lock(self) -> Any:
