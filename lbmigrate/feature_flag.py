@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from lbmigrate.config.model import Config
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import soon
+from lbmigrate.mongo.faults import other_unique_index
 from lbmigrate.records import Document
 from lbmigrate.state.operator import operator
 
@@ -69,6 +70,8 @@ def _set(database: Database[Any], config: Config, side: Side, value: bool, now: 
     change |= {"$setOnInsert": {other: False}} if value else {}
     try:
         done = database[config.flag.collection].update_one(otherwise, change, upsert=value)  # what is absent is off
-    except DuplicateKeyError:  # it is there, and on
-        return False
+    except DuplicateKeyError as error:
+        if other_unique_index(error.details or {}):
+            raise
+        return False  # it is there, and on
     return bool(done.modified_count or done.upserted_id is not None)

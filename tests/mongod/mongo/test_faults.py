@@ -232,10 +232,11 @@ def test_a_state_edited_by_hand_is_refused_with_a_way_out_that_works(app, wanted
 
 
 def test_a_pause_written_by_hand_holds_nobody_and_is_told(app, wanted):
-    app.state.note("control", paused=True)
-    warnings = [piece.warning for piece in s4_backfill.apply(app.context()) if piece.warning]
-    assert len(warnings) == 1
-    assert "pause cannot be read" in warnings[0]
+    context = app.context()
+    context.state.note("control", paused=True)
+    assert not [piece.held for piece in s4_backfill.apply(context) if piece.held]
+    assert "paused" not in context.state.get("control")
+    assert any("paused is True and must be" in flaw for flaw in context.state.flaws)
     app.backfill()
     assert derived(app.database) == wanted
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.ledger import emit
+from lbmigrate.ledger import rejects
 from lbmigrate.mongo import fake
 from lbmigrate.mongo.client import open_client, server_time
 from lbmigrate.mongo.write_guard import WriteWatch
@@ -191,8 +191,9 @@ def test_a_sample_reads_a_part_of_the_sources_and_never_nothing(app, terminal):
 def test_a_dry_run_that_would_write_is_stopped(app, terminal, monkeypatch):
     def stray(context, source, rejects):
         context.sources["tasks"].update_one({"_id": oid(1000)}, {"$set": {"seen": True}})
+        return {}
 
-    monkeypatch.setattr(emit, "keep_rejects", stray)
+    monkeypatch.setattr(rejects, "keep", stray)
     stopped = terminal("run", "--dry-run")
     assert stopped.code == 6
     assert "a dry run sent 'update' to the server" in stopped.err
