@@ -33,6 +33,7 @@ from lbmigrate.values.ids import id_forms, id_type, in_parts, portions
 from lbmigrate.values.limits import NO_TEXT, is_lost
 
 WORK = Work("forget")
+LARGE = 100_000  # bytes of an event
 AT_ONCE, AT_ONCE_SIZE = 5_000, 8_000_000  # events, and their bytes
 GUESSABLE = (
     f"who left is kept as a hash that can be guessed from the database alone, with patience; {KEY} prevents that"
@@ -112,7 +113,8 @@ def _entomb(context: Context, traces: Traces, events: Sequence[Document], leaver
         change = {"$set": {"userId": leavers.tombstone(user), f"meta.{FORGOTTEN}": True}}
         for part in in_parts(ids):
             _change(ledger, {"_id": {"$in": part}, "userId": user}, change)
-    gc.collect()  # what a server refuses it tells in full, in errors that hold one another
+    if any(len(encoded(event)) > LARGE for event in events):
+        gc.collect()  # what a server refuses it tells in full, in errors that hold one another
 
 
 def _replace(ledger: Collection[Any], event: Document, buried: Document, changed: Document) -> None:

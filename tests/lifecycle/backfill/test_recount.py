@@ -162,6 +162,7 @@ def test_an_id_that_no_range_holds_does_no_harm(database):
 # --- stopped, and gone on with ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved", [True, False], ids=["checkpointed", "killed-before-its-checkpoint"])
 def test_stopped_after_any_piece_it_ends_like_one_that_was_not(app, saved):
     app.database["tasks"].insert_many([late(7), late(33)])

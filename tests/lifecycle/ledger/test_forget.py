@@ -238,6 +238,7 @@ def test_whichever_form_an_id_has_it_is_the_same_user(app):
 # --- stopped -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved", [True, False], ids=["checkpointed", "killed-before-its-checkpoint"])
 def test_stopped_after_any_piece_it_ends_like_one_that_was_not(app, saved, monkeypatch):
     monkeypatch.setattr(forget, "AT_ONCE", 2)

@@ -139,6 +139,7 @@ def test_a_pass_that_was_begun_for_them_is_never_taken_up_again_and_loses_nothin
     assert len(theirs) == app.database["tasks"].count_documents({"userId": {"$in": list(ids[1:])}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["backfill", "reconcile"])
 def test_an_event_that_an_app_inserts_too_late_is_buried_and_makes_no_second(app, ids, way):
     app.forget(id_text(ids[0]))

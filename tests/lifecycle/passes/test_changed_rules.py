@@ -144,6 +144,7 @@ def test_what_plan_names_ends_in_the_board_that_the_new_rules_make(home, change)
     assert told(app) == ""
 
 
+@pytest.mark.slow
 @every_change
 def test_a_reconciliation_does_not_silence_what_is_still_to_be_read(home, change):
     _, app, takes_backfill, _ = changed(home, change)
@@ -156,6 +157,7 @@ def test_a_reconciliation_does_not_silence_what_is_still_to_be_read(home, change
     assert board(app) == made_anew(home, app)
 
 
+@pytest.mark.slow
 @every_change
 def test_a_run_reads_anew_what_other_rules_have_read_and_shows_no_board_of_both(home, change):
     _, app, takes_backfill, _ = changed(home, change)
@@ -172,6 +174,7 @@ def test_a_run_reads_anew_what_other_rules_have_read_and_shows_no_board_of_both(
     assert home["feature_flags"].find_one()["read"] is True
 
 
+@pytest.mark.slow
 @every_change
 def test_an_open_first_pass_begins_anew_under_the_new_rules(home, change):
     app, now, takes_backfill, _ = changed(home, change, apply=False)

@@ -407,6 +407,7 @@ def test_users_of_another_type_are_refused_before_anything_is_written(app):
 # --- stopped -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saved", [True, False], ids=["checkpointed", "killed-before-its-checkpoint"])
 @pytest.mark.parametrize("rules", [(TASKS, SESSIONS), (DEARER, SESSIONS)], ids=["same rules", "other rules"])
 def test_stopped_after_any_piece_it_ends_like_one_that_was_not(app, rules, saved):

@@ -130,6 +130,7 @@ def test_a_later_backfill_killed_before_any_write_ends_like_one_that_was_not(fre
         assert picture(left.database, times=False) == wanted, f"killed after {writes} writes"
 
 
+@pytest.mark.slow
 def test_a_rollback_killed_before_any_write_ends_like_one_that_was_not(fresh, life):
     before = picture(fresh().database)
 

@@ -25,7 +25,12 @@ def few(field: str) -> dict[str, Any]:
     return {name: EVERY_VALUE[name]}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+QUICK = {"chunk", "verdict", "lock"}  # the others are walked by `make test-slow`
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in QUICK else [pytest.mark.slow]) for kind in KINDS]
+)
 def test_a_field_that_was_damaged_stops_no_verb_and_the_next_run_puts_it_right(kind: str) -> None:
     with fake.client() as client:
         place = Place(client, "app", begun if kind in HALFWAY else done)

@@ -294,6 +294,7 @@ def test_a_rollback_asks_before_it_removes_anything(app, terminal):
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_live_events_go_with_a_rollback_too(app, terminal):
     terminal("run")
     event = app["score_events"].find_one()

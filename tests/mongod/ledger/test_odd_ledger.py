@@ -133,6 +133,7 @@ def test_points_beyond_what_an_event_may_have_are_taken_back_in_parts(app):
     verify(app)
 
 
+@pytest.mark.slow
 def test_a_sum_that_no_entry_can_hold_stops_nobody_is_named_and_can_be_taken_back(app):
     def event(number: int) -> dict[str, Any]:
         fields = {"userId": oid(1), "actionType": "task_complete", "points": Int64(2**53), "sourceId": f"n{number}"}

@@ -127,6 +127,7 @@ def test_a_lost_terminal_ends_a_run_after_the_chunk_at_hand_and_the_same_command
     assert len(derived(app)["score_events"]) == 240
 
 
+@pytest.mark.slow
 def test_a_run_that_was_started_to_outlive_its_terminal_goes_on(app, config, server_uri):
     with started_deaf(server_uri, config) as run:
         until(lambda: closed_chunks(app) >= 1 or not run.alive, "a chunk")

@@ -77,6 +77,7 @@ def renewed(database: Any, tmp_path: Any, run: Run) -> None:
     assert run.alive
 
 
+@pytest.mark.slow
 def test_the_lease_is_renewed_and_a_signal_heard_while_one_batch_holds_a_run(held, database):
     start, directory, end = held
     with start() as run:

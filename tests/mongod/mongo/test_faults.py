@@ -236,7 +236,7 @@ def test_a_pause_written_by_hand_holds_nobody_and_is_told(app, wanted):
     context.state.note("control", paused=True)
     assert not [piece.held for piece in s4_backfill.apply(context) if piece.held]
     assert "paused" not in context.state.get("control")
-    assert any("paused is True and must be" in flaw for flaw in context.state.flaws)
+    assert any("paused is bool True and must be" in flaw for flaw in context.state.flaws)
     app.backfill()
     assert derived(app.database) == wanted
 

@@ -203,6 +203,7 @@ def test_the_owners_of_days_are_named_once_each_in_order() -> None:
     assert days.owners() == ["bob", "ada"]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(ZONES), st.dates(dt.date(1902, 1, 1), dt.date(2198, 1, 1)))
 def test_an_event_every_hour_of_two_years_lands_on_its_own_local_day(zone: str, start: dt.date) -> None:

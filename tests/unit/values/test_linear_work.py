@@ -207,6 +207,7 @@ def test_what_a_message_says_of_a_value_costs_nothing_whatever_its_size(name: st
     assert coerce.as_time(LARGE[name], UTC) is None or name == "an int beyond all"
 
 
+@pytest.mark.slow
 def test_a_line_of_an_exported_file_is_read_in_time_that_grows_with_its_length(tmp_path: Path) -> None:
     def read(text: str) -> None:
         for name in ("a.ndjson", "a.json"):

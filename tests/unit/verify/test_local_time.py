@@ -68,6 +68,7 @@ def test_the_roll_up_and_the_verification_find_the_local_days_that_zoneinfo_has(
     assert [computed(label, at) for at in times] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_server_is_given_no_name_of_a_zone_but_a_branch_for_each_change(zone: str) -> None:
     assert "timezone" not in str(period_label("$createdAt", "%Y", zone))
@@ -77,6 +78,7 @@ def test_a_server_is_given_no_name_of_a_zone_but_a_branch_for_each_change(zone: 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ZONES)
 def test_the_changes_of_a_zone_are_all_that_there_are(zone: str) -> None:
     """On every third day, and none changes for less than four, a zone has the offset of the change before it."""
