@@ -13,6 +13,7 @@ from pymongo.database import Database
 
 from lbmigrate import schema, state
 from lbmigrate.config.model import Config
+from lbmigrate.mongo import indexes
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.records import Document
@@ -100,4 +101,4 @@ def set_up(database: Database[Any]) -> None:
     for name in (schema.EVENTS, schema.ENTRIES):
         schema.create_collection(database, name)
     for index in (schema.EVENTS_BY_USER, schema.ENTRIES_BY_RANK, schema.ENTRIES_BY_USER):
-        schema.create_index(database, index)
+        indexes.build(database, index.collection, [index.spec])

@@ -21,6 +21,7 @@ from pymongo.errors import ExecutionTimeout
 
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
+from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
@@ -65,7 +66,7 @@ def apart(context: Context, ms: int | None = LOOKING_MS) -> Apart | None:
     Costs a row of the state and three answers from metadata. Where those say that documents are missing, counting them
     may take `ms` milliseconds, after which the metadata is believed.
     """
-    return judged(context, context.state.get(ROW), identities(context.target), ms)
+    return retrying(lambda: judged(context, context.state.get(ROW), identities(context.target), ms))
 
 
 def judged(context: Context, kept: Document, here: dict[str, str], ms: int | None = LOOKING_MS) -> Apart | None:

@@ -66,8 +66,8 @@ class State:
 
     def examine(self, everything: bool = False) -> list[Flaw]:
         """What is wrong with any row. Records of what is done are many: only with `everything` they are read too."""
-        rows = self.rows.find({}, {"users": 0}) if everything else self.unsettled()
-        found = [flaw for row in rows for flaw in examine(row)]
+        rows = partial(self.rows.find, {}, {"users": 0}) if everything else self.unsettled
+        found = retrying(lambda: [flaw for row in rows() for flaw in examine(row)])
         self.note_flaws(found)
         return found
 

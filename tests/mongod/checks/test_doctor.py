@@ -151,7 +151,8 @@ def a_lock(app):
 
 
 def a_failed_run(app):
-    State(app).note("run:1", verb="run", outcome="pymongoerror", error="boom", startedAt=dt.datetime(2025, 1, 1))
+    told = {"options": {"command": "lbmigrate run"}, "startedAt": dt.datetime(2025, 1, 1)}
+    State(app).note("run:1", verb="run", outcome="failed", error="boom", **told)
 
 
 WARNED = [
@@ -166,7 +167,7 @@ WARNED = [
     (another_validator, "schema", "leaderboard_entries has another validator"),
     (a_pause, "control", "paused by ops@web1 since 2025-01-01T00:00:00Z"),
     (a_lock, "lock", "another run holds the lock: pid 7 on web1"),
-    (a_failed_run, "last run", "the last run (run) ended in pymongoerror: boom"),
+    (a_failed_run, "last run", "the last run (run) ended in failed: boom"),
 ]
 
 
