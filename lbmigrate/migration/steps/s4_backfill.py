@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles
+from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles, strays
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.begin_anew import begin_anew
@@ -54,6 +54,7 @@ def apply(context: Context) -> Iterator[Piece]:
         return
     newest = newcomers.reached(context)  # before entries are made: who comes after it is for the next run
     yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
+    yield from strays.roll_up(context)
     yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
     if not context.stopping():
