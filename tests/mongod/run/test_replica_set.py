@@ -121,12 +121,16 @@ ASKED = (
 
 @contextmanager
 def reconfigured(client: Any, **changes: Any) -> Iterator[str]:
-    """The set with its last member changed; yields that member's address."""
+    """The set with one of its secondaries changed; yields that member's address.
+
+    A primary cannot be made one that is never elected, and which member is primary changes from test to test.
+    """
     before = client.admin.command("replSetGetConfig")["config"]
-    members = [*before["members"][:-1], {**before["members"][-1], **changes}]
-    reconfigure(client, members)
+    primary = client.admin.command("hello")["primary"]
+    chosen = next(member["host"] for member in before["members"] if member["host"] != primary)
+    reconfigure(client, [{**each, **changes} if each["host"] == chosen else each for each in before["members"]])
     try:
-        yield before["members"][-1]["host"]
+        yield chosen
     finally:
         reconfigure(client, before["members"])
 
@@ -203,9 +207,9 @@ OUT_OF_THE_WAY = {
 def test_a_run_does_not_wait_for_a_member_that_is_behind_on_purpose_or_out_of_service(
     nodes, uri, client, database, tmp_path, kind
 ):
-    last = nodes[-1]
     path = configured(tmp_path, database, max_lag="1s", documents_per_second=None)
-    with reconfigured(client, **OUT_OF_THE_WAY[kind]):
+    with reconfigured(client, **OUT_OF_THE_WAY[kind]) as address:
+        last = next(node for node in nodes if node.address == address)
         if "delayed" not in kind:
             testing.freeze(last.process.pid)
         try:
