@@ -46,6 +46,21 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
     return {user: found[exact_text(user)] for user in users}
 
 
+def forms_of(users: Sequence[Any]) -> list[Any]:
+    """Every id under which the users collection may have one of `users`."""
+    return list({exact_text(form): form for user in users for form in (user, *id_forms(user))}.values())
+
+
+def profiles_from(users: Users, ids: Sequence[Any], documents: Sequence[Document]) -> dict[Any, Document]:
+    """`profiles_of` from user documents that were read already, by any of `forms_of(ids)`."""
+    keys = pluck(documents, [users.key])[users.key]
+    shown = [snapshot(users, document) for document in documents]
+    exact = {exact_text(key): profile for key, profile in zip(keys, shown, strict=True)}
+    other = {folded_id(key): profile for key, profile in zip(keys, shown, strict=True)}
+    nobody = snapshot(users, {})
+    return {user: exact.get(exact_text(user)) or other.get(folded_id(user), nobody) for user in ids}
+
+
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[tuple[Any, Document]]:
     """Key and snapshot of the users with these keys. Documents may be large: no more than a batch is held."""
     collection = lenient(database)[users.collection]

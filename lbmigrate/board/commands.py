@@ -1,0 +1,86 @@
+"""How what a question reads becomes commands: what is asked of one database at once travels in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.collection import Collection
+
+from lbmigrate.board.reading import Ask, Stages
+from lbmigrate.mongo.concerns import lenient
+from lbmigrate.records import Document
+from lbmigrate.schema import ENTRIES
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config
+
+MOST = 1_000_000  # documents of a batch: whatever fits into one answer of the server comes in one
+
+
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """Where the board's collections are."""
+
+    entries: Any
+    users: Any
+    state: Any
+
+    @classmethod
+    def of(cls, database: Any, sources: Any, config: Config) -> Homes:
+        """`database` and `sources` are databases of one kind of client: blocking, asynchronous, or in memory."""
+        from lbmigrate.state import COLLECTION  # noqa: PLC0415 - an app that shows a board need not load it
+
+        home = database.client[config.state.database] if config.state.database else database
+        return cls(lenient(database)[ENTRIES], lenient(sources)[config.users.collection], home[COLLECTION])
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An aggregation, the collection that it is run on, and which of the asks it answers."""
+
+    home: Any
+    stages: Stages
+    parts: tuple[int, ...]
+
+
+def commands(asks: Sequence[Ask], homes: Homes) -> list[Command]:
+    """One command for all that one database is asked for; in memory one for each ask."""
+    groups: list[list[int]] = []
+    places = [getattr(homes, ask.where) for ask in asks]
+    for part, place in enumerate(places):
+        group = next((each for each in groups if _in_one_database(places[each[0]], place)), [])
+        groups += [] if group else [group]
+        group.append(part)
+    return [_command([(part, places[part], asks[part].stages) for part in group]) for group in groups]
+
+
+def answers(asks: Sequence[Ask], sent: Sequence[Command], replies: Sequence[list[Document]]) -> list[list[Document]]:
+    """The documents that each ask found, from the replies to its commands."""
+    found: list[list[Document]] = [[] for _ in asks]
+    for command, reply in zip(sent, replies, strict=True):
+        if len(command.parts) == 1:
+            found[command.parts[0]] = reply
+            continue
+        for row in reply:
+            found[row["part"]].append(row["row"])
+    return found
+
+
+def _command(group: list[tuple[int, Any, Stages]]) -> Command:
+    parts = tuple(part for part, _, _ in group)
+    (_, home, stages), *others = group
+    if not others:
+        return Command(home, stages, parts)
+    joined = [{"$unionWith": {"coll": place.name, "pipeline": [*more, _tag(part)]}} for part, place, more in others]
+    return Command(home, [*stages, _tag(parts[0]), *joined], parts)
+
+
+def _in_one_database(one: Any, other: Any) -> bool:
+    return isinstance(one, Collection | AsyncCollection) and bool(one.database == other.database)
+
+
+def _tag(part: int) -> Document:
+    return {"$replaceWith": {"part": {"$literal": part}, "row": "$$ROOT"}}
