@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from lbmigrate.board import calendar, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
-from lbmigrate.board.commands import MOST, Homes, answers, commands
+from lbmigrate.board.commands import MOST, Homes, answers, commands, from_redis
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
 from lbmigrate.board.reading import Reading
 from lbmigrate.errors import UsageError
@@ -37,22 +38,22 @@ class AsyncBoard:
     async def page(self, period: str = "global", n: int = 10, after: str | None = None) -> Page:
         """As `Board.page`."""
         behind = None if after is None else position_of(check_period(period), after)
-        return await self._ask(reading.page(self._config.users, check_period(period), check_number(n), behind))
+        return await self._ask(reading.page(self._config, check_period(period), check_number(n), behind))
 
     async def rank(self, user: Any, period: str = "global", hidden: bool = False) -> Place | None:
         """As `Board.rank`."""
         period = check_period(period)
-        return await self._ask(reading.rank(self._config.users, period, ids_of(user), hidden))
+        return await self._ask(reading.rank(self._config, period, ids_of(user), hidden))
 
     async def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
         """As `Board.around`."""
         period, n = check_period(period), check_number(n)
-        return await self._ask(reading.around(self._config.users, period, ids_of(user), n))
+        return await self._ask(reading.around(self._config, period, ids_of(user), n))
 
     async def among(self, users: Iterable[Any], period: str = "global") -> list[Place]:
         """As `Board.among`."""
         period = check_period(period)
-        return await self._ask(reading.among(self._config.users, period, ids_of_all(users)))
+        return await self._ask(reading.among(self._config, period, ids_of_all(users)))
 
     async def percentile(self, user: Any, period: str = "global") -> float | None:
         """As `Board.percentile`."""
@@ -92,3 +93,5 @@ class AsyncBoard:
             sent = commands(asks, self._homes)
             cursors = [await each.home.aggregate(each.stages, batchSize=MOST) for each in sent]
             found = answers(asks, sent, [await cursor.to_list() for cursor in cursors])
+            if self._homes.ranks:
+                found = await asyncio.to_thread(from_redis, asks, self._homes, found)

@@ -14,7 +14,7 @@ from pymongo.database import Database
 
 from lbmigrate.board import calendar, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
-from lbmigrate.board.commands import MOST, Homes, answers, commands
+from lbmigrate.board.commands import MOST, Homes, answers, commands, from_redis
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
 from lbmigrate.board.reading import Reading
 from lbmigrate.errors import UsageError
@@ -51,7 +51,7 @@ class Board:
         edited or that is of another period.
         """
         behind = None if after is None else position_of(check_period(period), after)
-        return self._ask(reading.page(self._config.users, check_period(period), check_number(n), behind))
+        return self._ask(reading.page(self._config, check_period(period), check_number(n), behind))
 
     def rank(self, user: Any, period: str = "global", hidden: bool = False) -> Place | None:
         """A user's own place; None without an entry. Of one who has opted out only with `hidden`, for their own eyes.
@@ -59,17 +59,17 @@ class Board:
         `user` is a Place, its `user` or `original`, an id, or how that is written.
         """
         period = check_period(period)
-        return self._ask(reading.rank(self._config.users, period, ids_of(user), hidden))
+        return self._ask(reading.rank(self._config, period, ids_of(user), hidden))
 
     def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
         """A user with up to `n` visible neighbours on either side, best first; empty if the user is not to be seen."""
         period, n = check_period(period), check_number(n)
-        return self._ask(reading.around(self._config.users, period, ids_of(user), n))
+        return self._ask(reading.around(self._config, period, ids_of(user), n))
 
     def among(self, users: Iterable[Any], period: str = "global") -> list[Place]:
         """Friends or a team, at most 1,000: the places that they have on the whole board, best first."""
         period = check_period(period)
-        return self._ask(reading.among(self._config.users, period, ids_of_all(users)))
+        return self._ask(reading.among(self._config, period, ids_of_all(users)))
 
     def percentile(self, user: Any, period: str = "global") -> float | None:
         """How many of 100 entries of the period have a lower score than this user (0 to 100); None without an entry.
@@ -111,6 +111,7 @@ class Board:
                 return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
             sent = commands(asks, self._homes)
             found = answers(asks, sent, [list(each.home.aggregate(each.stages, batchSize=MOST)) for each in sent])
+            found = from_redis(asks, self._homes, found)
 
 
 def check_known(period: str, board: Board) -> None:

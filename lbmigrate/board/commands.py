@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 
+from lbmigrate.board.ranks import QuickRanks
 from lbmigrate.board.reading import Ask, Stages
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
@@ -27,6 +28,7 @@ class Homes:
     entries: Any
     users: Any
     state: Any
+    ranks: QuickRanks | None
 
     @classmethod
     def of(cls, database: Any, sources: Any, config: Config) -> Homes:
@@ -34,7 +36,8 @@ class Homes:
         from lbmigrate.state import COLLECTION  # noqa: PLC0415 - an app that shows a board need not load it
 
         home = database.client[config.state.database] if config.state.database else database
-        return cls(lenient(database)[ENTRIES], lenient(sources)[config.users.collection], home[COLLECTION])
+        users, ranks = lenient(sources)[config.users.collection], QuickRanks.of(config)
+        return cls(lenient(database)[ENTRIES], users, home[COLLECTION], ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ class Command:
 def commands(asks: Sequence[Ask], homes: Homes) -> list[Command]:
     """One command for all that one database is asked for; in memory one for each ask."""
     groups: list[list[int]] = []
-    places = [getattr(homes, ask.where) for ask in asks]
-    for part, place in enumerate(places):
+    places = {part: getattr(homes, ask.where) for part, ask in enumerate(asks) if ask.where != "redis"}
+    for part, place in places.items():
         group = next((each for each in groups if _in_one_database(places[each[0]], place)), [])
         groups += [] if group else [group]
         group.append(part)
@@ -66,6 +69,14 @@ def answers(asks: Sequence[Ask], sent: Sequence[Command], replies: Sequence[list
             continue
         for row in reply:
             found[row["part"]].append(row["row"])
+    return found
+
+
+def from_redis(asks: Sequence[Ask], homes: Homes, found: list[list[Document]]) -> list[list[Document]]:
+    """The same answers with what Redis says to those that are for it."""
+    for part, ask in enumerate(asks):
+        if ask.where == "redis" and homes.ranks:
+            found[part] = homes.ranks.above(**ask.stages[0])
     return found
 
 

@@ -29,9 +29,12 @@ Way = Literal[-1, 1]  # down the board, or up
 
 
 class Ask(NamedTuple):
-    """One thing to read: from which of the board's collections, and the stages of an aggregation."""
+    """One thing to read: from which of the board's collections, and the stages of an aggregation.
 
-    where: Literal["entries", "users", "state"]
+    Redis is asked for `{"period": …, "above": score}`: how many have a higher score, and nothing if it cannot tell.
+    """
+
+    where: Literal["entries", "users", "state", "redis"]
     stages: Stages
 
 
@@ -46,13 +49,13 @@ FIELDS = (
 SHOWN: Document = {"$project": dict.fromkeys(FIELDS, 1)}
 
 
-def page(users: Users, period: str, n: int, after: Position | None) -> Reading[Page]:
+def page(config: Config, period: str, n: int, after: Position | None) -> Reading[Page]:
     """Up to `n` visible places from the top, or behind a position; with a cursor if more may follow."""
     places: list[Place] = []
     more, size = n > 0, n + max(SPARE, n // 4)
     while more and len(places) < n:
         [entries] = yield [_run(period, after, -1, size)]
-        found = yield from _places(users, period, entries)
+        found = yield from _places(config, period, entries)
         places += found
         more = len(entries) == size
         after, size = _position(entries[-1]) if entries else after, size * WIDER
@@ -60,7 +63,7 @@ def page(users: Users, period: str, n: int, after: Position | None) -> Reading[P
     return Page(places[:n], cursor_of(period, _position_of(places[:n][-1])) if follows else None)
 
 
-def around(users: Users, period: str, ids: Sequence[Any], n: int) -> Reading[list[Place]]:
+def around(config: Config, period: str, ids: Sequence[Any], n: int) -> Reading[list[Place]]:
     """A user with up to `n` visible neighbours on either side, best first; nothing for one who is not to be seen."""
     [own] = yield [_of(ids, period)]
     shown = [entry for entry in own[:1] if is_whole(entry) and not entry.get("optOutSnapshot")]
@@ -69,7 +72,7 @@ def around(users: Users, period: str, ids: Sequence[Any], n: int) -> Reading[lis
     place, size = _position(shown[0]), n + max(SPARE, n // 4)
     while True:
         above, below = yield [_run(period, place, 1, size), _run(period, place, -1, size)]
-        found = yield from _places(users, period, [*reversed(above), *shown, *below])
+        found = yield from _places(config, period, [*reversed(above), *shown, *below])
         middle = next((row for row, each in enumerate(found) if _is_of(each, shown[0])), -1)
         over, under = middle, len(found) - middle - 1
         if middle < 0:
@@ -79,17 +82,17 @@ def around(users: Users, period: str, ids: Sequence[Any], n: int) -> Reading[lis
         size *= WIDER
 
 
-def rank(users: Users, period: str, ids: Sequence[Any], hidden: bool) -> Reading[Place | None]:
+def rank(config: Config, period: str, ids: Sequence[Any], hidden: bool) -> Reading[Place | None]:
     """A user's place; of one who is hidden only if that is asked for."""
     [own] = yield [_of(ids, period)]
-    found = yield from _places(users, period, own[:1], hidden)
+    found = yield from _places(config, period, own[:1], hidden)
     return found[0] if found else None
 
 
-def among(users: Users, period: str, ids: Sequence[Any]) -> Reading[list[Place]]:
+def among(config: Config, period: str, ids: Sequence[Any]) -> Reading[list[Place]]:
     """The places that some users have on the whole board, best first, without those who are hidden."""
     [entries] = yield [_of(ids, period)]
-    found = yield from _places(users, period, entries)
+    found = yield from _places(config, period, entries)
     return found
 
 
@@ -182,17 +185,28 @@ def _counts(period: str, entries: Sequence[Document]) -> tuple[Ask, Ask]:
     return _count(period, {"$gt": max(scores)}), grouped
 
 
-def _places(users: Users, period: str, entries: Iterable[Document], hidden: bool = False) -> Reading[list[Place]]:
+def _places(config: Config, period: str, entries: Iterable[Document], hidden: bool = False) -> Reading[list[Place]]:
     """Entries as places in board order, without the users who opted out unless hidden ones are asked for."""
     whole = [entry for entry in entries if is_whole(entry) and (hidden or not entry.get("optOutSnapshot"))]
     if not whole:
         return []
-    ids = [entry["userId"] for entry in whole]
-    profiles, above, counts = yield [_profiles(users, ids), *_counts(period, whole)]
-    now, ranks = profiles_from(users, ids, profiles), Ranks(_number(above), _by_score(counts))
+    ids, users = [entry["userId"] for entry in whole], config.users
+    higher, grouped = _counts(period, whole)
+    profiles, counts, *above = yield [_profiles(users, ids), grouped, *_quickest(config, period, higher, whole)]
+    if len(above) == 2 and (above[0] or not above[1]):  # the boards in Redis are stale, or cannot be asked
+        above = yield [higher]
+    now, ranks = profiles_from(users, ids, profiles), Ranks(_number(above[-1]), _by_score(counts))
     shown = [entry for entry in whole if hidden or not now[entry["userId"]]["optOutSnapshot"]]
     places = [place_of(entry, ranks.of(entry["score"])) for entry in shown]
     return sorted(places, key=lambda place: place.rank)  # stable: the entries are in board order, or few
+
+
+def _quickest(config: Config, period: str, counting: Ask, entries: Sequence[Document]) -> Sequence[Ask]:
+    """How many there are above these entries: counted, or whether the boards in Redis are stale and what they say."""
+    if config.redis.url is None:
+        return [counting]
+    stale = Ask("state", [{"$match": {"_id": "boards", "stale": True}}])
+    return [stale, Ask("redis", [{"period": period, "above": max(entry["score"] for entry in entries)}])]
 
 
 def _by_score(counts: Iterable[Document]) -> dict[int, int]:

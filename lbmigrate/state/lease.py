@@ -28,6 +28,7 @@ from lbmigrate.state.rows import LAYOUT, State
 
 LOCK = "lock"
 FOLLOWING = "lock:tail"  # held by whoever follows change streams, beside the runs
+BOARDS = "lock:boards"  # held by whoever rebuilds the boards in Redis or empties their stream, beside the runs
 WAIT = 0.5  # seconds between two looks at a lock that is held
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbmigrate.backfill import backfill, refresh_profiles
+from lbmigrate.ledger import rollup
 from lbmigrate.ledger.scored_by import remember_rules
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.concerns import durable
@@ -40,6 +41,7 @@ def apply(context: Context) -> Iterator[Piece]:
             return
     yield from backfill.roll_up(context, gate)
     yield from refresh_profiles.refresh(context, gate)
+    yield from _boards(context)
     if context.stopping():
         return
     if seen:
@@ -51,12 +53,22 @@ def apply(context: Context) -> Iterator[Piece]:
             yield Piece(source.name, checkpoint=passes.spent(context, source))
 
 
+def _boards(context: Context) -> Iterator[Piece]:
+    """Rebuild the boards in Redis that are not there, have lost something, or were not heard of for a while."""
+    boards = rollup.boards_of(context)
+    for period, count in boards.heal() if boards and not context.stopping() else ():
+        yield Piece("boards", note=f"rebuilt the board of {period} in Redis, with {amount(count, 'user')}")
+
+
 def revert(context: Context) -> Iterator[Piece]:
     if context.keep_data:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
     yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW)))
+    boards = rollup.boards_of(context)
+    if boards and (dropped := boards.drop_all()):
+        yield Piece("boards", note=f"removed {amount(dropped, 'board')} from Redis")
     for name, ours in MADE_BY_A_MIGRATION.items():
         yield from _remove(context, name, ours)
 
