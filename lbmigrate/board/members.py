@@ -1,9 +1,4 @@
-"""Entries as sorted sets know them: members that stand in the order of the board, versions that grow with each write.
-
-Within one score a sorted set orders its members as text, and the board its users as the server orders ids. Both are
-one order for ObjectIds, UUIDs and strings as they are written; a number is written so that it is: `+` or `-`, then 20
-digits, which are those of 2^63 more than the number where it is negative.
-"""
+"""Entries as sorted sets know them: the member is the user's id as a text, and a version grows with each write."""
 
 from __future__ import annotations
 
@@ -12,25 +7,19 @@ from typing import Any
 
 from lbmigrate.board.sorted_sets import Showing, Standing
 from lbmigrate.records import Document
-from lbmigrate.values.id_text import plain_text, whole_number
+from lbmigrate.values.id_text import plain_text
 from lbmigrate.values.ids import parse_id
 
 GONE = "~"  # behind a version: nothing of that entry comes after it
-DIGITS, LOWEST = 20, 2**63
 
 
 def member_of(user: Any) -> str:
     """How a user is written in a sorted set."""
-    number = whole_number(user)
-    if number is None:
-        return plain_text(user)
-    return f"+{number:0{DIGITS}}" if number >= 0 else f"-{number + LOWEST:0{DIGITS}}"
+    return plain_text(user)
 
 
 def users_of(member: str) -> list[Any]:
     """The ids that a member may stand for."""
-    if len(member) == DIGITS + 1 and member[0] in "+-" and member[1:].isdecimal():
-        return [int(member[1:]) - (LOWEST if member[0] == "-" else 0), member]
     return parse_id(member)
 
 

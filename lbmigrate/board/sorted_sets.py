@@ -120,7 +120,7 @@ class SortedSets:
         for start in range(0, len(standings), BATCH):
             told = [part for each in standings[start : start + BATCH] for part in _told(each)]
             done = self._publish(self.keys(period), [generation, *told])
-            if done == b"outdated":
+            if _text(done) == "outdated":
                 self._generations.pop(period, None)
                 raise Outdated(period)
 
@@ -134,7 +134,7 @@ class SortedSets:
         """
         keys, generation = self.keys(period), secrets.token_hex(8)
         self._client.sadd(self._periods, period)
-        salt = self._begin(keys, [generation, secrets.token_hex(8)])
+        salt = _text(self._begin(keys, [generation, secrets.token_hex(8)]))
         for batch in standings:
             scores = {_shown_as(each, salt): _exact(each) for each in batch if each.showing != Showing.GONE}
             if scores:
@@ -169,8 +169,8 @@ class SortedSets:
         if not standings:
             return []
         keys = self.keys(period)
-        salt = self._client.hget(keys[1], "salt") or b""
-        members = [_shown_as(each, salt if isinstance(salt, bytes) else salt.encode()) for each in standings]
+        salt = _text(self._client.hget(keys[1], "salt") or b"")
+        members = [_shown_as(each, salt) for each in standings]
         return [None if score is None else int(score) for score in self._client.zmscore(keys[0], members)]
 
     def standings(self, period: str) -> Iterator[tuple[str, int]]:
@@ -198,7 +198,7 @@ def _exact(standing: Standing) -> int:
     return standing.score
 
 
-def _shown_as(standing: Standing, salt: bytes) -> str:
+def _shown_as(standing: Standing, salt: str) -> str:
     if standing.showing == Showing.SHOWN:
         return standing.member
-    return f"{GHOST}{hashlib.sha1(salt + standing.member.encode(), usedforsecurity=False).hexdigest()}"
+    return f"{GHOST}{hashlib.sha1((salt + standing.member).encode(), usedforsecurity=False).hexdigest()}"
