@@ -61,15 +61,23 @@ def _remove_spare(database: Database[Any], spare: list[Document]) -> None:
     spare.clear()
 
 
-def remove_stale(database: Database[Any], present: Present, wanted: Sequence[Document], kinds: Container[str]) -> None:
+def remove_stale(
+    database: Database[Any], present: Present, wanted: Sequence[Document], kinds: Container[str]
+) -> list[Document]:
     """Remove entries of these kinds of periods for which the ledger has nothing: others', or of another time zone.
 
     One that was read before the events has some of them behind it, if it is right. Others have another `rev` by now.
+    Returns the entries that were to go.
     """
     made = {(entry["userId"], entry["period"]) for entry in wanted} if present else set()
-    for (user, period), entry in present.items():
-        if (user, period) not in made and "rev" in entry and kind_of(period) in kinds:
-            _remove(database, {"_id": entry["_id"], "rev": as_read(entry)})
+    stale = [
+        entry
+        for (user, period), entry in present.items()
+        if (user, period) not in made and "rev" in entry and kind_of(period) in kinds
+    ]
+    for entry in stale:
+        _remove(database, {"_id": entry["_id"], "rev": as_read(entry)})
+    return stale
 
 
 def _remove(database: Database[Any], which: Document) -> None:
