@@ -16,6 +16,11 @@ local function into(member, score, version, showing)
   if showing == 'gone' then redis.call('ZREM', KEYS[1], hidden)
   else redis.call('ZADD', KEYS[1], score, showing == 'shown' and member or hidden) end
 end
+local function keep()
+  if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[2], 'filled', '1') end
+  local left = redis.call('PTTL', KEYS[2])
+  if left > 0 then for at = 1, 3, 2 do redis.call('PEXPIRE', KEYS[at], left) end end
+end
 local function run()
   return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 end
@@ -25,6 +30,10 @@ local generation = redis.call('HGET', KEYS[2], 'generation')
 if (generation or '') ~= ARGV[1] then return 'outdated' end
 local building = redis.call('HEXISTS', KEYS[2], 'building') == 1
 if generation == false and not building then return 'unbuilt' end
+if generation and redis.call('HGET', KEYS[2], 'filled') == '1' and redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HDEL', KEYS[2], 'generation')  -- nobody believes it any more until it is rebuilt
+  return 'lost'
+end
 for at = 2, #ARGV, 4 do
   if generation then into(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]) end
   if building then
@@ -34,9 +43,22 @@ for at = 2, #ARGV, 4 do
     end
   end
 end
+if generation then keep() end
 return 'done'
 """
-BEGIN = """
+OURS = """
+local function ours(at)
+  local kind = redis.call('TYPE', KEYS[at])['ok']
+  return kind == 'none' or kind == ((at == 1 or at == 4) and 'zset' or 'hash')
+end
+"""
+DROP = f"""{OURS}
+for at = 1, 5 do if ours(at) then redis.call('DEL', KEYS[at]) end end
+"""
+BEGIN = f"""{OURS}
+for at = 1, 5 do
+  if not ours(at) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is not of the boards') end
+end
 redis.call('DEL', KEYS[4], KEYS[5])
 redis.call('HSETNX', KEYS[2], 'salt', ARGV[2])
 redis.call('HSET', KEYS[2], 'building', ARGV[1])
@@ -55,14 +77,14 @@ for at = 1, #meanwhile, 2 do
 end
 redis.call('DEL', KEYS[5])
 redis.call('HDEL', KEYS[2], 'building')
-redis.call('HSET', KEYS[2], 'generation', ARGV[1], 'run', run())
-if ARGV[2] ~= '' then
-  for at = 1, 3 do redis.call('EXPIREAT', KEYS[at], ARGV[2]) end
-end
+redis.call('HSET', KEYS[2], 'generation', ARGV[1], 'run', run(), 'filled', '0')
+if ARGV[2] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('EXPIREAT', KEYS[2], ARGV[2]) end
+keep()
 return members
 """
 ABOVE = f"""{INTO}
-local about = redis.call('HMGET', KEYS[2], 'generation', 'run')
-if not about[1] or about[2] ~= run() or redis.call('EXISTS', KEYS[1]) == 0 then return false end
+local about = redis.call('HMGET', KEYS[2], 'generation', 'run', 'filled')
+if not about[1] or about[2] ~= run() then return false end
+if redis.call('EXISTS', KEYS[1]) == 0 then return about[3] == '0' and 0 or false end
 return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[1], '+inf')
 """

@@ -3,7 +3,7 @@
 | key (`redis.key` is `lb:{period}` unless configured) | what it holds |
 |---|---|
 | `lb:2025-W44` | the sorted set: member = user, score = points |
-| `{lb:2025-W44}:about` | a hash: `generation`, `run` (of the server), `salt`, and `building` during a rebuild |
+| `{lb:2025-W44}:about` | a hash: `generation`, `run` of the server, `salt`, `filled`, `building` while it is rebuilt |
 | `{lb:2025-W44}:versions` | a hash: which version of their entry those have who changed since the last rebuild |
 | `{lb:2025-W44}:next` | the sorted set that is to take its place |
 | `{lb:2025-W44}:meanwhile` | a hash: what was published since the rebuild began |
@@ -20,7 +20,7 @@ absolute score, never an increment, so that a repeat changes nothing:
 * While a board is **rebuilt**, what is published goes to both the board and the one that is to take its place.
 * Ranks count everybody. Who opted out stands under a **ghost**, a salted hash, and who was forgotten not at all.
 * A server that has been started anew may have lost scores: its `run` is another one then, and the board is not believed
-  until it is rebuilt.
+  until it is rebuilt. Nor is one that had members (`filled`) and has gone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from lbmigrate.board.scripts import ABOVE, BEGIN, FINISH, PUBLISH
+from lbmigrate.board.scripts import ABOVE, BEGIN, DROP, FINISH, PUBLISH
 from lbmigrate.errors import LbmigrateError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ EXACT = 2**53  # a score is a double in Redis: beyond this, two of them may be o
 BATCH = 1_000  # members in one command
 RESTING = 2.0  # seconds
 GHOST = "~"  # begins the name of one who has opted out
+Score = int | float  # a float is none of ours
 
 
 class Showing(StrEnum):
@@ -85,8 +86,8 @@ class SortedSets:
 
     def __init__(self, client: redis.Redis, key: str) -> None:
         self._client, self._key = client, key
-        self._publish, self._begin, self._finish, self._above = (
-            client.register_script(script) for script in (PUBLISH, BEGIN, FINISH, ABOVE)
+        self._publish, self._begin, self._finish, self._above, self._drop = (
+            client.register_script(script) for script in (PUBLISH, BEGIN, FINISH, ABOVE, DROP)
         )
         self._generations: dict[str, str] = {}  # of each period, when it was last asked for
         self.rest = Rest()
@@ -123,6 +124,8 @@ class SortedSets:
             if _text(done) == "outdated":
                 self._generations.pop(period, None)
                 raise Outdated(period)
+            if _text(done) == "lost":
+                raise LbmigrateError(f"the board of {period} has gone from Redis", "lbmigrate boards rebuild")
 
     # --- rebuilding --------------------------------------------------------------------------------------------
 
@@ -144,8 +147,11 @@ class SortedSets:
         return [_text(member) for member in found]
 
     def drop(self, period: str) -> None:
-        """Remove a board; whoever publishes to it afterwards is not heard until it is rebuilt."""
-        self._client.delete(*self.keys(period))
+        """Remove a board, but no value of another kind under its name.
+
+        Whoever publishes to it afterwards is not heard until it is rebuilt.
+        """
+        self._drop(self.keys(period))
         self._client.srem(self._periods, period)
 
     # --- reading -----------------------------------------------------------------------------------------------
@@ -164,19 +170,19 @@ class SortedSets:
         """How many members a board has."""
         return int(self._client.zcard(self.keys(period)[0]))
 
-    def scores(self, period: str, standings: Sequence[Standing]) -> list[int | None]:
+    def scores(self, period: str, standings: Sequence[Standing]) -> list[Score | None]:
         """The scores that a board has for these, under their names or as ghosts; None for who is not on it."""
         if not standings:
             return []
         keys = self.keys(period)
         salt = _text(self._client.hget(keys[1], "salt") or b"")
         members = [_shown_as(each, salt) for each in standings]
-        return [None if score is None else int(score) for score in self._client.zmscore(keys[0], members)]
+        return [None if score is None else _score(score) for score in self._client.zmscore(keys[0], members)]
 
-    def standings(self, period: str) -> Iterator[tuple[str, int]]:
+    def standings(self, period: str) -> Iterator[tuple[str, Score]]:
         """Every member of a board with its score, in no order; ghosts begin with GHOST."""
         for member, score in self._client.zscan_iter(self.keys(period)[0], count=BATCH):
-            yield _text(member), int(score)
+            yield _text(member), _score(score)
 
     @property
     def _periods(self) -> str:
@@ -184,7 +190,12 @@ class SortedSets:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _score(value: float) -> Score:
+    """A score as the entry would have it; others may have put fractions and infinities there."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def _told(standing: Standing) -> list[Any]:
