@@ -11,9 +11,10 @@ import datetime as dt
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
@@ -23,7 +24,7 @@ from lbmigrate.board.lifetime import expires, has_expired
 from lbmigrate.board.members import gone, member_of, standing_of, users_of
 from lbmigrate.board.place import is_whole
 from lbmigrate.board.redis_client import client_of, explained
-from lbmigrate.board.sorted_sets import BATCH, EXACT, Outdated, Showing, SortedSets, Standing
+from lbmigrate.board.sorted_sets import BATCH, EXACT, Lost, Outdated, Showing, SortedSets, Standing
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
@@ -87,7 +88,9 @@ class Boards:
         """Take users off every board for good, in any form of their id; raises when that cannot be done now."""
         left = [Standing(member_of(user), 0, LAST_VERSION, Showing.GONE) for user in user_ids]
         with explained(str(self._config.redis.url)):
-            self._while_outdated(lambda: self._off(self._sets.periods(), left))
+            for period in self._sets.periods():
+                with suppress(Lost):  # then nobody is on it
+                    self._while_outdated(partial(self._off, period, left))
 
     def _published(self, users: Document) -> None:
         # Before the entries are read: what is published must not be older than what a rebuild has read.
@@ -102,11 +105,10 @@ class Boards:
         for entry in entries:
             period = entry.get("period")
             if isinstance(period, str) and is_whole(entry):
-                self._off([period], [gone(entry)])
+                self._off(period, [gone(entry)])
 
-    def _off(self, periods: Iterable[str], standings: Sequence[Standing]) -> None:
-        for period in periods:
-            self._sets.publish(period, standings, self._sets.generation(period))
+    def _off(self, period: str, standings: Sequence[Standing]) -> None:
+        self._sets.publish(period, standings, self._sets.generation(period))
 
     def _while_outdated(self, work: Callable[[], object]) -> None:
         """Begin again while boards are rebuilt in between; what was published already changes nothing."""

@@ -17,7 +17,7 @@ local function into(member, score, version, showing)
   else redis.call('ZADD', KEYS[1], score, showing == 'shown' and member or hidden) end
 end
 local function keep()
-  if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[2], 'filled', '1') end
+  redis.call('HSET', KEYS[2], 'filled', redis.call('EXISTS', KEYS[1]))
   local left = redis.call('PTTL', KEYS[2])
   if left > 0 then for at = 1, 3, 2 do redis.call('PEXPIRE', KEYS[at], left) end end
 end
@@ -30,9 +30,10 @@ local generation = redis.call('HGET', KEYS[2], 'generation')
 if (generation or '') ~= ARGV[1] then return 'outdated' end
 local building = redis.call('HEXISTS', KEYS[2], 'building') == 1
 if generation == false and not building then return 'unbuilt' end
+local done = 'done'
 if generation and redis.call('HGET', KEYS[2], 'filled') == '1' and redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HDEL', KEYS[2], 'generation')  -- nobody believes it any more until it is rebuilt
-  return 'lost'
+  generation, done = false, 'lost'
 end
 for at = 2, #ARGV, 4 do
   if generation then into(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]) end
@@ -44,7 +45,7 @@ for at = 2, #ARGV, 4 do
   end
 end
 if generation then keep() end
-return 'done'
+return done
 """
 OURS = """
 local function ours(at)
@@ -77,7 +78,7 @@ for at = 1, #meanwhile, 2 do
 end
 redis.call('DEL', KEYS[5])
 redis.call('HDEL', KEYS[2], 'building')
-redis.call('HSET', KEYS[2], 'generation', ARGV[1], 'run', run(), 'filled', '0')
+redis.call('HSET', KEYS[2], 'generation', ARGV[1], 'run', run())
 if ARGV[2] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('EXPIREAT', KEYS[2], ARGV[2]) end
 keep()
 return members

@@ -68,6 +68,10 @@ class Outdated(Exception):
     """A rebuild has ended since the entries were read: read them again."""
 
 
+class Lost(LbmigrateError):
+    """A board that had members is not there any more: somebody deleted it, or the server dropped it."""
+
+
 class Rest:
     """A server that failed is left alone for a moment, so that nobody waits for it again and again."""
 
@@ -116,7 +120,8 @@ class SortedSets:
     def publish(self, period: str, standings: Sequence[Standing], generation: str) -> None:
         """Put scores on a board that has been built; any number of times, in any order.
 
-        Raises Outdated if the board has another generation by now: ask for that, and read the entries again.
+        Raises Outdated if the board has another generation by now: ask for that, and read the entries again. Raises
+        Lost if it has gone.
         """
         for start in range(0, len(standings), BATCH):
             told = [part for each in standings[start : start + BATCH] for part in _told(each)]
@@ -125,7 +130,7 @@ class SortedSets:
                 self._generations.pop(period, None)
                 raise Outdated(period)
             if _text(done) == "lost":
-                raise LbmigrateError(f"the board of {period} has gone from Redis", "lbmigrate boards rebuild")
+                raise Lost(f"the board of {period} has gone from Redis", "lbmigrate boards rebuild")
 
     # --- rebuilding --------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from lbmigrate.board.members import member_of
 from lbmigrate.board.redis_client import client_of
 from lbmigrate.config.load import load_config
 from lbmigrate.mongo.process import free_port
-from lbmigrate.state import COLLECTION
+from lbmigrate.state import COLLECTION, State
 from tests.apps import TASKS, oid, task, user
 from tests.valkey import Valkey
 
