@@ -10,7 +10,7 @@ end
 local function into(member, score, version, showing)
   local hidden = ghost(member)
   local known = redis.call('HGET', KEYS[3], hidden)
-  if known and known >= version then return end  -- what was published already is at least as new
+  if known and known > version then return end  -- what was published already is newer
   redis.call('HSET', KEYS[3], hidden, version)
   redis.call('ZREM', KEYS[1], showing == 'shown' and hidden or member)
   if showing == 'gone' then redis.call('ZREM', KEYS[1], hidden)

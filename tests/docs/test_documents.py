@@ -133,7 +133,9 @@ SCENES = {
     "correct.md": minds_changed,
     "incident.md": locked_and_paused,
     "late.md": a_task_came_late,
+    "redis.md": quiet,
 }
+NEEDS = {"redis.md": "valkey"}  # a fixture
 
 
 # --- trying --------------------------------------------------------------------------------------------------------
@@ -141,6 +143,8 @@ SCENES = {
 
 @every_document
 def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys, request):
+    if document.name in NEEDS:
+        request.getfixturevalue(NEEDS[document.name])
     if document.name in SCENES:
         SCENES[document.name](request.getfixturevalue("migrated"))
     for example in examples(document.read_text("utf-8")):

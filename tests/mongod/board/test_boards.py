@@ -277,6 +277,19 @@ def test_what_an_app_scored_first_becomes_events_and_counts_once(app, config, va
     assert terminal("boards", "check").code == 0
 
 
+def test_an_action_that_is_known_already_leaves_the_score_that_it_has(app, config, valkey, terminal):
+    assert recorded(app, config, 900, 3)
+    scored(valkey, 900, 3)  # the app told both ways
+    assert valkey.board() != entries(app)
+    assert terminal("boards", "persist", "--json").result["counts"]["duplicates"] == 1
+    assert valkey.board() == entries(app)
+    assert terminal("forget", str(oid(3)), "--yes").code == 0
+    scored(valkey, 901, 3)
+    assert terminal("boards", "persist").code == 0
+    assert valkey.board() == entries(app)
+    assert str(oid(3)) not in valkey.board()
+
+
 def test_killed_before_it_acknowledges_it_reads_the_actions_again_and_doubles_nothing(app, config, valkey, terminal):
     scored(valkey, 900, 3)
     real = client_of(valkey.url)
