@@ -1,7 +1,7 @@
 """A page that shows the board, a hundred places at a time: `uvicorn --factory examples.board_page:page`.
 
-`/board` has the first places and a cursor; `/board?after=…` those behind it, until the cursor is null. `/me` is a user's
-own place with the neighbours. Both take `period`. Who asks for what cannot be asked gets 400 and a sentence.
+`/board` has the first places and a cursor; `/board?after=…` those behind it, until the cursor is null. `/me` is a
+user's own place with the neighbours. Both take `period`. Who asks for what cannot be asked gets 400 and a sentence.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Number = Annotated[int, Query(ge=1, le=100)]
 
 
 def page() -> FastAPI:
+    """The application, by the configuration that LBMIGRATE_CONFIG names."""
     config = load_config(os.environ.get("LBMIGRATE_CONFIG", "config/leaderboard.yaml"))
 
     @asynccontextmanager
