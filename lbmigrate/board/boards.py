@@ -11,15 +11,16 @@ import datetime as dt
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.database import Database
 
-from lbmigrate.board.comparison import FIELDS, Difference, differences, in_batches, periods_of
+from lbmigrate.board import bulk
+from lbmigrate.board.comparison import FIELDS, Difference, differences, periods_of
 from lbmigrate.board.lifetime import expires, has_expired
 from lbmigrate.board.members import gone, member_of, standing_of, users_of
 from lbmigrate.board.place import is_whole
@@ -36,6 +37,7 @@ from lbmigrate.telling.secrets import hidden
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
+B = TypeVar("B", bound=Sized)
 ROW = "boards"  # in the state: whether the boards in Redis are stale, and since when
 ATTEMPTS = 5  # at a board that is rebuilt while the entries are read that are to be published to it
 LAST_VERSION = "~"  # greater than every version of an entry
@@ -175,7 +177,9 @@ class Boards:
     def rebuild(self, period: str) -> int:
         """Make a board anew from the entries, and put it in its place in one step; how many entries are on it."""
         counted = [0]
-        meanwhile = self._sets.rebuild(period, self._all(period, counted), expires(period, self._config))
+        standings = _counting(bulk.others(self._entries, period), counted)
+        shown = _counting(bulk.usual(self._entries, period), counted)
+        meanwhile = self._sets.rebuild(period, standings, expires(period, self._config), shown)
         for start in range(0, len(meanwhile), BATCH):
             # Once more what was published meanwhile: the rebuild may have read it before or after.
             users = [form for member in meanwhile[start : start + BATCH] for form in users_of(member)]
@@ -221,10 +225,11 @@ class Boards:
     def _present(self) -> list[str]:
         return [period for period in periods_of(self._entries) if not has_expired(period, self._config)]
 
-    def _all(self, period: str, counted: list[int]) -> Iterator[list[Standing]]:
-        for batch in in_batches(self._entries, period):
-            counted[0] += len(batch)
-            yield batch
+
+def _counting(batches: Iterable[B], counted: list[int]) -> Iterator[B]:
+    for batch in batches:
+        counted[0] += len(batch)
+        yield batch
 
 
 @lru_cache(maxsize=8)

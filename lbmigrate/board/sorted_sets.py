@@ -31,7 +31,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lbmigrate.board.scripts import ABOVE, BEGIN, DROP, FINISH, PUBLISH
 from lbmigrate.errors import LbmigrateError
@@ -134,11 +135,18 @@ class SortedSets:
 
     # --- rebuilding --------------------------------------------------------------------------------------------
 
-    def rebuild(self, period: str, standings: Iterable[Sequence[Standing]], expires: int | None) -> list[str]:
+    def rebuild(
+        self,
+        period: str,
+        standings: Iterable[Sequence[Standing]],
+        expires: int | None,
+        shown: Iterable[dict[str, int]] = (),
+    ) -> list[str]:
         """Make a board anew beside the present one, and put it in its place in one step.
 
-        `standings` are read in batches after the call has begun. Returns the members that were published meanwhile,
-        whose entries are to be read and published once more. `expires` is in seconds since 1970.
+        `standings` and `shown`, members with their scores, are read in batches after the call has begun. Returns the
+        members that were published meanwhile, whose entries are to be read and published once more. `expires` is in
+        seconds since 1970.
         """
         keys, generation = self.keys(period), secrets.token_hex(8)
         self._client.sadd(self._periods, period)
@@ -147,9 +155,18 @@ class SortedSets:
             scores = {_shown_as(each, salt): _exact(each) for each in batch if each.showing != Showing.GONE}
             if scores:
                 self._client.zadd(keys[3], scores)
+        for scores in shown:
+            self._add(keys[3], scores)
         found = self._finish(keys, [generation, "" if expires is None else expires])
         self._generations[period] = generation
         return [_text(member) for member in found]
+
+    def _add(self, key: str, scores: dict[str, int]) -> None:
+        parts = iter(scores.items())
+        with self._client.pipeline(transaction=False) as commands:
+            while part := dict(islice(parts, BATCH)):
+                commands.zadd(key, part)
+            commands.execute()
 
     def drop(self, period: str) -> None:
         """Remove a board, but no value of another kind under its name.
@@ -209,9 +226,14 @@ def _told(standing: Standing) -> list[Any]:
 
 def _exact(standing: Standing) -> int:
     if abs(standing.score) > EXACT:
-        what = f"user {standing.member!r:.80} has {standing.score:,} points, more than a sorted set holds exactly"
-        raise LbmigrateError(what, "read the boards from MongoDB: remove redis.url from the configuration")
+        refuse_inexact(standing.member, standing.score)
     return standing.score
+
+
+def refuse_inexact(member: str, score: int) -> NoReturn:
+    """Raise LbmigrateError for a score that a double does not hold."""
+    what = f"user {member!r:.80} has {score:,} points, more than a sorted set holds exactly"
+    raise LbmigrateError(what, "read the boards from MongoDB: remove redis.url from the configuration")
 
 
 def _shown_as(standing: Standing, salt: str) -> str:

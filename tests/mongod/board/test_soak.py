@@ -54,11 +54,9 @@ def test_an_app_and_a_persist_killed_at_random_moments_lose_and_double_nothing(d
     told.touch()
     for turn in range(3):
         words = [sys.executable, "-c", APP, valkey.url, str(10_000_000 * (turn + 1)), str(oid(1 + turn)), str(told)]
-        before = told.stat().st_size
-        killed(words, lambda: told.stat().st_size > before, chance)
-        events = database["score_events"].estimated_document_count()
+        killed(words, lambda: told.stat().st_size, chance)
         words = [sys.executable, "-c", PERSIST.format(config=asked.model_dump(mode="json"))]
-        killed(words, lambda: database["score_events"].estimated_document_count() > events, chance)
+        killed(words, database["score_events"].estimated_document_count, chance)
     commands.persist_boards(asked)
     sources = Counter(int(str(each["sourceId"]), 16) for each in database["score_events"].find())
     assert set(sources) >= {int(line) for line in Path(told).read_text().split()}
@@ -66,10 +64,11 @@ def test_an_app_and_a_persist_killed_at_random_moments_lose_and_double_nothing(d
     assert commands.check_boards(asked) > 0
 
 
-def killed(words, at_work, chance):
-    """Kill a process at a random moment after it has begun to work."""
+def killed(words, done, chance):
+    """Kill a process at a random moment after it has begun to work: after what is `done` has grown."""
+    before = done()
     process = subprocess.Popen(words)
-    until(at_work, "it to work")
+    until(lambda: done() > before, "it to work")
     time.sleep(chance.random() / 5)
     process.kill()
     process.wait()
