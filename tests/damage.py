@@ -80,6 +80,7 @@ def done(database: Any) -> App:
     app.state.note("control", paused=None)
     app.state.note("backup", how="reference", ref="x", by="ann", at=AT, digest="", made=["x"])
     app.state.note("odd", count=0)
+    app.state.note("boards", stale=False, since=AT, why="no", failure="x", rebuiltAt=AT)
     app.state.note(
         "run:abc", verb="run", options={"command": "lbmigrate run"}, startedAt=AT, endedAt=AT, by="ann",
         outcome="failed", error="no", held=None, heldSince=AT,

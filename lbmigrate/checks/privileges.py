@@ -41,8 +41,6 @@ _BURYING = {"events": "insert update remove"}  # an event whose id names its use
 VERBS: dict[str, tuple[dict[str, str], ...]] = {
     "plan": (LOOKING,),
     "pause": (LOOKING, ON_RECORD),
-    "boards rebuild": (LOOKING, ON_RECORD),
-    "boards persist": (LOOKING, _FILLING),
     "backup": (LOOKING, {"flag": "listIndexes", "state": "listIndexes"}),
     "backup restore": (
         {"app": "listCollections", "home": "listCollections"},
@@ -70,7 +68,8 @@ VERBS: dict[str, tuple[dict[str, str], ...]] = {
 ALIKE = {
     **dict.fromkeys(("doctor", "status", "history", "rejects", "top", "rank", "around", "run --dry-run"), "plan"),
     **dict.fromkeys(("boards status", "boards check"), "plan"),
-    **dict.fromkeys(("resume", "unlock"), "pause"),
+    **dict.fromkeys(("resume", "unlock", "boards rebuild"), "pause"),
+    "boards persist": "backfill",
     **dict.fromkeys(("flag write on", "flag write off", "flag read on", "flag read off"), "flag"),
     "demo": "run",
     "recount": "backfill",

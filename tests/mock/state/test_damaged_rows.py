@@ -16,7 +16,7 @@ from tests.damage import EVERY_VALUE, Place, begun, done, walk
 
 ODD = ("missing", "null", "int", "text", "time", "array-of-objects", "object")
 HALFWAY = ("step", "chunk", "watermark")
-KINDS = (*HALFWAY, "run", "verdict", "lock", "control", "tail", "backup", "odd", "profiles", "forgotten")
+KINDS = (*HALFWAY, "run", "verdict", "lock", "control", "tail", "backup", "odd", "boards", "profiles", "forgotten")
 
 
 def few(field: str) -> dict[str, Any]:
