@@ -22,7 +22,7 @@ from pymongo.database import Database
 
 from lbmigrate import Board
 from lbmigrate.board.boards import Boards
-from lbmigrate.board.redis_client import client_of
+from lbmigrate.board.redis_client import PATIENT, client_of
 from lbmigrate.board.sorted_sets import BATCH
 from lbmigrate.config.model import Config
 from lbmigrate.mongo import embedded
@@ -123,8 +123,8 @@ def rebuilt(database: Database[Any], asked: Config, valkey: Valkey, rounds: int)
 
 
 def bare(valkey: Valkey, members: list[tuple[str, int]]) -> None:
-    client = client_of(valkey.url)
-    client.delete("bare")
+    client = client_of(valkey.url, PATIENT)
+    client.unlink("bare")
     for start in range(0, len(members), 10 * BATCH):
         with client.pipeline(transaction=False) as pipe:
             for at in range(start, min(start + 10 * BATCH, len(members)), BATCH):

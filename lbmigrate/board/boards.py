@@ -24,7 +24,7 @@ from lbmigrate.board.comparison import FIELDS, Difference, differences, periods_
 from lbmigrate.board.lifetime import expires, has_expired
 from lbmigrate.board.members import gone, member_of, standing_of, users_of
 from lbmigrate.board.place import is_whole
-from lbmigrate.board.redis_client import client_of, explained
+from lbmigrate.board.redis_client import PATIENT, client_of, explained
 from lbmigrate.board.sorted_sets import BATCH, EXACT, Lost, Outdated, Showing, SortedSets, Standing
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
@@ -70,11 +70,11 @@ class Boards:
         self._state, self._config = state.unfenced(), config
 
     @classmethod
-    def of(cls, config: Config, database: Database[Any], state: State) -> Boards | None:
-        """The boards that a configuration names; None where it names none."""
+    def of(cls, config: Config, database: Database[Any], state: State, answer: float = PATIENT) -> Boards | None:
+        """The boards that a configuration names; None where it names none. Redis may take so long to `answer`."""
         if config.redis.url is None:
             return None
-        return cls(_sets_of(config.redis.url, config.redis.key), database, state, config)
+        return cls(_sets_of(config.redis.url, config.redis.key, answer), database, state, config)
 
     # --- following the entries -----------------------------------------------------------------------------------
 
@@ -233,6 +233,6 @@ def _counting(batches: Iterable[B], counted: list[int]) -> Iterator[B]:
 
 
 @lru_cache(maxsize=8)
-def _sets_of(url: str, key: str) -> SortedSets:
+def _sets_of(url: str, key: str, answer: float) -> SortedSets:
     """Shared, so that the generations that one roll-up has learnt are known to the next."""
-    return SortedSets(client_of(url), key)
+    return SortedSets(client_of(url, answer), key)

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     import redis
 
 ANSWER = 0.5  # seconds: an app is waiting
+PATIENT = 30.0  # seconds for whoever rebuilds or empties a stream: a step of a large board takes its time
 
 
 @lru_cache(maxsize=8)
-def client_of(url: str) -> redis.Redis:
-    """A client for `redis://`, `rediss://` or `unix://`, shared by all who ask for the same URL. Connects when used.
+def client_of(url: str, answer: float = ANSWER) -> redis.Redis:
+    """A client for `redis://`, `rediss://` or `unix://`, shared by all who ask for the same. Connects when used.
+
+    It waits so many seconds for an `answer`.
 
     Raises UsageError for what is no such URL, and where the library is not installed.
     """
@@ -27,7 +30,7 @@ def client_of(url: str) -> redis.Redis:
         import redis  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise UsageError("redis.url is set, and the redis client is not installed", HINT) from error
-    waits: dict[str, Any] = {"socket_timeout": ANSWER, "socket_connect_timeout": ANSWER}
+    waits: dict[str, Any] = {"socket_timeout": answer, "socket_connect_timeout": ANSWER}
     try:
         return redis.Redis.from_url(url, client_name="lbmigrate", protocol=2, **waits)
     except ValueError as error:

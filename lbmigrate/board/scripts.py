@@ -54,21 +54,21 @@ local function ours(at)
 end
 """
 DROP = f"""{OURS}
-for at = 1, 5 do if ours(at) then redis.call('DEL', KEYS[at]) end end
+for at = 1, 5 do if ours(at) then redis.call('UNLINK', KEYS[at]) end end
 """
 BEGIN = f"""{OURS}
 for at = 1, 5 do
   if not ours(at) then return redis.error_reply('WRONGTYPE ' .. KEYS[at] .. ' is not of the boards') end
 end
-redis.call('DEL', KEYS[4], KEYS[5])
+redis.call('UNLINK', KEYS[4], KEYS[5])
 redis.call('HSETNX', KEYS[2], 'salt', ARGV[2])
 redis.call('HSET', KEYS[2], 'building', ARGV[1])
 return redis.call('HGET', KEYS[2], 'salt')
 """
 FINISH = f"""{INTO}
 if redis.call('HGET', KEYS[2], 'building') ~= ARGV[1] then return redis.error_reply('another rebuild took over') end
-redis.call('DEL', KEYS[3])
-if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('RENAME', KEYS[4], KEYS[1]) else redis.call('DEL', KEYS[1]) end
+redis.call('UNLINK', KEYS[1], KEYS[3])  -- a large one is freed beside, so that nobody waits for it
+if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('RENAME', KEYS[4], KEYS[1]) end
 local meanwhile = redis.call('HGETALL', KEYS[5])
 local members = {{}}
 for at = 1, #meanwhile, 2 do

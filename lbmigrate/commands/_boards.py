@@ -10,7 +10,7 @@ from itertools import islice
 from lbmigrate.board.actions import Actions
 from lbmigrate.board.boards import Boards, Standings
 from lbmigrate.board.comparison import Difference
-from lbmigrate.board.redis_client import client_of, explained
+from lbmigrate.board.redis_client import PATIENT, client_of, explained
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch, Refused, UsageError
 from lbmigrate.feature_flag import find, switches
@@ -73,7 +73,7 @@ def persist_boards(where: Config | Connection, *, terms: Terms = Terms()) -> Cou
         config = connection.config
         if not switches(find(connection.target, config)).write:
             raise Refused("recording is off, so the actions in Redis stay there", "lbmigrate flag write on")
-        actions = Actions(client_of(str(config.redis.url)), config.redis.key.format(period="actions"))
+        actions = Actions(client_of(str(config.redis.url), PATIENT), config.redis.key.format(period="actions"))
         with runner.started(connection, "boards persist", terms, row=BOARDS, live=True) as driver:
             counts = driver.carry_out(persist.WORK, persist.pieces(driver.context, actions))
     return counts if isinstance(counts, Counts) else Counts()

@@ -24,6 +24,7 @@ from pymongo.database import Database
 
 from lbmigrate.board.boards import Boards
 from lbmigrate.board.profiles import profiles_of
+from lbmigrate.board.redis_client import ANSWER, PATIENT
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import (
     DERIVED,
@@ -103,7 +104,10 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 
 def boards_of(context: Context) -> Boards | None:
     """The boards in Redis that follow these entries; those of a rehearsal, which are in memory, have none."""
-    return None if is_fake(context.target) else Boards.of(context.config, context.target, context.state)
+    if is_fake(context.target):
+        return None
+    answer = ANSWER if context.live else PATIENT  # an app is waiting, or nobody
+    return Boards.of(context.config, context.target, context.state, answer)
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:

@@ -16,8 +16,8 @@ from tests.apps import TASKS, oid, task, user
 from tests.damage import EVERY_VALUE, LOOKS, MISSING, WORK_DONE, Place, begun, done, walk
 
 FAR = DatetimeMS(1_762_000_000_000_000)
-KINDS = ("step", "run", "chunk", "watermark", "verdict", "lock", "control", "tail", "backup", "odd", "boards", "profiles",
-         "forgotten")  # fmt: skip
+KINDS = ("step", "run", "chunk", "watermark", "verdict", "lock", "control", "tail", "backup", "odd", "boards",
+         "profiles", "forgotten")  # fmt: skip
 
 
 @pytest.mark.slow
