@@ -55,7 +55,7 @@ def test_an_app_and_a_persist_killed_at_random_moments_lose_and_double_nothing(d
     for turn in range(3):
         words = [sys.executable, "-c", APP, valkey.url, str(10_000_000 * (turn + 1)), str(oid(1 + turn)), str(told)]
         killed(words, lambda: told.stat().st_size, chance)
-        words = [sys.executable, "-c", PERSIST.format(config=asked.model_dump(mode="json"))]
+        words = [sys.executable, "-c", PERSIST.format(uri=server_uri, name=database.name, url=valkey.url)]
         killed(words, database["score_events"].estimated_document_count, chance)
     commands.persist_boards(asked)
     sources = Counter(int(str(each["sourceId"]), 16) for each in database["score_events"].find())
@@ -76,6 +76,6 @@ def killed(words, done, chance):
 
 PERSIST = """
 from lbmigrate import commands
-from lbmigrate.config.model import Config
-commands.persist_boards(Config.model_validate({config}))
+from tests.apps import TASKS, config
+commands.persist_boards(config(TASKS, database=dict(uri={uri!r}, name={name!r}), redis=dict(url={url!r})))
 """
