@@ -31,6 +31,7 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.schema.layout import partitions
 from lbmigrate.state.operator import operator
 from lbmigrate.telling.secrets import hidden, redact
 
@@ -173,7 +174,7 @@ def _names(context: Context, sources: bool) -> Iterator[tuple[Database[Any], lis
     The state comes first: without a common moment it must not tell of chunks whose events are not in the backup.
     """
     yield context.state.rows.database, [context.state.rows.name]
-    ours = [context.config.flag.collection, EVENTS, ENTRIES, REJECTS]
+    ours = [context.config.flag.collection, EVENTS, ENTRIES, REJECTS, *partitions(context.target)]
     read = context.config.collections if sources else ()
     yield context.target, list(dict.fromkeys([*ours, *read]))
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bson import Decimal128
+from pymongo.collection import Collection
 from pymongo.database import Database
 
+from lbmigrate.board.places import Places
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.schema import ENTRIES
+from lbmigrate.schema.layout import Layout, entries_of, newest_periods
 from lbmigrate.values.ids import id_type, parse_id
 from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
 
@@ -45,7 +48,8 @@ class Board:
     """Reads the leaderboard of `database`. Never writes. `sources` is where the users live, by default the same."""
 
     def __init__(self, database: Database[Any], config: Config, sources: Database[Any] | None = None) -> None:
-        self._entries = lenient(database)[ENTRIES]
+        self._database = lenient(database)
+        self._where = Places(database, config)
         self._users = database if sources is None else sources
         self._config = config
 
@@ -72,16 +76,26 @@ class Board:
         below = self._visible({"period": period, "$or": _beyond(entry, "$lt")}, n, descending=True)
         return [*reversed(above), *own, *below]
 
+    def _home(self, period: str) -> Collection[Any]:
+        return entries_of(self._database, self._where.layout(), period)
+
     def periods(self, n: int = 10) -> list[str]:
         """The newest periods that have entries, `global` among them."""
+        layout = self._where.layout()
+        own = newest_periods(self._database, n) if layout.until else []
+        return sorted([*own, *self._in_base(layout, n)], reverse=True)[:n]
+
+    def _in_base(self, layout: Layout, n: int) -> list[str]:
         found: list[str] = []
+        last = None
         newest: Document = {"$type": "string", "$regex": PERIOD}
         while len(found) < n:  # by hops along the index
-            asked = {**newest, "$lt": found[-1]} if found else newest
-            row = self._entries.find_one({"period": asked}, {"period": 1}, sort=[("period", -1)])
+            asked = {**newest, "$lt": last} if last is not None else newest
+            row = self._database[ENTRIES].find_one({"period": asked}, {"period": 1}, sort=[("period", -1)])
             if row is None:
                 break
-            found.append(row["period"])
+            last = row["period"]
+            found += [] if layout.has_own(last) else [last]
         return found
 
     def _entry(self, user: Any, period: str) -> Document | None:
@@ -90,7 +104,7 @@ class Board:
             what = f"a user is an id or how it is written, not {type(user).__name__}"
             raise UsageError(what, "give rank and around the `user` of a Place, or its text")
         forms = parse_id(user) if isinstance(user, str) else [user]
-        return self._entries.find_one({"userId": {"$in": forms}, "period": period}, SHOWN)
+        return self._home(period).find_one({"userId": {"$in": forms}, "period": period}, SHOWN)
 
     def _visible(self, condition: Document, n: int, descending: bool) -> list[Place]:
         """Up to `n` places in board order; reads on past hidden users, page by page."""
@@ -99,7 +113,8 @@ class Board:
         page: list[Document] = []
         if n < 1:
             return []
-        for entry in self._entries.find(condition, SHOWN).sort([("period", 1), ("score", way), ("userId", way)]):
+        home = self._home(condition["period"])
+        for entry in home.find(condition, SHOWN).sort([("period", 1), ("score", way), ("userId", way)]):
             if _is_whole(entry):
                 page.append(_slim(entry))
             if len(page) == min(n, PAGE):
@@ -118,7 +133,7 @@ class Board:
     def _place(self, entry: Document) -> Place:
         higher = {"period": entry["period"], "score": {"$gt": entry["score"]}}
         return Place(
-            rank=1 + self._entries.count_documents(higher),
+            rank=1 + self._home(entry["period"]).count_documents(higher),
             user=entry["userId"],
             name=_text(entry.get("displayNameSnapshot")),
             avatar=_text(entry.get("avatarSnapshot")),

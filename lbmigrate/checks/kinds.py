@@ -98,7 +98,7 @@ def of_targets(context: Context) -> Iterator[Finding]:
     flag, home = context.config.flag.collection, context.state.rows.database
     for database, names in ((context.target, (schema.EVENTS, schema.ENTRIES, schema.REJECTS)), (home, (COLLECTION,))):
         present = schema.present_collections(database)
-        for name in names:
+        for name in schema.with_partitions(names, present if database is context.target else ()):
             for reason, mend in _unfit(database, name, present.get(name, {})):
                 yield Finding("refusal", "schema", f"{name} {reason}", mend)
             for index in _refusing(database, name):
@@ -132,7 +132,7 @@ def _refusing(database: Database[Any], name: str) -> Iterator[str]:
     """The unique indexes by which a collection of ours refuses what is no duplicate."""
     for spec in _indexes(database, name):
         fields = {field for field, _ in spec["key"]}
-        alone = "_id" in fields or (name == schema.ENTRIES and {"userId", "period"} <= fields)
+        alone = "_id" in fields or (schema.base_of(name) == schema.ENTRIES and {"userId", "period"} <= fields)
         if spec.get("unique") and not alone:  # of one entry for a user and period there is but one anyway
             yield spec["name"]
 

@@ -210,6 +210,7 @@ class Config(Model):
     flag: Flag = Field(default=Flag(), validate_default=True)  # a source may be called feature_flags
     state: State = State()
     redis: Redis = Redis()
+    layout: Literal["single", "partitioned"] = "single"  # of the entries: `schema.layout`
     _functions: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property

@@ -11,7 +11,8 @@ import datetime as dt
 import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import bson
@@ -30,10 +31,13 @@ from lbmigrate.ledger.entries import (
     as_read,
     change_entries,
     insert_entries,
+    places_by_period,
+    places_of,
     present_entries,
     remove_stale,
 )
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.partitions import open_partitions
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
@@ -42,6 +46,8 @@ from lbmigrate.rules.adjustments import stand
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, EVENTS
+from lbmigrate.schema.layout import Layout
+from lbmigrate.state import layouts
 from lbmigrate.values import raw_bson
 from lbmigrate.values.ids import plain_id
 from lbmigrate.values.limits import names_a_user
@@ -99,21 +105,33 @@ def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
-    database = context.target
+    database, seen = context.target, layouts.look(context.state)
     # Before the events: the order that the proof above rests on.
-    present = present_entries(database, users)
+    present = present_entries(database, seen.layout, _places(context, seen.layout, users, ledger))
     owners, wanted = _wanted(context, ledger(context, database, users))
-    absent, updates, changing = _differences(context, present, wanted)
-    contested = [*insert_entries(database, absent), *change_entries(database, updates, changing)]
+    changes = _differences(context, seen.layout, present, wanted)
+    open_partitions(database, [name for name, each in changes.items() if each.absent])
+    contested: dict[Any, None] = {}
+    for name, each in changes.items():
+        lost = insert_entries(database[name], each.absent), change_entries(database[name], each.updates, each.changing)
+        contested |= dict.fromkeys(chain.from_iterable(lost))
     if ledger is days:
-        remove_stale(database, present, wanted, context.config.periods)
-    rolled = Rolled(
-        users=owners,
-        inserted=len(absent),
-        changed=len(updates),
-        unchanged=len(wanted) - len(absent) - len(updates),
+        remove_stale(database, seen.layout, present, wanted, context.config.periods)
+    written = [entry for each in changes.values() for entry in each.made]
+    if not layouts.stands(context.state, seen, {entry["period"] for entry in written}):
+        contested |= dict.fromkeys(entry["userId"] for entry in written)  # a run has moved what was there
+    inserted, changed = (sum(len(getattr(each, name)) for each in changes.values()) for name in ("absent", "updates"))
+    unchanged = len(wanted) - inserted - changed
+    return Rolled(users=owners, inserted=inserted, changed=changed, unchanged=unchanged), list(contested)
+
+
+def _places(context: Context, layout: Layout, users: Document, ledger: Days) -> list[tuple[str, Document]]:
+    """Where entries of these users may be. A full backfill looks everywhere, all else where the ledger has events."""
+    if not layout.until or context.scope.full:
+        return places_of(context.target, layout, users)
+    return places_by_period(
+        layout, users, ranking.entries(ledger(context, context.target, users), context.config.periods)
     )
-    return rolled, list(dict.fromkeys(contested))
 
 
 def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
@@ -176,24 +194,40 @@ def _counts(user: Any, points: Any, at: Any) -> bool:
     return names_a_user(user) and isinstance(points, Int64) and isinstance(at, dt.datetime)
 
 
+@dataclass(slots=True)
+class Changes:
+    """What is to be written to one collection: entries that are absent, updates of others, and the entries of those."""
+
+    absent: list[Document] = field(default_factory=list)
+    updates: list[UpdateOne] = field(default_factory=list)
+    updated: list[Document] = field(default_factory=list)
+
+    @property
+    def changing(self) -> list[Any]:
+        return [entry["userId"] for entry in self.updated]
+
+    @property
+    def made(self) -> list[Document]:
+        return [*self.absent, *self.updated]
+
+
 def _differences(
-    context: Context, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
-) -> tuple[list[Document], list[UpdateOne], list[Any]]:
-    """Entries that are absent, updates of those that are not as they should be, and the users of the updates."""
+    context: Context, layout: Layout, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
+) -> dict[str, Changes]:
+    """By their collections, the entries that are absent, and those that are not as they should be."""
     now = context.clock()
     born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
-    absent: list[Document] = []
-    updates: list[UpdateOne] = []
-    users: list[Any] = []
+    found_in: dict[str, Changes] = {}
     for entry in wanted:
         found = present.get((entry["userId"], entry["period"]))
         if found is None:
             entry.update(born)
-            absent.append(entry)
+            found_in.setdefault(layout.home(entry["period"]), Changes()).absent.append(entry)
         elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
-            updates.append(_update(found, changed, now))
-            users.append(entry["userId"])
-    return absent, updates, users
+            changes = found_in.setdefault(layout.home(entry["period"]), Changes())
+            changes.updates.append(_update(found, changed, now))
+            changes.updated.append(entry)
+    return found_in
 
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:

@@ -19,7 +19,9 @@ from pymongo.database import Database
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+from lbmigrate.schema import COUNTED, EVENTS, PERIODS
+from lbmigrate.schema.layout import everywhere
+from lbmigrate.state import layouts
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import in_parts, plain_id
 from lbmigrate.values.limits import names_a_user, short
@@ -86,7 +88,8 @@ def confirmed(context: Context, differences: Sequence[Difference]) -> list[Diffe
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
     fields = dict.fromkeys(("userId", "period", "score", "events", "lastEventAt"), 1)
-    rows = context.target[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
+    theirs = {"userId": {"$in": list(users)}, "rev": {"$exists": True}}
+    rows = everywhere(context.target, layouts.layout(context.state), theirs, fields)
     shapes = [_shape(PERIODS[kind]) for kind in context.config.periods]
     return {
         (plain_id(row["userId"]), row["period"]): (
