@@ -9,16 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lbmigrate.board.async_board import AsyncBoard
     from lbmigrate.board.board import Board
     from lbmigrate.config.load import load_config
     from lbmigrate.errors import LbmigrateError
     from lbmigrate.live.flag_cache import flag
     from lbmigrate.live.recorder import ScoreRecorder
 
-__all__ = ["Board", "LbmigrateError", "ScoreRecorder", "__version__", "flag", "load_config"]
+__all__ = ["AsyncBoard", "Board", "LbmigrateError", "ScoreRecorder", "__version__", "flag", "load_config"]
 __version__ = "0.1.0"
 
 HOMES = {
+    "AsyncBoard": "lbmigrate.board.async_board",
     "Board": "lbmigrate.board.board",
     "LbmigrateError": "lbmigrate.errors",
     "ScoreRecorder": "lbmigrate.live.recorder",

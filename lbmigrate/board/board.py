@@ -1,184 +1,143 @@
-"""The board as the app reads it: the top of a period, a user's rank, the neighbours. Opted-out users never appear."""
+"""The board as an app reads it through a MongoClient. Users who opted out never appear.
+
+`AsyncBoard` has the same methods.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bson import Decimal128
-from pymongo.collection import Collection
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
-from lbmigrate.board.places import Places
-from lbmigrate.board.profiles import profiles_of
+from lbmigrate.board import calendar, over_periods, reading
+from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
+from lbmigrate.board.commands import MOST, Homes, commands, from_redis, lists, take
+from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
+from lbmigrate.board.reading import Ask, Reading
 from lbmigrate.errors import UsageError
-from lbmigrate.mongo.concerns import lenient
-from lbmigrate.records import AVATAR_LENGTH, Document
-from lbmigrate.schema import ENTRIES
-from lbmigrate.schema.layout import Layout, entries_of, newest_periods
-from lbmigrate.values.ids import id_type, parse_id
-from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
+from lbmigrate.mongo.faults import UNAUTHORIZED
+from lbmigrate.records import Document
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
-
-SHOWN = dict.fromkeys((
-    "userId", "period", "score", "streak", "events", "rev", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
-), 1)  # fmt: skip
-PERIOD = r"^[^\n]{1,64}$"  # what is longer names no period
-PAGE = 500  # the most entries read at once while skipping over users who opted out
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One line of the board. `rank` is the competition rank: 1 + the entries of the period with a higher score."""
-
-    rank: int
-    user: Any
-    name: str | None
-    avatar: str | None
-    score: int
-    streak: int
-    events: int
+T = TypeVar("T")
 
 
 class Board:
-    """Reads the leaderboard of `database`. Never writes. `sources` is where the users live, by default the same."""
+    """Reads the leaderboard of `database` (of a `MongoClient`). Never writes. Safe to share between threads.
+
+    `sources` is where the users live, by default the same database. A question takes two commands, three where it asks
+    for neighbours or where users live elsewhere. It raises a subclass of UsageError for what cannot be asked, whatever
+    a web request put there, and the driver's errors for all else.
+    """
 
     def __init__(self, database: Database[Any], config: Config, sources: Database[Any] | None = None) -> None:
-        self._database = lenient(database)
-        self._where = Places(database, config)
-        self._users = database if sources is None else sources
-        self._config = config
+        given: object = database
+        if isinstance(given, AsyncDatabase):
+            raise UsageError("a Board takes a database of MongoClient", "make it an AsyncBoard")
+        self._database, self._sources, self._config = database, database if sources is None else sources, config
 
     def top(self, period: str = "global", n: int = 10) -> list[Place]:
-        """The first `n` visible users of a period, best first. Raises UsageError for a period that is no text."""
-        _refuse_odd_period(period)
-        return self._visible({"period": period}, n, descending=True)
+        """The first `n` visible users of a period, best first."""
+        return self.page(period, n).places
 
-    def rank(self, user: Any, period: str = "global") -> Place | None:
-        """A user's own place; None when there is no entry, or the user has opted out.
+    def page(self, period: str = "global", n: int = 10, after: str | None = None) -> Page:
+        """`n` visible users of a period, from the top, or behind the page whose cursor `after` is.
 
-        `user` is an id as the board has it, or how that is written. Raises UsageError for anything else.
+        Pages put together are the board, also while it changes elsewhere. Raises CursorRefused for a cursor that was
+        edited or that is of another period.
         """
-        entry = self._entry(user, period)
-        return next(iter(self._places([entry])), None) if entry else None
+        behind = None if after is None else position_of(check_period(period), after)
+        return self._ask(reading.page(self._config, check_period(period), check_number(n), behind))
+
+    def rank(self, user: Any, period: str = "global", hidden: bool = False) -> Place | None:
+        """A user's own place; None without an entry. Of one who has opted out only with `hidden`, for their own eyes.
+
+        `user` is a Place, its `user` or `original`, an id, or how that is written.
+        """
+        period = check_period(period)
+        return self._ask(reading.rank(self._config, period, ids_of(user), hidden))
 
     def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
-        """A user with up to `n` visible neighbours on either side, best first. Raises UsageError as `rank` does."""
-        entry = self._entry(user, period)
-        own = self._places([entry]) if entry else []
-        if not entry or not own:
-            return []
-        above = self._visible({"period": period, "$or": _beyond(entry, "$gt")}, n, descending=False)
-        below = self._visible({"period": period, "$or": _beyond(entry, "$lt")}, n, descending=True)
-        return [*reversed(above), *own, *below]
+        """A user with up to `n` visible neighbours on either side, best first; empty if the user is not to be seen."""
+        period, n = check_period(period), check_number(n)
+        return self._ask(reading.around(self._config, period, ids_of(user), n))
 
-    def _home(self, period: str) -> Collection[Any]:
-        return entries_of(self._database, self._where.layout(), period)
+    def among(self, users: Iterable[Any], period: str = "global") -> list[Place]:
+        """Friends or a team, at most 1,000: the places that they have on the whole board, best first."""
+        period = check_period(period)
+        return self._ask(reading.among(self._config, period, ids_of_all(users)))
+
+    def percentile(self, user: Any, period: str = "global") -> float | None:
+        """How many of 100 entries of the period have a lower score than this user (0 to 100); None without an entry.
+
+        Reads the keys of the whole period in the index: about 0.3 s for a million entries.
+        """
+        return self._ask(reading.percentile(check_period(period), ids_of(user)))
+
+    def total(self, period: str = "global") -> int:
+        """How many entries a period has, hidden ones included, as in ranks. Reads all of their keys."""
+        return self._ask(reading.total(check_period(period)))
 
     def periods(self, n: int = 10) -> list[str]:
-        """The newest periods that have entries, `global` among them."""
-        layout = self._where.layout()
-        own = newest_periods(self._database, n) if layout.until else []
-        return sorted([*own, *self._in_base(layout, n)], reverse=True)[:n]
+        """The newest periods that have entries, `global` first."""
+        return self._ask(over_periods.periods())[: check_number(n)]
 
-    def _in_base(self, layout: Layout, n: int) -> list[str]:
-        found: list[str] = []
-        last = None
-        newest: Document = {"$type": "string", "$regex": PERIOD}
-        while len(found) < n:  # by hops along the index
-            asked = {**newest, "$lt": last} if last is not None else newest
-            row = self._database[ENTRIES].find_one({"period": asked}, {"period": 1}, sort=[("period", -1)])
-            if row is None:
-                break
-            last = row["period"]
-            found += [] if layout.has_own(last) else [last]
-        return found
+    def history(self, user: Any, n: int = 10) -> list[PastPlace]:
+        """A user's places in the newest `n` periods with an entry, `global` first. Of hidden users too."""
+        return self._ask(over_periods.history(ids_of(user), check_number(n)))
 
-    def _entry(self, user: Any, period: str) -> Document | None:
-        _refuse_odd_period(period)
-        if not isinstance(user, str) and id_type(user) is None:
-            what = f"a user is an id or how it is written, not {type(user).__name__}"
-            raise UsageError(what, "give rank and around the `user` of a Place, or its text")
-        forms = parse_id(user) if isinstance(user, str) else [user]
-        return self._home(period).find_one({"userId": {"$in": forms}, "period": period}, SHOWN)
+    def freshness(self) -> Freshness:
+        """How old the board may be, by the state of the migration, which the client must be allowed to read."""
+        return self._ask(reading.freshness(self._config))
 
-    def _visible(self, condition: Document, n: int, descending: bool) -> list[Place]:
-        """Up to `n` places in board order; reads on past hidden users, page by page."""
-        way = -1 if descending else 1
-        places: list[Place] = []
-        page: list[Document] = []
-        if n < 1:
-            return []
-        home = self._home(condition["period"])
-        for entry in home.find(condition, SHOWN).sort([("period", 1), ("score", way), ("userId", way)]):
-            if _is_whole(entry):
-                page.append(_slim(entry))
-            if len(page) == min(n, PAGE):
-                places += self._places(page)
-                page = []
-            if len(places) >= n:
-                return places[:n]
-        return (places + self._places(page))[:n]
+    def about(self, period: str) -> About:
+        """When a period begins and ends, and whether the board already has all of it."""
+        return calendar.about(check_period(period), self._config, self.freshness())
 
-    def _places(self, entries: Iterable[Document]) -> list[Place]:
-        """Entries as places, without the users who opted out: by the snapshot, or since then by their own document."""
-        shown = [entry for entry in entries if _is_whole(entry) and not entry.get("optOutSnapshot")]
-        profiles = profiles_of(self._users, self._config, [entry["userId"] for entry in shown])
-        return [self._place(entry) for entry in shown if not profiles[entry["userId"]]["optOutSnapshot"]]
+    @cached_property
+    def _homes(self) -> Homes:
+        return Homes.of(self._database, self._sources, self._config)
 
-    def _place(self, entry: Document) -> Place:
-        higher = {"period": entry["period"], "score": {"$gt": entry["score"]}}
-        return Place(
-            rank=1 + self._home(entry["period"]).count_documents(higher),
-            user=entry["userId"],
-            name=_text(entry.get("displayNameSnapshot")),
-            avatar=_text(entry.get("avatarSnapshot")),
-            score=int(entry["score"]),
-            streak=_count(entry.get("streak")),
-            events=_count(entry.get("events")),
-        )
+    def _ask(self, asked: Reading[T]) -> T:
+        found: list[list[Document]] | None = None
+        while True:
+            try:
+                asks = asked.send(found)  # type: ignore[arg-type]  # None begins it
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
+            found = self._found(asks)
+
+    def _found(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        """What each ask finds, where entries are now."""
+        where = self._homes.where
+        asked = where.with_look(asks)
+        try:
+            found = self._read(asked)
+        except OperationFailure as error:
+            if asked is asks or error.code != UNAUTHORIZED:
+                raise
+            where.give_up()
+            return self._read(asks)
+        return self._read(asks) if asked is not asks and where.note(found.pop()) else found
+
+    def _read(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        found: list[list[Document]] = [[] for _ in asks]
+        for each in commands(asks, self._homes):
+            for row in each.home.aggregate(each.stages, batchSize=MOST):
+                take(asks, each, row, found)
+        for part in lists(asks, self._homes):
+            found[part] = self._homes.where.own(self._database.list_collection_names())
+        return from_redis(asks, self._homes, found)
 
 
-def _refuse_odd_period(period: object) -> None:
-    """An app may hand on what a request says, and a mapping would be an operator of MongoDB."""
-    if not isinstance(period, str):
-        raise UsageError(f"a period is text, not {type(period).__name__}", "name one: global, 2025-W44, 2025-11-04")
-
-
-def _is_whole(entry: Document) -> bool:
-    """Whether an entry can be shown; somebody else may have put another into the collection."""
-    user, whole = entry.get("userId"), isinstance(entry.get("score"), int) and isinstance(entry.get("period"), str)
-    known = names_a_user(user) and not isinstance(user, float | Decimal128)
-    return whole and known and "rev" in entry and not is_lost(entry["_id"])
-
-
-def check_period(period: str, board: Board) -> None:
+def check_known(period: str, board: Board) -> None:
     """Raise UsageError for a period that has no entries while others do."""
     known = board.periods(8)
     if known and not board.top(period, 1) and period not in known:
         raise UsageError(f"no entries for period {period!r}; there are {', '.join(known)}", "lbmigrate top --period …")
-
-
-def _slim(entry: Document) -> Document:
-    """An entry with no more of what others may have written into it than is shown."""
-    return {name: value if type(value) in SMALL else short(value, AVATAR_LENGTH) for name, value in entry.items()}
-
-
-def _text(value: Any) -> str | None:
-    return value[:AVATAR_LENGTH] if isinstance(value, str) else None
-
-
-def _count(value: Any) -> int:
-    return int(value) if isinstance(value, int) else 0
-
-
-def _beyond(entry: Document, operator: str) -> list[Document]:
-    """Entries on one side of this one in board order: by score, then by user id."""
-    return [
-        {"score": {operator: entry["score"]}},
-        {"score": entry["score"], "userId": {operator: entry["userId"]}},
-    ]

@@ -46,12 +46,31 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
     return {user: found[exact_text(user)] for user in users}
 
 
+def forms_of(users: Sequence[Any]) -> list[Any]:
+    """Every id under which the users collection may have one of `users`."""
+    return list({exact_text(form): form for user in users for form in (user, *id_forms(user))}.values())
+
+
+def of_document(users: Users, document: Document) -> Document:
+    """Whose document it is and what is shown of that user: what `profiles_from` needs, and however large it is."""
+    return {"key": pluck([document], [users.key])[users.key][0], "shown": snapshot(users, document)}
+
+
+def profiles_from(users: Users, ids: Sequence[Any], found: Sequence[Document]) -> dict[Any, Document]:
+    """`profiles_of` from what `of_document` made of the documents of any of `forms_of(ids)`."""
+    exact = {exact_text(each["key"]): each["shown"] for each in found}
+    other = {folded_id(each["key"]): each["shown"] for each in found}
+    nobody = snapshot(users, {})
+    return {user: exact.get(exact_text(user)) or other.get(folded_id(user), nobody) for user in ids}
+
+
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[tuple[Any, Document]]:
     """Key and snapshot of the users with these keys. Documents may be large: no more than a batch is held."""
     collection, paths = lenient(database)[users.collection], projection_of(profile_paths(users))
     for some in in_parts(keys):
         for document in collection.find({users.key: {"$in": some}}, paths):
-            yield pluck([document], [users.key])[users.key][0], snapshot(users, document)
+            found = of_document(users, document)
+            yield found["key"], found["shown"]
 
 
 def profile_paths(users: Users) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ _BURYING = {"events": "insert update remove"}  # an event whose id names its use
 VERBS: dict[str, tuple[dict[str, str], ...]] = {
     "plan": (LOOKING,),
     "pause": (LOOKING, ON_RECORD),
+    "boards rebuild": (LOOKING, ON_RECORD),
+    "boards persist": (LOOKING, _FILLING),
     "backup": (LOOKING, {"flag": "listIndexes", "state": "listIndexes"}),
     "backup restore": (
         {"app": "listCollections", "home": "listCollections"},
@@ -67,6 +69,7 @@ VERBS: dict[str, tuple[dict[str, str], ...]] = {
 }
 ALIKE = {
     **dict.fromkeys(("doctor", "status", "history", "rejects", "top", "rank", "around", "run --dry-run"), "plan"),
+    **dict.fromkeys(("boards status", "boards check"), "plan"),
     **dict.fromkeys(("resume", "unlock"), "pause"),
     **dict.fromkeys(("flag write on", "flag write off", "flag read on", "flag read off"), "flag"),
     "demo": "run",

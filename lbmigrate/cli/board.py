@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lbmigrate.board.board import Board, check_period
+from lbmigrate.board.board import Board, check_known
 from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
@@ -27,7 +27,7 @@ def top(
     """Show the top of a period, as the app would read it."""
     with this.connected() as connection:
         board = Board(connection.target, connection.config)
-        retrying(lambda: check_period(period, board))
+        retrying(lambda: check_known(period, board))
         places = retrying(lambda: board.top(period, n))
     this.console.board(period, places)
     this.console.result({"verb": "top", "period": period, "places": [asdict(place) for place in places]})

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lbmigrate.commands._backup import make_backup, restore_backup, verify_backup
+    from lbmigrate.commands._boards import boards_status, check_boards, persist_boards, rebuild_boards
     from lbmigrate.commands._control import pause, resume, unlock
     from lbmigrate.commands._demo import demo
     from lbmigrate.commands._dry_run import dry_run
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 HOMES = {
     "Terms": "lbmigrate.migration.runner",
     "backfill": "lbmigrate.commands._run",
+    "boards_status": "lbmigrate.commands._boards",
+    "check_boards": "lbmigrate.commands._boards",
     "come_apart": "lbmigrate.commands._look",
     "demo": "lbmigrate.commands._demo",
     "doctor": "lbmigrate.commands._look",
@@ -42,9 +45,11 @@ HOMES = {
     "history": "lbmigrate.commands._look",
     "make_backup": "lbmigrate.commands._backup",
     "pause": "lbmigrate.commands._control",
+    "persist_boards": "lbmigrate.commands._boards",
     "plan": "lbmigrate.commands._look",
     "preview_reconcile": "lbmigrate.commands._reconcile",
     "preview_rollback": "lbmigrate.commands._rollback",
+    "rebuild_boards": "lbmigrate.commands._boards",
     "reconcile": "lbmigrate.commands._reconcile",
     "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
@@ -62,6 +67,8 @@ HOMES = {
 __all__ = [
     "Terms",
     "backfill",
+    "boards_status",
+    "check_boards",
     "come_apart",
     "demo",
     "doctor",
@@ -70,9 +77,11 @@ __all__ = [
     "history",
     "make_backup",
     "pause",
+    "persist_boards",
     "plan",
     "preview_reconcile",
     "preview_rollback",
+    "rebuild_boards",
     "reconcile",
     "recount",
     "rejects",

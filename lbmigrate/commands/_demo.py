@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from lbmigrate import demodata
-from lbmigrate.board.board import Board, Place
+from lbmigrate.board.board import Board
+from lbmigrate.board.place import Place
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import refuse
 from lbmigrate.config.model import Config

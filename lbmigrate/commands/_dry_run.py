@@ -10,7 +10,8 @@ from typing import Any
 
 from pymongo.database import Database
 
-from lbmigrate.board.board import Board, Place
+from lbmigrate.board.board import Board
+from lbmigrate.board.place import Place
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import refuse
 from lbmigrate.config.model import Config

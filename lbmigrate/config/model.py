@@ -28,6 +28,7 @@ from lbmigrate.config.types import (
     Chain,
     Collection,
     DatabaseName,
+    Duration,
     Meta,
     Number,
     Path,
@@ -35,6 +36,7 @@ from lbmigrate.config.types import (
     Periods,
     Points,
     PointsRange,
+    RedisKey,
     UnitName,
     Value,
     Variable,
@@ -187,9 +189,14 @@ class State(Model):
 
 
 class Redis(Model):
-    """Sorted sets for large boards; without a URL the boards are read from MongoDB."""
+    """Sorted sets for boards of millions; without a URL ranks are counted in MongoDB.
+
+    `key` names the sorted set of a period. After `keep` a period that is over expires there, never in MongoDB.
+    """
 
     url: Blank = None
+    key: RedisKey = "lb:{period}"
+    keep: Duration | None = None
 
 
 class Config(Model):

@@ -38,6 +38,7 @@ PATH = r"^[^.$\x00][^.\x00]*(\.[^.\x00]+)*$"
 DATABASE = r'^[^/\\. "$*<>:|?\x00]{1,63}$'
 WORD = r"^[A-Za-z0-9_-]{1,60}$"
 ACTION = r"^[A-Za-z0-9_.-]{1,60}$"
+REDIS_KEY = r"^[^{}\s]*\{period\}[^{}\s]*$"  # other braces would say which slot of a cluster it is in
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
 SHAPES = {
     PATH: "a field path such as profile.name",
@@ -172,6 +173,7 @@ Blank = Annotated[str | None, BeforeValidator(lambda value: value or None, json_
 BlankOrDatabase = Annotated[
     DatabaseName | None, BeforeValidator(lambda value: value or None, json_schema_input_type=str | None)
 ]
+RedisKey = Annotated[str, Field(pattern=REDIS_KEY)]
 Action = Annotated[str, Field(pattern=ACTION)]
 Points = Annotated[Value, BeforeValidator(_countable, json_schema_input_type=Value)]
 Limit = Annotated[int, Field(strict=True, ge=-MOST_POINTS, le=MOST_POINTS)]

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from rich.console import RenderableType
 
-from lbmigrate.board.board import Place
+from lbmigrate.board.place import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import tables
 from lbmigrate.console.format import jsonable

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lbmigrate.board.board import Place
+from lbmigrate.board.place import Place
 from lbmigrate.console.tables import bare_table
 from lbmigrate.telling.foreign import plain
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bson.int64 import Int64
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
@@ -72,6 +73,14 @@ def _range(collection: Collection[Any], period: str, ids: Document, most: int) -
     asked = {"_id": ids, "period": period, "rev": {"$exists": True}}
     found = lenient(collection.database)[collection.name].find(asked, FIELDS).sort("_id", 1).limit(most)
     return {row["_id"]: row for row in found}
+
+
+def outpace(copy: Collection[Any], chunk: Chunk) -> None:
+    """Let no entry of the copy have a lower revision than the source: whoever saw that one takes the next for newer."""
+    for name in chunk.other:
+        before, after = chunk.copy[name].get("rev"), chunk.source[name].get("rev")
+        if isinstance(before, int) and isinstance(after, int) and before < after:
+            retrying(partial(copy.update_one, {"_id": name, "rev": before}, {"$set": {"rev": Int64(after)}}))
 
 
 def bring(source: Collection[Any], copy: Collection[Any], chunk: Chunk) -> int:

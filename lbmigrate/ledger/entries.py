@@ -92,15 +92,21 @@ def _remove_spare(collection: Collection[Any], spare: list[Document]) -> None:
 
 def remove_stale(
     database: Database[Any], layout: Layout, present: Present, wanted: Sequence[Document], kinds: Container[str]
-) -> None:
+) -> list[Document]:
     """Remove entries of these kinds of periods for which the ledger has nothing: others', or of another time zone.
 
     One that was read before the events has some of them behind it, if it is right. Others have another `rev` by now.
+    Returns the entries that were to go.
     """
     made = {(entry["userId"], entry["period"]) for entry in wanted} if present else set()
-    for (user, period), entry in present.items():
-        if (user, period) not in made and "rev" in entry and kind_of(period) in kinds:
-            _remove(database[layout.home(period)], {"_id": entry["_id"], "rev": as_read(entry)})
+    stale = [
+        (period, entry)
+        for (user, period), entry in present.items()
+        if (user, period) not in made and "rev" in entry and kind_of(period) in kinds
+    ]
+    for period, entry in stale:
+        _remove(database[layout.home(period)], {"_id": entry["_id"], "rev": as_read(entry)})
+    return [entry for _, entry in stale]
 
 
 def _remove(collection: Collection[Any], which: Document) -> None:

@@ -17,6 +17,7 @@ from pymongo.errors import WriteError
 
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
+from lbmigrate.ledger import rollup
 from lbmigrate.ledger import traces as found_in
 from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
@@ -66,10 +67,13 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     leavers, traces = Leavers(context.state), Traces(user)
     database = context.target
     theirs = {"userId": {"$in": traces.forms}}
+    boards = rollup.boards_of(context)
     entries = events = 0
     while not context.stopping():
         gone = (retrying(partial(database[name].delete_many, theirs)) for name in _homes(context))
         removed = sum(done.deleted_count for done in gone)
+        if boards:
+            boards.leave(traces.forms)  # each time round: somebody may have published what was there before
         found = next(_parts(database[EVENTS].find(theirs).limit(AT_ONCE)), [])
         if not removed and not found:
             yield from _clean(context, traces)

@@ -20,7 +20,7 @@ from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Piece, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES
-from lbmigrate.schema.layout import ALL, ROW, Layout, may_have_own, partition, partitions, period_of
+from lbmigrate.schema.layout import ALL, PARTITIONED, ROW, Layout, may_have_own, partition, partitions, period_of
 from lbmigrate.state import layouts
 
 SUBJECT = "layout"
@@ -29,7 +29,7 @@ UNIT = "entries"
 
 def wanted(context: Context) -> Layout:
     """The layout that the configuration asks for."""
-    return Layout(ALL if context.config.layout == "partitioned" else "")
+    return Layout(ALL if context.config.layout == PARTITIONED else "")
 
 
 def pieces(context: Context) -> Iterator[Piece]:
@@ -132,6 +132,7 @@ def _switched(
 def _agree(context: Context, source: Collection[Any], copy: Collection[Any], period: str) -> None:
     """Roll up whoever has not the same entry in both; the ledger says which is right."""
     for chunk in copying.chunks(source, copy, period):
+        copying.outpace(copy, chunk)
         for users in walk.selections(chunk.differing_users):
             retrying(partial(rollup.roll_up, context, users))
 

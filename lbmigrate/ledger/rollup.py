@@ -23,6 +23,7 @@ from bson.int64 import Int64
 from pymongo import UpdateOne
 from pymongo.database import Database
 
+from lbmigrate.board.boards import Boards
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import (
@@ -91,17 +92,24 @@ Days = Callable[[Context, Database[Any], Document], Sums]
 
 
 def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
-    """Bring the entries of the users whose id meets the condition `users` up to the ledger."""
-    total = Rolled()
+    """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards."""
+    total, everyone = Rolled(), users
     for lost in range(CONFLICTS):
         done, contested = _attempt(context, users, ledger)
         total += done
         if not contested:
+            if boards := boards_of(context):
+                boards.publish(everyone)
             return total
         users = {"$in": contested}
         context.stop.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
     told = f"entries of {amount(len(contested), 'user')} change faster than they can be rolled up"
     raise LbmigrateError(told, hint="lbmigrate run")
+
+
+def boards_of(context: Context) -> Boards | None:
+    """The boards in Redis that follow these entries; those of a rehearsal, which are in memory, have none."""
+    return None if is_fake(context.target) else Boards.of(context.config, context.target, context.state)
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
@@ -116,7 +124,9 @@ def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, l
         lost = insert_entries(database[name], each.absent), change_entries(database[name], each.updates, each.changing)
         contested |= dict.fromkeys(chain.from_iterable(lost))
     if ledger is days:
-        remove_stale(database, seen.layout, present, wanted, context.config.periods)
+        gone = remove_stale(database, seen.layout, present, wanted, context.config.periods)
+        if gone and (boards := boards_of(context)):
+            boards.remove(gone)
     written = [entry for each in changes.values() for entry in each.made]
     if not layouts.stands(context.state, seen, {entry["period"] for entry in written}):
         contested |= dict.fromkeys(entry["userId"] for entry in written)  # a run has moved what was there

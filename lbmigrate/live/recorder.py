@@ -91,7 +91,7 @@ class ScoreRecorder:
             config, now = self._context.config, self._context.clock()
             source = source_of(config, action_type)
             worth = constant_points(config, action_type) if points is None else points
-            name = self._source_id(source, source_id)
+            name = named_as_its_source(self._context, source, source_id)
             latest = config.backfill.latest(now)
             return self._insert(source, live_event(source, user_id, name, worth, at or now, meta or {}, latest), now)
 
@@ -175,23 +175,24 @@ class ScoreRecorder:
             self.ahead += count
         log.warning("%s", plain(told))
 
-    def _source_id(self, source: Source, given: Any) -> Any:
-        """As the source has it: web frameworks hand an ObjectId on as its digits.
-
-        Where no document can be seen yet, it is of the type that others of the source have.
-        """
-        check_source_id(given)
-        forms = parse_id(given) if isinstance(given, str) else [given]
-        if len(forms) == 1 or source.unwind:
-            return plain_id(given)
-        documents = self._context.sources[source.collection]
-        found = documents.find_one({"_id": {"$in": forms}}, {"_id": 1})
-        if found:
-            return found["_id"]
-        other = documents.find_one({}, {"_id": 1}) or {}
-        return plain_id(next((form for form in forms if id_type(form) == id_type(other.get("_id"))), given))
-
     def _types(self) -> OneUserType:
         if self._one_type is None:
             self._one_type = OneUserType(self._context, sample=1)  # the app is waiting
         return self._one_type
+
+
+def named_as_its_source(context: Context, source: Source, given: Any) -> Any:
+    """An id as the source has it: web frameworks hand an ObjectId on as its digits.
+
+    Where no document can be seen yet, it is of the type that others of the source have.
+    """
+    check_source_id(given)
+    forms = parse_id(given) if isinstance(given, str) else [given]
+    if len(forms) == 1 or source.unwind:
+        return plain_id(given)
+    documents = context.sources[source.collection]
+    found = documents.find_one({"_id": {"$in": forms}}, {"_id": 1})
+    if found:
+        return found["_id"]
+    other = documents.find_one({}, {"_id": 1}) or {}
+    return plain_id(next((form for form in forms if id_type(form) == id_type(other.get("_id"))), given))

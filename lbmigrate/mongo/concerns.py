@@ -10,6 +10,7 @@ import re
 
 from bson.codec_options import DatetimeConversion
 from pymongo import ReadPreference
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
@@ -92,4 +93,4 @@ def lenient(database: Database[Document]) -> Database[Document]:
 
 def is_fake(database: object) -> bool:
     """Tell the in-memory fake (or any other stand-in) from a database of pymongo."""
-    return not isinstance(database, Database)
+    return not isinstance(database, Database | AsyncDatabase)

@@ -19,6 +19,7 @@ from pymongo.database import Database
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, PARTITIONS, PERIODS
 
+PARTITIONED = "partitioned"  # as the configuration calls it; the other one is "single"
 ALL = "~"  # behind the name of every period
 ROW = (
     "entries"  # of the state: `until`, and whether a run is `moving` entries; without it all are in the base collection
@@ -108,15 +109,10 @@ def everywhere(
                 yield entry
 
 
-def newest_periods(database: Database[Any], most: int) -> list[str]:
-    """The newest periods that have a collection of their own with an entry in it, the newest first."""
-    found: list[str] = []
-    for name in reversed(partitions(database)):
-        if len(found) == most:
-            break
-        if database[name].find_one({}, {"_id": 1}) is not None:
-            found.append(period_of(name))
-    return found
+def own_periods(database: Database[Any], layout: Layout) -> list[str]:
+    """The periods that have a collection of their own with an entry in it."""
+    there = [name for name in partitions(database) if layout.has_own(period_of(name))] if layout.until else []
+    return [period_of(name) for name in there if database[name].find_one({}, {"_id": 1}) is not None]
 
 
 def estimated(database: Database[Any], layout: Layout) -> int:

@@ -6,7 +6,7 @@ from lbmigrate.records import Document
 from lbmigrate.state.forms import MOST_FENCE
 from lbmigrate.state.shapes import SHAPES
 
-LOCKS = ("lock", "lock:tail")
+LOCKS = ("lock", "lock:tail", "lock:boards")
 NO_FENCE: Document = {
     "$or": [
         {"fence": {"$not": {"$gte": 0, "$lte": MOST_FENCE}}},

@@ -28,6 +28,7 @@ from lbmigrate.state.shapes import COLLECTION
 
 LOCK = "lock"
 FOLLOWING = "lock:tail"  # held by whoever follows change streams, beside the runs
+BOARDS = "lock:boards"  # held by whoever rebuilds the boards in Redis or empties their stream, beside the runs
 WAIT = 0.5  # seconds between two looks at a lock that is held
 
 

@@ -152,7 +152,7 @@ SHAPES: dict[str, Shape] = {
         "mismatches": Field(WHOLE, needed=True), "first": Field(NAMES), "options": Field(RECORD),
         "rules": Field(TEXT, instead=lambda row: ""),
     }, "it counts as not verified yet; next: lbmigrate verify"),
-    "lock": Shape(r"lock|lock:tail", {
+    "lock": Shape(r"lock|lock:tail|lock:boards", {
         "fence": Field(FENCE, due=_always),
         "expiresAt": Field(TIME, instead=lambda row: dt.datetime.max, due=_always),
         "holder": Field(HOLDER, null=True, instead=lambda row: dict(NOBODY_KNOWN)), "run": Field(TEXT, null=True),
@@ -190,6 +190,10 @@ SHAPES: dict[str, Shape] = {
     "profiles": Shape(r"profiles", {
         "value": Field(TIME, null=True, needed=True),
     }, f"{NEXT_RUN} looks at every user once more"),
+    "boards": Shape(r"boards", {
+        "stale": Field(YES_OR_NO, instead=lambda row: True, due=_always), "since": _TIME, "why": _TEXT,
+        "failure": _TEXT, "rebuiltAt": _TIME,
+    }, "the boards in Redis count as stale; next: lbmigrate boards rebuild"),
     "forgotten": Shape(r"forgotten:.+", {
         "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME,
     }, f"whoever has left stays away; {NEXT_RUN} puts it right"),

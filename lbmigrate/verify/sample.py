@@ -10,12 +10,10 @@ from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
-from lbmigrate.schema.layout import entries_of, homes, newest_periods
+from lbmigrate.schema.layout import entries_of, homes, own_periods
 from lbmigrate.state import layouts
 from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user
-
-MANY = 10**9
 
 
 def choose(context: Context, looking: VerifyOptions) -> list[Any]:
@@ -41,8 +39,7 @@ def _users(collection: Any, condition: Document) -> Iterator[Any]:
 def _periods(context: Context) -> Iterator[str]:
     """Every period that has entries, by hops along the index."""
     layout, after = layouts.layout(context.state), ""
-    if layout.until:
-        yield from newest_periods(context.target, MANY)
+    yield from own_periods(context.target, layout)
     while True:
         row = context.target[ENTRIES].find_one({"period": {"$gt": after}}, {"period": 1}, sort=[("period", 1)])
         if row is None:

@@ -56,6 +56,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pydantic": {"config"},
     "pandas": {"rules"},
     "psutil": {"mongo", "state"},
+    "redis": {"board"},
 }
 
 MODULES_BESIDE_THE_PACKAGES = 8

@@ -9,7 +9,7 @@ from typing import Any
 
 from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles, strays
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, moving
+from lbmigrate.ledger import binding, bound, moving, rollup
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.partitions import open_ahead
@@ -62,6 +62,7 @@ def apply(context: Context) -> Iterator[Piece]:
     yield from strays.roll_up(context)
     yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
+    yield from _boards(context)
     if not context.stopping():
         yield from _closed(context, seen, newest)
 
@@ -107,6 +108,13 @@ def _nothing_met(context: Context, source: Source) -> str:
     return f"{source.name}: no document of {source.collection} meets {hidden(str(source.where))}" + (why and f": {why}")
 
 
+def _boards(context: Context) -> Iterator[Piece]:
+    """Rebuild the boards in Redis that are not there, have lost something, or were not heard of for a while."""
+    boards = rollup.boards_of(context)
+    for period, count in boards.heal() if boards and not context.stopping() else ():
+        yield Piece("boards", note=f"rebuilt the board of {period} in Redis, with {amount(count, 'user')}")
+
+
 def revert(context: Context) -> Iterator[Piece]:
     if context.keep_data:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
@@ -114,6 +122,9 @@ def revert(context: Context) -> Iterator[Piece]:
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
     yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW)))
     yield Piece("events", checkpoint=bound.taken_back(context))
+    boards = rollup.boards_of(context)
+    if boards and (dropped := boards.drop_all()):
+        yield Piece("boards", note=f"removed {amount(dropped, 'board')} from Redis")
     for name, ours in _ours(context):
         yield from _remove(context, name, ours)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import re
 import uuid
@@ -11,8 +12,10 @@ from bson import Binary, Int64, Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbmigrate.board import board
+from lbmigrate.board import reading
+from lbmigrate.board.asked import UserRefused
 from lbmigrate.board.board import Board
+from lbmigrate.board.place import Freshness
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import fake
 from tests.apps import config, oid, user
@@ -60,14 +63,14 @@ def naive(standings):
 
 
 def told(places):
-    return [(place.user, place.rank) for place in places]
+    return [(place.original, place.rank) for place in places]
 
 
 @settings(max_examples=60)
 @given(standings=players, n=st.integers(1, 6), page=st.integers(1, 4))
 def test_top_rank_and_neighbours_agree_with_a_plain_sort(standings, n, page):
     with fake.client() as client, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(board, "PAGE", page)
+        patch.setattr(reading, "SPARE", page)
         fill(client["app"], standings)
         shown, wanted = Board(client["app"], config()), naive(standings)
         assert told(shown.top(WEEK, n)) == wanted[:n]
@@ -149,9 +152,9 @@ def test_the_ids_that_the_board_shows_find_their_users_again(database, key):
     fill(database, [(10, "seen"), (20, "seen")])
     database["leaderboard_entries"].update_one({"userId": oid(1)}, {"$set": {"userId": key}})
     board = Board(database, config())
-    shown = board.top(WEEK)[-1].user
+    shown = board.top(WEEK)[-1].original
     assert board.rank(shown, WEEK).rank == 2
-    assert [place.user for place in board.around(shown, WEEK, 1)] == [oid(2), shown]
+    assert [place.original for place in board.around(shown, WEEK, 1)] == [oid(2), shown]
 
 
 def test_reading_the_board_of_an_untouched_database_makes_nothing(database):
@@ -160,3 +163,60 @@ def test_reading_the_board_of_an_untouched_database_makes_nothing(database):
     assert board.rank("1") is None
     assert board.periods() == []
     assert database.list_collection_names() == []
+
+
+def test_friends_have_the_places_that_they_have_on_the_whole_board(database):
+    fill(database, [(10, "seen"), (20, "hidden"), (30, "hidden since"), (40, "seen"), (40, "seen")])
+    board = Board(database, config())
+    assert told(board.among([str(oid(1)), oid(2), oid(3), oid(4), "nobody"], WEEK)) == [(oid(4), 1), (oid(1), 5)]
+    assert board.among([], WEEK) == []
+    with pytest.raises(UserRefused, match="1,001 users"):
+        board.among([oid(1)] * 1001, WEEK)
+
+
+def test_who_is_hidden_sees_the_own_place_if_the_app_asks_for_it(database):
+    fill(database, [(10, "hidden"), (20, "hidden since"), (30, "seen")])
+    board = Board(database, config())
+    assert [board.rank(oid(number), WEEK) for number in (1, 2)] == [None, None]
+    assert [board.rank(oid(number), WEEK, hidden=True).rank for number in (1, 2)] == [3, 2]
+
+
+def test_how_many_stand_below_and_how_many_there_are(database):
+    fill(database, [(10, "seen"), (20, "hidden"), (20, "seen"), (30, "seen")])
+    board = Board(database, config())
+    assert [board.percentile(oid(number), WEEK) for number in (1, 3, 4)] == [0.0, 25.0, 75.0]
+    assert board.percentile("nobody", WEEK) is None
+    assert board.total(WEEK) == 4
+    assert board.total("2025-W11") == 0
+
+
+def test_a_users_history_has_the_places_of_the_newest_periods(database):
+    for period, scores in {"2025-W10": (5, 9), "2025-W11": (7, 1), "global": (12, 10)}.items():
+        fill(database, [(score, "deleted") for score in scores], period)
+    found = Board(database, config()).history(oid(1), 5)
+    assert [(place.period, place.rank, place.score) for place in found] == [
+        ("global", 1, 12),
+        ("2025-W11", 1, 7),
+        ("2025-W10", 2, 5),
+    ]
+    assert [place.period for place in Board(database, config()).history(oid(1), 1)] == ["global"]
+    assert Board(database, config()).history(oid(1), 0) == Board(database, config()).history("nobody") == []
+
+
+def test_the_board_says_how_old_it_may_be(database):
+    board = Board(database, config())
+    assert board.freshness() == Freshness(None, None)
+    database["lbmigrate_state"].insert_one({"_id": "watermark:tasks", "value": dt.datetime(2025, 3, 20)})
+    told = board.freshness()
+    assert told.until == dt.datetime(2025, 3, 20)
+    assert told.seconds > 0
+    assert board.about(WEEK).settled
+    assert not board.about("2025-W12").settled
+
+
+def test_without_places_asked_for_there_are_none(database):
+    fill(database, [(10, "seen"), (20, "seen")])
+    board = Board(database, config())
+    assert board.top(WEEK, 0) == []
+    assert board.page(WEEK, 0).next is None
+    assert told(board.around(oid(1), WEEK, 0)) == [(oid(1), 2)]

@@ -56,7 +56,7 @@ def assert_gone(app, *numbers):
     assert app.database["score_events"].count_documents(theirs) == 0
     assert app.database["leaderboard_entries"].count_documents(theirs) == 0
     assert app.database["leaderboard_entries"].count_documents({"userId": {"$in": tombstones(app)}}) == 0
-    assert {place.user for place in Board(app.database, app.config).top()} == {oid(1), oid(2), oid(3)} - gone
+    assert {place.original for place in Board(app.database, app.config).top()} == {oid(1), oid(2), oid(3)} - gone
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))  # raises Mismatch where entries and ledger differ
 
 
@@ -144,7 +144,7 @@ def test_a_tombstone_is_of_the_type_of_the_ids(database, make, kind):
     assert {event["userId"] for event in app.events()} == {tombstone, make(2)}
     assert app.backfill(scope=Scope(full=True)).skipped == 3
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))
-    assert {place.user for place in Board(database, app.config).top()} == {make(2)}
+    assert {place.original for place in Board(database, app.config).top()} == {make(2)}
 
 
 def test_a_tombstone_is_nobodys_id(app, monkeypatch):

@@ -117,7 +117,7 @@ def test_others_keep_their_points_and_the_next_runs_find_nothing_to_do(app, ids)
     assert app.event_ids() == events
     assert {k: v["score"] for k, v in app.entries().items()} == before
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))
-    assert {place.user for place in Board(app.database, app.config).top()} == set(ids[1:])
+    assert {place.original for place in Board(app.database, app.config).top()} == set(ids[1:])
     # The state has key ranges of what the app itself still keeps: an account is to be closed there first.
     assert [name for name, _ in holding(app, ids[0]) if name != "lbmigrate_state"] == []
 

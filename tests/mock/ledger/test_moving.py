@@ -46,7 +46,7 @@ def everything(app):
 
 def tops(app):
     board = Board(app.database, app.config)
-    return {period: [(place.user, place.score) for place in board.top(period, 100)] for period in PERIODS}
+    return {period: [(place.original, place.score) for place in board.top(period, 100)] for period in PERIODS}
 
 
 def move(app):
@@ -85,13 +85,13 @@ def test_who_looked_at_the_layout_before_a_period_moved_still_finds_all_of_it(be
     app = as_(made(before), after)
     board, whole = Board(app.database, app.config), tops(app)
     board.top()
-    board._where._next = float("inf")
+    board._homes.where._next = float("inf")
     pieces = moving.pieces(app.context())
     for piece in pieces:
         if piece.note.startswith("removed") or piece.note.startswith("dropped") or piece.subject == ENTRIES:
             return
         for period in PERIODS:
-            assert [(place.user, place.score) for place in board.top(period, 100)] == whole[period]
+            assert [(place.original, place.score) for place in board.top(period, 100)] == whole[period]
     pytest.fail("nothing was removed")
 
 

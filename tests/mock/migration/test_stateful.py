@@ -479,7 +479,7 @@ class Leaderboard(RuleBasedStateMachine):
 
     def who_hides_is_not_shown(self) -> None:
         hidden = {oid(number) for number, (_, hides) in self.model.users.items() if hides}
-        assert not hidden & {place.user for place in self.board.top()}
+        assert not hidden & {place.original for place in self.board.top()}
 
     def found_flag(self) -> dict[str, bool]:
         found = self.database["feature_flags"].find_one({"_id": "leaderboard"}) or {}

@@ -171,7 +171,7 @@ def test_an_odd_entry_is_not_on_the_board_and_stops_nobody(app, fields):
     app.database["tasks"].insert_one(task(50, owner=2))
     app.backfill(scope=FULL)
     app.reconcile()
-    shown = [(place.user, place.score) for place in Board(app.database, app.config).top()]
+    shown = [(place.original, place.score) for place in Board(app.database, app.config).top()]
     assert shown == [(oid(2), 70), (oid(1), 60)]
     verify(app)
 

@@ -1,0 +1,120 @@
+"""What an app asks for, checked: it may hand on what a request says, and a mapping would be an operator of MongoDB."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bson import Binary, Int64, json_util
+from bson.errors import BSONError
+
+from lbmigrate.board.place import Place
+from lbmigrate.errors import UsageError
+from lbmigrate.values.ids import id_type, parse_id
+
+MOST_FRIENDS = 1000  # users of one `among`
+LARGEST = 2**63 - 1
+
+
+class PeriodRefused(UsageError):
+    """A period that is no text."""
+
+
+class UserRefused(UsageError):
+    """A user that is neither an id nor how one is written, or too many of them."""
+
+
+class NumberRefused(UsageError):
+    """A number of places that is no whole number, or a negative one."""
+
+
+class CursorRefused(UsageError):
+    """A cursor that this board did not hand out for this period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place between two entries of a board: behind the one with this score and user."""
+
+    score: int
+    user: Any
+
+
+def check_period(period: object) -> str:
+    """Raise PeriodRefused for what is no text."""
+    if isinstance(period, str):
+        return period
+    raise PeriodRefused(f"a period is text, not {type(period).__name__}", "name one: global, 2025-W44, 2025-11-04")
+
+
+def check_number(n: object) -> int:
+    """Raise NumberRefused for what is no whole number of places."""
+    if isinstance(n, int) and not isinstance(n, bool) and n >= 0:
+        return n
+    raise NumberRefused(f"n is how many places to read, not {n!r:.50}", "give a whole number, as in n=10")
+
+
+def ids_of(user: object) -> list[Any]:
+    """The ids that a user may be meant by: a Place, its `user` or `original`, an id, or how that is written.
+
+    Raises UserRefused for anything else.
+    """
+    if isinstance(user, Place):
+        return [user.original]
+    if isinstance(user, str):
+        return parse_id(user)
+    if id_type(user) is not None:
+        return [_for_any_client(user)]
+    what = f"a user is an id or how it is written, not {type(user).__name__}"
+    raise UserRefused(what, "give the `user` of a Place, or its text")
+
+
+def ids_of_all(users: Iterable[object]) -> list[Any]:
+    """The ids of several users. Raises UserRefused for more than MOST_FRIENDS, and as `ids_of` does."""
+    asked = list(users)
+    if len(asked) > MOST_FRIENDS:
+        raise UserRefused(f"{len(asked):,} users were asked for, more than {MOST_FRIENDS:,}", "ask for them in parts")
+    return [key for user in asked for key in ids_of(user)]
+
+
+def cursor_of(period: str, position: Position) -> str:
+    """A position as an opaque text that fits into a URL. It shows the user's id to whoever decodes it."""
+    told = {"p": period, "s": int(position.score), "u": _for_any_client(position.user)}
+    content = json_util.dumps(told).encode()
+    return base64.urlsafe_b64encode(zlib.crc32(content).to_bytes(4) + content).decode().rstrip("=")
+
+
+def position_of(period: str, cursor: object) -> Position:
+    """Read a cursor. Raises CursorRefused for one that was edited, or that is of another period."""
+    told = _read(cursor)
+    if told is None:
+        raise CursorRefused("that is no cursor of a board", "begin with the first page: leave `after` out")
+    if told["p"] != period:
+        raise CursorRefused(f"that cursor is of another period than {period!r}", "begin with the first page of it")
+    return Position(told["s"], told["u"])
+
+
+def _for_any_client(user: Any) -> Any:
+    """A UUID as clients of every UUID representation can send it."""
+    return Binary.from_uuid(user) if isinstance(user, uuid.UUID) else user
+
+
+def _read(cursor: object) -> dict[str, Any] | None:
+    try:
+        padded = f"{cursor}{'=' * (-len(cursor) % 4)}" if isinstance(cursor, str) else ""
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+        told = json_util.loads(raw[4:].decode()) if zlib.crc32(raw[4:]).to_bytes(4) == raw[:4] else None
+    except (binascii.Error, BSONError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        return None
+    if not isinstance(told, dict) or told.keys() != {"p", "s", "u"} or id_type(told["u"]) is None:
+        return None
+    return told if isinstance(told["p"], str) and _is_score(told["s"]) else None
+
+
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | Int64) and not isinstance(value, bool) and abs(value) <= LARGEST

@@ -1,0 +1,240 @@
+"""The boards in Redis kept like the entries: published after each roll-up, rebuilt, compared, and marked when stale.
+
+What is published is read from MongoDB after the generation of the board is known, so it is never older than what a
+rebuild has read. A publication that fails marks the boards stale in the state: whoever reads them then counts in
+MongoDB, and the next rebuild takes the mark away.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from lbmigrate.board.calendar import span
+from lbmigrate.board.comparison import FIELDS, Difference, differences, in_batches
+from lbmigrate.board.members import gone, member_of, standing_of, users_of
+from lbmigrate.board.place import is_whole
+from lbmigrate.board.redis_client import client_of
+from lbmigrate.board.sorted_sets import BATCH, EXACT, Outdated, Showing, SortedSets, Standing
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo.concerns import lenient
+from lbmigrate.records import Document
+from lbmigrate.schema import ENTRIES
+from lbmigrate.schema.layout import entries_of, everywhere, own_periods
+from lbmigrate.state import State, layouts
+from lbmigrate.telling.foreign import plain
+from lbmigrate.telling.secrets import hidden
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config
+
+ROW = "boards"  # in the state: whether the boards in Redis are stale, and since when
+ATTEMPTS = 5  # at a board that is rebuilt while the entries are read that are to be published to it
+LAST_VERSION = "~"  # greater than every version of an entry
+
+log = logging.getLogger("lbmigrate.boards")
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """A board in Redis beside the entries: members, entries, whether ranks come from it, seconds until it expires."""
+
+    period: str
+    members: int
+    entries: int
+    believed: bool
+    expires: int | None
+
+
+class Boards:
+    """The boards of one migration, and the entries that they follow."""
+
+    def __init__(
+        self,
+        sets: SortedSets,
+        database: Database[Any],
+        state: State,
+        config: Config,
+    ) -> None:
+        self._sets, self._database = sets, lenient(database)
+        self._state, self._config = state.unfenced(), config
+
+    @classmethod
+    def of(cls, config: Config, database: Database[Any], state: State) -> Boards | None:
+        """The boards that a configuration names; None where it names none."""
+        if config.redis.url is None:
+            return None
+        return cls(_sets_of(config.redis.url, config.redis.key), database, state, config)
+
+    # --- following the entries -----------------------------------------------------------------------------------
+
+    def publish(self, users: Document) -> None:
+        """Put what the entries of these users say onto the boards. Never raises: what fails makes the boards stale."""
+        self._guarded(lambda: self._published(users))
+
+    def remove(self, entries: Sequence[Document]) -> None:
+        """Take off the boards what entries said that are gone. Never raises, as `publish`."""
+        self._guarded(lambda: self._removed(entries))
+
+    def leave(self, user_ids: Sequence[Any]) -> None:
+        """Take users off every board for good, in any form of their id; raises when that cannot be done now."""
+        left = [Standing(member_of(user), 0, LAST_VERSION, Showing.GONE) for user in user_ids]
+        for period in self._sets.periods():
+            self._sets.publish(period, left, self._sets.generation(period))
+
+    def _published(self, users: Document) -> None:
+        for _ in range(ATTEMPTS):
+            # Before the entries are read: what is published must not be older than what a rebuild has read.
+            known = {period: self._sets.generation(period) for period in self._sets.periods()}
+            try:
+                for period, standings in self._by_period(users).items() if known else ():
+                    if period in known:
+                        self._sets.publish(period, standings, known[period])
+                    elif not self._has_expired(period):
+                        self.rebuild(period)  # it has just begun
+                return
+            except Outdated:
+                continue
+        raise LbmigrateError("boards are rebuilt faster than entries can be read", "lbmigrate boards rebuild")
+
+    def _removed(self, entries: Sequence[Document]) -> None:
+        for entry in entries:
+            period = entry.get("period")
+            if isinstance(period, str) and is_whole(entry):
+                self._sets.publish(period, [gone(entry)], self._sets.generation(period))
+
+    def _by_period(self, users: Document) -> dict[str, list[Standing]]:
+        found: dict[str, list[Standing]] = defaultdict(list)
+        for entry in everywhere(self._database, layouts.layout(self._state), {"userId": users}, FIELDS):
+            if is_whole(entry):
+                found[entry["period"]].append(standing_of(entry))
+        return found
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        if self._sets.rest:
+            self._mark_stale("it did not answer a moment ago")
+            return
+        try:
+            work()
+        except Exception as error:  # the entries are right whatever becomes of their copy
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        why = hidden(plain(error))
+        log.warning("the boards in Redis are stale: %s", why)
+        self._mark_stale(why)
+        self._sets.rest.begin()
+
+    def _mark_stale(self, why: str) -> None:
+        """Say in the state that the boards lack something; each time with another token, for a rebuild to see."""
+        row = self._state.get(ROW)
+        since = row.get("since") if row.get("stale") else dt.datetime.now(dt.UTC)
+        self._state.note(ROW, stale=True, since=since, why=why[:500], failure=secrets.token_hex(8))
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def differences(self) -> Iterator[Difference]:
+        """Every member of every board that has not the score of its entry."""
+        for period in self._present():
+            if self._sets.above(period, EXACT) is None:
+                yield Difference(period, "(the whole board)", None, None)
+            else:
+                yield from differences(self._sets, self._home(period), period)
+
+    def standings(self) -> Iterator[Standings]:
+        """How each board stands that there is or should be."""
+        for period in self._present():
+            believed = self._sets.above(period, EXACT) is not None
+            entries = self._home(period).count_documents({"period": period})
+            yield Standings(period, self._sets.size(period), entries, believed, self._sets.expires(period))
+
+    def stale(self) -> Document:
+        """What the state says of boards that lack something; empty when they do not."""
+        row = self._state.get(ROW)
+        return row if row.get("stale") else {}
+
+    # --- rebuilding ----------------------------------------------------------------------------------------------
+
+    def rebuild(self, period: str) -> int:
+        """Make a board anew from the entries, and put it in its place in one step; how many entries are on it."""
+        counted = [0]
+        meanwhile = self._sets.rebuild(period, self._all(period, counted), self._expires(period))
+        for start in range(0, len(meanwhile), BATCH):
+            # Once more what was published meanwhile: the rebuild may have read it before or after.
+            users = [form for member in meanwhile[start : start + BATCH] for form in users_of(member)]
+            generation = self._sets.generation(period)
+            found = self._home(period).find({"userId": {"$in": users}, "period": period}, FIELDS)
+            self._sets.publish(period, [standing_of(entry) for entry in found if is_whole(entry)], generation)
+        return counted[0]
+
+    def rebuild_all(self) -> Iterator[tuple[str, int]]:
+        """Rebuild the board of every period that has entries and has not expired: the period, and how many are on it.
+
+        Then the mark of staleness is taken away, unless a publication has failed meanwhile.
+        """
+        failure = self._state.get(ROW).get("failure")
+        present = self._present()
+        for period in self._sets.periods() - set(present):
+            self._sets.drop(period)
+        for period in present:
+            yield period, self.rebuild(period)
+        if self._state.get(ROW).get("failure") == failure:
+            self._state.note(ROW, stale=False, rebuiltAt=dt.datetime.now(dt.UTC))
+
+    def heal(self) -> Iterator[tuple[str, int]]:
+        """Rebuild what is not to be believed, board by board; all of them if a publication has failed.
+
+        A Redis that cannot be used is no reason for a run to fail: the boards stay stale.
+        """
+        try:
+            stale = self._state.get(ROW).get("stale", True)
+            if stale or any(self._sets.above(period, EXACT) is None for period in self._present()):
+                yield from self.rebuild_all()
+        except Exception as error:
+            self._failed(error)
+
+    def drop_all(self) -> int:
+        """Remove every board; how many there were."""
+        periods = self._sets.periods()
+        for period in periods:
+            self._sets.drop(period)
+        return len(periods)
+
+    def _present(self) -> list[str]:
+        layout = layouts.layout(self._state)
+        periods = (period for period in self._database[ENTRIES].distinct("period") if isinstance(period, str))
+        base = [period for period in periods if not layout.has_own(period)]
+        own = own_periods(self._database, layout)
+        return sorted(period for period in (*base, *own) if not self._has_expired(period))
+
+    def _home(self, period: str) -> Collection[Any]:
+        return entries_of(self._database, layouts.layout(self._state), period)
+
+    def _all(self, period: str, counted: list[int]) -> Iterator[list[Standing]]:
+        for batch in in_batches(self._home(period), period):
+            counted[0] += len(batch)
+            yield batch
+
+    def _expires(self, period: str) -> int | None:
+        ends = span(period, str(self._config.timezone))
+        keep = self._config.redis.keep
+        return int((ends[1].replace(tzinfo=dt.UTC) + keep).timestamp()) if ends and keep else None
+
+    def _has_expired(self, period: str) -> bool:
+        moment = self._expires(period)
+        return moment is not None and moment <= dt.datetime.now(dt.UTC).timestamp()
+
+
+@lru_cache(maxsize=8)
+def _sets_of(url: str, key: str) -> SortedSets:
+    """Shared, so that the generations that one roll-up has learnt are known to the next."""
+    return SortedSets(client_of(url), key)

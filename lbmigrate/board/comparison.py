@@ -1,0 +1,76 @@
+"""The boards in Redis held against the entries, member by member, flat in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pymongo.collection import Collection
+
+from lbmigrate.board.members import standing_of, users_of
+from lbmigrate.board.place import is_whole
+from lbmigrate.board.sorted_sets import BATCH, GHOST, SortedSets, Standing
+from lbmigrate.records import Document
+
+FIELDS = {"userId": 1, "period": 1, "score": 1, "rev": 1, "createdAt": 1, "optOutSnapshot": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A member whose score in Redis is not that of its entry; None where it is absent."""
+
+    period: str
+    member: str
+    entry: int | None
+    board: int | None
+
+    def __str__(self) -> str:
+        return f"{self.period}: {self.member} has {_said(self.board)} in Redis, {_said(self.entry)} in the entry"
+
+
+def differences(sets: SortedSets, entries: Collection[Any], period: str) -> Iterator[Difference]:
+    """Every member that differs, looked at twice: what an app writes meanwhile is no difference."""
+    known = matched = 0
+    for standings in in_batches(entries, period):
+        known += len(standings)
+        for found in _differing(sets, period, standings):
+            again = _reread(entries, period, [found.member])
+            yield from _differing(sets, period, again)
+        matched += sum(score is not None for score in sets.scores(period, standings))
+    if sets.size(period) > matched:
+        yield from _strangers(sets, entries, period)
+
+
+def in_batches(entries: Collection[Any], period: str) -> Iterator[list[Standing]]:
+    """The entries of a period as they are to stand on its board."""
+    found = (standing_of(entry) for entry in entries.find({"period": period}, FIELDS) if is_whole(entry))
+    while batch := list(islice(found, BATCH)):
+        yield batch
+
+
+def _differing(sets: SortedSets, period: str, standings: Sequence[Standing]) -> Iterator[Difference]:
+    for standing, score in zip(standings, sets.scores(period, standings), strict=True):
+        if score != standing.score:
+            yield Difference(period, standing.member, standing.score, score)
+
+
+def _strangers(sets: SortedSets, entries: Collection[Any], period: str) -> Iterator[Difference]:
+    """Members without an entry; of ghosts only the number is known, so they are looked up by the entries' hashes."""
+    members = sets.standings(period)
+    while batch := list(islice(members, BATCH)):
+        present = {each.member for each in _reread(entries, period, [member for member, _ in batch])}
+        for member, score in batch:
+            if member not in present and not member.startswith(GHOST):
+                yield Difference(period, member, None, score)
+
+
+def _reread(entries: Collection[Any], period: str, members: Sequence[str]) -> list[Standing]:
+    ids = [form for member in members for form in users_of(member)]
+    found: Iterator[Document] = entries.find({"userId": {"$in": ids}, "period": period}, FIELDS)
+    return [standing_of(entry) for entry in found if is_whole(entry)]
+
+
+def _said(score: int | None) -> str:
+    return "nothing" if score is None else f"{score:,} points"

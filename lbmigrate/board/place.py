@@ -1,0 +1,147 @@
+"""What a reading of the board comes to: places, pages, a user's history, how old it may be. All of it JSON-safe."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+from bson import Decimal128
+
+from lbmigrate.records import AVATAR_LENGTH, Document
+from lbmigrate.values.id_text import plain_text
+from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
+
+
+@dataclass(frozen=True)
+class Place:
+    """One line of the board. `rank` is the competition rank: 1 + the entries of the period with a higher score.
+
+    `user` is the id as a text, and `original` the id itself, which `dataclasses.asdict` leaves out. Both are accepted
+    wherever a user is asked for.
+    """
+
+    rank: int
+    user: str
+    name: str | None
+    avatar: str | None
+    score: int
+    streak: int
+    events: int
+    key: InitVar[Any] = None
+
+    def __post_init__(self, key: Any) -> None:
+        object.__setattr__(self, "_original", self.user if key is None else key)
+
+    @property
+    def original(self) -> Any:
+        """The id as the leaderboard has it."""
+        return self._original  # type: ignore[attr-defined]  # no field, so that the others are all JSON-safe
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some places in board order, and the cursor of the next page; None after the last."""
+
+    places: list[Place]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastPlace:
+    """A user's place in one period."""
+
+    period: str
+    rank: int
+    score: int
+    streak: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the board may be: what sources held until `until` (UTC) is on it; None before the first backfill.
+
+    `seconds` is the age of that moment. What is recorded live is on the board sooner.
+    """
+
+    until: dt.datetime | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A period: its first moment, and the first one after it, when the next one begins (UTC). `global` has neither.
+
+    `settled` if a backfill has looked at everything until then, and at what came late by less than `backfill.lag`.
+    """
+
+    period: str
+    begins: dt.datetime | None
+    ends: dt.datetime | None
+    settled: bool
+
+
+LONGEST_PERIOD = 64  # characters; what is longer, or has several lines, names no period
+
+
+def names_a_period(value: Any) -> bool:
+    """Whether this is a text that a period may be called by; others may have written anything."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_PERIOD and "\n" not in value
+
+
+def slim(entry: Document) -> Document:
+    """An entry with no more of what others may have written into it than is shown."""
+    return {name: value if type(value) in SMALL else short(value, AVATAR_LENGTH) for name, value in entry.items()}
+
+
+def is_whole(entry: Document) -> bool:
+    """Whether an entry can be shown; somebody else may have put another into the collection."""
+    user, whole = entry.get("userId"), isinstance(entry.get("score"), int) and isinstance(entry.get("period"), str)
+    known = names_a_user(user) and not isinstance(user, float | Decimal128)
+    return whole and known and "rev" in entry and not is_lost(entry["_id"])
+
+
+def place_of(entry: Document, rank: int) -> Place:
+    """A whole entry as a place."""
+    return Place(
+        rank=rank,
+        user=plain_text(entry["userId"]),
+        name=_text(entry.get("displayNameSnapshot")),
+        avatar=_text(entry.get("avatarSnapshot")),
+        score=int(entry["score"]),
+        streak=_count(entry.get("streak")),
+        events=_count(entry.get("events")),
+        key=entry["userId"],
+    )
+
+
+def past_place_of(entry: Document, rank: int) -> PastPlace:
+    """A whole entry as a place in a user's history."""
+    counted = {name: _count(entry.get(name)) for name in ("score", "streak", "events")}
+    return PastPlace(entry["period"], rank, **counted)
+
+
+class Ranks:
+    """Competition ranks from how many entries there are with each score, and above the highest of them."""
+
+    def __init__(self, above: int, counts: Mapping[int, int]) -> None:
+        self._ranks: dict[int, int] = {}
+        for score in sorted(counts, reverse=True):
+            self._ranks[score] = 1 + above
+            above += counts[score]
+
+    def of(self, score: int) -> int:
+        """The rank of a score; of one that nobody has had when they were counted, that of the next lower one."""
+        if score in self._ranks:
+            return self._ranks[score]
+        return min((rank for known, rank in self._ranks.items() if known < score), default=1)
+
+
+def _text(value: Any) -> str | None:
+    return value[:AVATAR_LENGTH] if isinstance(value, str) else None
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, int) else 0
