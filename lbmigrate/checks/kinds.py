@@ -13,6 +13,7 @@ from lbmigrate import schema
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import begun
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import sharding
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
@@ -125,7 +126,7 @@ def _unfit(database: Database[Any], name: str, options: Document) -> Iterator[tu
         yield f"has a collation ({options['collation'].get('locale')}): ids that differ would be one to it", away
     elif key := _sharded_by(database, name):
         fact = f"is sharded by {key}: two shards could each have an event with the same _id"
-        yield fact, f"sh.reshardCollection({f'{database.name}.{name}'!r}, {{_id: 'hashed'}})"
+        yield fact, f"sh.reshardCollection({f'{database.name}.{name}'!r}, {{userId: 'hashed'}})"
 
 
 def _refusing(database: Database[Any], name: str) -> Iterator[str]:
@@ -148,4 +149,5 @@ def _sharded_by(database: Database[Any], name: str) -> Document:
             raise
         return {}
     key: Document = row.get("key", {})
-    return {} if key in BY_ID else key
+    of_users = schema.base_of(name) in (schema.EVENTS, schema.ENTRIES)
+    return {} if key in BY_ID or (of_users and key == sharding.KEY) else key

@@ -84,16 +84,17 @@ def outpace(copy: Collection[Any], chunk: Chunk) -> None:
 
 
 def bring(source: Collection[Any], copy: Collection[Any], chunk: Chunk) -> int:
-    """Make the copy of a chunk what the source is; how many entries were written. A repeat writes nothing."""
+    """Copy what is absent or of another revision; how many entries were written. A repeat writes nothing.
+
+    What the copy has more stays: whether that is right is for the ledger to say.
+    """
     for part in in_parts(chunk.absent):
         retrying(partial(_insert, source, copy, part))
     for name in chunk.other:
         condition = {"_id": name, "rev": as_read(chunk.copy[name])}
         for entry in _as_they_are(source, [name]):
             retrying(partial(copy.replace_one, condition, entry))
-    for part in in_parts(chunk.gone):
-        retrying(partial(copy.delete_many, {"_id": {"$in": part}}))
-    return len(chunk.absent) + len(chunk.other) + len(chunk.gone)
+    return len(chunk.absent) + len(chunk.other)
 
 
 def _insert(source: Collection[Any], copy: Collection[Any], names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bson import Int64
@@ -31,6 +32,23 @@ COMPARED = ("rev", *DERIVED)
 FIELDS = dict.fromkeys(("userId", *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written to one collection: entries that are absent, updates of others, and the entries of those."""
+
+    absent: list[Document] = field(default_factory=list)
+    updates: list[UpdateOne] = field(default_factory=list)
+    updated: list[Document] = field(default_factory=list)
+
+    @property
+    def changing(self) -> list[Any]:
+        return [entry["userId"] for entry in self.updated]
+
+    @property
+    def made(self) -> list[Document]:
+        return [*self.absent, *self.updated]
 
 
 def present_entries(database: Database[Any], layout: Layout, places: Iterable[tuple[str, Document]]) -> Present:

@@ -9,6 +9,7 @@ has more, or of another revision, is made what the ledger says before anything i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from lbmigrate.ledger import copying, rollup, walk
 from lbmigrate.ledger.partitions import open_partitions
 from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Piece, amount
-from lbmigrate.run.context import Context
+from lbmigrate.run.context import Context, Scope
 from lbmigrate.schema import ENTRIES
 from lbmigrate.schema.layout import ALL, PARTITIONED, ROW, Layout, may_have_own, partition, partitions, period_of
 from lbmigrate.state import layouts
@@ -58,7 +59,7 @@ def pieces(context: Context) -> Iterator[Piece]:
 def pending(context: Context) -> str:
     """What a run would move, in a sentence; empty where everything is where it should be. Only looks."""
     now, aim = layouts.layout(context.state), wanted(context)
-    if now == aim and (aim.until or not left_over(context)):
+    if now.until == aim.until and not now.moving and (aim.until or not left_over(context)):
         return ""
     if aim.until and ENTRIES not in context.target.list_collection_names(filter={"name": ENTRIES}):
         return ""  # a run makes it first
@@ -130,7 +131,8 @@ def _switched(
 
 
 def _agree(context: Context, source: Collection[Any], copy: Collection[Any], period: str) -> None:
-    """Roll up whoever has not the same entry in both; the ledger says which is right."""
+    """Roll up whoever has not the same entry in both, wherever entries of theirs are; the ledger says what is right."""
+    context = replace(context, scope=Scope(full=True))
     for chunk in copying.chunks(source, copy, period):
         copying.outpace(copy, chunk)
         for users in walk.selections(chunk.differing_users):

@@ -11,11 +11,12 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from lbmigrate import schema
+from lbmigrate.config.model import Config
 from lbmigrate.errors import Refused
 from lbmigrate.mongo import indexes
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.rules.periods import EPOCH, label
-from lbmigrate.run.context import Context
+from lbmigrate.run.context import Context, utc_now
 from lbmigrate.schema.layout import partition
 from lbmigrate.state import layouts
 from lbmigrate.telling.secrets import hidden
@@ -48,8 +49,13 @@ def _make(database: Database[Any], name: str) -> None:
 
 def open_ahead(context: Context) -> list[str]:
     """Make the collections of the periods of today and the next days, for an app whose user may not make any."""
-    layout, zone = layouts.layout(context.state), ZoneInfo(context.config.timezone)
-    today = (context.clock().replace(tzinfo=dt.UTC).astimezone(zone).date() - EPOCH).days
-    days = range(today, today + AHEAD)
-    near = dict.fromkeys(label(kind, day) for kind in context.config.periods for day in days)
+    layout, near = layouts.layout(context.state), near_periods(context.config, context.clock())
     return open_partitions(context.target, [partition(each) for each in near if layout.has_own(each)])
+
+
+def near_periods(config: Config, now: dt.datetime | None = None) -> list[str]:
+    """The periods of today and the next days that may have collections of their own; `now` is naive UTC."""
+    zone = ZoneInfo(config.timezone)
+    today = ((now or utc_now()).replace(tzinfo=dt.UTC).astimezone(zone).date() - EPOCH).days
+    days = range(today, today + AHEAD)
+    return list(dict.fromkeys(label(kind, day) for kind in config.periods if kind != "global" for day in days))

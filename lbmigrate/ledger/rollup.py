@@ -11,7 +11,7 @@ import datetime as dt
 import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import (
     DERIVED,
     WHOLE,
+    Changes,
     as_read,
     change_entries,
     insert_entries,
@@ -117,6 +118,9 @@ def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, l
     # Before the events: the order that the proof above rests on.
     present = present_entries(database, seen.layout, _places(context, seen.layout, users, ledger))
     owners, wanted = _wanted(context, ledger(context, database, users))
+    if archived := seen.layout.archived:
+        present = {key: entry for key, entry in present.items() if key[1] not in archived}
+        wanted = [entry for entry in wanted if entry["period"] not in archived]
     changes = _differences(context, seen.layout, present, wanted)
     open_partitions(database, [name for name, each in changes.items() if each.absent])
     contested: dict[Any, None] = {}
@@ -202,23 +206,6 @@ def _decoded(batch: Sequence[Document]) -> Columns:
 def _counts(user: Any, points: Any, at: Any) -> bool:
     """What the server lets through all the same: users that name nobody, and arrays, of which it asks the elements."""
     return names_a_user(user) and isinstance(points, Int64) and isinstance(at, dt.datetime)
-
-
-@dataclass(slots=True)
-class Changes:
-    """What is to be written to one collection: entries that are absent, updates of others, and the entries of those."""
-
-    absent: list[Document] = field(default_factory=list)
-    updates: list[UpdateOne] = field(default_factory=list)
-    updated: list[Document] = field(default_factory=list)
-
-    @property
-    def changing(self) -> list[Any]:
-        return [entry["userId"] for entry in self.updated]
-
-    @property
-    def made(self) -> list[Document]:
-        return [*self.absent, *self.updated]
 
 
 def _differences(

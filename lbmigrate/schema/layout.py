@@ -33,16 +33,21 @@ _ESCAPED = re.compile(r"=([0-9a-f]+)=|(_)")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where entries are. While it is `moving`, `until` may change at any moment, and copies may be elsewhere."""
+    """Where entries are. While it is `moving`, `until` may change at any moment, and copies may be elsewhere.
+
+    Entries of periods that are `archived` are nowhere but in a backup, and nobody makes them anew.
+    """
 
     until: str = ""
     moving: bool = False
+    archived: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Layout:
         """As the state has it on record; an empty row is none."""
-        until = row.get("until", ALL if row else "")
-        return cls(until if isinstance(until, str) else ALL, row.get("moving") is not False and bool(row))
+        until, archived = row.get("until", ALL if row else ""), row.get("archived")
+        names = frozenset(map(str, archived)) if isinstance(archived, list) else frozenset[str]()
+        return cls(until if isinstance(until, str) else ALL, row.get("moving") is not False and bool(row), names)
 
     @property
     def is_single(self) -> bool:

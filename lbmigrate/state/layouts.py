@@ -15,8 +15,8 @@ from lbmigrate.records import Checkpoint, RowsRemoved
 from lbmigrate.schema.layout import LOOK_AGAIN, ROW, Layout
 from lbmigrate.state.rows import State
 
-TRUSTED = 4.0
-GRACE = 5.0
+TRUSTED = 2.0
+GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def put(state: State, **fields: object) -> None:
 
 def settle(state: State, found: Layout) -> None:
     """Put on record that everything is where it belongs; for one collection nothing needs to be on record."""
-    if found.until:
+    if found.until or layout(state).archived:
         put(state, until=found.until, moving=False, after=None)
     else:
         state.save(RowsRemoved((ROW,)))

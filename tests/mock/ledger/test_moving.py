@@ -131,3 +131,14 @@ def test_what_a_process_that_knows_of_no_partitions_puts_into_the_base_collectio
     app.database[ENTRIES].insert_one(kept)
     app.backfill()
     assert everything(app) == everything(made("partitioned"))
+
+
+@pytest.mark.parametrize("layout", ["single", "partitioned"])
+def test_after_the_record_of_where_entries_are_was_lost_a_run_loses_none_of_them(layout):
+    app, aim = as_(made("partitioned"), layout), everything(made(layout))
+    app.database["lbmigrate_state"].delete_one({"_id": "entries"})
+    event = app.events()[0]
+    rollup.roll_up(app.context(), {"$in": [event["userId"]]})
+    move(app)
+    assert everything(app) == aim
+    assert tops(app) == tops(made(layout))
