@@ -9,7 +9,7 @@ from functools import partial
 from lbmigrate.ledger import rollup
 from lbmigrate.ledger.begin_anew import PROGRESS
 from lbmigrate.mongo.client import retrying
-from lbmigrate.records import Checkpoint, Piece
+from lbmigrate.records import Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, EVENTS
 from lbmigrate.schema.layout import homes
@@ -25,10 +25,8 @@ def roll_up(context: Context) -> Iterator[Piece]:
     if not context.state.get(PROGRESS).get("strays") or context.stopping():
         return
     database, everywhere = context.target, replace(context, scope=replace(context.scope, full=True))
-    names, stages = (
-        homes(database, layouts.layout(context.state)),
-        [{"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}],
-    )
+    names = homes(database, layouts.layout(context.state))
+    stages: list[Document] = [{"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}]
     found = (row["_id"] for name in names for row in database[name].aggregate(stages))
     done = 0
     for users in in_parts(list(dict.fromkeys(user for user in found if names_a_user(user)))):

@@ -20,7 +20,7 @@ from lbmigrate.ledger import bound, rollup, walk
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying
-from lbmigrate.records import Piece, Work
+from lbmigrate.records import Document, Piece, Work
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -133,7 +133,7 @@ def _restored(context: Context, source: Archive, manifest: Manifest, again: str,
 def _users(context: Context, period: str) -> list[Any]:
     """Whoever has an entry of the period, or an event in it."""
     begins, ends = calendar.span(period, str(context.config.timezone)) or (None, None)
-    grouped = [{"$match": {"createdAt": {"$gte": begins, "$lt": ends}}}, {"$group": {"_id": "$userId"}}]
+    grouped: list[Document] = [{"$match": {"createdAt": {"$gte": begins, "$lt": ends}}}, {"$group": {"_id": "$userId"}}]
     events = context.target[EVENTS].aggregate(grouped)
     entries = context.target[partition(period)].aggregate(grouped[1:])
     return list(dict.fromkeys(row["_id"] for rows in (events, entries) for row in rows if names_a_user(row["_id"])))
