@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ class Valkey:
                 time.sleep(0.02)  # until it listens
             else:
                 return
+        raise AssertionError((self.directory / "valkey.log").read_text())
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        for _ in range(500):
+            if holds():
+                return
+            time.sleep(0.02)  # what a server does on its own
         raise AssertionError((self.directory / "valkey.log").read_text())
 
     def kill(self) -> None:

@@ -11,20 +11,22 @@ import datetime as dt
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from lbmigrate.board.calendar import span
-from lbmigrate.board.comparison import FIELDS, Difference, differences, in_batches
+from lbmigrate.board import bulk
+from lbmigrate.board.comparison import FIELDS, Difference, differences, periods_of
+from lbmigrate.board.lifetime import expires, has_expired
 from lbmigrate.board.members import gone, member_of, standing_of, users_of
 from lbmigrate.board.place import is_whole
-from lbmigrate.board.redis_client import client_of
-from lbmigrate.board.sorted_sets import BATCH, EXACT, Outdated, Showing, SortedSets, Standing
+from lbmigrate.board.redis_client import client_of, explained
+from lbmigrate.board.sorted_sets import BATCH, EXACT, Lost, Outdated, Showing, SortedSets, Standing
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
@@ -37,6 +39,7 @@ from lbmigrate.telling.secrets import hidden
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
+B = TypeVar("B", bound=Sized)
 ROW = "boards"  # in the state: whether the boards in Redis are stale, and since when
 ATTEMPTS = 5  # at a board that is rebuilt while the entries are read that are to be published to it
 LAST_VERSION = "~"  # greater than every version of an entry
@@ -58,13 +61,7 @@ class Standings:
 class Boards:
     """The boards of one migration, and the entries that they follow."""
 
-    def __init__(
-        self,
-        sets: SortedSets,
-        database: Database[Any],
-        state: State,
-        config: Config,
-    ) -> None:
+    def __init__(self, sets: SortedSets, database: Database[Any], state: State, config: Config) -> None:
         self._sets, self._database = sets, lenient(database)
         self._state, self._config = state.unfenced(), config
 
@@ -88,29 +85,38 @@ class Boards:
     def leave(self, user_ids: Sequence[Any]) -> None:
         """Take users off every board for good, in any form of their id; raises when that cannot be done now."""
         left = [Standing(member_of(user), 0, LAST_VERSION, Showing.GONE) for user in user_ids]
-        for period in self._sets.periods():
-            self._sets.publish(period, left, self._sets.generation(period))
+        with explained(str(self._config.redis.url)):
+            for period in self._sets.periods():
+                with suppress(Lost):  # then nobody is on it
+                    self._while_outdated(partial(self._off, period, left))
 
     def _published(self, users: Document) -> None:
-        for _ in range(ATTEMPTS):
-            # Before the entries are read: what is published must not be older than what a rebuild has read.
-            known = {period: self._sets.generation(period) for period in self._sets.periods()}
-            try:
-                for period, standings in self._by_period(users).items() if known else ():
-                    if period in known:
-                        self._sets.publish(period, standings, known[period])
-                    elif not self._has_expired(period):
-                        self.rebuild(period)  # it has just begun
-                return
-            except Outdated:
-                continue
-        raise LbmigrateError("boards are rebuilt faster than entries can be read", "lbmigrate boards rebuild")
+        # Before the entries are read: what is published must not be older than what a rebuild has read.
+        known = {period: self._sets.generation(period) for period in self._sets.periods()}
+        for period, standings in self._by_period(users).items() if known else ():
+            if period in known:
+                self._sets.publish(period, standings, known[period])
+            elif not has_expired(period, self._config):
+                self.rebuild(period)  # it has just begun
 
     def _removed(self, entries: Sequence[Document]) -> None:
         for entry in entries:
             period = entry.get("period")
             if isinstance(period, str) and is_whole(entry):
-                self._sets.publish(period, [gone(entry)], self._sets.generation(period))
+                self._off(period, [gone(entry)])
+
+    def _off(self, period: str, standings: Sequence[Standing]) -> None:
+        self._sets.publish(period, standings, self._sets.generation(period))
+
+    def _while_outdated(self, work: Callable[[], object]) -> None:
+        """Begin again while boards are rebuilt in between; what was published already changes nothing."""
+        for _ in range(ATTEMPTS):
+            try:
+                work()
+                return
+            except Outdated:
+                continue
+        raise LbmigrateError("boards are rebuilt faster than entries can be read", "lbmigrate boards rebuild")
 
     def _by_period(self, users: Document) -> dict[str, list[Standing]]:
         found: dict[str, list[Standing]] = defaultdict(list)
@@ -119,12 +125,12 @@ class Boards:
                 found[entry["period"]].append(standing_of(entry))
         return found
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         if self._sets.rest:
             self._mark_stale("it did not answer a moment ago")
             return
         try:
-            work()
+            self._while_outdated(work)
         except Exception as error:  # the entries are right whatever becomes of their copy
             self._failed(error)
 
@@ -167,7 +173,9 @@ class Boards:
     def rebuild(self, period: str) -> int:
         """Make a board anew from the entries, and put it in its place in one step; how many entries are on it."""
         counted = [0]
-        meanwhile = self._sets.rebuild(period, self._all(period, counted), self._expires(period))
+        standings = _counting(bulk.others(self._home(period), period), counted)
+        shown = _counting(bulk.usual(self._home(period), period), counted)
+        meanwhile = self._sets.rebuild(period, standings, expires(period, self._config), shown)
         for start in range(0, len(meanwhile), BATCH):
             # Once more what was published meanwhile: the rebuild may have read it before or after.
             users = [form for member in meanwhile[start : start + BATCH] for form in users_of(member)]
@@ -204,34 +212,26 @@ class Boards:
 
     def drop_all(self) -> int:
         """Remove every board; how many there were."""
-        periods = self._sets.periods()
-        for period in periods:
-            self._sets.drop(period)
+        with explained(str(self._config.redis.url)):
+            periods = self._sets.periods()
+            for period in periods:
+                self._sets.drop(period)
         return len(periods)
 
     def _present(self) -> list[str]:
         layout = layouts.layout(self._state)
-        periods = (period for period in self._database[ENTRIES].distinct("period") if isinstance(period, str))
-        base = [period for period in periods if not layout.has_own(period)]
-        own = own_periods(self._database, layout)
-        return sorted(period for period in (*base, *own) if not self._has_expired(period))
+        base = (period for period in periods_of(self._database[ENTRIES]) if not layout.has_own(period))
+        periods = sorted([*base, *own_periods(self._database, layout)])
+        return [period for period in periods if not has_expired(period, self._config)]
 
     def _home(self, period: str) -> Collection[Any]:
         return entries_of(self._database, layouts.layout(self._state), period)
 
-    def _all(self, period: str, counted: list[int]) -> Iterator[list[Standing]]:
-        for batch in in_batches(self._home(period), period):
-            counted[0] += len(batch)
-            yield batch
 
-    def _expires(self, period: str) -> int | None:
-        ends = span(period, str(self._config.timezone))
-        keep = self._config.redis.keep
-        return int((ends[1].replace(tzinfo=dt.UTC) + keep).timestamp()) if ends and keep else None
-
-    def _has_expired(self, period: str) -> bool:
-        moment = self._expires(period)
-        return moment is not None and moment <= dt.datetime.now(dt.UTC).timestamp()
+def _counting(batches: Iterable[B], counted: list[int]) -> Iterator[B]:
+    for batch in batches:
+        counted[0] += len(batch)
+        yield batch
 
 
 @lru_cache(maxsize=8)

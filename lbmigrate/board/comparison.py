@@ -10,8 +10,8 @@ from typing import Any
 from pymongo.collection import Collection
 
 from lbmigrate.board.members import standing_of, users_of
-from lbmigrate.board.place import is_whole
-from lbmigrate.board.sorted_sets import BATCH, GHOST, SortedSets, Standing
+from lbmigrate.board.place import LONGEST_PERIOD, is_whole
+from lbmigrate.board.sorted_sets import BATCH, GHOST, Score, SortedSets, Standing
 from lbmigrate.records import Document
 
 FIELDS = {"userId": 1, "period": 1, "score": 1, "rev": 1, "createdAt": 1, "optOutSnapshot": 1}
@@ -24,7 +24,7 @@ class Difference:
     period: str
     member: str
     entry: int | None
-    board: int | None
+    board: Score | None
 
     def __str__(self) -> str:
         return f"{self.period}: {self.member} has {_said(self.board)} in Redis, {_said(self.entry)} in the entry"
@@ -41,6 +41,19 @@ def differences(sets: SortedSets, entries: Collection[Any], period: str) -> Iter
         matched += sum(score is not None for score in sets.scores(period, standings))
     if sets.size(period) > matched:
         yield from _strangers(sets, entries, period)
+
+
+def periods_of(entries: Collection[Any]) -> list[str]:
+    """The periods that have entries, by hops along the index: others may have written what is no name of one."""
+    found: list[str] = []
+    while row := entries.find_one(_behind(found), {"period": 1, "_id": 0}, sort=[("period", 1)]):
+        found.append(row["period"])
+    return found
+
+
+def _behind(found: Sequence[str]) -> Document:
+    named: Document = {"$type": "string", "$regex": f"^[^\n]{{1,{LONGEST_PERIOD}}}$"}
+    return {"period": named | ({"$gt": found[-1]} if found else {})}
 
 
 def in_batches(entries: Collection[Any], period: str) -> Iterator[list[Standing]]:
@@ -72,5 +85,5 @@ def _reread(entries: Collection[Any], period: str, members: Sequence[str]) -> li
     return [standing_of(entry) for entry in found if is_whole(entry)]
 
 
-def _said(score: int | None) -> str:
+def _said(score: Score | None) -> str:
     return "nothing" if score is None else f"{score:,} points"

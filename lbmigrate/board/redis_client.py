@@ -21,12 +21,12 @@ ANSWER = 0.5  # seconds: an app is waiting
 def client_of(url: str) -> redis.Redis:
     """A client for `redis://`, `rediss://` or `unix://`, shared by all who ask for the same URL. Connects when used.
 
-    Raises UsageError for what is no such URL, LbmigrateError where the library is not installed.
+    Raises UsageError for what is no such URL, and where the library is not installed.
     """
     try:
         import redis  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        raise LbmigrateError("redis.url is set, and the redis client is not installed", HINT) from error
+        raise UsageError("redis.url is set, and the redis client is not installed", HINT) from error
     waits: dict[str, Any] = {"socket_timeout": ANSWER, "socket_connect_timeout": ANSWER}
     try:
         return redis.Redis.from_url(url, client_name="lbmigrate", protocol=2, **waits)
@@ -48,6 +48,10 @@ MEANINGS = (
     ("WRONGTYPE|wrong kind of value", "holds another kind of value under a key of the boards",
      "remove that key, or choose another redis.key"),
     ("MISCONF", "cannot save to its disk", "look at its log, then: lbmigrate boards rebuild"),
+    ("MOVED|CROSSSLOT|CLUSTERDOWN", "is one node of a cluster and does not have every key",
+     "name an endpoint that serves the whole cluster in redis.url"),
+    ("Protocol Error|unknown command|InvalidResponse", "does not speak the protocol of Redis",
+     "check the host and the port in redis.url or LBMIGRATE_REDIS_URL"),
     ("LOADING", "is loading its data", "try again in a moment"),
 )  # fmt: skip
 

@@ -3,7 +3,7 @@
 | key (`redis.key` is `lb:{period}` unless configured) | what it holds |
 |---|---|
 | `lb:2025-W44` | the sorted set: member = user, score = points |
-| `{lb:2025-W44}:about` | a hash: `generation`, `run` (of the server), `salt`, and `building` during a rebuild |
+| `{lb:2025-W44}:about` | a hash: `generation`, `run` of the server, `salt`, `filled`, `building` while it is rebuilt |
 | `{lb:2025-W44}:versions` | a hash: which version of their entry those have who changed since the last rebuild |
 | `{lb:2025-W44}:next` | the sorted set that is to take its place |
 | `{lb:2025-W44}:meanwhile` | a hash: what was published since the rebuild began |
@@ -20,7 +20,7 @@ absolute score, never an increment, so that a repeat changes nothing:
 * While a board is **rebuilt**, what is published goes to both the board and the one that is to take its place.
 * Ranks count everybody. Who opted out stands under a **ghost**, a salted hash, and who was forgotten not at all.
 * A server that has been started anew may have lost scores: its `run` is another one then, and the board is not believed
-  until it is rebuilt.
+  until it is rebuilt. Nor is one that had members (`filled`) and has gone.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from lbmigrate.board.scripts import ABOVE, BEGIN, FINISH, PUBLISH
+from lbmigrate.board.scripts import ABOVE, BEGIN, DROP, FINISH, PUBLISH
 from lbmigrate.errors import LbmigrateError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ EXACT = 2**53  # a score is a double in Redis: beyond this, two of them may be o
 BATCH = 1_000  # members in one command
 RESTING = 2.0  # seconds
 GHOST = "~"  # begins the name of one who has opted out
+Score = int | float  # a float is none of ours
 
 
 class Showing(StrEnum):
@@ -67,6 +69,10 @@ class Outdated(Exception):
     """A rebuild has ended since the entries were read: read them again."""
 
 
+class Lost(LbmigrateError):
+    """A board that had members is not there any more: somebody deleted it, or the server dropped it."""
+
+
 class Rest:
     """A server that failed is left alone for a moment, so that nobody waits for it again and again."""
 
@@ -85,8 +91,8 @@ class SortedSets:
 
     def __init__(self, client: redis.Redis, key: str) -> None:
         self._client, self._key = client, key
-        self._publish, self._begin, self._finish, self._above = (
-            client.register_script(script) for script in (PUBLISH, BEGIN, FINISH, ABOVE)
+        self._publish, self._begin, self._finish, self._above, self._drop = (
+            client.register_script(script) for script in (PUBLISH, BEGIN, FINISH, ABOVE, DROP)
         )
         self._generations: dict[str, str] = {}  # of each period, when it was last asked for
         self.rest = Rest()
@@ -115,7 +121,8 @@ class SortedSets:
     def publish(self, period: str, standings: Sequence[Standing], generation: str) -> None:
         """Put scores on a board that has been built; any number of times, in any order.
 
-        Raises Outdated if the board has another generation by now: ask for that, and read the entries again.
+        Raises Outdated if the board has another generation by now: ask for that, and read the entries again. Raises
+        Lost if it has gone.
         """
         for start in range(0, len(standings), BATCH):
             told = [part for each in standings[start : start + BATCH] for part in _told(each)]
@@ -123,14 +130,23 @@ class SortedSets:
             if _text(done) == "outdated":
                 self._generations.pop(period, None)
                 raise Outdated(period)
+            if _text(done) == "lost":
+                raise Lost(f"the board of {period} has gone from Redis", "lbmigrate boards rebuild")
 
     # --- rebuilding --------------------------------------------------------------------------------------------
 
-    def rebuild(self, period: str, standings: Iterable[Sequence[Standing]], expires: int | None) -> list[str]:
+    def rebuild(
+        self,
+        period: str,
+        standings: Iterable[Sequence[Standing]],
+        expires: int | None,
+        shown: Iterable[dict[str, int]] = (),
+    ) -> list[str]:
         """Make a board anew beside the present one, and put it in its place in one step.
 
-        `standings` are read in batches after the call has begun. Returns the members that were published meanwhile,
-        whose entries are to be read and published once more. `expires` is in seconds since 1970.
+        `standings` and `shown`, members with their scores, are read in batches after the call has begun. Returns the
+        members that were published meanwhile, whose entries are to be read and published once more. `expires` is in
+        seconds since 1970.
         """
         keys, generation = self.keys(period), secrets.token_hex(8)
         self._client.sadd(self._periods, period)
@@ -139,13 +155,25 @@ class SortedSets:
             scores = {_shown_as(each, salt): _exact(each) for each in batch if each.showing != Showing.GONE}
             if scores:
                 self._client.zadd(keys[3], scores)
+        for scores in shown:
+            self._add(keys[3], scores)
         found = self._finish(keys, [generation, "" if expires is None else expires])
         self._generations[period] = generation
         return [_text(member) for member in found]
 
+    def _add(self, key: str, scores: dict[str, int]) -> None:
+        parts = iter(scores.items())
+        with self._client.pipeline(transaction=False) as commands:
+            while part := dict(islice(parts, BATCH)):
+                commands.zadd(key, part)
+            commands.execute()
+
     def drop(self, period: str) -> None:
-        """Remove a board; whoever publishes to it afterwards is not heard until it is rebuilt."""
-        self._client.delete(*self.keys(period))
+        """Remove a board, but no value of another kind under its name.
+
+        Whoever publishes to it afterwards is not heard until it is rebuilt.
+        """
+        self._drop(self.keys(period))
         self._client.srem(self._periods, period)
 
     # --- reading -----------------------------------------------------------------------------------------------
@@ -164,19 +192,19 @@ class SortedSets:
         """How many members a board has."""
         return int(self._client.zcard(self.keys(period)[0]))
 
-    def scores(self, period: str, standings: Sequence[Standing]) -> list[int | None]:
+    def scores(self, period: str, standings: Sequence[Standing]) -> list[Score | None]:
         """The scores that a board has for these, under their names or as ghosts; None for who is not on it."""
         if not standings:
             return []
         keys = self.keys(period)
         salt = _text(self._client.hget(keys[1], "salt") or b"")
         members = [_shown_as(each, salt) for each in standings]
-        return [None if score is None else int(score) for score in self._client.zmscore(keys[0], members)]
+        return [None if score is None else _score(score) for score in self._client.zmscore(keys[0], members)]
 
-    def standings(self, period: str) -> Iterator[tuple[str, int]]:
+    def standings(self, period: str) -> Iterator[tuple[str, Score]]:
         """Every member of a board with its score, in no order; ghosts begin with GHOST."""
         for member, score in self._client.zscan_iter(self.keys(period)[0], count=BATCH):
-            yield _text(member), int(score)
+            yield _text(member), _score(score)
 
     @property
     def _periods(self) -> str:
@@ -184,7 +212,12 @@ class SortedSets:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _score(value: float) -> Score:
+    """A score as the entry would have it; others may have put fractions and infinities there."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def _told(standing: Standing) -> list[Any]:
@@ -193,9 +226,14 @@ def _told(standing: Standing) -> list[Any]:
 
 def _exact(standing: Standing) -> int:
     if abs(standing.score) > EXACT:
-        what = f"user {standing.member!r:.80} has {standing.score:,} points, more than a sorted set holds exactly"
-        raise LbmigrateError(what, "read the boards from MongoDB: remove redis.url from the configuration")
+        refuse_inexact(standing.member, standing.score)
     return standing.score
+
+
+def refuse_inexact(member: str, score: int) -> NoReturn:
+    """Raise LbmigrateError for a score that a double does not hold."""
+    what = f"user {member!r:.80} has {score:,} points, more than a sorted set holds exactly"
+    raise LbmigrateError(what, "read the boards from MongoDB: remove redis.url from the configuration")
 
 
 def _shown_as(standing: Standing, salt: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from lbmigrate.checks import data, rights, topology
+from lbmigrate.checks import boards, data, rights, topology
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.errors import Refused
 from lbmigrate.ledger import sharding
@@ -53,7 +53,8 @@ def _everything(context: Context, verb: str, bounded: bool) -> list[Finding]:
     ]
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
-    return [*told, *_disk(context), *_leftovers(context), *_runs(context), *data.check_data(context, bounded=bounded)]
+    told += [*_disk(context), *boards.findings(context), *_leftovers(context), *_runs(context)]
+    return [*told, *data.check_data(context, bounded=bounded)]
 
 
 def _server(database: Database[Any]) -> Iterator[Finding]:

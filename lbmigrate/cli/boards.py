@@ -46,7 +46,7 @@ def check(this: Invocation) -> None:
     """Compare every board in Redis with its entries; exit code 5 when they differ."""
     with this.connected() as connection:
         count = commands.check_boards(connection)
-    this.console.note(f"{amount(count, 'board')} in Redis agree with the entries")
+    this.console.note(f"{amount(count, 'board')} in Redis {'agrees' if count == 1 else 'agree'} with the entries")
     this.console.result({"verb": "boards check", "boards": count})
 
 

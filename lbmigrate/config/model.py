@@ -189,14 +189,11 @@ class State(Model):
 
 
 class Redis(Model):
-    """Sorted sets for boards of millions; without a URL ranks are counted in MongoDB.
-
-    `key` names the sorted set of a period. After `keep` a period that is over expires there, never in MongoDB.
-    """
+    """Sorted sets for boards of millions; without a URL ranks are counted in MongoDB."""
 
     url: Blank = None
-    key: RedisKey = "lb:{period}"
-    keep: Duration | None = None
+    key: RedisKey = "lb:{period}"  # the sorted set of a period
+    keep: Duration | None = None  # after that long a period that is over expires there, never in MongoDB
 
 
 class Config(Model):

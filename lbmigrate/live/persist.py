@@ -63,6 +63,7 @@ def _record(context: Context, one_type: OneUserType, batch: Sequence[Action]) ->
     leavers = Leavers(context.state)
     events: dict[str, list[Document]] = {}
     refused: dict[str, str] = {}
+    gone: list[Any] = []
     for action in batch:
         try:
             source = source_of(context.config, action.words.get("action", ""))
@@ -70,8 +71,12 @@ def _record(context: Context, one_type: OneUserType, batch: Sequence[Action]) ->
         except LbmigrateError as error:
             refused[action.place] = hidden(plain(error))
             continue
-        if event["userId"] not in leavers:
+        if event["userId"] in leavers:
+            gone.append(event["userId"])
+        else:
             events.setdefault(source.name, []).append(event)
+    if gone and (boards := rollup.boards_of(context)):
+        boards.leave(gone)  # the app has put them on again
     counts = Counts(read=len(batch), skipped=len(batch) - len(refused), rejected=len(refused))
     for source in context.config.sources:
         counts += _entered(context, source, events.get(source.name, []))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from bson import json_util
 from pymongo.database import Database
 
 from lbmigrate import demodata
+from lbmigrate.board.redis_client import client_of
 from lbmigrate.cli.main import status
+from tests.valkey import Valkey
 
 END = dt.datetime(2025, 11, 3)
 
@@ -75,3 +77,14 @@ def migrated(app: Database[Any], run: Run) -> Database[Any]:
         said = run(command.split())
         assert said.status == 0, said.text
     return app
+
+
+@pytest.fixture
+def valkey(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Valkey]:
+    """A Valkey that the environment leads every command to."""
+    server = Valkey(tmp_path)
+    server.start()
+    monkeypatch.setenv("LBMIGRATE_REDIS_URL", server.url)
+    yield server
+    server.kill()
+    client_of.cache_clear()

@@ -140,7 +140,9 @@ SCENES = {
     "incident.md": locked_and_paused,
     "late.md": a_task_came_late,
     "partitions.md": weeks_are_to_have_collections,
+    "redis.md": quiet,
 }
+NEEDS = {"redis.md": "valkey"}  # a fixture
 
 
 # --- trying --------------------------------------------------------------------------------------------------------
@@ -148,6 +150,8 @@ SCENES = {
 
 @every_document
 def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys, request):
+    if document.name in NEEDS:
+        request.getfixturevalue(NEEDS[document.name])
     if document.name in SCENES:
         SCENES[document.name](request.getfixturevalue("migrated"))
     for example in examples(document.read_text("utf-8")):

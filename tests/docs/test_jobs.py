@@ -19,7 +19,7 @@ import yaml
 JOBS = Path(__file__).parents[2] / "jobs"
 UNITS = sorted((JOBS / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
-WANTED = {"backfill", "verify", "recount"}
+WANTED = {"backfill", "verify", "recount", "boards"}
 ALWAYS = {"tail"}  # what is started once, and restarted
 
 
@@ -72,9 +72,11 @@ def unit(path: Path) -> configparser.ConfigParser:
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
-def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run, monkeypatch):
+def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run, monkeypatch, request):
     service = unit(path)["Service"]
     program, *words = shlex.split(service["ExecStart"])
+    if words[0] == "boards":
+        request.getfixturevalue("valkey")
     if words[0] in ALWAYS:
         monkeypatch.setenv("LBMIGRATE_MAX_RUNTIME", "1s")
     assert Path(program).name == "lbmigrate"

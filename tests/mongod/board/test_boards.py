@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
+import threading
+from contextlib import contextmanager
 
 import pytest
 from bson import Int64
 
 from lbmigrate import Board, ScoreRecorder
-from lbmigrate.board.boards import Boards
 from lbmigrate.board.members import member_of
 from lbmigrate.board.redis_client import client_of
 from lbmigrate.config.load import load_config
-from lbmigrate.state import State
+from lbmigrate.mongo.process import free_port
+from lbmigrate.state import COLLECTION, State
 from tests.apps import TASKS, oid, task, user
 from tests.valkey import Valkey
 
@@ -44,10 +48,39 @@ def config(app, terminal):
     return load_config(terminal.config)
 
 
+@contextmanager
+def answering(words):
+    """Somebody who is no Redis, and says the same to whoever connects; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            while True:
+                try:
+                    guest, _ = server.accept()
+                except OSError:
+                    return
+                with guest:
+                    guest.recv(1000)
+                    guest.sendall(words)
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            serving.join()
+
+
 def entries(database, period="global"):
     return {
         member_of(each["userId"]): each["score"] for each in database["leaderboard_entries"].find({"period": period})
     }
+
+
+def ranks(database, period="global"):
+    scores = entries(database, period)
+    return {user: 1 + sum(other > score for other in scores.values()) for user, score in scores.items()}
 
 
 def recorded(app, config, number, who):
@@ -155,25 +188,40 @@ def test_a_redis_started_anew_from_an_old_file_is_not_believed(app, config, valk
     assert valkey.board() == entries(app)
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        lambda redis: redis.zadd("lb:global", {str(oid(3)): 999}),
-        lambda redis: redis.zrem("lb:global", str(oid(3))),
-        lambda redis: redis.zadd("lb:global", {"stranger": 5}),
-        lambda redis: redis.delete("lb:global"),
-        lambda redis: redis.delete("{lb:global}:about"),
-    ],
-)
-def test_a_board_that_was_edited_is_named_and_the_hint_heals_it(app, valkey, terminal, harm):
-    harm(valkey.client)
-    found = terminal("boards", "check")
-    assert found.code == 5
-    assert "global" in found.err
-    assert "next: lbmigrate boards rebuild" in found.err
-    assert terminal("boards", "rebuild").code == 0
-    assert terminal("boards", "check").code == 0
+HARM = {
+    "a score that is another": lambda redis: redis.zadd("lb:global", {str(oid(3)): 999}),
+    "a fraction": lambda redis: redis.zadd("lb:global", {str(oid(3)): 10.5}),
+    "infinity": lambda redis: redis.zadd("lb:global", {str(oid(3)): "-inf"}),
+    "a member that is gone": lambda redis: redis.zrem("lb:global", str(oid(3))),
+    "a member that is no user": lambda redis: redis.zadd("lb:global", {"stranger": 5}),
+    "a member that is no text": lambda redis: redis.zadd("lb:global", {b"\xff\x1b[2J": "inf"}),
+    "a board deleted by hand": lambda redis: redis.delete("lb:global"),
+    "what is known about it deleted": lambda redis: redis.delete("{lb:global}:about"),
+}
+
+
+def test_a_board_that_was_edited_is_named_and_the_hint_heals_it(app, valkey, terminal):
+    for what, harm in HARM.items():
+        harm(valkey.client)
+        found = terminal("boards", "check")
+        assert found.code == 5, what
+        assert "global" in found.err
+        assert "\x1b" not in found.err
+        assert "next: lbmigrate boards rebuild" in found.err
+        assert terminal("boards", "rebuild").code == 0
+        assert terminal("boards", "check").code == 0
+        assert valkey.board() == entries(app)
+
+
+def test_a_board_deleted_by_hand_is_not_believed_when_the_next_score_makes_its_key_anew(app, config, valkey, terminal):
+    valkey.client.delete("lb:global")
+    assert recorded(app, config, 900, 3)
+    assert Board(app, config).rank(oid(3)).rank == ranks(app)[str(oid(3))]
+    assert terminal("boards", "status", "--json").result["stale"]
+    assert "the boards in Redis are stale" in terminal("doctor").out
+    assert terminal("backfill").code == 0
     assert valkey.board() == entries(app)
+    assert not terminal("boards", "status", "--json").result["stale"]
 
 
 def test_a_rollback_removes_the_boards(app, valkey, terminal):
@@ -227,6 +275,19 @@ def test_what_an_app_scored_first_becomes_events_and_counts_once(app, config, va
     assert valkey.board() == entries(app)
     assert valkey.client.xlen("lb:actions") == 0
     assert terminal("boards", "check").code == 0
+
+
+def test_an_action_that_is_known_already_leaves_the_score_that_it_has(app, config, valkey, terminal):
+    assert recorded(app, config, 900, 3)
+    scored(valkey, 900, 3)  # the app told both ways
+    assert valkey.board() != entries(app)
+    assert terminal("boards", "persist", "--json").result["counts"]["duplicates"] == 1
+    assert valkey.board() == entries(app)
+    assert terminal("forget", str(oid(3)), "--yes").code == 0
+    scored(valkey, 901, 3)
+    assert terminal("boards", "persist").code == 0
+    assert valkey.board() == entries(app)
+    assert str(oid(3)) not in valkey.board()
 
 
 def test_killed_before_it_acknowledges_it_reads_the_actions_again_and_doubles_nothing(app, config, valkey, terminal):
@@ -286,36 +347,121 @@ def test_without_redis_in_the_configuration_the_verbs_say_how_to_name_one(databa
     assert "LBMIGRATE_REDIS_URL" in refused.err
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--requirepass", "hunter22"], "wants a password"),
-        (["--replicaof", "127.0.0.1", "1"], "read-only replica"),
-        (["--maxmemory", "1", "--maxmemory-policy", "noeviction"], "out of memory"),
-    ],
-)
-def test_a_redis_that_cannot_take_boards_is_told_and_the_migration_goes_on(database, terminal, tmp_path, options, said):
-    server = Valkey(tmp_path, options)
+UNFIT = {
+    "wants a password": ["--requirepass", "hunter22"],
+    "read-only replica": ["--replicaof", "127.0.0.1", "1"],
+    "out of memory": ["--maxmemory", "1", "--maxmemory-policy", "noeviction"],
+    "drops boards without a word": ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+}
+
+
+@pytest.fixture
+def small(database, terminal):
+    """An app with one user, migrated without a Redis."""
+    database["users"].insert_one(user(1))
+    database["tasks"].insert_one(task(100, userId=oid(1)))
+    terminal.configure(TASKS)
+    assert terminal("run").code == 0
+    yield database
+    client_of.cache_clear()
+
+
+@pytest.mark.parametrize("said", list(UNFIT)[:-1])
+def test_a_redis_that_cannot_take_boards_is_told_and_the_migration_goes_on(small, terminal, tmp_path, said):
+    server = Valkey(tmp_path, UNFIT[said])
     server.start()
     try:
-        database["users"].insert_one(user(1))
-        database["tasks"].insert_one(task(100, userId=oid(1)))
         terminal.configure(TASKS, redis={"url": server.url})
-        assert terminal("run").code == 0
-        assert entries(database) == {str(oid(1)): 10}
+        assert terminal("backfill").code == 0
+        assert entries(small) == {str(oid(1)): 10}
         refused = terminal("boards", "rebuild")
         assert refused.code == 1
         assert said in refused.err
         assert "next: " in refused.err
     finally:
         server.kill()
-        client_of.cache_clear()
 
 
-def test_a_key_of_another_kind_under_our_name_is_told(app, valkey, terminal):
+def test_doctor_says_that_a_redis_would_drop_boards_when_its_memory_is_full(small, terminal, tmp_path):
+    said = list(UNFIT)[-1]
+    server = Valkey(tmp_path, UNFIT[said])
+    server.start()
+    try:
+        terminal.configure(TASKS, redis={"url": server.url})
+        warned = " ".join(terminal("doctor").out.split())
+        assert said in warned
+        assert "CONFIG SET maxmemory-policy noeviction" in warned
+        server.client.config_set("maxmemory-policy", "noeviction")
+        assert said not in " ".join(terminal("doctor").out.split())
+    finally:
+        server.kill()
+
+
+def test_what_is_no_redis_a_wrong_password_and_nobody_there_are_told_apart(small, terminal, valkey):
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        urls = {
+            "does not speak the protocol of Redis": f"redis://127.0.0.1:{port}/0",
+            "rejected the user name or the password": f"redis://anna:hunter22@127.0.0.1:{valkey.port}/0",
+            "cannot be used": f"redis://127.0.0.1:{free_port()}/0",
+        }
+        for said, url in urls.items():
+            terminal.configure(TASKS, redis={"url": url})
+            refused = terminal("boards", "rebuild")
+            assert refused.code == 1
+            assert said in refused.err
+            assert said in " ".join(terminal("doctor").out.split())
+            assert "hunter22" not in refused.err
+
+
+def test_without_the_client_the_extra_is_named_and_nothing_else_needs_it(small, terminal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert terminal("top").code == 0
+    terminal.configure(TASKS, redis={"url": "redis://127.0.0.1:1/0"})
+    for verb in (("boards", "rebuild"), ("top",), ("backfill",)):
+        refused = terminal(*verb)
+        assert refused.code == 2
+        assert "pip install 'lbmigrate[redis]'" in refused.err
+
+
+def test_a_value_of_another_kind_under_our_name_is_told_and_left_alone(app, config, valkey, terminal):
     valkey.client.delete("lb:global")
     valkey.client.set("lb:global", "mine")
-    assert "another kind of value" in terminal("boards", "check").err
+    for verb in ("check", "rebuild"):
+        assert "another kind of value" in terminal("boards", verb).err
+    assert Board(app, config).rank(oid(3)).rank == ranks(app)[str(oid(3))]
+    assert terminal("rollback", "--to", "3", "--yes").code == 0
+    assert valkey.client.get("lb:global") == "mine"
+
+
+def test_on_a_cluster_every_verb_keeps_to_the_slots_of_its_boards(small, terminal, tmp_path):
+    server = Valkey(tmp_path, ["--cluster-enabled", "yes"])
+    server.start()
+    try:
+        server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        server.until(lambda: server.client.cluster("info")["cluster_state"] == "ok")
+        terminal.configure(TASKS, redis={"url": server.url})
+        assert terminal("boards", "rebuild").code == 0
+        server.client.xadd("lb:actions", {"action": "task_complete", "user": str(oid(1)), "source": str(oid(101))})
+        server.client.xadd("lb:actions", {"action": "none"})
+        assert terminal("boards", "persist").code == 0
+        assert terminal("boards", "check").code == 0
+        assert server.board() == entries(small) == {str(oid(1)): 20}
+        assert terminal("forget", str(oid(1)), "--yes").code == 0
+        assert server.board() == {}
+    finally:
+        server.kill()
+
+
+def test_forgetting_says_so_when_redis_cannot_be_asked_and_is_done_when_it_is_back(app, valkey, terminal):
+    valkey.client.save()
+    valkey.kill()
+    refused = terminal("forget", str(oid(3)), "--yes")
+    assert refused.code == 1
+    assert "Redis at" in refused.err
+    valkey.start()
+    assert terminal("forget", str(oid(3)), "--yes").code == 0
+    assert str(oid(3)) not in valkey.board()
+    assert app["leaderboard_entries"].count_documents({"userId": oid(3)}) == 0
 
 
 def test_a_password_in_the_url_is_shown_nowhere(app, terminal, valkey):
@@ -324,4 +470,6 @@ def test_a_password_in_the_url_is_shown_nowhere(app, terminal, valkey):
         told = terminal("boards", verb, "--debug")
         assert told.code == 1
         assert "hunter22" not in told.out + told.err
-    assert Boards.of(load_config(terminal.config), app, State(app))
+    rows = str([*app[COLLECTION].find(), *map(str, app.client.list_databases())])
+    assert "hunter22" not in rows
+    assert "anna:" not in rows

@@ -107,7 +107,10 @@ def test_a_lost_terminal_ends_a_run_after_the_chunk_at_hand_and_the_same_command
     environment = {**os.environ, "MONGODB_URI": server_uri, "LBMIGRATE_CONFIG": str(config)}
     environment |= {"LBMIGRATE_BACKUP_REF": "a test's"}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
-    opening = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from lbmigrate.cli.main import main; main()"
+    # Tests that themselves run under `nohup` ignore SIGHUP, and what they start would too.
+    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+    opening = f"{heard}; {terminal}; from lbmigrate.cli.main import main; main()"
     words = [sys.executable, "-c", opening, "run"]
     process = subprocess.Popen(
         words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env=environment
