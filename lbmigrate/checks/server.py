@@ -9,10 +9,9 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from lbmigrate.checks import boards, data, rights, topology
+from lbmigrate.checks import boards, data, placing, rights, topology
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.errors import Refused
-from lbmigrate.ledger import sharding
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
@@ -49,11 +48,11 @@ def _everything(context: Context, verb: str, bounded: bool) -> list[Finding]:
         *topology.findings(context),
         *_clock(context.sources),
         *rights.findings(context, verb),
-        *_shards(context),
     ]
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
     told += [*_disk(context), *boards.findings(context), *_leftovers(context), *_runs(context)]
+    told += placing.findings(context)
     return [*told, *data.check_data(context, bounded=bounded)]
 
 
@@ -110,24 +109,6 @@ def _clock(database: Database[Any]) -> Iterator[Finding]:
     fact = f"the server's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this host's"
     level: Level = "ok" if abs(seconds) <= CLOCK_SECONDS else "warning"
     yield Finding(level, "clock", fact, "" if level == "ok" else "check NTP; backfill.lag must be longer than this")
-
-
-def _shards(context: Context) -> Iterator[Finding]:
-    """What of ours is not spread over the shards of a cluster, with the commands that do it."""
-    if not sharding.is_router(context.target):
-        return
-    try:
-        lines = sharding.lines(context.target)
-    except PyMongoError:
-        yield Finding(
-            "warning", "shards", "whether collections are sharded may not be asked", "clusterMonitor lets you"
-        )
-        return
-    if lines:
-        fact = f"{amount(len(lines) - 1, 'collection')} of the leaderboard not sharded: all of it is on one shard"
-        yield Finding("warning", "shards", fact, f"lbmigrate run --shard, or: {'; '.join(lines)}")
-    else:
-        yield Finding("ok", "shards", "every collection of the leaderboard is sharded")
 
 
 def _disk(context: Context) -> Iterator[Finding]:

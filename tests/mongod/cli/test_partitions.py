@@ -103,3 +103,13 @@ def test_a_server_that_is_no_mongos_is_not_asked_to_shard(app, terminal):
     assert done.code == 6
     assert "no mongos" in done.err
     assert terminal("run").code == 0
+
+
+def test_doctor_says_that_entries_are_not_where_the_configuration_wants_them(app, terminal):
+    assert "layout" not in terminal("doctor").out
+    terminal.configure(TASKS, layout="single")
+    told = terminal("doctor").out
+    assert "layout: single is configured" in told
+    assert "lbmigrate run" in told
+    assert terminal("run").code == 0
+    assert "layout: single is configured" not in terminal("doctor").out
