@@ -88,8 +88,8 @@ def test_history_moved_and_moved_back_with_a_kill_in_each_has_the_same_digests_a
     expected = json.loads((HISTORY / "expected.json").read_text())
     for layout, half in (("partitioned", lambda until: until > "2"), ("single", lambda until: until < "~")):
         with Reader(database) as reader:
-            killed_in_the_middle(database, migrated(layout, "run", "--no-backup"), half)
-            again = migrated(layout, "run", "--no-backup")
+            killed_in_the_middle(database, migrated(layout, "run"), half)
+            again = migrated(layout, "run")
             told, _ = again.communicate(timeout=300)
             assert again.returncode == 0, told
         assert reader.wrong == []
