@@ -98,13 +98,13 @@ def test_who_looked_at_the_layout_before_a_period_moved_still_finds_all_of_it(be
 @pytest.mark.parametrize(("before", "after"), [("single", "partitioned"), ("partitioned", "single")])
 def test_what_is_recorded_between_two_pieces_of_a_move_is_on_the_board_and_stays_there(before, after):
     app, number = as_(made(before), after), 100
+    who, before = app.events()[0]["userId"], dict(tops(app)["2025-W01"])
     for _ in moving.pieces(app.context()):
+        assert dict(tops(app)["2025-W01"])[who] == before[who] + 10 * (number - 100)
         number += 1
         event = {**app.events()[0], "_id": f"task_complete:{oid(number)}", "sourceId": oid(number)}
         app.database["score_events"].insert_one(event)
         rollup.roll_up(app.context(), {"$in": [event["userId"]]})
-        board = dict(tops(app)["2025-W01"])
-        assert board[event["userId"]] == 10 * (number - 100) + dict(tops(made(after))["2025-W01"])[event["userId"]]
     expected = made(after)
     for more in range(101, number + 1):
         event = {**expected.events()[0], "_id": f"task_complete:{oid(more)}", "sourceId": oid(more)}
