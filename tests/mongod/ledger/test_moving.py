@@ -40,9 +40,15 @@ def migrated(terminal, database):
         given = {"LBMIGRATE_URI": terminal.uri, "LBMIGRATE_DATABASE": database.name}
         command = [sys.executable, "-m", "lbmigrate", *words, "--config", str(terminal.config)]
         environment = {**os.environ, **given, "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, env=environment, text=True, **output))
+        return started[-1]
 
-    return start
+    started = []
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 class Reader:
@@ -84,6 +90,7 @@ def killed_in_the_middle(database, process, half):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_history_moved_and_moved_back_with_a_kill_in_each_has_the_same_digests_and_an_unbroken_top(migrated, database):
     expected = json.loads((HISTORY / "expected.json").read_text())
     for layout, half in (("partitioned", lambda until: until > "2"), ("single", lambda until: until < "~")):
