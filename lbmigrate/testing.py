@@ -23,6 +23,7 @@ from pymongo.database import Database
 
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.schema.layout import partitions
 
 HOST = "127.0.0.1"
 
@@ -154,7 +155,7 @@ def thaw(pid: int) -> None:
 
 def change_score(database: Database[Any], entry: str, by: int = 1) -> None:
     """Make an entry's score wrong by `by` points. All of these raise LookupError where there is nothing to damage."""
-    _damage(database, ENTRIES, entry, {"$inc": {"score": Int64(by)}})
+    _damage(database, _home(database, entry), entry, {"$inc": {"score": Int64(by)}})
 
 
 def change_points(database: Database[Any], event: str, by: int = 1) -> None:
@@ -164,7 +165,7 @@ def change_points(database: Database[Any], event: str, by: int = 1) -> None:
 
 def drop_entry(database: Database[Any], entry: str) -> None:
     """Lose an entry."""
-    _lose(database, ENTRIES, entry)
+    _lose(database, _home(database, entry), entry)
 
 
 def drop_event(database: Database[Any], event: str) -> None:
@@ -179,7 +180,13 @@ def duplicate_event(database: Database[Any], event: str) -> str:
 
 def duplicate_entry(database: Database[Any], entry: str, user: Any) -> str:
     """Give a user whom no event names the entry of another; returns its id."""
-    return _copy(database, ENTRIES, entry, f"{entry}-again", {"userId": user})
+    return _copy(database, _home(database, entry), entry, f"{entry}-again", {"userId": user})
+
+
+def _home(database: Database[Any], entry: str) -> str:
+    """The collection that an entry is in; the base one if it is nowhere."""
+    names = (name for name in partitions(database) if database[name].find_one({"_id": entry}, {"_id": 1}))
+    return next(names, ENTRIES)
 
 
 def _damage(database: Database[Any], collection: str, key: str, change: Document) -> None:

@@ -18,7 +18,8 @@ from lbmigrate.records import AVATAR_LENGTH, Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
-from lbmigrate.schema import ENTRIES
+from lbmigrate.schema.layout import everywhere
+from lbmigrate.state import layouts
 from lbmigrate.values.ids import id_forms, portions, room
 from lbmigrate.values.limits import names_a_user, short
 from lbmigrate.values.paths import pluck, projection_of
@@ -44,7 +45,8 @@ def opening(context: Context, seen: Checkpoint) -> Checkpoint | None:
     """What to remember before the first entries are made; where there are some, their users are looked at once."""
     if context.state.get(ROW):
         return None
-    return Checkpoint(ROW, {"value": EVER}) if context.target[ENTRIES].find_one({}, {"_id": 1}) else seen
+    some = next(everywhere(context.target, layouts.layout(context.state), {}, {"_id": 1}), None)
+    return Checkpoint(ROW, {"value": EVER}) if some else seen
 
 
 def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
@@ -80,7 +82,8 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:
     """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
     theirs = {"userId": {"$in": [form for key in keys for form in id_forms(key)]}}
-    found = context.target[ENTRIES].find(theirs, dict.fromkeys(("userId", *COPIED), 1))
+    layout, fields = layouts.layout(context.state), dict.fromkeys(("userId", *COPIED), 1)
+    found = everywhere(context.target, layout, theirs, fields)
     copied = [(entry["userId"], _copied(entry)) for entry in found]
     shown = profiles_of(context.sources, context.config, list({user for user, _ in copied}))
     return [user for user, copy in copied if copy != shown[user]]

@@ -15,7 +15,8 @@ from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS, INDEXES, REJECTS, VALIDATORS
+from lbmigrate.schema import ENTRIES, EVENTS, INDEXES, REJECTS, VALIDATORS, base_of
+from lbmigrate.schema.layout import is_partition
 
 VALIDATION = frozenset({"validator", "validationLevel", "validationAction"})
 # What a plain collection and its indexes may have without documents vanishing, or being refused, because of it.
@@ -41,7 +42,8 @@ class Shape:
 def refuse_strangers(context: Context, manifest: Manifest) -> None:
     """Raise Refused when a backup says that it holds what this configuration would not put into one."""
     config = context.config
-    ours = [config.flag.collection, EVENTS, ENTRIES, REJECTS, *(config.collections if manifest.sources else ())]
+    own = [each.collection for each in manifest.collections if is_partition(each.collection)]
+    ours = [config.flag.collection, EVENTS, ENTRIES, REJECTS, *own, *(config.collections if manifest.sources else ())]
     expected = {(manifest.state_database, context.state.rows.name), *((manifest.database, name) for name in ours)}
     found = [(entry.database, entry.collection) for entry in manifest.collections]
     strange = [f"{database}.{name}" for database, name in found if (database, name) not in expected]
@@ -83,12 +85,13 @@ def _is_index(spec: Any) -> bool:
 
 def _options_of_ours(name: str, options: Document) -> Document:
     """Our validator of today in the place of any: documents that are older than it come back all the same."""
-    return {"validator": VALIDATORS[name]} if name in VALIDATORS and "validator" in options else {}
+    validator = VALIDATORS.get(base_of(name))
+    return {"validator": validator} if validator and "validator" in options else {}
 
 
 def _index_of_ours(entry: Entry, spec: Document) -> Document:
     keys = tuple(spec["key"].items())
-    usual = [index.options for index in INDEXES if (index.collection, index.keys) == (entry.collection, keys)]
+    usual = [index.options for index in INDEXES if (index.collection, index.keys) == (base_of(entry.collection), keys)]
     return {**_only(spec, INDEX_OF_OURS), **(usual[0] if usual else {})}
 
 

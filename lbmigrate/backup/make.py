@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,12 +25,13 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 from lbmigrate.backup import archive
 from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Entry, Manifest
-from lbmigrate.backup.record import record
+from lbmigrate.backup.record import record, record_part
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.schema.layout import partitions
 from lbmigrate.state.operator import operator
 from lbmigrate.telling.secrets import hidden, redact
 
@@ -105,9 +106,12 @@ class Making:
         return Entry(source.database.name, source.name, documents, size, sha256, metadata_sha256, as_of)
 
 
-def pieces(context: Context, into: Archive, sources: bool, again: str, key: bytes = b"") -> Iterator[Piece]:
+def pieces(
+    context: Context, into: Archive, sources: bool, again: str, key: bytes = b"", only: Sequence[str] = ()
+) -> Iterator[Piece]:
     """Back up into an archive that is held, going on where an unfinished backup stopped; then put it on record.
 
+    With `only`, these collections alone; it is no backup of the database then, and no run may start because of it.
     `again` is the command that goes on after a signal, `key` seals the manifest. Raises what `Archive.begin` does, and
     LbmigrateError naming the file that cannot be written.
     """
@@ -115,7 +119,7 @@ def pieces(context: Context, into: Archive, sources: bool, again: str, key: byte
     done = {(entry.database, entry.collection) for entry in manifest.collections}
     with _moment(context) as moment:
         making = Making(context, into, moment, again, sources)
-        for database, info in _listed(context, sources):
+        for database, info in _listed(context, sources, only):
             name = info["name"]
             if (database.name, name) in done:
                 yield Piece(name, note=f"{name} is there already")
@@ -127,7 +131,7 @@ def pieces(context: Context, into: Archive, sources: bool, again: str, key: byte
                 into.save(manifest)
     notes += [] if manifest.is_of_one_moment else [_blurred(moment)]
     yield from (Piece(NAME, warning=note) for note in notes)
-    yield from _finish(context, into, replace(manifest, notes=tuple(notes)), key)
+    yield from _finish(context, into, replace(manifest, notes=tuple(notes)), key, record_part if only else record)
 
 
 def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
@@ -144,11 +148,13 @@ def _begin(context: Context, into: Archive, sources: bool) -> Manifest:
     return replace(found, collections=tuple(entry for entry in found.collections if not into.damage(entry)))
 
 
-def _finish(context: Context, into: Archive, manifest: Manifest, key: bytes) -> Iterator[Piece]:
+def _finish(
+    context: Context, into: Archive, manifest: Manifest, key: bytes, put_on_record: Callable[..., None]
+) -> Iterator[Piece]:
     at = context.clock()
     digest = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment), key)
     try:
-        record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
+        put_on_record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
     except (PyMongoError, Refused) as error:
         why = hidden(str(error).partition(", full error")[0])
         yield Piece(NAME, warning=f"the backup is whole, but could not be put on record: {why}")
@@ -159,9 +165,9 @@ def _blurred(moment: Moment) -> str:
     return f"not of one moment ({why}): of what was written meanwhile, some may be in it and some not"
 
 
-def _listed(context: Context, sources: bool) -> Iterator[tuple[Database[Any], Document]]:
+def _listed(context: Context, sources: bool, only: Sequence[str]) -> Iterator[tuple[Database[Any], Document]]:
     """What there is of the collections to back up, with its database, as that lists it."""
-    for database, names in _names(context, sources):
+    for database, names in [(context.target, only)] if only else _names(context, sources):
         found = database.list_collections(filter={"name": {"$in": names}})
         infos = {info["name"]: dict(info) for info in found}
         yield from ((database, infos[name]) for name in names if name in infos)
@@ -173,7 +179,7 @@ def _names(context: Context, sources: bool) -> Iterator[tuple[Database[Any], lis
     The state comes first: without a common moment it must not tell of chunks whose events are not in the backup.
     """
     yield context.state.rows.database, [context.state.rows.name]
-    ours = [context.config.flag.collection, EVENTS, ENTRIES, REJECTS]
+    ours = [context.config.flag.collection, EVENTS, ENTRIES, REJECTS, *partitions(context.target)]
     read = context.config.collections if sources else ()
     yield context.target, list(dict.fromkeys([*ours, *read]))
 

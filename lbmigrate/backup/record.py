@@ -24,6 +24,12 @@ def record(state: State, how: str, ref: str, at: dt.datetime, digest: str = "") 
     state.note(ROW, how=how, ref=ref, by=operator(), at=at, digest=digest, made=list(dict.fromkeys(made))[-KEPT:])
 
 
+def record_part(state: State, how: str, ref: str, at: dt.datetime, digest: str = "") -> None:
+    """Remember a backup of some collections alone: whoever is forgotten may be in it. Raises as `record` does."""
+    state.check_layout()
+    state.note(ROW, made=list(dict.fromkeys([*earlier(state), ref]))[-KEPT:])
+
+
 def earlier(state: State) -> list[str]:
     """What was named as a backup until now: directories and references, the oldest first, the last KEPT of them."""
     row = state.get(ROW)

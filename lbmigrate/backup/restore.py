@@ -29,7 +29,7 @@ from lbmigrate.mongo import indexes
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.schema import ENTRIES, EVENTS, REJECTS, base_of
 
 WORK = Work("restore")
 PREFIX = "lbmigrate_restore."  # of collections that are being filled
@@ -65,7 +65,7 @@ class Restoring:
         """Decide what comes back of each collection. Raises Refused, also when a collection is not free."""
         ours = {EVENTS, ENTRIES, REJECTS, self.context.state.rows.name}
         for entry in self.manifest.collections:
-            self.shapes[entry] = shape(entry, self._metadata(entry), entry.collection in ours, self.proven)
+            self.shapes[entry] = shape(entry, self._metadata(entry), base_of(entry.collection) in ours, self.proven)
             if entry.collection == self.context.config.flag.collection and self._is_shared(entry):
                 self.left.add(entry)
                 self.flag, self.flag_before = self._flag(entry), self._present_flag(entry)

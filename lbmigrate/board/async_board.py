@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure
 
-from lbmigrate.board import calendar, reading
+from lbmigrate.board import calendar, over_periods, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
-from lbmigrate.board.commands import MOST, Homes, commands, from_redis, take
+from lbmigrate.board.commands import MOST, Homes, commands, from_redis, lists, take
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
-from lbmigrate.board.reading import Reading
+from lbmigrate.board.reading import Ask, Reading
 from lbmigrate.errors import UsageError
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 
 if TYPE_CHECKING:
@@ -65,11 +67,11 @@ class AsyncBoard:
 
     async def periods(self, n: int = 10) -> list[str]:
         """As `Board.periods`."""
-        return (await self._ask(reading.periods()))[: check_number(n)]
+        return (await self._ask(over_periods.periods()))[: check_number(n)]
 
     async def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """As `Board.history`."""
-        return await self._ask(reading.history(ids_of(user), check_number(n)))
+        return await self._ask(over_periods.history(ids_of(user), check_number(n)))
 
     async def freshness(self) -> Freshness:
         """As `Board.freshness`."""
@@ -90,10 +92,26 @@ class AsyncBoard:
                 asks = asked.send(found)  # type: ignore[arg-type]  # None begins it
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
-            sent = commands(asks, self._homes)
-            found = [[] for _ in asks]
-            for each in sent:
-                async for row in await each.home.aggregate(each.stages, batchSize=MOST):
-                    take(asks, each, row, found)
-            if self._homes.ranks:
-                found = await asyncio.to_thread(from_redis, asks, self._homes, found)
+            found = await self._found(asks)
+
+    async def _found(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        """What each ask finds, where entries are now."""
+        where = self._homes.where
+        asked = where.with_look(asks)
+        try:
+            found = await self._read(asked)
+        except OperationFailure as error:
+            if asked is asks or error.code != UNAUTHORIZED:
+                raise
+            where.give_up()
+            return await self._read(asks)
+        return await self._read(asks) if asked is not asks and where.note(found.pop()) else found
+
+    async def _read(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        found: list[list[Document]] = [[] for _ in asks]
+        for each in commands(asks, self._homes):
+            async for row in await each.home.aggregate(each.stages, batchSize=MOST):
+                take(asks, each, row, found)
+        for part in lists(asks, self._homes):
+            found[part] = self._homes.where.own(await self._database.list_collection_names())
+        return await asyncio.to_thread(from_redis, asks, self._homes, found) if self._homes.ranks else found

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
-from lbmigrate.board import calendar, reading
+from lbmigrate.board import calendar, over_periods, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
-from lbmigrate.board.commands import MOST, Homes, commands, from_redis, take
+from lbmigrate.board.commands import MOST, Homes, commands, from_redis, lists, take
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
-from lbmigrate.board.reading import Reading
+from lbmigrate.board.reading import Ask, Reading
 from lbmigrate.errors import UsageError
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 
 if TYPE_CHECKING:
@@ -84,11 +86,11 @@ class Board:
 
     def periods(self, n: int = 10) -> list[str]:
         """The newest periods that have entries, `global` first."""
-        return self._ask(reading.periods())[: check_number(n)]
+        return self._ask(over_periods.periods())[: check_number(n)]
 
     def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """A user's places in the newest `n` periods with an entry, `global` first. Of hidden users too."""
-        return self._ask(reading.history(ids_of(user), check_number(n)))
+        return self._ask(over_periods.history(ids_of(user), check_number(n)))
 
     def freshness(self) -> Freshness:
         """How old the board may be, by the state of the migration, which the client must be allowed to read."""
@@ -109,12 +111,29 @@ class Board:
                 asks = asked.send(found)  # type: ignore[arg-type]  # None begins it
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
-            sent = commands(asks, self._homes)
-            found = [[] for _ in asks]
-            for each in sent:
-                for row in each.home.aggregate(each.stages, batchSize=MOST):
-                    take(asks, each, row, found)
-            found = from_redis(asks, self._homes, found)
+            found = self._found(asks)
+
+    def _found(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        """What each ask finds, where entries are now."""
+        where = self._homes.where
+        asked = where.with_look(asks)
+        try:
+            found = self._read(asked)
+        except OperationFailure as error:
+            if asked is asks or error.code != UNAUTHORIZED:
+                raise
+            where.give_up()
+            return self._read(asks)
+        return self._read(asks) if asked is not asks and where.note(found.pop()) else found
+
+    def _read(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        found: list[list[Document]] = [[] for _ in asks]
+        for each in commands(asks, self._homes):
+            for row in each.home.aggregate(each.stages, batchSize=MOST):
+                take(asks, each, row, found)
+        for part in lists(asks, self._homes):
+            found[part] = self._homes.where.own(self._database.list_collection_names())
+        return from_redis(asks, self._homes, found)
 
 
 def check_known(period: str, board: Board) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from lbmigrate.board import bulk
@@ -30,7 +31,8 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES
-from lbmigrate.state import State
+from lbmigrate.schema.layout import entries_of, everywhere, own_periods
+from lbmigrate.state import State, layouts
 from lbmigrate.telling.foreign import plain
 from lbmigrate.telling.secrets import hidden
 
@@ -59,14 +61,8 @@ class Standings:
 class Boards:
     """The boards of one migration, and the entries that they follow."""
 
-    def __init__(
-        self,
-        sets: SortedSets,
-        database: Database[Any],
-        state: State,
-        config: Config,
-    ) -> None:
-        self._sets, self._entries = sets, lenient(database)[ENTRIES]
+    def __init__(self, sets: SortedSets, database: Database[Any], state: State, config: Config) -> None:
+        self._sets, self._database = sets, lenient(database)
         self._state, self._config = state.unfenced(), config
 
     @classmethod
@@ -124,7 +120,7 @@ class Boards:
 
     def _by_period(self, users: Document) -> dict[str, list[Standing]]:
         found: dict[str, list[Standing]] = defaultdict(list)
-        for entry in self._entries.find({"userId": users}, FIELDS):
+        for entry in everywhere(self._database, layouts.layout(self._state), {"userId": users}, FIELDS):
             if is_whole(entry):
                 found[entry["period"]].append(standing_of(entry))
         return found
@@ -158,13 +154,13 @@ class Boards:
             if self._sets.above(period, EXACT) is None:
                 yield Difference(period, "(the whole board)", None, None)
             else:
-                yield from differences(self._sets, self._entries, period)
+                yield from differences(self._sets, self._home(period), period)
 
     def standings(self) -> Iterator[Standings]:
         """How each board stands that there is or should be."""
         for period in self._present():
             believed = self._sets.above(period, EXACT) is not None
-            entries = self._entries.count_documents({"period": period})
+            entries = self._home(period).count_documents({"period": period})
             yield Standings(period, self._sets.size(period), entries, believed, self._sets.expires(period))
 
     def stale(self) -> Document:
@@ -177,14 +173,14 @@ class Boards:
     def rebuild(self, period: str) -> int:
         """Make a board anew from the entries, and put it in its place in one step; how many entries are on it."""
         counted = [0]
-        standings = _counting(bulk.others(self._entries, period), counted)
-        shown = _counting(bulk.usual(self._entries, period), counted)
+        standings = _counting(bulk.others(self._home(period), period), counted)
+        shown = _counting(bulk.usual(self._home(period), period), counted)
         meanwhile = self._sets.rebuild(period, standings, expires(period, self._config), shown)
         for start in range(0, len(meanwhile), BATCH):
             # Once more what was published meanwhile: the rebuild may have read it before or after.
             users = [form for member in meanwhile[start : start + BATCH] for form in users_of(member)]
             generation = self._sets.generation(period)
-            found = self._entries.find({"userId": {"$in": users}, "period": period}, FIELDS)
+            found = self._home(period).find({"userId": {"$in": users}, "period": period}, FIELDS)
             self._sets.publish(period, [standing_of(entry) for entry in found if is_whole(entry)], generation)
         return counted[0]
 
@@ -223,7 +219,13 @@ class Boards:
         return len(periods)
 
     def _present(self) -> list[str]:
-        return [period for period in periods_of(self._entries) if not has_expired(period, self._config)]
+        layout = layouts.layout(self._state)
+        base = (period for period in periods_of(self._database[ENTRIES]) if not layout.has_own(period))
+        periods = sorted([*base, *own_periods(self._database, layout)])
+        return [period for period in periods if not has_expired(period, self._config)]
+
+    def _home(self, period: str) -> Collection[Any]:
+        return entries_of(self._database, layouts.layout(self._state), period)
 
 
 def _counting(batches: Iterable[B], counted: list[int]) -> Iterator[B]:

@@ -11,9 +11,9 @@ from pymongo.collection import Collection
 
 from lbmigrate.board.ranks import QuickRanks
 from lbmigrate.board.reading import Ask, Stages
+from lbmigrate.board.whereabouts import Whereabouts
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
-from lbmigrate.schema import ENTRIES
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -25,10 +25,11 @@ MOST = 1_000_000  # documents of a batch: whatever fits into one answer of the s
 class Homes:
     """Where the board's collections are."""
 
-    entries: Any
+    database: Any
     users: Any
     state: Any
     ranks: QuickRanks | None
+    where: Whereabouts
 
     @classmethod
     def of(cls, database: Any, sources: Any, config: Config) -> Homes:
@@ -37,7 +38,11 @@ class Homes:
 
         home = database.client[config.state.database] if config.state.database else database
         users, ranks = lenient(sources)[config.users.collection], QuickRanks.of(config)
-        return cls(lenient(database)[ENTRIES], users, home[COLLECTION], ranks)
+        return cls(lenient(database), users, home[COLLECTION], ranks, Whereabouts(config.layout))
+
+    def of_ask(self, ask: Ask) -> Any:
+        """The collection that answers it."""
+        return self.database[self.where.layout.home(ask.period)] if ask.where == "entries" else getattr(self, ask.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,17 @@ class Command:
 def commands(asks: Sequence[Ask], homes: Homes) -> list[Command]:
     """One command for all that one database is asked for; in memory one for each ask."""
     groups: list[list[int]] = []
-    places = {part: getattr(homes, ask.where) for part, ask in enumerate(asks) if ask.where != "redis"}
+    places = {part: homes.of_ask(ask) for part, ask in enumerate(asks) if ask.where in ("entries", "users", "state")}
     for part, place in places.items():
         group = next((each for each in groups if _in_one_database(places[each[0]], place)), [])
         groups += [] if group else [group]
         group.append(part)
     return [_command([(part, places[part], asks[part].stages) for part in group]) for group in groups]
+
+
+def lists(asks: Sequence[Ask], homes: Homes) -> list[int]:
+    """The asks that the names of all collections answer; none where no period has a collection of its own."""
+    return [part for part, ask in enumerate(asks) if ask.where == "partitions" and homes.where.layout.until]
 
 
 def take(asks: Sequence[Ask], command: Command, row: Document, found: list[list[Document]]) -> None:

@@ -19,12 +19,9 @@ from lbmigrate.board.asked import Position, cursor_of
 from lbmigrate.board.place import (
     Freshness,
     Page,
-    PastPlace,
     Place,
     Ranks,
     is_whole,
-    names_a_period,
-    past_place_of,
     place_of,
     slim,
 )
@@ -43,11 +40,13 @@ Way = Literal[-1, 1]  # down the board, or up
 class Ask(NamedTuple):
     """One thing to read: from which of the board's collections, and the stages of an aggregation.
 
+    The partitions are the periods that have a collection of their own, each as `{"period": …}`, and no stages.
     Redis is asked for `{"period": …, "above": score}`: how many have a higher score, and nothing if it cannot tell.
     """
 
-    where: Literal["entries", "users", "state", "redis"]
+    where: Literal["entries", "users", "state", "redis", "partitions"]
     stages: Stages
+    period: str = "global"  # of the entries: it says which collection they are in
     keep: Callable[[Document], Document] = slim  # what is kept of each document that is read, so that none is large
 
 
@@ -78,7 +77,7 @@ def page(config: Config, period: str, n: int, after: Position | None) -> Reading
 
 def around(config: Config, period: str, ids: Sequence[Any], n: int) -> Reading[list[Place]]:
     """A user with up to `n` visible neighbours on either side, best first; nothing for one who is not to be seen."""
-    [own] = yield [_of(ids, period)]
+    [own] = yield [of_users(ids, period)]
     shown = [entry for entry in own[:1] if is_whole(entry) and not entry.get("optOutSnapshot")]
     if not shown:
         return []
@@ -97,54 +96,32 @@ def around(config: Config, period: str, ids: Sequence[Any], n: int) -> Reading[l
 
 def rank(config: Config, period: str, ids: Sequence[Any], hidden: bool) -> Reading[Place | None]:
     """A user's place; of one who is hidden only if that is asked for."""
-    [own] = yield [_of(ids, period)]
+    [own] = yield [of_users(ids, period)]
     found = yield from _places(config, period, own[:1], hidden)
     return found[0] if found else None
 
 
 def among(config: Config, period: str, ids: Sequence[Any]) -> Reading[list[Place]]:
     """The places that some users have on the whole board, best first, without those who are hidden."""
-    [entries] = yield [_of(ids, period)]
+    [entries] = yield [of_users(ids, period)]
     found = yield from _places(config, period, entries)
     return found
 
 
-def history(ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
-    """A user's own places in the newest `n` periods, `global` first."""
-    stages: Stages = [
-        {"$match": {"userId": {"$in": list(ids)}}},
-        {"$sort": {"period": -1}},
-        {"$limit": max(n, 1)},
-        SHOWN,
-    ]
-    [found] = yield [Ask("entries", stages)]
-    entries = [entry for entry in found[:n] if is_whole(entry)]
-    if not entries:
-        return []
-    counts = yield [_count(entry["period"], {"$gt": entry["score"]}) for entry in entries]
-    return [past_place_of(entry, 1 + _number(count)) for entry, count in zip(entries, counts, strict=True)]
-
-
 def percentile(period: str, ids: Sequence[Any]) -> Reading[float | None]:
     """Of 100 entries of the period, how many have a lower score than this user; None without an entry."""
-    [own] = yield [_of(ids, period)]
+    [own] = yield [of_users(ids, period)]
     if not own or not is_whole(own[0]):
         return None
     score = own[0]["score"]
-    lower, others = yield [_count(period, {"$lt": score}), _count(period, {"$gte": score})]
-    return 100 * _number(lower) / max(1, _number(lower) + _number(others))
+    lower, others = yield [count_of(period, {"$lt": score}), count_of(period, {"$gte": score})]
+    return 100 * number_of(lower) / max(1, number_of(lower) + number_of(others))
 
 
 def total(period: str) -> Reading[int]:
     """How many entries a period has, hidden ones included, as ranks count them."""
-    [count] = yield [_count(period, None)]
-    return _number(count)
-
-
-def periods() -> Reading[list[str]]:
-    """Every period that has entries, the newest first."""
-    [found] = yield [Ask("entries", [{"$sort": {"period": 1}}, {"$group": {"_id": "$period"}}])]
-    return sorted(filter(names_a_period, (each["_id"] for each in found)), reverse=True)
+    [count] = yield [count_of(period, None)]
+    return number_of(count)
 
 
 def freshness(config: Config) -> Reading[Freshness]:
@@ -170,22 +147,24 @@ def _run(period: str, beyond: Position | None, way: Way, most: int) -> Ask:
         same = {"score": beyond.score, "userId": {side: beyond.user}}
         condition["$or"] = [{"score": {side: beyond.score}}, same]
     order = {"period": 1, "score": way, "userId": way}
-    return Ask("entries", [{"$match": condition}, {"$sort": order}, {"$limit": most}, SHOWN])
+    return Ask("entries", [{"$match": condition}, {"$sort": order}, {"$limit": most}, SHOWN], period)
 
 
-def _of(ids: Sequence[Any], period: str) -> Ask:
-    return Ask("entries", [{"$match": {"userId": {"$in": list(ids)}, "period": period}}, SHOWN])
+def of_users(ids: Sequence[Any], period: str) -> Ask:
+    """The entries of some users in a period."""
+    return Ask("entries", [{"$match": {"userId": {"$in": list(ids)}, "period": period}}, SHOWN], period)
 
 
-def _count(period: str, score: Document | None) -> Ask:
+def count_of(period: str, score: Document | None) -> Ask:
+    """How many entries a period has, of these scores if a condition says so."""
     condition = {"period": period} if score is None else {"period": period, "score": score}
-    return Ask("entries", [{"$match": condition}, {"$count": "n"}])
+    return Ask("entries", [{"$match": condition}, {"$count": "n"}], period)
 
 
 def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
     wanted = {users.key: {"$in": forms_of(ids)}}
     stages: Stages = [{"$match": wanted}, {"$project": projection_of(profile_paths(users))}]
-    return Ask("users", stages, partial(of_document, users))
+    return Ask("users", stages, keep=partial(of_document, users))
 
 
 def _counts(period: str, entries: Sequence[Document]) -> tuple[Ask, Ask]:
@@ -195,8 +174,8 @@ def _counts(period: str, entries: Sequence[Document]) -> tuple[Ask, Ask]:
     """
     scores = [entry["score"] for entry in entries]
     within = {"period": period, "score": {"$lte": max(scores), "$gte": min(scores)}}
-    grouped = Ask("entries", [{"$match": within}, {"$group": {"_id": "$score", "n": {"$sum": 1}}}])
-    return _count(period, {"$gt": max(scores)}), grouped
+    grouped = Ask("entries", [{"$match": within}, {"$group": {"_id": "$score", "n": {"$sum": 1}}}], period)
+    return count_of(period, {"$gt": max(scores)}), grouped
 
 
 def _places(config: Config, period: str, entries: Iterable[Document], hidden: bool = False) -> Reading[list[Place]]:
@@ -209,7 +188,7 @@ def _places(config: Config, period: str, entries: Iterable[Document], hidden: bo
     profiles, counts, *above = yield [_profiles(users, ids), grouped, *_quickest(config, period, higher, whole)]
     if len(above) == 2 and (above[0] or not above[1]):  # the boards in Redis are stale, or cannot be asked
         above = yield [higher]
-    now, ranks = profiles_from(users, ids, profiles), Ranks(_number(above[-1]), _by_score(counts))
+    now, ranks = profiles_from(users, ids, profiles), Ranks(number_of(above[-1]), _by_score(counts))
     shown = [entry for entry in whole if hidden or not now[entry["userId"]]["optOutSnapshot"]]
     places = [place_of(entry, ranks.of(entry["score"])) for entry in shown]
     return sorted(places, key=lambda place: place.rank)  # stable: the entries are in board order, or few
@@ -227,7 +206,8 @@ def _by_score(counts: Iterable[Document]) -> dict[int, int]:
     return {int(row["_id"]): row["n"] for row in counts if isinstance(row["_id"], int)}
 
 
-def _number(counts: Sequence[Document]) -> int:
+def number_of(counts: Sequence[Document]) -> int:
+    """What `count_of` has come to."""
     return int(counts[0]["n"]) if counts else 0
 
 

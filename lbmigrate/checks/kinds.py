@@ -13,6 +13,7 @@ from lbmigrate import schema
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import begun
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import sharding
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
@@ -98,7 +99,7 @@ def of_targets(context: Context) -> Iterator[Finding]:
     flag, home = context.config.flag.collection, context.state.rows.database
     for database, names in ((context.target, (schema.EVENTS, schema.ENTRIES, schema.REJECTS)), (home, (COLLECTION,))):
         present = schema.present_collections(database)
-        for name in names:
+        for name in schema.with_partitions(names, present if database is context.target else ()):
             for reason, mend in _unfit(database, name, present.get(name, {})):
                 yield Finding("refusal", "schema", f"{name} {reason}", mend)
             for index in _refusing(database, name):
@@ -125,14 +126,14 @@ def _unfit(database: Database[Any], name: str, options: Document) -> Iterator[tu
         yield f"has a collation ({options['collation'].get('locale')}): ids that differ would be one to it", away
     elif key := _sharded_by(database, name):
         fact = f"is sharded by {key}: two shards could each have an event with the same _id"
-        yield fact, f"sh.reshardCollection({f'{database.name}.{name}'!r}, {{_id: 'hashed'}})"
+        yield fact, f"sh.reshardCollection({f'{database.name}.{name}'!r}, {{userId: 'hashed'}})"
 
 
 def _refusing(database: Database[Any], name: str) -> Iterator[str]:
     """The unique indexes by which a collection of ours refuses what is no duplicate."""
     for spec in _indexes(database, name):
         fields = {field for field, _ in spec["key"]}
-        alone = "_id" in fields or (name == schema.ENTRIES and {"userId", "period"} <= fields)
+        alone = "_id" in fields or (schema.base_of(name) == schema.ENTRIES and {"userId", "period"} <= fields)
         if spec.get("unique") and not alone:  # of one entry for a user and period there is but one anyway
             yield spec["name"]
 
@@ -148,4 +149,5 @@ def _sharded_by(database: Database[Any], name: str) -> Document:
             raise
         return {}
     key: Document = row.get("key", {})
-    return {} if key in BY_ID else key
+    of_users = schema.base_of(name) in (schema.EVENTS, schema.ENTRIES)
+    return {} if key in BY_ID or (of_users and key == sharding.KEY) else key

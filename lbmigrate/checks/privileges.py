@@ -9,8 +9,10 @@ from collections.abc import Iterable
 
 from lbmigrate.backup.restore import PREFIX
 from lbmigrate.config.model import Config
+from lbmigrate.ledger.partitions import near_periods
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.schema.layout import PARTITIONED, partition
 from lbmigrate.state import COLLECTION
 
 Place = tuple[str, str]  # a database and a collection; an empty collection is all of them
@@ -72,7 +74,7 @@ ALIKE = {
     "boards persist": "backfill",
     **dict.fromkeys(("flag write on", "flag write off", "flag read on", "flag read off"), "flag"),
     "demo": "run",
-    "recount": "backfill",
+    **dict.fromkeys(("recount", "boards archive", "boards restore"), "backfill"),
 }
 
 
@@ -83,11 +85,26 @@ def needed(verb: str, config: Config, app: str, home: str) -> Needs:
         for name, actions in part.items():
             for place in _places(name, config, app, home):
                 found[place] = found.get(place, frozenset()) | frozenset(actions.split())
+    found |= _of_partitions(verb, config, app, found.get((app, ENTRIES), frozenset()))
     # Events whose ids name their users: one that came too late for somebody who has left gets another id.
     of_users = any(source.unwind or source.collection == config.users.collection for source in config.sources)
     if of_users and _FILLING in VERBS[ALIKE.get(verb, verb)]:
         found[app, EVENTS] |= {"remove"}
     return found
+
+
+def _of_partitions(verb: str, config: Config, app: str, actions: frozenset[str]) -> Needs:
+    """With collections of single periods, those of the next days: they are made when they are needed.
+
+    A server knows no right for all collections whose names begin alike; each is named, or the whole database.
+    """
+    if config.layout != PARTITIONED or not actions:
+        return {}
+    parts = VERBS[ALIKE.get(verb, verb)]
+    making = frozenset({"createCollection", "createIndex"}) if _FILLING in parts else frozenset()
+    moving = frozenset({"remove", "dropCollection"}) if verb in ("run", "boards archive") else frozenset()
+    near = {(app, partition(period)): actions | making | moving for period in near_periods(config)}
+    return near | ({(app, ENTRIES): actions | {"remove"}} if moving else {})
 
 
 def restoring(collections: Iterable[Place], flag: Place, sources: bool) -> Needs:

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from lbmigrate.checks import boards, data, rights, topology
+from lbmigrate.checks import boards, data, placing, rights, topology
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import retrying, server_time
@@ -52,6 +52,7 @@ def _everything(context: Context, verb: str, bounded: bool) -> list[Finding]:
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
     told += [*_disk(context), *boards.findings(context), *_leftovers(context), *_runs(context)]
+    told += placing.findings(context)
     return [*told, *data.check_data(context, bounded=bounded)]
 
 

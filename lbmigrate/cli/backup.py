@@ -65,7 +65,7 @@ def make(
     key_file: KeyFile = None,
 ) -> None:
     """Back up what a migration may touch, in the layout of mongodump, and put that on record."""
-    given, key = directory or out, _key(key_file)
+    given, key = directory or out, backup_key(key_file)
     with this.connected() as connection:
         into = given or HOME / f"{connection.target.name}-{utc_now():%Y-%m-%dT%H%M%SZ}"
         again = command_line(*([] if given else ["--out", str(into)]))
@@ -80,7 +80,7 @@ def make(
 @verb(app)
 def verify(this: Invocation, directory: Directory, digest: Digest = "", key_file: KeyFile = None) -> None:
     """Read a backup from end to end and compare it with its manifest; asks no server. Exits 6 when it is damaged."""
-    key = _key(key_file)
+    key = backup_key(key_file)
     found = commands.verify_backup(directory, digest=digest, key=key)
     _show(this, "backup verify", directory, found)
     known = ", and as it was made" if digest or key else ""
@@ -96,7 +96,7 @@ def restore(
     yes: options.Yes = False,
 ) -> None:
     """Bring a backup back where its collections are gone or empty; --database takes it to another database."""
-    key = _key(key_file)
+    key = backup_key(key_file)
     renamed = "database.name" in this.overrides
     with this.connected() as connection:
         manifest = way_back.check(connection.context(), Archive(directory), renamed, digest, key)
@@ -122,7 +122,7 @@ def _digest(directory: Path) -> str:
     return archive.digest(directory / archive.MANIFEST)
 
 
-def _key(file: Path | None) -> bytes:
+def backup_key(file: Path | None) -> bytes:
     """The key of backups, from a file or a variable, since others can read a command line; empty when there is none.
 
     Raises UsageError for one that cannot be read, or could be guessed.

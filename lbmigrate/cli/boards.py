@@ -1,18 +1,27 @@
-"""The noun of the boards in Redis: rebuild, check, status, persist."""
+"""The noun of the boards: those in Redis (rebuild, check, status, persist), and settled periods (archive, restore)."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from lbmigrate import commands
-from lbmigrate.cli import options
+from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
-from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.cli.backup import HOME, Digest, Directory, KeyFile, backup_key
+from lbmigrate.cli.invocation import Invocation, command_line, verb
 from lbmigrate.records import amount
+from lbmigrate.run.context import utc_now
 
 COLUMNS = ("period", "members", "entries", "ranks from", "expires")
 
-app = new_app(no_args_is_help=True, help="The boards in Redis: status, check, rebuild, persist.")
+app = new_app(
+    no_args_is_help=True,
+    help="The boards: in Redis (status, check, rebuild, persist); of settled periods (archive, restore).",
+)
 
 
 @verb(app)
@@ -62,3 +71,49 @@ def persist(
         with this.running(limits, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             counts = commands.persist_boards(connection, terms=terms)
     this.console.result({"verb": "boards persist", "counts": asdict(counts)})
+
+
+@verb(app)
+def archive(
+    this: Invocation,
+    before: Annotated[
+        str, typer.Option("--before", envvar="LBMIGRATE_BEFORE", help="Periods that end by then: 2025, 2025-W10.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", envvar="LBMIGRATE_OUT", help="Where to; backups/boards-TIME when left out.")
+    ] = None,
+    key_file: KeyFile = None,
+    yes: options.Yes = False,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Move settled periods out of the database into a backup; `boards restore DIR` brings them back."""
+    into, key = out or HOME / f"boards-{utc_now():%Y-%m-%dT%H%M%SZ}", backup_key(key_file)
+    with this.connected() as connection:
+        periods = commands.settled_boards(connection, before)
+        if periods and not yes:
+            this.console.warning(f"this takes {amount(len(periods), 'board')} out of {connection.target.name}")
+            confirm.retype("archive", "the database's name", connection.target.name, "lbmigrate boards status")
+        again = command_line("--before", before, "--out", str(into))
+        with this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+            periods = commands.archive_boards(connection, before, into, key=key, terms=replace(terms, command=again))
+    told = f"{amount(len(periods), 'board')} in {into}" if periods else f"no settled period ends before {before}"
+    this.console.note(f"{told}; to bring them back: lbmigrate boards restore {into}" if periods else told)
+    this.console.result({"verb": "boards archive", "periods": periods, "directory": str(into) if periods else None})
+
+
+@verb(app)
+def restore(
+    this: Invocation,
+    directory: Directory,
+    digest: Digest = "",
+    key_file: KeyFile = None,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Bring archived periods back, and up to what the ledger says by now."""
+    key = backup_key(key_file)
+    with this.connected() as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+        periods = commands.restore_boards(connection, directory, digest=digest, key=key, terms=terms)
+    this.console.note(f"{amount(len(periods), 'board')} back from {directory}; next: lbmigrate verify")
+    this.console.result({"verb": "boards restore", "periods": periods})

@@ -56,6 +56,9 @@ BackupRef = Annotated[
 NoBackup = Annotated[
     bool, typer.Option("--no-backup", envvar="LBMIGRATE_NO_BACKUP", help="Start without one; goes on record.")
 ]
+Shard = Annotated[
+    bool, typer.Option("--shard", envvar="LBMIGRATE_SHARD", help="Spread the collections over a cluster's shards.")
+]
 LockTtl = Annotated[
     str, typer.Option("--lock-ttl", envvar="LBMIGRATE_LOCK_TTL", help="How long the lease lasts without renewal.")
 ]

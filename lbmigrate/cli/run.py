@@ -43,6 +43,7 @@ def run(
     expect: options.Expect = None,
     backup_ref: options.BackupRef = None,
     no_backup: options.NoBackup = False,
+    shard: options.Shard = False,
     yes: options.Yes = False,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
@@ -50,6 +51,8 @@ def run(
     """Apply what is pending, resuming where it stopped."""
     chosen(migration.STEPS, to, only)  # a wrong number is an error before anything is opened
     bounds = options.scope(since, until)
+    if shard and (dry_run or fixtures or out or expect):
+        raise UsageError("--shard belongs to a real run: a rehearsal has no shards", "leave out --shard, or --dry-run")
     if engine is not Engine.AUTO and not fixtures:
         raise UsageError("--engine belongs to a dry run on files", "add --dry-run --fixtures DIR, or leave it out")
     if dry_run or fixtures or out or expect:
@@ -70,6 +73,7 @@ def run(
                 backup_ref=backup_ref,
                 no_backup=no_backup,
                 confirmed=confirmed,
+                shard=shard,
                 terms=terms,
             )
     this.console.result({"verb": "run", "counts": asdict(counts)})

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lbmigrate.commands._archive import archive_boards, restore_boards, settled_boards
     from lbmigrate.commands._backup import make_backup, restore_backup, verify_backup
     from lbmigrate.commands._boards import boards_status, check_boards, persist_boards, rebuild_boards
     from lbmigrate.commands._control import pause, resume, unlock
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 HOMES = {
     "Terms": "lbmigrate.migration.runner",
+    "archive_boards": "lbmigrate.commands._archive",
     "backfill": "lbmigrate.commands._run",
     "boards_status": "lbmigrate.commands._boards",
     "check_boards": "lbmigrate.commands._boards",
@@ -54,9 +56,11 @@ HOMES = {
     "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
     "restore_backup": "lbmigrate.commands._backup",
+    "restore_boards": "lbmigrate.commands._archive",
     "resume": "lbmigrate.commands._control",
     "rollback": "lbmigrate.commands._rollback",
     "run": "lbmigrate.commands._run",
+    "settled_boards": "lbmigrate.commands._archive",
     "status": "lbmigrate.commands._look",
     "tail": "lbmigrate.commands._tail",
     "turn_flag": "lbmigrate.commands._flag",
@@ -66,6 +70,7 @@ HOMES = {
 }
 __all__ = [
     "Terms",
+    "archive_boards",
     "backfill",
     "boards_status",
     "check_boards",
@@ -86,9 +91,11 @@ __all__ = [
     "recount",
     "rejects",
     "restore_backup",
+    "restore_boards",
     "resume",
     "rollback",
     "run",
+    "settled_boards",
     "status",
     "tail",
     "turn_flag",

@@ -82,6 +82,7 @@ def dry_run(
 
 
 def _sampled(config: Config, scope: Scope) -> Config:
+    config = config.model_copy(update={"layout": "single"})  # in memory: what entries say does not depend on it
     if scope.share == 1.0:
         return config
     small = min(config.backfill.chunk_size, SAMPLE_CHUNK)

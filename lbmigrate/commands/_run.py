@@ -10,6 +10,7 @@ from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch, Refused, UsageError
 from lbmigrate.ledger import forget as leaving
+from lbmigrate.ledger import sharding
 from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
@@ -34,6 +35,7 @@ def run(
     backup_ref: str | None = None,
     no_backup: bool = False,
     confirmed: bool = False,
+    shard: bool = False,
     terms: Terms = Terms(),
 ) -> Counts:
     """Apply what is pending, up to step `to` or step `only`, resuming where it stopped; what became of the documents.
@@ -41,16 +43,22 @@ def run(
     `scope` bounds the actions that the backfill reads; its `since` says where the board begins, if nothing is counted
     yet or it is earlier than before, and so bounds every later backfill as well. Nothing starts without a backup on
     record: `backup_ref` names one, `no_backup` puts on record that there is none. What somebody turned off is turned on
-    again only when `confirmed`. Raises Refused, Locked, WorkRemains, Stopped or Mismatch.
+    again only when `confirmed`.
+    With `shard` step 2 spreads the collections over the shards of a cluster. Raises Refused, Locked, WorkRemains,
+    Stopped or Mismatch.
     """
     steps, scope = chosen(migration.STEPS, to, only), replace(scope, lasting=True)
     with opened(where) as connection:
         context = connection.context(scope=scope, confirmed=confirmed)
+        if shard:
+            sharding.check(context)
         refuse(check_everything(context))
         _refuse_without_backup(context, backup_ref, no_backup)
         refuse_turned_off(context, steps)
         bears = None if migration.see_to_it(steps) else ()
-        with runner.started(connection, "run", terms, bears=bears, scope=scope, confirmed=confirmed) as driver:
+        with runner.started(
+            connection, "run", terms, bears=bears, scope=scope, confirmed=confirmed, shard=shard
+        ) as driver:
             return _backfilled(driver.apply(steps))
 
 

@@ -189,14 +189,11 @@ class State(Model):
 
 
 class Redis(Model):
-    """Sorted sets for boards of millions; without a URL ranks are counted in MongoDB.
-
-    `key` names the sorted set of a period. After `keep` a period that is over expires there, never in MongoDB.
-    """
+    """Sorted sets for boards of millions; without a URL ranks are counted in MongoDB."""
 
     url: Blank = None
-    key: RedisKey = "lb:{period}"
-    keep: Duration | None = None
+    key: RedisKey = "lb:{period}"  # the sorted set of a period
+    keep: Duration | None = None  # after that long a period that is over expires there, never in MongoDB
 
 
 class Config(Model):
@@ -217,6 +214,7 @@ class Config(Model):
     flag: Flag = Field(default=Flag(), validate_default=True)  # a source may be called feature_flags
     state: State = State()
     redis: Redis = Redis()
+    layout: Literal["single", "partitioned"] = "single"  # of the entries: `schema.layout`
     _functions: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property

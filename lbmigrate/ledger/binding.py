@@ -9,7 +9,7 @@ It may be off after a crash, so where it has fallen the documents are counted be
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,8 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, MADE_BY_A_MIGRATION
-from lbmigrate.state import COLLECTION
+from lbmigrate.schema.layout import homes
+from lbmigrate.state import COLLECTION, layouts
 from lbmigrate.state.statuses import StepStatus
 
 ROW = "ledger"
@@ -120,8 +121,13 @@ def _compared(context: Context, kept: Document, here: dict[str, str], name: str,
         return f"{name} is gone, and {COLLECTION} knows of {amount(known, 'document')} in it"
     if _replaced(kept, here, name):
         return f"{name} is not the one that {COLLECTION} describes: it was dropped and made anew, or restored"
-    count = _count(context.target[name], known, ms)
+    count = _count([context.target[each] for each in _all_of(context, name)], known, ms)
     return f"{name} holds {amount(count, 'document')}, and {COLLECTION} knows of {known:,}" if count < known else ""
+
+
+def _all_of(context: Context, name: str) -> list[str]:
+    """The collections that hold what one is remembered to hold."""
+    return homes(context.target, layouts.layout(context.state)) if name == ENTRIES else [name]
 
 
 def _replaced(kept: Document, here: dict[str, str], name: str) -> bool:
@@ -148,14 +154,14 @@ def holds(collection: Collection[Any], asked: Document) -> bool:
     return False
 
 
-def _count(collection: Collection[Any], least: int, ms: int | None) -> int:
+def _count(collections: Sequence[Collection[Any]], least: int, ms: int | None) -> int:
     """How many documents there are; what the metadata says is enough where that is not below `least`."""
-    estimate: int = collection.estimated_document_count()
+    estimate = sum(collection.estimated_document_count() for collection in collections)
     if estimate >= least:
         return estimate
-    limit: dict[str, Any] = {} if ms is None or is_fake(collection.database) else {"maxTimeMS": ms}
+    limit: dict[str, Any] = {} if ms is None or is_fake(collections[0].database) else {"maxTimeMS": ms}
     with suppress(ExecutionTimeout):
-        return int(collection.count_documents({}, **limit))
+        return sum(collection.count_documents({}, **limit) for collection in collections)
     return estimate
 
 

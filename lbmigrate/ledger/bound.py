@@ -11,7 +11,9 @@ from lbmigrate.ledger.binding import ROW, Apart, Loss, apart, identities, judged
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Checkpoint, Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS
+from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.schema.layout import estimated
+from lbmigrate.state import layouts
 
 
 def after(context: Context, before: Apart | None = None) -> Checkpoint | None:
@@ -59,7 +61,16 @@ def _as_now(context: Context, kept: Document, here: dict[str, str]) -> Checkpoin
         return None
     # A router's metadata counts twice what is being moved: there, no more is kept than that some are there.
     routed = not is_fake(target) and target.command("hello").get("msg") == "isdbgrid"
-    figures = {name: target[name].estimated_document_count() for name in here}
+    figures = {name: _figure(context, kept, name) for name in here}
     counts = {name: min(figure, 1) if routed else figure for name, figure in figures.items()}
     fields: Document = {"database": target.name, "identities": here, "counts": counts}
     return None if fields.items() <= kept.items() else Checkpoint(ROW, fields)
+
+
+def _figure(context: Context, kept: Document, name: str) -> int:
+    """How many documents there are; of entries that are being moved, which are there twice, what was known before."""
+    layout = layouts.layout(context.state)
+    if name != ENTRIES or layout.is_single:
+        return context.target[name].estimated_document_count()
+    before: int = (kept.get("counts") or {}).get(name, 0)
+    return before if layout.moving else estimated(context.target, layout)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bson import Int64
 from pymongo import UpdateOne
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure
 
@@ -16,6 +18,7 @@ from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_ind
 from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES
+from lbmigrate.schema.layout import Layout, homes
 from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import in_parts, plain_id, same_id
 from lbmigrate.values.limits import NO_TEXT, SMALL, is_lost, names_a_user
@@ -31,20 +34,64 @@ LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's i
 SPARE = 20  # entries that are held before they are removed
 
 
-def present_entries(database: Database[Any], users: Document) -> Present:
-    """The entries of these users. Of two for one user and period, which only others can make, one goes."""
+@dataclass(slots=True)
+class Changes:
+    """What is to be written to one collection: entries that are absent, updates of others, and the entries of those."""
+
+    absent: list[Document] = field(default_factory=list)
+    updates: list[UpdateOne] = field(default_factory=list)
+    updated: list[Document] = field(default_factory=list)
+
+    @property
+    def changing(self) -> list[Any]:
+        return [entry["userId"] for entry in self.updated]
+
+    @property
+    def made(self) -> list[Document]:
+        return [*self.absent, *self.updated]
+
+
+def present_entries(database: Database[Any], layout: Layout, places: Iterable[tuple[str, Document]]) -> Present:
+    """The entries of some users: in each place, a collection, of those whose id meets its condition (`places_of`).
+
+    Of two for one user and period, which only others can make, one goes.
+    """
     found: Present = {}
+    for name, users in places:
+        _add_present(lenient(database)[name], layout, users, found)
+    return found
+
+
+def places_of(database: Database[Any], layout: Layout, users: Document) -> list[tuple[str, Document]]:
+    """Every collection that may hold entries of these users."""
+    return [(name, users) for name in homes(database, layout)]
+
+
+def places_by_period(layout: Layout, users: Document, entries: Iterable[Document]) -> list[tuple[str, Document]]:
+    """The collections that hold entries of these users of the periods of `entries`; the base one for all of them."""
+    found: dict[str, dict[Any, None]] = {}
+    for entry in entries:
+        if layout.has_own(entry["period"]):
+            found.setdefault(layout.home(entry["period"]), {})[entry["userId"]] = None
+    parts = [(name, some) for name, theirs in found.items() for some in in_parts(list(theirs))]
+    return [(ENTRIES, users), *((name, {"$in": some}) for name, some in parts)]
+
+
+def _add_present(collection: Collection[Any], layout: Layout, users: Document, found: Present) -> None:
     spare: list[Document] = []
-    for entry in lenient(database)[ENTRIES].find({"userId": users}, FIELDS):
+    for entry in collection.find({"userId": users}, FIELDS):
         if not names_a_user(entry["userId"]):
             continue
-        if _is_ours(entry) and found.setdefault((plain_id(entry["userId"]), _period(entry)), _held(entry)) is entry:
+        here = layout.home(_period(entry)) == collection.name
+        if _is_ours(entry) and not here and collection.name == ENTRIES:
+            continue  # a copy of what has a collection of its own by now, which a run removes
+        key = plain_id(entry["userId"]), _period(entry)
+        if _is_ours(entry) and here and found.setdefault(key, _held(entry)) is entry:
             continue
         spare.append({"_id": NO_TEXT if is_lost(entry["_id"]) else entry["_id"], "userId": entry["userId"]})
         if len(spare) == SPARE:  # each of them may be large
-            _remove_spare(database, spare)
-    _remove_spare(database, spare)
-    return found
+            _remove_spare(collection, spare)
+    _remove_spare(collection, spare)
 
 
 def _is_ours(entry: Document) -> bool:
@@ -55,14 +102,14 @@ def _is_ours(entry: Document) -> bool:
     return name.startswith(f"{_period(entry)}:")
 
 
-def _remove_spare(database: Database[Any], spare: list[Document]) -> None:
+def _remove_spare(collection: Collection[Any], spare: list[Document]) -> None:
     for each in spare:
-        _remove(database, {**each, "rev": {"$exists": True}})
+        _remove(collection, {**each, "rev": {"$exists": True}})
     spare.clear()
 
 
 def remove_stale(
-    database: Database[Any], present: Present, wanted: Sequence[Document], kinds: Container[str]
+    database: Database[Any], layout: Layout, present: Present, wanted: Sequence[Document], kinds: Container[str]
 ) -> list[Document]:
     """Remove entries of these kinds of periods for which the ledger has nothing: others', or of another time zone.
 
@@ -71,19 +118,19 @@ def remove_stale(
     """
     made = {(entry["userId"], entry["period"]) for entry in wanted} if present else set()
     stale = [
-        entry
+        (period, entry)
         for (user, period), entry in present.items()
         if (user, period) not in made and "rev" in entry and kind_of(period) in kinds
     ]
-    for entry in stale:
-        _remove(database, {"_id": entry["_id"], "rev": as_read(entry)})
-    return stale
+    for period, entry in stale:
+        _remove(database[layout.home(period)], {"_id": entry["_id"], "rev": as_read(entry)})
+    return [entry for _, entry in stale]
 
 
-def _remove(database: Database[Any], which: Document) -> None:
+def _remove(collection: Collection[Any], which: Document) -> None:
     """Remove what is not right, by whoever may; a role for backfills need not have that right, and verify names it."""
     try:
-        database[ENTRIES].delete_many(which)
+        collection.delete_many(which)
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
@@ -110,61 +157,61 @@ def as_read(entry: Document) -> Any:
     return rev if rev is None or type(rev) in WHOLE else {"$not": {"$type": "long"}}
 
 
-def insert_entries(database: Database[Any], absent: Sequence[Document]) -> list[Any]:
+def insert_entries(collection: Collection[Any], absent: Sequence[Document]) -> list[Any]:
     """Insert entries; returns the users for whom somebody else was faster.
 
     Where the `_id` is that of another user, whose id has the same text, the entry has the exact text of its user's.
     """
     try:
         if absent:
-            database[ENTRIES].insert_many(absent, ordered=False)
+            collection.insert_many(absent, ordered=False)
     except BulkWriteError as error:
-        lost = [absent[failure["index"]] for failure in _collisions(error)]
-        namesakes = _renamed(database, lost)
+        lost = [absent[failure["index"]] for failure in _collisions(collection.name, error)]
+        namesakes = _renamed(collection, lost)
         faster = [entry["userId"] for entry in lost if not any(entry is each for each in namesakes)]
-        return faster + insert_entries(database, namesakes)
+        return faster + insert_entries(collection, namesakes)
     return []
 
 
-def _renamed(database: Database[Any], lost: Sequence[Document]) -> list[Document]:
+def _renamed(collection: Collection[Any], lost: Sequence[Document]) -> list[Document]:
     """Those entries whose `_id` is another user's, with one of their own."""
     parts = in_parts([entry["_id"] for entry in lost])
-    rows = (row for part in parts for row in database[ENTRIES].find({"_id": {"$in": part}}, {"userId": 1}))
+    rows = (row for part in parts for row in collection.find({"_id": {"$in": part}}, {"userId": 1}))
     holders = {row["_id"]: row["userId"] for row in rows}
     others = [e for e in lost if e["_id"] in holders and not same_id(holders[e["_id"]], e["userId"])]
     for entry in others:
         exact = f"{entry['period']}:{exact_text(entry['userId'])}"
         if entry["_id"] == exact:  # which can be nobody else's: somebody wrote it by hand
-            database[ENTRIES].delete_one({"_id": exact, "userId": {"$ne": entry["userId"]}})
+            collection.delete_one({"_id": exact, "userId": {"$ne": entry["userId"]}})
         entry["_id"] = exact
     return others
 
 
-def change_entries(database: Database[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
+def change_entries(collection: Collection[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
     """Change entries; returns the users to look at again, all of them where one was lost: which one is not told."""
     if not updates:
         return []
     try:
-        matched = database[ENTRIES].bulk_write(updates, ordered=False).matched_count
+        matched = collection.bulk_write(updates, ordered=False).matched_count
     except BulkWriteError as error:
         for failure in error.details["writeErrors"]:
-            raise _refused(failure) from error
+            raise _refused(collection.name, failure) from error
         raise
     return list(dict.fromkeys(users)) if matched < len(updates) else []
 
 
-def _collisions(error: BulkWriteError) -> list[Document]:
+def _collisions(name: str, error: BulkWriteError) -> list[Document]:
     if error.details.get("writeConcernErrors"):
         raise error  # what was written may yet be undone: whoever called tries again
     failures: list[Document] = error.details["writeErrors"]
     for failure in failures:
         if failure["code"] != DUPLICATE_KEY or other_unique_index(failure):
-            raise _refused(failure) from error
+            raise _refused(name, failure) from error
     return failures
 
 
-def _refused(failure: Document) -> LbmigrateError:
+def _refused(name: str, failure: Document) -> LbmigrateError:
     if index := other_unique_index(failure):
-        told = f"{ENTRIES} has a unique index that is not of lbmigrate ({index}), which refuses an entry"
-        return LbmigrateError(told, hint=f"db.{ENTRIES}.dropIndex({index!r}), then lbmigrate backfill --full")
-    return LbmigrateError(f"{ENTRIES} refused an entry: {failure['errmsg']}", hint="lbmigrate plan")
+        told = f"{name} has a unique index that is not of lbmigrate ({index}), which refuses an entry"
+        return LbmigrateError(told, hint=f"db.{name}.dropIndex({index!r}), then lbmigrate backfill --full")
+    return LbmigrateError(f"{name} refused an entry: {failure['errmsg']}", hint="lbmigrate plan")

@@ -28,6 +28,8 @@ from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemove
 from lbmigrate.rules.adjustments import FORGOTTEN, counts
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
+from lbmigrate.schema.layout import homes
+from lbmigrate.state import layouts
 from lbmigrate.state.shapes import SALT
 from lbmigrate.values.id_text import encoded
 from lbmigrate.values.ids import id_forms, id_type, in_parts, portions
@@ -46,8 +48,13 @@ def check(context: Context, user: str) -> None:
     theirs = {"userId": {"$in": id_forms(user)}}
     if user in Leavers(context.state) or known_users(context.sources, context.config, [user]):
         return
-    if all(context.target[name].find_one(theirs, {"_id": 1}) is None for name in (EVENTS, ENTRIES)):
+    if all(context.target[name].find_one(theirs, {"_id": 1}) is None for name in (EVENTS, *_homes(context))):
         raise UsageError(f"nobody has the id {user!r}", hint="lbmigrate top --json shows ids")
+
+
+def _homes(context: Context) -> list[str]:
+    """Wherever entries may be, copies that a run has moved among them."""
+    return homes(context.target, layouts.layout(context.state))
 
 
 def pieces(context: Context, user: str) -> Iterator[Piece]:
@@ -63,7 +70,8 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     boards = rollup.boards_of(context)
     entries = events = 0
     while not context.stopping():
-        removed = retrying(partial(database[ENTRIES].delete_many, theirs)).deleted_count
+        gone = (retrying(partial(database[name].delete_many, theirs)) for name in _homes(context))
+        removed = sum(done.deleted_count for done in gone)
         if boards:
             boards.leave(traces.forms)  # each time round: somebody may have published what was there before
         found = next(_parts(database[EVENTS].find(theirs).limit(AT_ONCE)), [])

@@ -12,6 +12,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import bson
@@ -29,13 +30,17 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.entries import (
     DERIVED,
     WHOLE,
+    Changes,
     as_read,
     change_entries,
     insert_entries,
+    places_by_period,
+    places_of,
     present_entries,
     remove_stale,
 )
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.partitions import open_partitions
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
@@ -44,6 +49,8 @@ from lbmigrate.rules.adjustments import stand
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, EVENTS
+from lbmigrate.schema.layout import Layout
+from lbmigrate.state import layouts
 from lbmigrate.values import raw_bson
 from lbmigrate.values.ids import plain_id
 from lbmigrate.values.limits import names_a_user
@@ -111,22 +118,38 @@ def boards_of(context: Context) -> Boards | None:
 
 
 def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
-    database = context.target
+    database, seen = context.target, layouts.look(context.state)
     # Before the events: the order that the proof above rests on.
-    present = present_entries(database, users)
+    present = present_entries(database, seen.layout, _places(context, seen.layout, users, ledger))
     owners, wanted = _wanted(context, ledger(context, database, users))
-    absent, updates, changing = _differences(context, present, wanted)
-    contested = [*insert_entries(database, absent), *change_entries(database, updates, changing)]
-    boards = boards_of(context)
-    if ledger is days and (gone := remove_stale(database, present, wanted, context.config.periods)) and boards:
-        boards.remove(gone)
-    rolled = Rolled(
-        users=owners,
-        inserted=len(absent),
-        changed=len(updates),
-        unchanged=len(wanted) - len(absent) - len(updates),
+    if archived := seen.layout.archived:
+        present = {key: entry for key, entry in present.items() if key[1] not in archived}
+        wanted = [entry for entry in wanted if entry["period"] not in archived]
+    changes = _differences(context, seen.layout, present, wanted)
+    open_partitions(database, [name for name, each in changes.items() if each.absent])
+    contested: dict[Any, None] = {}
+    for name, each in changes.items():
+        lost = insert_entries(database[name], each.absent), change_entries(database[name], each.updates, each.changing)
+        contested |= dict.fromkeys(chain.from_iterable(lost))
+    if ledger is days:
+        gone = remove_stale(database, seen.layout, present, wanted, context.config.periods)
+        if gone and (boards := boards_of(context)):
+            boards.remove(gone)
+    written = [entry for each in changes.values() for entry in each.made]
+    if not layouts.stands(context.state, seen, {entry["period"] for entry in written}):
+        contested |= dict.fromkeys(entry["userId"] for entry in written)  # a run has moved what was there
+    inserted, changed = (sum(len(getattr(each, name)) for each in changes.values()) for name in ("absent", "updates"))
+    unchanged = len(wanted) - inserted - changed
+    return Rolled(users=owners, inserted=inserted, changed=changed, unchanged=unchanged), list(contested)
+
+
+def _places(context: Context, layout: Layout, users: Document, ledger: Days) -> list[tuple[str, Document]]:
+    """Where entries of these users may be. A full backfill looks everywhere, all else where the ledger has events."""
+    if not layout.until or context.scope.full:
+        return places_of(context.target, layout, users)
+    return places_by_period(
+        layout, users, ranking.entries(ledger(context, context.target, users), context.config.periods)
     )
-    return rolled, list(dict.fromkeys(contested))
 
 
 def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
@@ -190,23 +213,22 @@ def _counts(user: Any, points: Any, at: Any) -> bool:
 
 
 def _differences(
-    context: Context, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
-) -> tuple[list[Document], list[UpdateOne], list[Any]]:
-    """Entries that are absent, updates of those that are not as they should be, and the users of the updates."""
+    context: Context, layout: Layout, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
+) -> dict[str, Changes]:
+    """By their collections, the entries that are absent, and those that are not as they should be."""
     now = context.clock()
     born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
-    absent: list[Document] = []
-    updates: list[UpdateOne] = []
-    users: list[Any] = []
+    found_in: dict[str, Changes] = {}
     for entry in wanted:
         found = present.get((entry["userId"], entry["period"]))
         if found is None:
             entry.update(born)
-            absent.append(entry)
+            found_in.setdefault(layout.home(entry["period"]), Changes()).absent.append(entry)
         elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
-            updates.append(_update(found, changed, now))
-            users.append(entry["userId"])
-    return absent, updates, users
+            changes = found_in.setdefault(layout.home(entry["period"]), Changes())
+            changes.updates.append(_update(found, changed, now))
+            changes.updated.append(entry)
+    return found_in
 
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:

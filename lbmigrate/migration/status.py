@@ -20,8 +20,9 @@ from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.reconcile import places
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS
-from lbmigrate.state import FOLLOWING, LOCK, runs
+from lbmigrate.schema import EVENTS
+from lbmigrate.schema.layout import estimated
+from lbmigrate.state import FOLLOWING, LOCK, layouts, runs
 from lbmigrate.state.lease import is_held
 from lbmigrate.verify import verdict
 
@@ -80,7 +81,7 @@ def status(context: Context) -> Status:
         steps=tuple(standing(context, step) for step in migration.STEPS),
         sources=tuple(_source_status(context, source) for source in context.config.sources),
         events=_estimate(context, EVENTS),
-        entries=_estimate(context, ENTRIES),
+        entries=estimated(context.target, layouts.layout(context.state)),
         verdict=context.state.get("verdict"),
         lock=_lock(context, now),
         control=context.state.get("control"),

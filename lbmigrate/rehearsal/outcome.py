@@ -12,6 +12,7 @@ from pymongo.database import Database
 from lbmigrate.records import Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.schema.layout import partitions
 from lbmigrate.values.id_text import id_text
 
 
@@ -22,7 +23,7 @@ def summary(database: Database[Any]) -> Document:
     text by user and period and joined by a newline.
     """
     actions = Counter(row["actionType"] for row in database[EVENTS].find({}, {"actionType": 1, "_id": 0}))
-    entries = Counter(kind_of(row["period"]) for row in database[ENTRIES].find({}, {"period": 1, "_id": 0}))
+    entries = Counter(kind_of(row["period"]) for row in _entries(database, {"period": 1, "_id": 0}))
     overall = [(user, score) for user, _, score in _scores(database, "global")]
     weeks = [f"{user} {period} {score}" for user, period, score in sorted(_scores(database, "week"))]
     return {
@@ -35,9 +36,14 @@ def summary(database: Database[Any]) -> Document:
 
 
 def _scores(database: Database[Any], kind: str) -> Iterator[tuple[str, str, int]]:
-    for row in database[ENTRIES].find({}, {"userId": 1, "period": 1, "score": 1, "_id": 0}):
+    for row in _entries(database, {"userId": 1, "period": 1, "score": 1, "_id": 0}):
         if kind_of(row["period"]) == kind:
             yield id_text(row["userId"]), row["period"], int(row["score"])
+
+
+def _entries(database: Database[Any], fields: Document) -> Iterator[Document]:
+    for name in (ENTRIES, *partitions(database)):
+        yield from database[name].find({}, fields)
 
 
 def _digest(lines: list[str]) -> str:

@@ -95,6 +95,7 @@ class Context:
     keep_data: bool = False
     confirmed: bool = False  # a person has agreed to turn on what somebody turned off
     live: bool = False
+    shard: bool = False  # step 2 spreads the collections over the shards of a cluster
     clock: Clock = utc_now
     stop: Stop = field(default_factory=Stop)
 

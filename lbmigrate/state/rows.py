@@ -39,6 +39,7 @@ class State:
     def __init__(self, database: Database[Any]) -> None:
         self.rows = durable(database)[COLLECTION]
         self.fence: int | None = 0
+        self.known_layout: object = None  # what `state.layouts` has seen
         self.flaws: dict[str, Flaw] = {}  # what was found wrong with rows, each once, until somebody has told it
         self._void: frozenset[str] = frozenset()
 
@@ -202,10 +203,10 @@ class State:
         # A row that is not there yet has no fence to stand in the way, but the lock has.
         if retrying(lambda: self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1})):
             raise _overtaken()
-        if not checkpoints:
-            return
         try:
-            retrying(lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]))
+            retrying(
+                lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]) if checkpoints else None
+            )
         except BulkWriteError as error:
             # An upsert does not match a row with a higher fence, and so collides with its _id.
             failures = error.details["writeErrors"]

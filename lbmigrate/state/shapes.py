@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lbmigrate.records import Document
+from lbmigrate.schema.layout import ALL
 from lbmigrate.state.forms import (
     BYTES,
     COUNTS,
@@ -176,6 +177,10 @@ SHAPES: dict[str, Shape] = {
         "database": Field(TEXT, needed=True), "identities": Field(IDENTITIES, needed=True),
         "counts": Field(COUNTS, null=True, instead=lambda row: None),
     }, f"{NEXT_RUN} notes which collections it describes"),
+    "entries": Shape(r"entries", {  # where they are (`schema.layout`); without this row all are in one collection
+        "until": Field(TEXT, instead=lambda row: ALL, due=_always), "after": Field(TEXT, null=True),
+        "moving": Field(YES_OR_NO, instead=lambda row: True, due=_always), "archived": Field(NAMES),
+    }, f"{NEXT_RUN} looks where entries are, and moves what is not where it belongs"),
     "newcomers": Shape(r"newcomers", {
         "after": Field(NAMES, needed=True),
     }, f"{NEXT_RUN} looks at every event that others have put into the ledger"),

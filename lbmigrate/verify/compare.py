@@ -19,7 +19,9 @@ from pymongo.database import Database
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+from lbmigrate.schema import COUNTED, EVENTS, PERIODS
+from lbmigrate.schema.layout import everywhere
+from lbmigrate.state import layouts
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import in_parts, plain_id
 from lbmigrate.values.limits import names_a_user, short
@@ -69,7 +71,8 @@ def compare_all(context: Context, users: Sequence[Any]) -> Iterator[tuple[int, l
     for some in in_parts(users, USERS_AT_ONCE):
         found, expected = stored(context, some), expectation(context, some)
         done += len(some)
-        keys = sorted(found.keys() | expected.keys(), key=str)
+        archived = layouts.layout(context.state).archived
+        keys = sorted((key for key in found.keys() | expected.keys() if key[1] not in archived), key=str)
         differing = [key for key in keys if found.get(key) != expected.get(key)]
         yield done, [Difference(*key, found.get(key), expected.get(key)) for key in differing], len(keys)
 
@@ -86,7 +89,8 @@ def confirmed(context: Context, differences: Sequence[Difference]) -> list[Diffe
 def stored(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the entries say, of the kinds of periods that the config has; others are left from an older one."""
     fields = dict.fromkeys(("userId", "period", "score", "events", "lastEventAt"), 1)
-    rows = context.target[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, fields)
+    theirs = {"userId": {"$in": list(users)}, "rev": {"$exists": True}}
+    rows = everywhere(context.target, layouts.layout(context.state), theirs, fields)
     shapes = [_shape(PERIODS[kind]) for kind in context.config.periods]
     return {
         (plain_id(row["userId"]), row["period"]): (

@@ -126,6 +126,12 @@ def locked_and_paused(app):
     app["lbmigrate_state"].update_one({"_id": "control"}, {"$set": paused}, upsert=True)
 
 
+def weeks_are_to_have_collections(app):
+    """Nothing has happened yet, but the configuration says so."""
+    file = Path("config/leaderboard.yaml")
+    file.write_text(file.read_text("utf-8").replace("layout: single", "layout: partitioned"), "utf-8")
+
+
 SCENES = {
     "verify.md": quiet,
     "roll-back.md": quiet,
@@ -133,6 +139,7 @@ SCENES = {
     "correct.md": minds_changed,
     "incident.md": locked_and_paused,
     "late.md": a_task_came_late,
+    "partitions.md": weeks_are_to_have_collections,
     "redis.md": quiet,
 }
 NEEDS = {"redis.md": "valkey"}  # a fixture

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
-from lbmigrate.ledger import binding
+from lbmigrate.ledger import binding, moving
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.bound import bound
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved
 from lbmigrate.run.context import Context
+from lbmigrate.schema.layout import ROW as ROW_OF_LAYOUT
+from lbmigrate.schema.layout import partitions
 
 NUMBER = 1
 NAME = "create-collections"
@@ -33,6 +35,7 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("collections", place, len(missing), unit="collections", note=f"created {name}")
     for difference in schema.differences(context.target):
         yield Piece("collections", warning=difference)
+    yield from moving.pieces(context)
     # Whoever is killed before this finds them apart again, and begins anew again.
     if (found or not context.state.get(binding.ROW)) and (now := bound(context)):
         yield Piece("collections", checkpoint=now)
@@ -41,7 +44,7 @@ def apply(context: Context) -> Iterator[Piece]:
 def revert(context: Context) -> Iterator[Piece]:
     made = context.state.step(NUMBER).get("made", [])
     if not context.keep_data:
-        yield Piece("collections", checkpoint=RowsRemoved((binding.ROW,)))
+        yield Piece("collections", checkpoint=RowsRemoved((binding.ROW, ROW_OF_LAYOUT)))
     for name in _present(context):
         if context.keep_data:
             yield Piece("collections", note=f"kept {name}")
@@ -59,11 +62,13 @@ def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
     if found and found.loss is not Loss.SOME_ENTRIES:  # which is step 4's affair
         yield f"begin anew: {found.sentence}"
     yield from (f"create {name}" for name in schema.missing_collections(context.target))
+    if told := moving.pending(context):
+        yield told
 
 
 def preview(context: Context) -> Iterator[str]:
     for name in _present(context):
-        ours = schema.MADE_BY_A_MIGRATION.get(name)
+        ours = schema.MADE_BY_A_MIGRATION.get(schema.base_of(name))
         if context.keep_data:
             yield f"keep {name}"
         elif ours and context.target[name].find_one({"$nor": [ours]}, {"_id": 1}):
@@ -76,4 +81,5 @@ def _present(context: Context) -> list[str]:
     """The collections that this migration made and that are there."""
     present = schema.present_collections(context.target)
     made = context.state.step(NUMBER).get("made", [])
-    return [name for name in made if name in present and name in schema.VALIDATORS.keys() | {schema.REJECTS}]
+    ours = [name for name in made if name in present and name in schema.VALIDATORS.keys() | {schema.REJECTS}]
+    return [*ours, *partitions(context.target)]

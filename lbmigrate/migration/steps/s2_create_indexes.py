@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
+from lbmigrate.ledger import sharding
 from lbmigrate.mongo import indexes
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import Checkpoint, Piece
@@ -24,6 +25,8 @@ def apply(context: Context) -> Iterator[Piece]:
     for place, index in enumerate(missing, start=1):
         indexes.build(context.target, index.collection, [index.spec])
         yield Piece("indexes", place, len(missing), unit="indexes", note=f"created {index.label}")
+    if context.shard:
+        yield from sharding.pieces(context)
 
 
 def revert(context: Context) -> Iterator[Piece]:

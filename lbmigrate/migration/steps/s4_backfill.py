@@ -9,9 +9,10 @@ from typing import Any
 
 from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles, strays
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, rollup
+from lbmigrate.ledger import binding, bound, moving, rollup
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
+from lbmigrate.ledger.partitions import open_ahead
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import beginning, likely, passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
@@ -20,6 +21,7 @@ from lbmigrate.records import Checkpoint, Counts, Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
+from lbmigrate.schema.layout import partitions
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.ids import in_parts, portions, room
 
@@ -52,6 +54,9 @@ def apply(context: Context) -> Iterator[Piece]:
     yield from _emitted(context, one_type, gate)
     if context.stopping():
         return
+    yield from moving.astray(context)
+    if made := open_ahead(context):
+        yield Piece("collections", note=f"made {', '.join(made)}")
     newest = newcomers.reached(context)  # before entries are made: who comes after it is for the next run
     yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
     yield from strays.roll_up(context)
@@ -120,8 +125,14 @@ def revert(context: Context) -> Iterator[Piece]:
     boards = rollup.boards_of(context)
     if boards and (dropped := boards.drop_all()):
         yield Piece("boards", note=f"removed {amount(dropped, 'board')} from Redis")
-    for name, ours in MADE_BY_A_MIGRATION.items():
+    for name, ours in _ours(context):
         yield from _remove(context, name, ours)
+
+
+def _ours(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each collection with what a migration has put there."""
+    for name, ours in MADE_BY_A_MIGRATION.items():
+        yield from ((each, ours) for each in ([name, *partitions(context.target)] if name == ENTRIES else [name]))
 
 
 def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece]:
@@ -165,7 +176,7 @@ def preview(context: Context) -> Iterator[str]:
     if context.keep_data:
         yield f"keep {EVENTS} and {ENTRIES}; the next run takes up from there"
         return
-    for name, ours in MADE_BY_A_MIGRATION.items():
+    for name, ours in _ours(context):
         collection = context.target[name]
         going, whole = collection.count_documents(ours), collection.count_documents({})
         if going:

@@ -14,6 +14,7 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.reconcile import groups
 from lbmigrate.run.context import Scope
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.schema.layout import Layout
 from lbmigrate.values import ids
 from tests.apps import App, config, oid, task, user
 
@@ -44,7 +45,7 @@ def swell(app, collection, **fields):
 def test_of_entries_no_more_is_held_than_is_compared_and_they_are_made_right(app, fields):
     right = {name: (entry["score"], entry["displayNameSnapshot"]) for name, entry in app.entries().items()}
     swell(app, ENTRIES, **fields)
-    held = present_entries(app.database, {"$in": [oid(1), oid(2)]})
+    held = present_entries(app.database, Layout(), [(ENTRIES, {"$in": [oid(1), oid(2)]})])
     assert len(held) == len(right)
     assert len(str(held)) < len(BIG)
     assert all(len(place.name or "") < 3_000 for place in Board(app.database, app.config).top())

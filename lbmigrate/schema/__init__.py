@@ -8,16 +8,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import CollectionInvalid, OperationFailure
 
-from lbmigrate.records import AVATAR_LENGTH, EARLIEST, LATEST, LONGEST_ID, MOST_POINTS, NAME_LENGTH, Document
+from lbmigrate.records import EARLIEST, LATEST, LONGEST_ID, MOST_POINTS, Document
+from lbmigrate.schema.validators import (
+    ENTRY_VALIDATOR,
+    EVENT_VALIDATOR,
+    FORMER_ENTRY_VALIDATOR,
+    FORMER_EVENT_VALIDATOR,
+)
+from lbmigrate.schema.validators import FITS as FITS
 
 EVENTS = "score_events"
 ENTRIES = "leaderboard_entries"
+PARTITIONS = f"{ENTRIES}__"  # begins the names of the collections of single periods (`schema.layout`)
 REJECTS = "lbmigrate_rejects"
 REJECT_DAYS = 30
 # What can name a user, by what `values.ids.id_type` calls it, as conditions on `userId`. The in-memory fake takes one
@@ -53,84 +61,8 @@ def user_of(kinds: Iterable[str]) -> Document:
     return {"$or": [{"userId": condition} for kind in kinds for condition in USERS[kind]]}
 
 
-_ANY_USER_ID = {"bsonType": ["objectId", "string", "int", "long", "binData"]}
-_USER_ID = {**_ANY_USER_ID, "minLength": 1, "maxLength": LONGEST_ID}
-# As an app may write it in an event: what JavaScript writes of a number beyond 32 bits is a double.
-_ACTING_USER = {"anyOf": [_USER_ID, {"bsonType": "double", "multipleOf": 1}]}
-_INT64 = {"bsonType": "long"}
-_POINTS = {**_INT64, "minimum": -MOST_POINTS, "maximum": MOST_POINTS}
-_DATE = {"bsonType": "date"}
-_STRING = {"bsonType": "string"}
-_SHORT = {**_STRING, "maxLength": 256}
-_SHOWN = {"displayNameSnapshot": {"maxLength": NAME_LENGTH}, "avatarSnapshot": {"maxLength": AVATAR_LENGTH}}
-_NO_SOURCE = {"bsonType": ["array", "regex", "null"]}  # no document has such an _id
-
-
-def _shape(required: Document, optional: Document) -> Document:
-    properties = {"_id": _STRING, **required, **optional}
-    return {"bsonType": "object", "required": ["_id", *required], "properties": properties}
-
-
-def _event_shape(user: Document, text: Document, points: Document, source: Document) -> Document:
-    told = {"actionType": text, "points": points, "sourceId": source, "meta": {"bsonType": "object"}}
-    return _shape({"userId": user, **told, "createdAt": _DATE}, {})
-
-
-def _entry_shape(user: Document, text: Document, limits: Document) -> Document:
-    """`limits` has for some of the fields what they may be beyond their types."""
-    dates = dict.fromkeys(("lastUpdated", "lastEventAt", "createdAt", "updatedAt"), _DATE)
-    shown: Document = {name: {"bsonType": ["string", "null"]} for name in ("displayNameSnapshot", "avatarSnapshot")}
-    optional: Document = {
-        "streak": {"bsonType": ["int", "long"]},
-        **dates,
-        "optOutSnapshot": {"bsonType": "bool"},
-        **shown,
-    }
-    required = {"userId": user, "period": text, "score": _INT64, "events": _INT64, "rev": _INT64}
-    return _shape(required, {name: {**shape, **limits.get(name, {})} for name, shape in optional.items()})
-
-
-def _begins(with_: Any) -> Document:
-    return {"$eq": [{"$indexOfBytes": ["$_id", with_]}, 0]}
-
-
-def _fits() -> Document:
-    """Whether an event's `_id` is made of its own fields, as far as a server can write its `sourceId` as a text.
-
-    An exact text (`values.id_text`) is taken as it is, and so is what the server cannot write. `usual` is the `_id` of
-    the source's first event, null in that case.
-    """
-    kind, whole = {"$type": "$sourceId"}, {"$eq": ["$sourceId", {"$trunc": "$sourceId"}]}
-    integer = {"$toString": {"$convert": {"input": "$sourceId", "to": "long", "onError": None}}}
-    plain = {"case": {"$in": [kind, ["objectId", "string", "int", "long"]]}, "then": {"$toString": "$sourceId"}}
-    number = {"case": {"$in": [kind, ["double", "decimal"]]}, "then": {"$cond": [whole, integer, None]}}
-    action = {"$concat": ["$actionType", ":"]}
-    usual = {"$concat": [action, {"$switch": {"branches": [plain, number], "default": None}}]}
-    rest = {"$substrBytes": ["$_id", {"$strLenBytes": "$$usual"}, -1]}
-    adjustment = {"$cond": [_begins("$$usual"), {"$regexMatch": {"input": rest, "regex": "^#[1-9][0-9]*$"}}, False]}
-    exact = [_begins({"$concat": [action, mark]}) for mark in ('"', "{")]
-    unwritten = {"$and": [{"$eq": ["$$usual", None]}, _begins(action)]}
-    judged = {"$or": [{"$eq": ["$_id", "$$usual"]}, unwritten, *exact, adjustment]}
-    # Nearly every event is an ordinary one: asking for that first costs a quarter of asking for all of it.
-    text = {"$convert": {"input": "$sourceId", "to": "string", "onError": None}}
-    ordinary = {"$eq": ["$_id", {"$concat": [action, text]}]}
-    strings = [{"$eq": [{"$type": name}, "string"]} for name in ("$_id", "$actionType")]
-    return {"$and": [*strings, {"$or": [ordinary, {"$let": {"vars": {"usual": usual}, "in": judged}}]}]}
-
-
-FITS = _fits()
-VALIDATORS: dict[str, Document] = {
-    EVENTS: {
-        "$jsonSchema": _event_shape(_ACTING_USER, _SHORT, _POINTS, {"not": _NO_SOURCE}),
-        "$expr": FITS,
-        "createdAt": EVENT["createdAt"],
-    },
-    ENTRIES: {"$jsonSchema": _entry_shape(_USER_ID, _SHORT, _SHOWN)},
-}
-FORMER_VALIDATORS: dict[str, Document] = {  # of 0.1.0
-    EVENTS: {"$jsonSchema": _event_shape(_ANY_USER_ID, _STRING, _INT64, {})},
-    ENTRIES: {"$jsonSchema": _entry_shape(_ANY_USER_ID, _STRING, {})},
-}
+VALIDATORS: dict[str, Document] = {EVENTS: EVENT_VALIDATOR, ENTRIES: ENTRY_VALIDATOR}
+FORMER_VALIDATORS: dict[str, Document] = {EVENTS: FORMER_EVENT_VALIDATOR, ENTRIES: FORMER_ENTRY_VALIDATOR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +95,16 @@ REJECTS_TTL = Index(REJECTS, (("createdAt", 1),), {"expireAfterSeconds": REJECT_
 INDEXES = (EVENTS_BY_USER, ENTRIES_BY_RANK, ENTRIES_BY_USER, REJECTS_TTL)
 
 
+def base_of(name: str) -> str:
+    """The collection whose validator and indexes one has: its own, or for a single period those of the entries."""
+    return ENTRIES if name.startswith(PARTITIONS) else name
+
+
+def indexes_of(name: str) -> list[Index]:
+    """The indexes that a collection of ours should have."""
+    return [replace(index, collection=name) for index in INDEXES if index.collection == base_of(name)]
+
+
 def present_collections(database: Database[Any]) -> dict[str, Document]:
     """Every collection of the database by name, with its options."""
     return {info["name"]: info.get("options", {}) for info in database.list_collections()}
@@ -176,7 +118,8 @@ def missing_collections(database: Database[Any]) -> list[str]:
 
 def create_collection(database: Database[Any], name: str) -> None:
     """Create one of our collections, with its validator if it has one; a repeat is a no-op."""
-    options: dict[str, Any] = {"validator": VALIDATORS[name]} if name in VALIDATORS else {}
+    validator = VALIDATORS.get(base_of(name))
+    options: dict[str, Any] = {"validator": validator} if validator else {}
     try:
         database.create_collection(name, **options)
     except (CollectionInvalid, OperationFailure):
@@ -184,9 +127,14 @@ def create_collection(database: Database[Any], name: str) -> None:
             raise
 
 
-def present_indexes(database: Database[Any], collection: str) -> list[Document]:
-    """The indexes of a collection as {name, key: ((field, direction), …), …options}; none of what is no collection."""
-    options = present_collections(database).get(collection)
+def present_indexes(
+    database: Database[Any], collection: str, present: dict[str, Document] | None = None
+) -> list[Document]:
+    """The indexes of a collection as {name, key: ((field, direction), …), …options}; none of what is no collection.
+
+    `present` is what `present_collections` has just said, where that is known.
+    """
+    options = (present_collections(database) if present is None else present).get(collection)
     if options is None or "viewOn" in options:
         return []
     found = database[collection].index_information()
@@ -195,25 +143,33 @@ def present_indexes(database: Database[Any], collection: str) -> list[Document]:
 
 def missing_indexes(database: Database[Any]) -> list[Index]:
     """Those whose keys no index of the collection has; a namesake with other keys counts as missing."""
-    present = {name: {spec["key"] for spec in present_indexes(database, name)} for name in (EVENTS, ENTRIES, REJECTS)}
-    return [index for index in INDEXES if index.keys not in present[index.collection]]
+    there = present_collections(database)
+    names = with_partitions((EVENTS, ENTRIES, REJECTS), there)
+    present = {name: {spec["key"] for spec in present_indexes(database, name, there)} for name in names}
+    return [index for name in names for index in indexes_of(name) if index.keys not in present[name]]
 
 
 def differences(database: Database[Any]) -> list[str]:
     """What is there but not as it should be, a sentence each: validators, index options, a TTL on leaderboard data."""
     present = present_collections(database)
-    told = [_validator_difference(name, present[name]) for name in VALIDATORS if name in present]
-    for name in (EVENTS, ENTRIES):
-        told += [_index_difference(name, spec) for spec in present_indexes(database, name)]
+    names = with_partitions((EVENTS, ENTRIES), present)
+    told = [_validator_difference(name, present[name]) for name in names if name in present]
+    for name in names:
+        told += [_index_difference(name, spec) for spec in present_indexes(database, name, present)]
     return [sentence for sentence in told if sentence]
+
+
+def with_partitions(names: Iterable[str], present: Iterable[str]) -> list[str]:
+    """These names, and with them those of the collections of single periods that are there."""
+    return [*names, *sorted(name for name in present if name.startswith(PARTITIONS))]
 
 
 def _validator_difference(name: str, options: Document) -> str:
     found = options.get("validator")
     strict = (options.get("validationAction", "error"), options.get("validationLevel", "strict")) == ("error", "strict")
-    if found == VALIDATORS[name] and strict:
+    if found == VALIDATORS[base_of(name)] and strict:
         return ""
-    if found == FORMER_VALIDATORS.get(name) and strict:
+    if found == FORMER_VALIDATORS.get(base_of(name)) and strict:
         told = f"{name} has the validator of an earlier version, which takes what does not fit"
         return f"{told}; an administrator brings it up to date: {update_of_validator(name)}"
     return f"{name} has {'another' if found else 'no'} validator; lbmigrate leaves it as it is"
@@ -221,7 +177,7 @@ def _validator_difference(name: str, options: Document) -> str:
 
 def update_of_validator(name: str) -> str:
     """What to type in mongosh to give a collection the validator of this version; it needs the role dbAdmin."""
-    text = json.dumps(VALIDATORS[name], default=lambda moment: {"$date": f"{moment.isoformat()}Z"})
+    text = json.dumps(VALIDATORS[base_of(name)], default=lambda moment: {"$date": f"{moment.isoformat()}Z"})
     validator = re.sub(r'\{"\$date": ("[^"]*")\}', r"ISODate(\1)", text)
     return f'db.runCommand({{collMod: "{name}", validator: {validator}}})'
 
@@ -229,11 +185,11 @@ def update_of_validator(name: str) -> str:
 def _index_difference(collection: str, spec: Document) -> str:
     if "expireAfterSeconds" in spec:
         return f"{collection}.{spec['name']} has a TTL: leaderboard data would vanish; drop that index"
-    ours = {index.keys for index in INDEXES if index.collection == collection}
+    ours = {index.keys for index in indexes_of(collection)}
     odd = [option for option in ("unique", "sparse", "partialFilterExpression") if spec.get(option)]
     if spec["key"] in ours and odd:
         return f"{collection}.{spec['name']} is {odd[0]}: it may refuse or hide events; drop that index"
-    namesakes = [index for index in INDEXES if index.collection == collection and index.name == spec["name"]]
+    namesakes = [index for index in indexes_of(collection) if index.name == spec["name"]]
     if namesakes and namesakes[0].keys != spec["key"]:
         return f"{collection}.{spec['name']} has other keys than its name says; drop or rename that index"
     return ""

@@ -1,0 +1,45 @@
+"""Where a board finds the entries of a period: by what a migration has on record, looked at once a second.
+
+The look travels with the first thing that a question reads, by what was known before; if that has changed, it is read
+once more. A run that moves entries leaves them where they were for some seconds, so what is read is always all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from lbmigrate.board.reading import Ask
+from lbmigrate.records import Document
+from lbmigrate.schema.layout import ALL, LOOK_AGAIN, PARTITIONED, ROW, Layout, is_partition, period_of
+
+LOOK = Ask("state", [{"$match": {"_id": ROW}}])
+
+
+class Whereabouts:
+    """The layout of the entries; until it is known, or where the client may not read it, that of the configuration."""
+
+    def __init__(self, configured: str) -> None:
+        self.layout = Layout(ALL if configured == PARTITIONED else "")
+        self._next = float("-inf")
+        self._forbidden = False
+
+    def with_look(self, asks: Sequence[Ask]) -> Sequence[Ask]:
+        """What is to be read, with a look at the layout behind it if that is due."""
+        due = not self._forbidden and time.monotonic() >= self._next
+        return [*asks, LOOK] if due and any(ask.where in ("entries", "partitions") for ask in asks) else asks
+
+    def note(self, rows: Sequence[Document]) -> bool:
+        """What a look has found; whether that is another layout than was gone by."""
+        before, self.layout = self.layout, Layout.of(rows[0] if rows else {})
+        self._next = time.monotonic() + LOOK_AGAIN
+        return self.layout != before
+
+    def give_up(self) -> None:
+        """The client may not look."""
+        self._forbidden = True
+
+    def own(self, names: Iterable[str]) -> list[Document]:
+        """The periods that have a collection of their own, of the names of all collections."""
+        periods = map(period_of, filter(is_partition, names))
+        return [{"period": period} for period in periods if self.layout.has_own(period)]
