@@ -186,7 +186,7 @@ SHAPES: dict[str, Shape] = {
         "value": Field(TIME, null=True, needed=True),
     }, f"{NEXT_RUN} looks at every user once more"),
     "forgotten": Shape(r"forgotten:.+", {
-        "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME,
+        "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME, "again": Field(YES_OR_NO),
     }, f"whoever has left stays away; {NEXT_RUN} puts it right"),
     SALT: Shape(SALT, {"salt": Field(BYTES, due=_always), "keyCheck": _TEXT}, f"next: {NO_SALT}"),
 }  # fmt: skip
