@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bson import Decimal128
 from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
+from lbmigrate.board.ranks import Ranks
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
@@ -25,6 +27,7 @@ SHOWN = dict.fromkeys((
     "userId", "period", "score", "streak", "events", "rev", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 ), 1)  # fmt: skip
 PERIOD = r"^[^\n]{1,64}$"  # what is longer names no period
+Ranked = tuple[Document, Callable[[], int]]  # an entry, and what knows its rank
 PAGE = 500  # the most entries read at once while skipping over users who opted out
 
 
@@ -60,12 +63,12 @@ class Board:
         `user` is an id as the board has it, or how that is written. Raises UsageError for anything else.
         """
         entry = self._entry(user, period)
-        return next(iter(self._places([entry])), None) if entry else None
+        return next(iter(self._places([(entry, partial(self._counted, entry))])), None) if entry else None
 
     def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
         """A user with up to `n` visible neighbours on either side, best first. Raises UsageError as `rank` does."""
         entry = self._entry(user, period)
-        own = self._places([entry]) if entry else []
+        own = self._places([(entry, partial(self._counted, entry))]) if entry else []
         if not entry or not own:
             return []
         above = self._visible({"period": period, "$or": _beyond(entry, "$gt")}, n, descending=False)
@@ -96,12 +99,14 @@ class Board:
         """Up to `n` places in board order; reads on past hidden users, page by page."""
         way = -1 if descending else 1
         places: list[Place] = []
-        page: list[Document] = []
+        page: list[Ranked] = []
         if n < 1:
             return []
+        ranks = Ranks(self._counted, numbering=descending)
         for entry in self._entries.find(condition, SHOWN).sort([("period", 1), ("score", way), ("userId", way)]):
+            rank = ranks.of(entry)
             if _is_whole(entry):
-                page.append(_slim(entry))
+                page.append((_slim(entry), rank))
             if len(page) == min(n, PAGE):
                 places += self._places(page)
                 page = []
@@ -109,23 +114,23 @@ class Board:
                 return places[:n]
         return (places + self._places(page))[:n]
 
-    def _places(self, entries: Iterable[Document]) -> list[Place]:
+    def _places(self, entries: Iterable[Ranked]) -> list[Place]:
         """Entries as places, without the users who opted out: by the snapshot, or since then by their own document."""
-        shown = [entry for entry in entries if _is_whole(entry) and not entry.get("optOutSnapshot")]
-        profiles = profiles_of(self._users, self._config, [entry["userId"] for entry in shown])
-        return [self._place(entry) for entry in shown if not profiles[entry["userId"]]["optOutSnapshot"]]
+        shown = [(entry, rank) for entry, rank in entries if _is_whole(entry) and not entry.get("optOutSnapshot")]
+        profiles = profiles_of(self._users, self._config, [entry["userId"] for entry, _ in shown])
+        seen = [(entry, rank, profiles[entry["userId"]]) for entry, rank in shown]
+        return [_place(*each) for each in seen if not each[2]["optOutSnapshot"]]
 
-    def _place(self, entry: Document) -> Place:
-        higher = {"period": entry["period"], "score": {"$gt": entry["score"]}}
-        return Place(
-            rank=1 + self._entries.count_documents(higher),
-            user=entry["userId"],
-            name=_text(entry.get("displayNameSnapshot")),
-            avatar=_text(entry.get("avatarSnapshot")),
-            score=int(entry["score"]),
-            streak=_count(entry.get("streak")),
-            events=_count(entry.get("events")),
-        )
+    def _counted(self, entry: Document) -> int:
+        """An entry's rank, asked for: one question more."""
+        return 1 + self._entries.count_documents({"period": entry["period"], "score": {"$gt": entry["score"]}})
+
+
+def _place(entry: Document, rank: Callable[[], int], profile: Document) -> Place:
+    """A name or a picture that the user's own document has no more, or that went with it, is not shown either."""
+    name, avatar = (profile[field] and entry.get(field) for field in ("displayNameSnapshot", "avatarSnapshot"))
+    score, streak, events = int(entry["score"]), _count(entry.get("streak")), _count(entry.get("events"))
+    return Place(rank(), entry["userId"], _text(name), _text(avatar), score, streak, events)
 
 
 def _refuse_odd_period(period: object) -> None:
