@@ -60,7 +60,9 @@ def _nameless(context: Context, source: Source, rows: list[Document]) -> Iterato
     """Whether a view shows documents without their `_id`: nothing tells one action from another then."""
     missing = sum("_id" not in row for row in rows)
     if missing:
-        fact = f"{missing} of {len(rows)} documents of {source.collection} have no _id, which makes an action count once"
+        fact = (
+            f"{missing} of {len(rows)} documents of {source.collection} have no _id, which makes an action count once"
+        )
         level: Level = "refusal" if missing == len(rows) else "warning"
         mend = "leave _id in the view's $project"
         yield Finding(level, source.name, fact, f"{mend}, or name another collection: lbmigrate config show")

@@ -16,6 +16,8 @@ from lbmigrate.records import amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 
+COMMAND = "lbmigrate reconcile --allow"
+
 
 @dataclass(frozen=True, slots=True)
 class Emptied:
@@ -37,7 +39,7 @@ def refuse_emptied(context: Context, allowed: int) -> None:
     found = [Emptied(action, number) for action in actions(context.config) if (number := _voided(context, action))]
     total = sum(each.number for each in found)
     if total > allowed:
-        hint = f"correct `where`, or bring the documents back; if they are meant to go: lbmigrate reconcile --allow {total}"
+        hint = f"correct `where`, or bring the documents back; if they are meant to go: {COMMAND} {total}"
         told = "; ".join(each.told(context) for each in found)
         raise Refused(f"{told}: {amount(total, 'action')}", hint)
 

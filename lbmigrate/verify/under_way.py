@@ -27,9 +27,13 @@ Coming = dict[tuple[Any, str], list[str]]  # by user and period, the newest firs
 
 @dataclass(slots=True)
 class Waiting:
-    """Users of whom events came in since the last backfill that their entries do not have yet."""
+    """Users of whom events came in since the last backfill that their entries do not have yet.
+
+    `differing` are these and all others whose sums are not what the ledger says.
+    """
 
     users: set[Any] = field(default_factory=set)
+    differing: set[Any] = field(default_factory=set)
 
     def sift(self, context: Context, differences: Sequence[Difference]) -> list[Difference]:
         """Those that stand when looked at again, and lack more than what the next backfill rolls up.
@@ -42,6 +46,7 @@ class Waiting:
             self.users |= {each.user for each in excused}
             wrong = confirmed(context, [each for each in wrong if each not in excused]) if excused else wrong
             wrong = [each for each in wrong if each not in excused]
+        self.differing |= self.users | {each.user for each in wrong}
         return wrong
 
     @property

@@ -88,7 +88,7 @@ def test_what_was_rolled_up_meanwhile_counts_as_far_as_it_was(app):
 def test_an_entry_that_is_wrong_is_told_though_something_is_under_way(app, change):
     record(app, 20)
     app.database[ENTRIES].update_one({"_id": f"global:{oid(1)}"}, {"$inc": change})
-    with pytest.raises(Mismatch, match="user 0*1 in global"):
+    with pytest.raises(Mismatch, match=r"user 0*1 in global"):
         app.apply(VERIFY, verify=EVERYONE)
 
 

@@ -64,7 +64,7 @@ EMPTIED = pytest.mark.parametrize("emptied", [nothing_left, nothing_done], ids=l
 def test_a_source_that_is_empty_takes_nothing_back_and_the_number_that_is_named_does(app, emptied):
     emptied(app)
     before = derived(app)
-    with pytest.raises(Refused, match="no document of tasks meets .*: 12 actions") as refused:
+    with pytest.raises(Refused, match=r"no document of tasks meets .*: 12 actions") as refused:
         commands.reconcile(app)
     assert derived(app) == before
     [number] = re.findall(r"lbmigrate reconcile --allow (\d+)$", refused.value.hint)
@@ -83,7 +83,7 @@ def test_a_number_that_was_agreed_to_when_there_were_fewer_is_not_enough(app, em
 
 def test_what_is_said_shows_the_value_that_the_documents_have(app):
     mistyped = connected(app.client, config({**TASKS, "where": {"status": "Done"}}, SESSIONS))
-    with pytest.raises(Refused, match="status.*Done.*done"):
+    with pytest.raises(Refused, match=r"status.*Done.*done"):
         commands.reconcile(mistyped)
 
 
@@ -102,7 +102,7 @@ def test_of_two_sources_of_one_action_one_may_be_empty(app):
 def test_all_that_are_empty_are_named_at_once(app):
     nothing_left(app)
     clear(app, "sessions")
-    with pytest.raises(Refused, match="tasks meets.*sessions meets.*: 16 actions") as refused:
+    with pytest.raises(Refused, match=r"tasks meets.*sessions meets.*: 16 actions") as refused:
         commands.reconcile(app)
     assert refused.value.hint.endswith("lbmigrate reconcile --allow 16")
 
