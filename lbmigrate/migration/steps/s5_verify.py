@@ -11,7 +11,7 @@ from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.verify import compare, misfits, sample, streaks, under_way, verdict
+from lbmigrate.verify import compare, misfits, sample, snapshots, streaks, under_way, verdict
 
 NUMBER = 5
 NAME = "verify"
@@ -53,7 +53,8 @@ def apply(context: Context) -> Iterator[Piece]:
     wrong.add(misfits.misfits(context, users))
     judged = verdict.verdict(context, options, covers, len(users), entries, wrong)
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong.count else 'agree'}"
-    for warning in filter(None, [*verdict.warnings(context), waiting.told]):
+    looks = snapshots.outdated(context, users) if options.full else ""
+    for warning in filter(None, [*verdict.warnings(context), waiting.told, looks]):
         yield Piece("verify", warning=warning)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong.count:

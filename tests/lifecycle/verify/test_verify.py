@@ -225,6 +225,23 @@ def test_documents_of_another_program_among_the_entries_do_not_matter(database):
 # --- the cut-over -------------------------------------------------------------------------------------------------
 
 
+def told(app):
+    return [piece.warning for piece in STEPS[4].apply(app.context(verify=EVERYONE)) if piece.warning]
+
+
+@pytest.mark.parametrize(
+    "change", [{"displayNameSnapshot": "Mallory"}, {"optOutSnapshot": True}, {"avatarSnapshot": "https://x/y.png"}]
+)
+def test_what_an_entry_shows_otherwise_than_its_users_document_is_told_and_the_named_command_ends_it(app, change):
+    assert told(app) == []
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": change})
+    [sentence] = told(app)
+    assert sentence.startswith("1 user is shown with a name, a picture or a wish")
+    assert sentence.endswith("next: lbmigrate backfill --full")
+    app.backfill(scope=Scope(full=True))
+    assert told(app) == []
+
+
 def test_cutting_over_without_a_verdict_is_refused(app):
     with pytest.raises(Refused, match="nothing was verified yet") as caught:
         app.apply(CUT_OVER)
