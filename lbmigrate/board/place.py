@@ -103,13 +103,13 @@ def is_whole(entry: Document) -> bool:
     return whole and known and "rev" in entry and not is_lost(entry["_id"])
 
 
-def place_of(entry: Document, rank: int) -> Place:
-    """A whole entry as a place."""
+def place_of(entry: Document, rank: int, profile: Document) -> Place:
+    """A whole entry as a place. A name or a picture that the user's own document has no more is not shown either."""
     return Place(
         rank=rank,
         user=plain_text(entry["userId"]),
-        name=_text(entry.get("displayNameSnapshot")),
-        avatar=_text(entry.get("avatarSnapshot")),
+        name=_text(profile["displayNameSnapshot"] and entry.get("displayNameSnapshot")),
+        avatar=_text(profile["avatarSnapshot"] and entry.get("avatarSnapshot")),
         score=int(entry["score"]),
         streak=_count(entry.get("streak")),
         events=_count(entry.get("events")),

@@ -190,7 +190,7 @@ def _places(config: Config, period: str, entries: Iterable[Document], hidden: bo
         above = yield [higher]
     now, ranks = profiles_from(users, ids, profiles), Ranks(number_of(above[-1]), _by_score(counts))
     shown = [entry for entry in whole if hidden or not now[entry["userId"]]["optOutSnapshot"]]
-    places = [place_of(entry, ranks.of(entry["score"])) for entry in shown]
+    places = [place_of(entry, ranks.of(entry["score"]), now[entry["userId"]]) for entry in shown]
     return sorted(places, key=lambda place: place.rank)  # stable: the entries are in board order, or few
 
 

@@ -9,7 +9,7 @@ from lbmigrate.checks import kinds, users
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, mapped, sample, shares
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, sources
+from lbmigrate.ledger import binding, sources, unknown_leavers
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.odd import LOOKING_MS, ROW, odd_events
 from lbmigrate.ledger.strays import first_of_no_source
@@ -36,6 +36,7 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
     told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
     told += users.findings(context, present, looks)
     told += users.one_type(context, told, looks)
+    told += [] if bounded else _leavers(context)
     return [*told, *_binding(context), *_ledger(context), *kinds.of_targets(context), *_schema(context)]
 
 
@@ -44,6 +45,12 @@ def _binding(context: Context) -> Iterator[Finding]:
     found = binding.apart(context)
     if found:
         yield Finding("refusal" if found.loss is Loss.FOREIGN else "warning", "state", found.sentence, found.way)
+
+
+def _leavers(context: Context) -> Iterator[Finding]:
+    """Users whom only a state knew that was lost, as far as a moment suffices to look for them."""
+    if unknown := unknown_leavers.told(unknown_leavers.number(context, LOOKING_MS)):
+        yield Finding("warning", "state", unknown, unknown_leavers.NEXT)
 
 
 def _ledger(context: Context) -> Iterator[Finding]:

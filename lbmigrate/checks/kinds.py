@@ -43,6 +43,7 @@ def of_source(
     if "viewOn" in options:
         fact = f"{name} is a view of {options['viewOn']}: it has no change streams, so tail does not follow it"
         yield Finding("warning", source.name, fact, BACKFILL)
+        yield from _nameless(context, source, rows)
         yield from _repeated(context, source, options["viewOn"], rows)
     if reason := _loses(context.sources, beneath, present.get(beneath, {})):
         fact = f"{beneath} {reason}: lbmigrate reconcile takes back what a document was worth that is gone"
@@ -54,6 +55,18 @@ def _beneath(name: str, present: dict[str, Document]) -> str:
     while "viewOn" in present.get(name, {}):
         name = present[name]["viewOn"]
     return name
+
+
+def _nameless(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:
+    """Whether a view shows documents without their `_id`: nothing tells one action from another then."""
+    missing = sum("_id" not in row for row in rows)
+    if missing:
+        fact = (
+            f"{missing} of {len(rows)} documents of {source.collection} have no _id, which makes an action count once"
+        )
+        level: Level = "refusal" if missing == len(rows) else "warning"
+        mend = "leave _id in the view's $project"
+        yield Finding(level, source.name, fact, f"{mend}, or name another collection: lbmigrate config show")
 
 
 def _repeated(context: Context, source: Source, home: str, rows: list[Document]) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ Looks = dict[str, list[Document]]  # the documents of each source that were look
 def sample(collection: Collection[Any], source: Source, *, bounded: bool = False) -> list[Document]:
     """Documents in scope from both ends of a collection; elements, where the source unwinds.
 
-    Several may have one `_id`, in a view. With `bounded` a filter that few documents meet may leave none.
+    Several may have one `_id`, in a view, or none. With `bounded` a filter that few documents meet may leave none.
     """
     projection = projection_of(mapped(source))
     if source.unwind:
@@ -32,8 +32,8 @@ def sample(collection: Collection[Any], source: Source, *, bounded: bool = False
         stages = [{"$limit": 2 * SAMPLE}, *unwind.elements(source), few, {"$project": projection}]
         return some_piped(collection, [*stages, {"$limit": 2 * SAMPLE}])
     first, *last = both_ends(collection, source.where, projection, SAMPLE, bounded=bounded)
-    known = {named(row["_id"]) for row in first}  # the ends of a small collection are the same documents
-    return first + [row for rows in last for row in rows if named(row["_id"]) not in known]
+    known = {named(row.get("_id")) for row in first}  # the ends of a small collection are the same documents
+    return first + [row for rows in last for row in rows if named(row.get("_id")) not in known]
 
 
 def mapped(source: Source) -> tuple[str, ...]:

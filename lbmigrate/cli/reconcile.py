@@ -26,6 +26,10 @@ def reconcile(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="List the adjustments, and write nothing.")
     ] = False,
+    allow: Annotated[
+        int,
+        typer.Option(envvar="LBMIGRATE_ALLOW", min=0, help="So many may be taken back where a source is empty."),
+    ] = 0,
     max_runtime: options.MaxRuntime = None,
     max_docs: options.MaxDocs = None,
     between: options.Between = None,
@@ -40,7 +44,7 @@ def reconcile(
             return
         limits = options.limits(connection.config, max_runtime, max_docs, between)
         with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
-            found = commands.reconcile(connection, terms=terms)
+            found = commands.reconcile(connection, allow=allow, terms=terms)
     this.console.note(_summary(found.reasons, found.since))
     result = {"verb": "reconcile", "counts": asdict(found.counts), "adjustments": found.reasons}
     this.console.result({**result, "since": found.since})

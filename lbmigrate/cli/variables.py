@@ -14,8 +14,8 @@ from lbmigrate.errors import UsageError
 PREFIX = "LBMIGRATE_"
 # Of options, by the words that follow the prefix: what leaves something out, or agrees to it for somebody …
 SKIPPING = frozenset({
-    "DRY_RUN", "DRY_SAMPLE", "EXPECT", "FIXTURES", "KEEP_DATA", "NO_BACKUP", "ONLY", "ROLLBACK_TO", "SINCE", "TO",
-    "UNTIL", "USER", "YES",
+    "ALLOW", "DRY_RUN", "DRY_SAMPLE", "EXPECT", "FIXTURES", "KEEP_DATA", "NO_BACKUP", "ONLY", "ROLLBACK_TO", "SINCE",
+    "TO", "UNTIL", "USER", "YES",
 })  # fmt: skip
 # … what says how much is done at a time, or that more is …
 LIMITING = frozenset({

@@ -19,6 +19,7 @@ from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying
 from lbmigrate.reconcile import reconcile as walk
+from lbmigrate.reconcile.emptied import refuse_emptied
 from lbmigrate.reconcile.places import began_before
 from lbmigrate.records import LONGEST_ID, Document, Reconciled
 from lbmigrate.run.connection import Connection, opened
@@ -49,9 +50,14 @@ class ReconcilePreview:
     listed: list[Document]
 
 
-def reconcile(where: Config | Connection, *, terms: Terms = Terms()) -> ReconcileResult:
-    """Add adjustment events for what was undone, moved or is worth something else by now, and roll up."""
+def reconcile(where: Config | Connection, *, allow: int = 0, terms: Terms = Terms()) -> ReconcileResult:
+    """Add adjustment events for what was undone, moved or is worth something else by now, and roll up.
+
+    Raises Refused where a source has nothing in scope any more and more than `allow` actions would be taken back.
+    """
     with _checked(where) as connection:
+        binding.check(connection.context())
+        retrying(partial(refuse_emptied, connection.context(), allow))
         with runner.started(connection, "reconcile", terms) as driver:
             counts = driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
         reasons = retrying(partial(walk.adjustments_made, connection.context()))

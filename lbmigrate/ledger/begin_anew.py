@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lbmigrate import feature_flag
+from lbmigrate.ledger import unknown_leavers
 from lbmigrate.ledger.binding import SWITCHES, Apart, Loss, apart, holds
 from lbmigrate.ledger.odd import ROW as ODD
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved
@@ -31,6 +32,8 @@ def begin_anew(context: Context, found: Apart) -> Iterator[Piece]:
     if found.loss is Loss.FOREIGN:
         raise found.refused()
     yield Piece(EVENTS, unit="events", warning=found.sentence)
+    if unknown := unknown_leavers.told(unknown_leavers.number(context)):
+        yield Piece(EVENTS, unit="events", warning=f"{unknown}; next: {unknown_leavers.NEXT}")
     if found.loss in (Loss.ENTRIES, Loss.SOME_ENTRIES):
         yield Piece(ENTRIES, unit="users", checkpoint=_everyone(context), note="computes the entries of everyone again")
         yield Piece(ENTRIES, unit="users", checkpoint=RowsRemoved(_void(found)))

@@ -19,6 +19,7 @@ from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import rollup
 from lbmigrate.ledger import traces as found_in
+from lbmigrate.ledger import unknown_leavers
 from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
 from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of
@@ -182,6 +183,7 @@ def _remember(context: Context, user: str) -> Iterator[Piece]:
         yield Piece(EVENTS, unit="events", checkpoint=RowsRemoved(("forgotten",), {"_id": old}))
     if user not in Leavers(context.state):
         fields = {"tombstone": _tombstone(context, user), "at": context.clock()}
+        fields |= {"again": True} if unknown_leavers.number(context) else {}
         yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(row_of(user, salt), fields))
         if secret is None:
             yield Piece(EVENTS, unit="events", note=GUESSABLE)

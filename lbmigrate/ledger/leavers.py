@@ -47,6 +47,7 @@ class Leavers:
         self._salt: bytes = salting.get("salt") or b""
         self._key_check = salting.get("keyCheck")
         self._tombstones = {name: row["tombstone"] for name, row in rows.items()}
+        self._again = sum(bool(row.get("again")) for row in rows.values())
         self._starts = {name[len(BY_SCRYPT) :][:PREFIX] for name in rows if name.startswith(BY_SCRYPT)}
         self._keyed = any(name.startswith(BY_KEY) for name in rows)
         self._names: dict[Any, str] = {}
@@ -56,6 +57,16 @@ class Leavers:
 
     def __contains__(self, user: Any) -> bool:
         return bool(self._tombstones) and bool(self._name(user))
+
+    @property
+    def again(self) -> int:
+        """How many were forgotten when the ledger had tombstones of whom nobody knew."""
+        return self._again
+
+    def known_tombstones(self) -> set[Any]:
+        """Every tombstone, in each type that a ledger's ids may have."""
+        found = self._tombstones.values()
+        return {*found, *(_of_type(each, kind) for each in found for kind in MAKERS)}
 
     def tombstone(self, user: Any) -> Any:
         """Who stands in the ledger in place of a user who was forgotten: an id of the type that the user's id has."""

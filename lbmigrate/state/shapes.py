@@ -195,7 +195,7 @@ SHAPES: dict[str, Shape] = {
         "failure": _TEXT, "rebuiltAt": _TIME,
     }, "the boards in Redis count as stale; next: lbmigrate boards rebuild"),
     "forgotten": Shape(r"forgotten:.+", {
-        "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME,
+        "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME, "again": Field(YES_OR_NO),
     }, f"whoever has left stays away; {NEXT_RUN} puts it right"),
     SALT: Shape(SALT, {"salt": Field(BYTES, due=_always), "keyCheck": _TEXT}, f"next: {NO_SALT}"),
 }  # fmt: skip

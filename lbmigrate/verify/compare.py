@@ -114,22 +114,37 @@ def _has_one(shapes: Sequence[str], period: str) -> bool:
 
 def expectation(context: Context, users: Sequence[Any]) -> dict[Key, Sums]:
     """What the ledger says, summed by the server; on the fake by a plain loop."""
-    database = context.target
     sums: dict[Key, Sums] = {}
     for kind in context.config.periods:
-        if is_fake(context.target):
-            sums |= _looped(database, users, kind, ZoneInfo(context.config.timezone))
-        else:
-            sums |= _grouped(database, users, kind, context.config.timezone)
+        sums |= expected_of(context, users, kind)
     return sums
 
 
-def _grouped(database: Database[Any], users: Sequence[Any], kind: str, zone: str) -> dict[Key, Sums]:
-    label = {"$literal": "global"} if kind == "global" else period_label("$createdAt", PERIODS[kind], zone)
+def expected_of(context: Context, users: Sequence[Any], kind: str, without: Sequence[str] = ()) -> dict[Key, Sums]:
+    """The same for periods of one kind, as if the ledger did not have the events `without`."""
+    asked: Document = {"userId": {"$in": list(users)}, **COUNTED}
+    asked |= {"_id": {"$nin": list(without)}} if without else {}
+    if is_fake(context.target):
+        return _looped(context.target, asked, kind, ZoneInfo(context.config.timezone))
+    return _grouped(context.target, asked, kind, context.config.timezone)
+
+
+def kind_of(context: Context, period: str) -> str | None:
+    """The kind of periods that this is one of; None where the config has no such kind."""
+    return next((kind for kind in context.config.periods if _has_one([_shape(PERIODS[kind])], period)), None)
+
+
+def label(at: dt.datetime, kind: str, zone: ZoneInfo) -> str:
+    """The period of this kind that a moment, naive UTC, is in."""
+    return "global" if kind == "global" else at.replace(tzinfo=dt.UTC).astimezone(zone).strftime(PERIODS[kind])
+
+
+def _grouped(database: Database[Any], asked: Document, kind: str, zone: str) -> dict[Key, Sums]:
+    period = {"$literal": "global"} if kind == "global" else period_label("$createdAt", PERIODS[kind], zone)
     sums = {"score": {"$sum": "$points"}, "events": {"$sum": 1}, "last": {"$max": "$createdAt"}}
     pipeline: list[Document] = [
-        {"$match": {"userId": {"$in": list(users)}, **COUNTED, "$expr": NO_ARRAYS}},
-        {"$group": {"_id": {"user": "$userId", "period": label}, **sums}},
+        {"$match": {**asked, "$expr": NO_ARRAYS}},
+        {"$group": {"_id": {"user": "$userId", "period": period}, **sums}},
     ]
     rows = database[EVENTS].aggregate(pipeline, allowDiskUse=True)
     return {(plain_id(r["_id"]["user"]), r["_id"]["period"]): (_held(r["score"]), r["events"], r["last"]) for r in rows}
@@ -140,14 +155,13 @@ def _held(score: float) -> int:
     return int(min(max(score, -LARGEST_SCORE), LARGEST_SCORE))
 
 
-def _looped(database: Database[Any], users: Sequence[Any], kind: str, zone: ZoneInfo) -> dict[Key, Sums]:
+def _looped(database: Database[Any], asked: Document, kind: str, zone: ZoneInfo) -> dict[Key, Sums]:
     sums: dict[Key, Sums] = {}
-    for event in database[EVENTS].find({"userId": {"$in": list(users)}, **COUNTED}):
+    for event in database[EVENTS].find(asked):
         at = event["createdAt"]
         if isinstance(event["userId"], list) or isinstance(event["points"], list) or isinstance(at, list):
             continue
-        local = at.replace(tzinfo=dt.UTC).astimezone(zone)
-        period = "global" if kind == "global" else local.strftime(PERIODS[kind])
+        period = label(at, kind, zone)
         score, events, last = sums.get((event["userId"], period), (0, 0, at))
         sums[event["userId"], period] = (score + event["points"], events + 1, max(last, at))
     return {key: (_held(score), events, last) for key, (score, events, last) in sums.items()}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.config.digest import config_digest
+from lbmigrate.ledger import unknown_leavers
 from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
@@ -99,10 +100,15 @@ def warnings(context: Context) -> list[str]:
     found = odd_events(context.target, kind_of_users(context))
     told = [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
     told += [TOLD] if everybody_left(context) else []
+    told += [f"{unknown}; next: {unknown_leavers.NEXT}"] if (unknown := _unknown(context)) else []
     beyond = [{"period": "global", "score": {"$gte": LARGEST_SCORE}}, {"period": "global", "score": -LARGEST_SCORE}]
     entries = [entry for each in beyond for entry in context.target[ENTRIES].find(each, {"userId": 1}).limit(5)]
     told += [f"the points of user {named(e['userId'])} add up to more than a score can hold" for e in entries]
     return told
+
+
+def _unknown(context: Context) -> str:
+    return unknown_leavers.told(unknown_leavers.number(context))
 
 
 def verdict(

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from lbmigrate.backfill import backfill, newcomers, recheck, refresh_profiles, strays
+from lbmigrate.backfill import backfill, recheck, refresh_profiles, strays
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, moving, rollup
+from lbmigrate.ledger import binding, bound, moving, newcomers, rollup
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.partitions import open_ahead

@@ -11,7 +11,7 @@ from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.verify import compare, misfits, sample, verdict
+from lbmigrate.verify import compare, misfits, sample, snapshots, streaks, under_way, verdict
 
 NUMBER = 5
 NAME = "verify"
@@ -29,28 +29,33 @@ def apply(context: Context) -> Iterator[Piece]:
     options = context.verify or VerifyOptions()
     users = sample.choose(context, options)
     differences: list[compare.Difference] = []
-    wrong = verdict.Wrong()
+    wrong, waiting = verdict.Wrong(), under_way.Waiting()
     entries = done = 0
     for reached, found, size in compare.compare_all(context, users):
         differences += found
         if len(differences) > HELD:
-            wrong.add(compare.confirmed(context, differences))
+            wrong.add(waiting.sift(context, differences))
             differences = []
         entries += size
         yield Piece("verify", reached, len(users), unit="users", counts=Compared(reached - done, size))
         done = reached
         if context.stopping():
             return
+    wrong.add(waiting.sift(context, differences))
+    for told in streaks.wrong(context, [user for user in users if user not in waiting.differing]):
+        wrong.add(told)
+        if context.stopping():
+            return
     come_apart = binding.apart(context)
     wrong.add([come_apart.sentence] if come_apart else [])
-    for sentences in (compare.confirmed(context, differences), verdict.complaints(context)):
-        wrong.add(sentences)
+    wrong.add(verdict.complaints(context))
     numbers = wrong.count
     wrong.add(misfits.misfits(context, users))
     judged = verdict.verdict(context, options, covers, len(users), entries, wrong)
     message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong.count else 'agree'}"
-    for told in verdict.warnings(context):
-        yield Piece("verify", warning=told)
+    looks = snapshots.outdated(context, users) if options.full else ""
+    for warning in filter(None, [*verdict.warnings(context), waiting.told, looks]):
+        yield Piece("verify", warning=warning)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong.count:
         message = f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}"

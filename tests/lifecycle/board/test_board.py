@@ -115,6 +115,16 @@ def test_who_opts_out_disappears_at_once_and_who_opts_in_when_rolled_up(database
     assert told(board.around(str(oid(1)), WEEK)) == [(oid(1), 2)]
 
 
+def test_the_name_of_an_account_that_was_deleted_is_shown_no_more(database):
+    fill(database, [(3, "seen"), (2, "deleted"), (1, "seen")])
+    shown = Board(database, config())
+    assert [place.name for place in shown.top(WEEK)] == ["User 1", None, "User 3"]
+    assert shown.rank(oid(2), WEEK).name is None
+    assert [place.name for place in shown.around(oid(1), WEEK)] == ["User 1", None, "User 3"]
+    database["users"].update_one({"_id": oid(1)}, {"$unset": {"name": 1}})
+    assert shown.rank(oid(1), WEEK).name is None
+
+
 def test_other_periods_and_unknown_users_are_not_on_the_board(database):
     fill(database, [(10, "seen")])
     board = Board(database, config())

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from bson import Binary, Decimal128, Int64, ObjectId
+from bson import Binary, DBRef, Decimal128, Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
@@ -187,6 +187,17 @@ def test_whatever_ids_an_app_has_each_of_its_tasks_has_one_event_and_each_undo_t
 
 
 # --- one id in many forms ------------------------------------------------------------------------------------------
+
+
+def test_a_user_may_be_named_by_the_id_in_a_reference(database):
+    database["users"].insert_many([user(number) for number in (1, 2)])
+    done = [{**task(number), "owner": DBRef("users", oid(1 + number % 2))} for number in range(6)]
+    database["tasks"].insert_many(done)
+    app = App(database, config({**TASKS, "user": "owner.$id"}))
+    app.apply()
+    assert {event["userId"] for event in app.events()} == {oid(1), oid(2)}
+    assert len(app.events()) == 6
+    assert app.reconcile().adjusted == 0
 
 
 @every_kind

@@ -48,6 +48,24 @@ def test_verifying_writes_nothing_but_the_verdict(app):
     assert picture(app.database) == before
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Apia"])
+def test_streaks_are_verified_whatever_was_taken_back_moved_or_restored(database, zone):
+    database["users"].insert_many([user(number) for number in (1, 2, 3)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 3, hours=7 * number) for number in range(60)])
+    app = App(database, config(timezone=zone, periods=["global", "day", "week", "month", "year"]))
+    app.apply(STEPS[:4])
+    for number in range(0, 60, 4):
+        database["tasks"].update_one({"_id": oid(1000 + number)}, {"$set": {"status": "todo"}})
+    database["tasks"].update_many({"_id": {"$gt": oid(1050)}}, {"$set": {"userId": oid(1)}})
+    app.reconcile()
+    database["tasks"].update_many({"_id": {"$lt": oid(1020)}}, {"$set": {"status": "done"}})
+    app.reconcile()
+    app.apply(VERIFY, verify=EVERYONE)
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"streak": 1}})
+    with pytest.raises(Mismatch, match=r"user 0*2 in global: a streak of"):
+        app.apply(VERIFY, verify=EVERYONE)
+
+
 @pytest.mark.parametrize("zone", ["America/St_Johns", "Pacific/Auckland", "Asia/Kathmandu"])
 def test_periods_of_other_time_zones_pass_too(database, zone):
     database["users"].insert_many([user(1)])
@@ -71,6 +89,18 @@ def a_count(entries, events):
 
 def a_newest_time(entries, events):
     entries.update_one({"_id": GLOBAL}, {"$set": {"lastEventAt": dt.datetime(2020, 1, 1)}})
+
+
+def a_streak(entries, events):
+    entries.update_one({"_id": GLOBAL}, {"$set": {"streak": 999}})
+
+
+def a_streak_of_a_day(entries, events):
+    entries.update_one({"userId": oid(2), "period": {"$regex": "^2025-01-"}}, {"$inc": {"streak": 1}})
+
+
+def no_streak(entries, events):
+    entries.update_one({"_id": GLOBAL}, {"$unset": {"streak": 1}})
 
 
 def a_missing_entry(entries, events):
@@ -109,6 +139,7 @@ def lost_events(entries, events):
 
 
 WRONGS = [
+    a_streak, a_streak_of_a_day, no_streak,
     a_score, a_count, a_newest_time, a_missing_entry, a_missing_user, an_extra_period, an_extra_user,
     a_lost_event, an_added_event, changed_points, lost_events,
 ]  # fmt: skip
@@ -192,6 +223,23 @@ def test_documents_of_another_program_among_the_entries_do_not_matter(database):
 
 
 # --- the cut-over -------------------------------------------------------------------------------------------------
+
+
+def told(app):
+    return [piece.warning for piece in STEPS[4].apply(app.context(verify=EVERYONE)) if piece.warning]
+
+
+@pytest.mark.parametrize(
+    "change", [{"displayNameSnapshot": "Mallory"}, {"optOutSnapshot": True}, {"avatarSnapshot": "https://x/y.png"}]
+)
+def test_what_an_entry_shows_otherwise_than_its_users_document_is_told_and_the_named_command_ends_it(app, change):
+    assert told(app) == []
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": change})
+    [sentence] = told(app)
+    assert sentence.startswith("1 user is shown with a name, a picture or a wish")
+    assert sentence.endswith("next: lbmigrate backfill --full")
+    app.backfill(scope=Scope(full=True))
+    assert told(app) == []
 
 
 def test_cutting_over_without_a_verdict_is_refused(app):

@@ -111,6 +111,42 @@ def test_a_view_that_repeats_its_ids_is_refused_and_counts_when_the_array_is_unw
     assert is_complete(app, terminal, 30)
 
 
+def test_a_view_that_leaves_the_ids_out_is_refused_and_counts_when_they_are_in(app, terminal):
+    app["raw"].insert_many(TEN)
+    app.create_collection("tasks", viewOn="raw", pipeline=[{"$project": {"_id": 0}}])
+    fact = "10 of 10 documents of tasks have no _id, which makes an action count once"
+    assert told(terminal, "refusal")[fact].startswith("leave _id in the view's $project")
+    assert terminal("run").code == 6
+    assert EVENTS not in app.list_collection_names()
+    app["tasks"].drop()
+    app.create_collection("tasks", viewOn="raw", pipeline=[{"$match": {"status": "done"}}])
+    assert terminal("run").code == 0
+    assert is_complete(app, terminal)
+
+
+def test_a_view_that_leaves_the_ids_out_later_on_takes_nothing_back(app, terminal):
+    a_view(app)
+    assert terminal("run").code == 0
+    app["tasks"].drop()
+    app.create_collection("tasks", viewOn="raw", pipeline=[{"$project": {"_id": 0}}])
+    for verb in (["backfill"], ["backfill", "--full"], ["recount"], ["reconcile"]):
+        refused = terminal(*verb)
+        assert refused.code == 6, verb
+        assert "have no _id" in refused.err
+    assert app[EVENTS].count_documents({}) == 10
+
+
+def test_some_documents_of_a_view_without_an_id_stand_in_nobodys_way(app, terminal):
+    app["raw"].insert_many([{**each, "ref": each["_id"]} for each in TEN])
+    app["raw"].insert_many([task(20), task(21)])
+    app.create_collection("tasks", viewOn="raw", pipeline=[{"$project": {**dict.fromkeys(TEN[0], 1), "_id": "$ref"}}])
+    assert any("2 of 12 documents of tasks have no _id" in fact for fact in told(terminal, "warning"))
+    for verb in (["run"], ["backfill", "--full"], ["recount"], ["reconcile"], ["verify", "--full"]):
+        done = terminal(*verb)
+        assert done.code == 0, (verb, done.err)
+    assert app[EVENTS].count_documents({}) == 10
+
+
 def test_documents_of_a_view_that_share_an_id_later_on_are_rejects_that_say_why(app, terminal):
     a_view(app)
     assert terminal("run").code == 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from lbmigrate import ScoreRecorder, commands, testing
 from lbmigrate.mongo.client import open_client
@@ -20,7 +21,7 @@ from lbmigrate.run.indicators import Level, replication_lag
 from lbmigrate.run.throttle import gate
 from lbmigrate.state import State
 from tests.apps import TASKS, UNHURRIED, App, config, task, user
-from tests.runs import AT_ONCE, FAILPOINTS, closed_chunks, ended, replica_set, started, until, write_config
+from tests.runs import AT_ONCE, FAILPOINTS, PATIENCE, closed_chunks, ended, replica_set, started, until, write_config
 
 pytestmark = pytest.mark.usefixtures("mongod")
 ALL = 600
@@ -102,6 +103,39 @@ def test_a_run_outlives_its_primary_and_nothing_is_lost(nodes, uri, database, tm
     # As it was, for whichever test comes next.
     back = start_mongod(primary.directory, primary.port, replica_set="tests", extra=[AT_ONCE, FAILPOINTS])
     nodes[nodes.index(primary)] = back
+
+
+@pytest.mark.slow
+def test_a_primary_that_steps_down_again_and_again_costs_nothing_though_the_driver_retries_nothing(
+    uri, client, database, tmp_path
+):
+    settings = configured(tmp_path, database, max_lag="30s", documents_per_second=300)
+    with started(f"{uri}&retryWrites=false&retryReads=false", settings, "run") as run:
+        for number in range(3):
+            until(lambda least=5 * number: closed_chunks(database) > least or not run.alive, "more chunks")
+            step_down(client)
+            database["tasks"].insert_one(task(ALL + number, owner=0))
+        code, _, err = run.end(PATIENCE * 2)
+    assert code == 0, err
+    assert ended(uri, configured(tmp_path, database), "backfill", "--full")[0] == 0
+    assert ended(uri, configured(tmp_path, database), "verify", "--full")[0] == 0
+    made = [event["_id"] for event in database["score_events"].find()]
+    assert sorted(made) == sorted(f"task_complete:{task(number)['_id']}" for number in range(ALL + 3))
+
+
+def step_down(client: Any) -> None:
+    """The primary gives way to another, which is there when this returns."""
+    before = client.admin.command("hello")["primary"]
+    with suppress(AutoReconnect):
+        client.admin.command({"replSetStepDown": 2, "force": True})
+    until(lambda: another_primary(client, before), "another primary")
+
+
+def another_primary(client: Any, before: str) -> bool:
+    with suppress(PyMongoError):
+        found = client.admin.command("hello")
+        return bool(found["isWritablePrimary"] and found["primary"] != before)
+    return False
 
 
 def test_the_signals_of_a_set_can_be_read(database):

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from bson import Int64
 
-from lbmigrate.backfill import newcomers
+from lbmigrate.ledger import newcomers
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema import EVENTS

@@ -6,7 +6,7 @@ none, counts all the same; so the ledger is read backwards too, from its newest 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice, takewhile
 from typing import Any
 
@@ -15,13 +15,14 @@ from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import LONGEST_ID, Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
-from lbmigrate.values.ids import id_type, plain_id
+from lbmigrate.values.ids import id_type, plain_id, portions, room
 from lbmigrate.values.limits import names_a_user
 
 ROW = "newcomers"
 MARKS = 20  # events that are remembered: one or the other may be gone
 BEYOND = 1_000  # events that are looked at beyond them: two that are written at once may stand in either order
 MOST_USERS = 50_000  # in memory
+MOST_IDS = 100_000
 FIELDS = {"userId": 1, "meta.origin": 1}
 
 
@@ -48,6 +49,16 @@ def users(context: Context) -> list[Any] | None:
         if len(found) > MOST_USERS:
             return None
     return list(found)
+
+
+def ids(context: Context, users: Container[Any]) -> list[str]:
+    """The ids of those that no backfill has put in and that are about one of these users, the newest first.
+
+    As many as one question can name.
+    """
+    of_others = (event for event in _new(context) if not _is_of_a_backfill(event))
+    found = (e["_id"] for e in of_others if names_a_user(e.get("userId")) and plain_id(e["userId"]) in users)
+    return next(portions((name for name in found if isinstance(name, str)), room, MOST_IDS), [])
 
 
 def _new(context: Context) -> Iterator[Document]:
