@@ -25,6 +25,11 @@ class Outcome:
     err: str
 
     @property
+    def hint(self) -> str:
+        """What stands behind `next: ` in the error, on one line."""
+        return " ".join(self.err.rpartition("next: ")[2].split())
+
+    @property
     def result(self) -> Document:
         """The object that `--json` prints as the last line of stdout."""
         found: Document = json.loads(self.out.splitlines()[-1])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import takewhile
 from typing import Any
@@ -50,10 +50,11 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     circuit = _Circuit(context, source)
     todo = takewhile(lambda _: circuit.closed, passes.todo(context, source, current, size))
     work = partial(isolate.emit_chunk, context, source, one_type, _seen(context, current))
-    for outcome in overlapped(work, gate.through(todo), context.workers):
-        if isinstance(outcome, Held):
-            yield Piece(source.name, done, max(total, done), estimated=estimated, held=outcome.reason)
+    for came in overlapped(work, gate.through(todo), context.workers):
+        if isinstance(came, Held):
+            yield Piece(source.name, done, max(total, done), estimated=estimated, held=came.reason)
             continue
+        outcome = circuit.judged(came)
         counts = outcome.emitted.counts
         done += counts.read
         size.note(outcome.seconds, counts.read)
@@ -103,6 +104,13 @@ class _Circuit:
     def closed(self) -> bool:
         return self._error is None
 
+    def judged(self, outcome: Outcome) -> Outcome:
+        """The outcome; one that found nothing since the collection is gone has failed, and its range is read again."""
+        if outcome.error is None and outcome.emitted.counts.read == 0 and self._source_is_gone():
+            told = f"{self._source.name}: collection {self._source.collection!r} is gone; it was dropped or renamed"
+            return replace(outcome, error=LbmigrateError(told, hint="lbmigrate plan"))
+        return outcome
+
     def note(self, outcome: Outcome) -> None:
         self._chunks += 1
         self._read += outcome.emitted.counts.read
@@ -110,16 +118,11 @@ class _Circuit:
         share = self._context.config.backfill.failing_share
         if outcome.error is not None:
             self._error = self._error or outcome.error
-        elif outcome.emitted.counts.read == 0 and self._source_is_gone():
-            self._error = LbmigrateError(
-                f"{self._source.name}: collection {self._source.collection!r} is gone; it was dropped or renamed",
-                hint="lbmigrate plan",
-            )
         elif self._chunks >= CIRCUIT_FROM and self._isolated > share * self._read:
             self._error = self._error or LbmigrateError(
                 f"{self._source.name}: {self._isolated} of {self._read} documents cannot be read or stored; "
                 f"backfill.failing_share allows {share:.0%}",
-                hint="look at lbmigrate_rejects, correct the config, and run again",
+                hint="look at lbmigrate_rejects, correct the config or the documents, then: lbmigrate backfill --full",
             )
 
     def _source_is_gone(self) -> bool:

@@ -96,18 +96,25 @@ class Restoring:
         """Whether a collection stays, and only a document of ours is put into it."""
         return entry in self.left
 
-    def filled(self) -> list[str]:
-        """The collections that hold documents already."""
+    def filled(self) -> list[tuple[str, str]]:
+        """The collections that hold documents already, each with its database."""
         homes = [(self.home(each), each.collection) for each in self.manifest.collections if not self.is_left(each)]
-        return [name for home, name in homes if home[name].find_one({}, {"_id": 1})]
+        return [(home.name, name) for home, name in homes if home[name].find_one({}, {"_id": 1})]
 
     def refuse_filled(self) -> None:
         """Raise Refused when a collection is not free."""
         found = self.filled()
         if found:
-            where = f"{', '.join(found)} in {self.context.target.name}"
-            hint = f"drop what is not wanted, or: lbmigrate backup restore {self.source.root} --database NAME"
-            raise Refused(f"there are documents already in {where}; nothing was restored", hint)
+            names = {database: [name for home, name in found if home == database] for database, _ in found}
+            where = ", and in ".join(f"{database}: {', '.join(held)}" for database, held in names.items())
+            raise Refused(f"there are documents already in {where}; nothing was restored", self._way(*found[0]))
+
+    def _way(self, database: str, collection: str) -> str:
+        """How to make room, or to keep what is there. A state in a database of its own is not moved by --database."""
+        drop = f"drop what is not wanted, as db.getSiblingDB({database!r}).getCollection({collection!r}).drop() does"
+        apart = self.context.state.rows.database.name != self.context.target.name
+        other = "name another state.database in the configuration, then: " if apart else ""
+        return f"{drop}; or: {other}lbmigrate backup restore {self.source.root} --database NAME"
 
     def fill(self, entry: Entry) -> Iterator[Piece]:
         """Make one collection under its passing name."""

@@ -27,12 +27,11 @@ def status(arguments: list[str] | None = None) -> int:
     secrets.know_nothing()
     secrets.remember(*given, *os.environ.values())
     try:
-        ended = app(given, standalone_mode=False)
+        ended = app(given, standalone_mode=False, prog_name="lbmigrate")
     except typer.TyperException as error:
         return _misused(error)
     except (typer.Abort, KeyboardInterrupt):
-        _say(LbmigrateError("interrupted; completed work is saved", "type the same command again: it goes on"))
-        return INTERRUPTED
+        ended = INTERRUPTED
     except LbmigrateError as error:
         _trace(given, error)
         _say(error)
@@ -41,6 +40,8 @@ def status(arguments: list[str] | None = None) -> int:
         _trace(given, error)
         _say(LbmigrateError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug"))
         return LbmigrateError.exit_code
+    if ended == INTERRUPTED:  # which typer makes of an interrupt, and no verb returns
+        _say(LbmigrateError("interrupted; completed work is saved", "type the same command again: it goes on"))
     return ended if isinstance(ended, int) else 0
 
 

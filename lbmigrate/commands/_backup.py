@@ -75,13 +75,14 @@ def restore_backup(
     `renamed` allows a database of another name. `digest` is the SHA-256 of the manifest, `key` what sealed it: with
     either it is known to be as it was made, and everything comes back; else what `backup.allowed` says. Takes no lease
     before it is done: the state with the lock is among what comes back. Raises Refused, and writes nothing, when a
-    collection holds documents already.
+    collection holds documents already, or the state is another leaderboard's.
     """
     source = Archive(directory)
     command = terms.command or f"lbmigrate backup restore {directory}"
     with opened(where) as connection:
         context = _context(connection, terms)
         manifest = restore.check(context, source, renamed, digest, key)
+        binding.refuse_foreign(context)  # a state of another leaderboard must not make way
         flag = (context.target.name, context.config.flag.collection)
         needs = privileges.restoring(restore.places(context, manifest), flag, manifest.sources)
         rights.check_needs(context, needs, "backup restore")

@@ -6,7 +6,7 @@ from lbmigrate.checks import rights
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import binding
-from lbmigrate.mongo.client import server_time
+from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import utc_now
@@ -32,7 +32,8 @@ def resume(where: Config | Connection) -> bool:
         rights.check(connection.context(), "resume")
         binding.refuse_foreign(connection.context())
         paused = bool(connection.state.get("control").get("paused"))
-        if paused:
+        said = {"_id": "control", "paused": {"$ne": None}}  # also what says nothing, since somebody damaged it
+        if retrying(lambda: connection.state.rows.find_one(said, {"_id": 1})):
             connection.state.note("control", paused=None)
         return paused
 

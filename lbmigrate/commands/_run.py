@@ -104,7 +104,10 @@ def _backfilled(counts: dict[str, Tally]) -> Counts:
 def _refuse_without_backup(context: Context, reference: str | None = None, none: bool = False) -> None:
     """Nothing starts without a backup on record, or somebody on record who did without; the embedded server may."""
     if reference and none:
-        raise UsageError("--backup-ref and --no-backup contradict each other", "give one of them")
+        raise UsageError(
+            "--backup-ref and --no-backup contradict each other",
+            "give one of them, as an option or a variable (LBMIGRATE_BACKUP_REF)",
+        )
     embedded = context.config.database.uri.startswith(LOCAL)
     if not embedded and (reference or none):
         how, named = ("reference", redact_word(reference)) if reference else ("none", "")

@@ -144,9 +144,10 @@ def _text(file: Path) -> str:
         with file.open(encoding="utf-8") as opened:
             return opened.read(LARGEST + 1)  # the one too many tells that there is more
     except FileNotFoundError as error:
-        raise ConfigError(f"{file} does not exist", hint="lbmigrate config init") from error
+        raise ConfigError(f"{file} does not exist", hint=f"lbmigrate config init {shlex.quote(str(file))}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 text", hint="lbmigrate config init") from error
+        anew = f"save it as UTF-8, or move it away, then: lbmigrate config init {shlex.quote(str(file))}"
+        raise ConfigError(f"{file} is not UTF-8 text", hint=anew) from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}", hint=f"ls -l {shlex.quote(str(file))}") from error
 
@@ -179,7 +180,12 @@ def _checked(data: Any, allowed: Collection[str]) -> tuple[Config | None, list[P
     version = data.get("version") or VERSION
     if version != VERSION:
         newer = f"the file is written for version {version}, and this lbmigrate reads version {VERSION}"
-        return None, [Problem("version", f"{newer}; upgrade lbmigrate, or start again with `lbmigrate config init`")]
+        return None, [
+            Problem(
+                "version",
+                f"{newer}; upgrade lbmigrate, or move the file away and start again with `lbmigrate config init`",
+            )
+        ]
     try:
         return Config.model_validate(data), list(rules.problems_of(data, allowed))
     except ValidationError as error:

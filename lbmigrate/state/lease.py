@@ -12,6 +12,7 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 
 from pymongo import ReturnDocument
@@ -19,6 +20,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from lbmigrate.errors import LeaseLost, Locked
 from lbmigrate.mongo.client import retrying
+from lbmigrate.mongo.concerns import soon
 from lbmigrate.mongo.faults import other_unique_index
 from lbmigrate.records import Document
 from lbmigrate.state import fences
@@ -68,7 +70,17 @@ class Lease:
             except Locked:
                 if self._monotonic() >= until:
                     raise
+            except PyMongoError:
+                self._give_up()
+                raise
             self._done.wait(min(WAIT, self._patience))
+
+    def _give_up(self) -> None:
+        """Take our name off a lock that the primary may have and a majority does not: the next run need not wait."""
+        rows = soon(self._state.rows.database)[self._state.rows.name]
+        with suppress(PyMongoError):
+            mine = {"_id": self._row, "run": self._run, "holder": asdict(self._holder)}
+            rows.update_one(mine, {"$set": {"holder": None, "run": None, "expiresAt": self._server_time()}})
 
     def _take_now(self) -> None:
         """Take the lease or raise Locked. A dead holder's lease is taken over at once.

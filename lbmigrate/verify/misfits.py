@@ -1,6 +1,8 @@
 """Events that count and are about nothing: their `_id` does not fit their fields, or no source has their action.
 
-A reconciliation takes back what they are worth; what it has taken back is no longer told.
+A reconciliation takes back what they are worth; what it has taken back is no longer told. Where a document has the very
+id that such an `_id` names, it leaves there what the document is worth, for nothing else can stand for it: that is not
+told either.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 
 from pymongo.database import Database
 
+from lbmigrate.ledger import sources
 from lbmigrate.ledger.strays import FIELDS, SHOWN, of_no_source, unsettled, worth
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
@@ -17,7 +20,7 @@ from lbmigrate.rules.adjustments import base_id
 from lbmigrate.rules.strays import slim, stray_of
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, EVENTS, FITS
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import in_parts, readings
 
 SETTLED = "; lbmigrate reconcile takes back what no source is behind"
 # What a server cannot write as a text, and what says that it is an exact text: FITS lets them pass.
@@ -38,8 +41,17 @@ def misfits(context: Context, users: Sequence[Any]) -> Iterator[str]:
         for group, points in unsettled(database, odd):
             name = stray_of(group)[0]
             action, colon, _ = name.partition(":")
-            if colon and action in known and worth(database, group, points):
+            left = worth(database, group, points) if colon and action in known else 0
+            if left and not _is_of_a_document(context, group, left):
                 yield f"{EVENTS} has {name[:SHOWN]!r}, whose _id does not fit its actionType and sourceId{SETTLED}"
+
+
+def _is_of_a_document(context: Context, group: str, points: int) -> bool:
+    """Whether a document has the id that a misfit's `_id` names, and is worth these points."""
+    action, _, name = group.partition(":")
+    scored_by = (source for source in context.config.sources if source.action == action)
+    events = (event for source in scored_by for event in sources.named(context, source, list(readings(name))).events)
+    return any(event["points"] == points for event in events)
 
 
 def _suspects(database: Database[Any], users: list[Any]) -> Iterable[Document]:

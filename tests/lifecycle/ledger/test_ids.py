@@ -407,6 +407,25 @@ def test_an_event_about_nothing_is_named_by_verify_and_taken_back_by_reconcile(a
     verify(app)
 
 
+@pytest.mark.parametrize("number", ["", "#7"], ids=["its _id", "one of its adjustments"])
+def test_an_event_with_the_id_of_a_document_and_another_source_ends_up_as_what_the_document_is_worth(app, number):
+    add(app, OID)
+    stray = live(f"task_complete:{OID}{number}", "something else", OTHER, points=Int64(10**9))
+    insert(app, stray)
+    app.backfill()
+    rollup.roll_up(app.context(), {"$in": [oid(VICTIM), oid(OTHER)]})
+    with pytest.raises(Mismatch, match="_id does not fit") as caught:
+        verify(app)
+    assert caught.value.hint == "lbmigrate reconcile, then: lbmigrate verify"
+    reconciled(app)
+    assert scores(app) == {"1": 10, "2": 0}
+    verify(app)
+    app.database["tasks"].update_one({"_id": OID}, {"$set": {"status": "todo"}})
+    assert reconciled(app)[0].adjusted == 1
+    assert scores(app) == {"1": 0, "2": 0}
+    assert (reconciled(app)[0].adjusted, verify(app)) == (0, None)
+
+
 # --- users ---------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, BulkWriteError, ConnectionFailure, OperationFailure
 
+from lbmigrate import commands
 from lbmigrate.backfill import isolate
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import enter, events
@@ -19,6 +20,8 @@ from lbmigrate.mongo import fake
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.fake import memory
 from lbmigrate.records import Counts
+from lbmigrate.run.connection import Connection
+from lbmigrate.run.context import Scope
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state import COLLECTION
 from tests.apps import App, config, oid, pieces, task, user
@@ -229,6 +232,10 @@ def test_too_many_bad_documents_stop_the_run(fresh, server):
     assert "lbmigrate_rejects" in caught.value.hint
     assert app.chunks(status="emitted"), "what was checkpointed stays good"
     assert not app.chunks(status="failed")
+    assert caught.value.hint.endswith("correct the config or the documents, then: lbmigrate backfill --full")
+    server.bad = {}
+    app.backfill(scope=Scope(full=True))
+    assert len(app.events()) == TASKS
 
 
 def test_one_bad_document_in_every_chunk_stops_nobody_as_long_as_they_are_few(fresh, server):
@@ -253,8 +260,13 @@ def test_a_source_that_is_dropped_in_the_middle_stops_the_run_with_its_name(fres
     app.database.drop_collection("tasks")
     with pytest.raises(LbmigrateError, match=r"tasks: collection 'tasks' is gone") as caught:
         list(rest)
-    assert caught.value.hint.startswith("lbmigrate")
+    assert caught.value.hint == "lbmigrate plan"
     assert len(app.events()) >= 5, "what was checkpointed stays good"
+    gone = commands.plan(Connection(app.database.client, app.config, app.database, app.database, app.state))
+    assert "does not exist" in next(each.fact for each in gone.findings if each.level == "refusal")
+    app.database["tasks"].insert_many([task(number, owner=1 + number % 2) for number in range(TASKS)])
+    app.backfill()
+    assert len(app.events()) == TASKS, "it goes on when the collection is back"
 
 
 def test_documents_deleted_from_a_source_are_no_reason_to_stop(fresh):

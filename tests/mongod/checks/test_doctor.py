@@ -312,6 +312,8 @@ def test_a_uri_that_asks_for_unacknowledged_writes_is_told_and_not_heeded(app, t
     given = terminal("doctor", "--uri", f"{terminal.uri}&w=0", "--json").result["findings"]
     assert [f["level"] for f in given if f["subject"] == "write concern"] == ["warning"]
     assert terminal("run", "--uri", f"{terminal.uri}&w=0").code == 0
+    without = terminal("doctor", "--json").result["findings"]
+    assert [f["level"] for f in without if f["subject"] == "write concern"] in ([], ["ok"])
 
 
 def test_what_a_uri_says_of_reading_and_writing_is_told_by_every_verb_and_not_heeded(app, terminal):

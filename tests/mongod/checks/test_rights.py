@@ -159,6 +159,8 @@ def test_a_right_that_a_verb_misses_is_named_before_anything_is_written(
     assert f".{collection}" in found.err
     assert "runbooks/rights.md" in found.err
     assert picture(migrated) == before
+    become(verb)  # as that page says
+    assert f"may not {action}" not in terminal(*LINES[verb][-1]).err
 
 
 def test_a_restore_that_misses_a_right_leaves_nothing_behind(migrated, become, terminal):

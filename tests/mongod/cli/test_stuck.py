@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from pathlib import Path
-
 import pytest
-import typer
 
-from lbmigrate.cli.app import app as command_line
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid, session, task, user
-
-PACKAGE = Path(__file__).parents[3] / "lbmigrate"
 
 
 @pytest.fixture
@@ -72,42 +64,6 @@ def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, termina
     assert terminal("rollback", "--to", "3", "--yes").code == 0
     assert terminal("run").code == 0
     assert terminal("verify", "--full").code == 0
-
-
-# --- every command that is named ------------------------------------------------------------------------------------
-
-
-def named_commands() -> list[tuple[str, str]]:
-    """Every `lbmigrate VERB …` in a string of the code, with the module that says it."""
-    found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for line in re.findall(r"\blbmigrate ((?:[a-z-]+ )?[a-z]+(?: --[a-z-]+)*)", node.value):
-                    found.append((str(path.relative_to(PACKAGE)), line))
-    return found
-
-
-def test_every_option_of_a_command_that_is_named_anywhere_exists():
-    wrong = [(where, line) for where, line in named_commands() if not exists(line.split())]
-    assert wrong == []
-
-
-def exists(words: list[str]) -> bool:
-    """Whether a verb has the options that are named with it. What is no verb is a sentence about the toolkit."""
-    command = typer.main.get_command(command_line)
-    options = [word for word in words if word.startswith("--")]
-    for word in (word for word in words if not word.startswith("--")):
-        if not hasattr(command, "list_commands"):
-            break
-        context = typer.Context(command)
-        if word not in command.list_commands(context):
-            break
-        command = command.get_command(context, word)
-    if hasattr(command, "list_commands") and "make" in command.list_commands(typer.Context(command)):
-        command = command.get_command(typer.Context(command), "make")  # what plain `lbmigrate backup` means
-    known = {name for parameter in command.params for name in parameter.opts}
-    return set(options) <= {*known, "--help"}
 
 
 # --- in parts, and late ---------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""A set of a primary, a secondary and an arbiter that has lost its secondary: the app hardly notices."""
+"""A set of a primary, a secondary and an arbiter that has lost its secondary.
+
+The app hardly notices. A verb ends, and the same one again goes on when the secondary is back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from pymongo import MongoClient
 from lbmigrate import LbmigrateError, ScoreRecorder, commands
 from lbmigrate.live import flag
 from lbmigrate.live.patience import TRY_AGAIN
+from lbmigrate.migration.steps import s2_create_indexes
+from lbmigrate.mongo import indexes
 from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.concerns import durable, fresh
 from lbmigrate.mongo.process import Server, start_mongod
 from tests.apps import TASKS, UNHURRIED, App, config, oid, task, user
 from tests.runs import AT_ONCE, replica_set, until
@@ -85,3 +91,36 @@ def test_without_a_majority_the_app_waits_for_no_action_and_nothing_is_lost(node
         assert len(app.events()) == BEFORE + LOST + 2
         entry = app.entries()[f"global:{oid(1)}"]
         assert (entry["score"], entry["events"]) == (10 * (BEFORE + LOST + 2), BEFORE + LOST + 2)
+
+
+def test_without_a_majority_a_run_and_an_index_build_end_and_go_on_when_the_secondary_is_back(nodes, monkeypatch):
+    uri = f"mongodb://{','.join(node.address for node in nodes)}/?replicaSet=tests"
+    monkeypatch.setattr(indexes, "LEAST", 2_000)
+    with open_client(uri) as ours:
+        until(lambda: states(ours) == ["ARBITER", "PRIMARY", "SECONDARY"], "the set")
+        database = durable(ours["stopped"])
+        database["users"].insert_one(user(1))
+        database["tasks"].insert_many([task(number) for number in range(BEFORE)])
+        app = App(database, config(TASKS, database={"uri": uri, "name": "stopped"}, throttle=UNHURRIED))
+        commands.run(app.config, to=1, no_backup=True)
+        database["leaderboard_entries"].insert_one({"_id": "of somebody else"}, bypass_document_validation=True)
+
+        nodes[1].process.kill()
+        nodes[1].process.wait()
+        until(lambda: states(ours) == ["(not reachable/healthy)", "ARBITER", "PRIMARY"], "the loss to be noticed")
+        with pytest.raises(LbmigrateError, match=r"was not built within 2 s: a majority .* has to build it") as late:
+            indexes.build(database, "leaderboard_entries", [{"key": {"score": 1}, "name": "theirs"}])
+        assert late.value.hint.endswith("run the same command again: it resumes where it stopped")
+        with pytest.raises(LbmigrateError, match="did not get a write to a majority") as refused:
+            commands.run(app.config, no_backup=True)
+        assert refused.value.hint == "check rs.status(), then run the same command again: it resumes where it stopped"
+        lock = fresh(database)["lbmigrate_state"].find_one({"_id": "lock"})
+        assert (lock["holder"], lock["run"]) == (None, None), "a run of another host would have to wait"
+
+        nodes[1] = start_mongod(nodes[1].directory, nodes[1].port, replica_set="tests", extra=[AT_ONCE])
+        until(lambda: states(ours) == ["ARBITER", "PRIMARY", "SECONDARY"], "the secondary")
+        ours["other"]["writes"].insert_one({})
+        commands.run(app.config, no_backup=True)
+        assert app.entries()[f"global:{oid(1)}"]["score"] == 10 * BEFORE
+        assert database["feature_flags"].find_one()["read"] is True
+        assert not list(s2_create_indexes.pending(app.context(), []))

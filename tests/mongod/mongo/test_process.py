@@ -24,6 +24,9 @@ def test_a_server_that_will_not_start_is_told_with_its_own_words(home: Path) -> 
     with pytest.raises(LbmigrateError, match="stopped before") as caught:
         start_mongod(home, free_port())
     assert "WiredTiger" in "".join(caught.value.details)
+    for name in ("WiredTiger", "WiredTiger.turtle"):  # "mend what the log says and try again"
+        (home / "data" / name).unlink()
+    start_mongod(home, free_port()).stop()
 
 
 def test_a_wrong_option_is_told_with_its_own_words(home: Path) -> None:
@@ -50,8 +53,11 @@ def test_the_binary_is_the_named_one_then_the_one_on_path(tmp_path: Path, monkey
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(tmp_path / "other"))
     assert find_mongod() == tmp_path / "other"
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(tmp_path / "missing"))
-    with pytest.raises(UsageError, match=r"LBMIGRATE_MONGOD names .*missing"):
+    with pytest.raises(UsageError, match=r"LBMIGRATE_MONGOD names .*missing") as caught:
         find_mongod()
+    assert caught.value.hint == "set LBMIGRATE_MONGOD to the path of a mongod, or unset it"
+    monkeypatch.delenv("LBMIGRATE_MONGOD")
+    assert find_mongod() == tmp_path / "mongod"
 
 
 def test_the_binary_of_the_wheel_is_found_without_importing_it_and_made_runnable(
@@ -80,12 +86,15 @@ def test_without_any_binary_the_three_ways_to_get_one_are_named(monkeypatch: pyt
         assert way in caught.value.hint
 
 
-def test_a_binary_that_is_no_program_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_binary_that_is_no_program_is_told(home: Path, mongod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "mongod").write_bytes(b"\x7fELF")
     (home / "mongod").chmod(0o755)
     monkeypatch.setenv("LBMIGRATE_MONGOD", str(home / "mongod"))
-    with pytest.raises(LbmigrateError, match="cannot be started"):
+    with pytest.raises(LbmigrateError, match="cannot be started") as caught:
         start_mongod(home, free_port())
+    assert caught.value.hint == "name another mongod in LBMIGRATE_MONGOD"
+    monkeypatch.setenv("LBMIGRATE_MONGOD", str(mongod))
+    start_mongod(home, free_port()).stop()
 
 
 class Process:

@@ -371,7 +371,7 @@ def test_sources_may_share_what_is_equal_through_a_merge_key(file: Path) -> None
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.yaml does not exist") as raised:
         load_config(tmp_path / "gone.yaml", environ={})
-    assert raised.value.hint == "lbmigrate config init"
+    assert raised.value.hint == f"lbmigrate config init {tmp_path / 'gone.yaml'}"
 
 
 def test_a_directory_or_binary_file_is_refused_in_words(tmp_path: Path, file: Path) -> None:
