@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bson import Decimal128
+from bson import Binary, Code, Decimal128
 from pymongo.database import Database
 
 from lbmigrate.board.profiles import profiles_of
@@ -14,8 +15,9 @@ from lbmigrate.errors import UsageError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.schema import ENTRIES
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import id_type, parse_id
-from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
+from lbmigrate.values.limits import SMALL, is_half, is_lost, long_id, names_a_user, short
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 SHOWN = dict.fromkeys((
     "userId", "period", "score", "streak", "events", "rev", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 ), 1)  # fmt: skip
-PERIOD = r"^[^\n]{1,64}$"  # what is longer names no period
+LONGEST_PERIOD = 64  # characters
+PERIOD = rf"^[^\n]{{1,{LONGEST_PERIOD}}}$"
+NAMES = "name one: global, 2025-W44, 2025-11-04"
 PAGE = 500  # the most entries read at once while skipping over users who opted out
 
 
@@ -50,8 +54,9 @@ class Board:
         self._config = config
 
     def top(self, period: str = "global", n: int = 10) -> list[Place]:
-        """The first `n` visible users of a period, best first. Raises UsageError for a period that is no text."""
+        """The first `n` visible users of a period, best first. Raises UsageError for what is none."""
         _refuse_odd_period(period)
+        _refuse_odd_number(n)
         return self._visible({"period": period}, n, descending=True)
 
     def rank(self, user: Any, period: str = "global") -> Place | None:
@@ -64,6 +69,7 @@ class Board:
 
     def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
         """A user with up to `n` visible neighbours on either side, best first. Raises UsageError as `rank` does."""
+        _refuse_odd_number(n)
         entry = self._entry(user, period)
         own = self._places([entry]) if entry else []
         if not entry or not own:
@@ -74,6 +80,7 @@ class Board:
 
     def periods(self, n: int = 10) -> list[str]:
         """The newest periods that have entries, `global` among them."""
+        _refuse_odd_number(n)
         found: list[str] = []
         newest: Document = {"$type": "string", "$regex": PERIOD}
         while len(found) < n:  # by hops along the index
@@ -86,11 +93,7 @@ class Board:
 
     def _entry(self, user: Any, period: str) -> Document | None:
         _refuse_odd_period(period)
-        if not isinstance(user, str) and id_type(user) is None:
-            what = f"a user is an id or how it is written, not {type(user).__name__}"
-            raise UsageError(what, "give rank and around the `user` of a Place, or its text")
-        forms = parse_id(user) if isinstance(user, str) else [user]
-        return self._entries.find_one({"userId": {"$in": forms}, "period": period}, SHOWN)
+        return self._entries.find_one({"userId": {"$in": _user_forms(user)}, "period": period}, SHOWN)
 
     def _visible(self, condition: Document, n: int, descending: bool) -> list[Place]:
         """Up to `n` places in board order; reads on past hidden users, page by page."""
@@ -131,7 +134,25 @@ class Board:
 def _refuse_odd_period(period: object) -> None:
     """An app may hand on what a request says, and a mapping would be an operator of MongoDB."""
     if not isinstance(period, str):
-        raise UsageError(f"a period is text, not {type(period).__name__}", "name one: global, 2025-W44, 2025-11-04")
+        raise UsageError(f"a period is text, not {type(period).__name__}", NAMES)
+    if len(period) > LONGEST_PERIOD or is_half(period):
+        raise UsageError(f"a period is at most {LONGEST_PERIOD} characters, not {excerpt(period)}", NAMES)
+
+
+def _refuse_odd_number(n: object) -> None:
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise UsageError(f"n is a whole number, not {excerpt(n)}", "give as many as are to be shown at most")
+
+
+def _user_forms(user: Any) -> list[Any]:
+    """The ids that may be meant, each as any client can ask for it. Raises UsageError for what is none."""
+    is_text = isinstance(user, str) and not isinstance(user, Code)
+    if (is_text and (long_id(user) or is_half(user))) or (not is_text and id_type(user) is None):
+        what = f"a user is an id or how it is written, not {excerpt(user)}"
+        raise UsageError(what, "give rank and around the `user` of a Place, or its text")
+    if is_text:
+        return parse_id(user)
+    return [Binary.from_uuid(user) if isinstance(user, uuid.UUID) else user]
 
 
 def _is_whole(entry: Document) -> bool:
