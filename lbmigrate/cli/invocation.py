@@ -19,8 +19,8 @@ from lbmigrate.cli import options, signals, variables
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
-from lbmigrate.migration.runner import Terms
 from lbmigrate.errors import UsageError
+from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.concerns import overruled
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop

@@ -253,8 +253,9 @@ HALF = "a\udcff"  # how Python has an argument whose bytes are not UTF-8
 @pytest.mark.parametrize(
     "words",
     [
-        ("rank", HALF), ("around", HALF), ("forget", HALF, "--yes"), ("top", "--period", HALF), ("status", "--uri", HALF),
-        ("backfill", "--user", HALF), ("backfill", "--since", HALF), ("plan", "--database", HALF),
+        ("rank", HALF), ("around", HALF), ("forget", HALF, "--yes"), ("top", "--period", HALF),
+        ("status", "--uri", HALF), ("backfill", "--user", HALF), ("backfill", "--since", HALF),
+        ("plan", "--database", HALF),
         ("run", "--backup-ref", HALF), ("backup", "restore", "B", "--digest", HALF), ("run", "--sample", HALF),
         ("config", "show", "--allow-functions", HALF),
     ],
