@@ -12,19 +12,21 @@ Layout: https://www.mongodb.com/docs/database-tools/mongodump/#output-format
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
 import hmac
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 from urllib.parse import quote
 
-from bson import CodecOptions, decode_file_iter, json_util
+from bson import CodecOptions, json_util
 from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
@@ -41,6 +43,7 @@ AS_THEY_ARE = "-_.~$&+=@"  # characters that mongodump does not escape in a file
 PLAIN: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
+SMALLEST, LARGEST = 5, 17_000_000  # bytes of a document: what a server keeps has at most 16 MiB and some
 UNREADABLE = (OSError, EOFError, zlib.error, InvalidBSON)
 
 
@@ -191,13 +194,17 @@ class Archive:
     def metadata(self, entry: Entry) -> Document:
         """A collection's options and indexes as they were."""
         _, path = self.files(entry.database, entry.collection)
-        found: Document = json_util.loads(gzip.decompress(path.read_bytes()), json_options=CANONICAL)
+        found: Document = json_util.loads(_unpacked(path), json_options=CANONICAL)
         return found
 
     def documents(self, entry: Entry) -> Iterator[RawBSONDocument]:
         """A collection's documents in the order in which they were read."""
-        with gzip.open(self.files(entry.database, entry.collection)[0]) as file:
-            yield from decode_file_iter(cast(BinaryIO, file), DEFAULT_RAW_BSON_OPTIONS)
+        with regular(self.files(entry.database, entry.collection)[0]) as raw, gzip.open(raw) as file:
+            while head := file.read(4):
+                size = int.from_bytes(head, "little")
+                if not SMALLEST <= size <= LARGEST:
+                    raise InvalidBSON(f"it says of a document that it has {size:,} bytes")
+                yield RawBSONDocument(head + file.read(size - len(head)), DEFAULT_RAW_BSON_OPTIONS)
 
     def check(self, manifest: Manifest) -> None:
         """Read every file from end to end. Raises Refused naming those that are not as they were written."""
@@ -212,14 +219,21 @@ class Archive:
             try:
                 if digest(path) != known:
                     return f"{path} is not what was written (its SHA-256 differs)"
-                if (
-                    path.name.endswith(".bson.gz")
-                    and (count := sum(1 for _ in self.documents(entry))) != entry.documents
-                ):
+                if not path.name.endswith(".bson.gz"):
+                    _unpacked(path)
+                elif (count := sum(1 for _ in self.documents(entry))) != entry.documents:
                     return f"{path} holds {count:,} documents, not {entry.documents:,}"
             except UNREADABLE as error:
                 return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
         return ""
+
+
+def _unpacked(path: Path) -> bytes:
+    with regular(path) as raw, gzip.open(raw) as file:
+        text = file.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise OSError(errno.EFBIG, f"it unpacks to more than {LARGEST:,} bytes")
+    return text
 
 
 def _seal(data: bytes, key: bytes) -> str:
@@ -228,8 +242,17 @@ def _seal(data: bytes, key: bytes) -> str:
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file, as `sha256sum` prints it."""
-    with path.open("rb") as file:
+    with regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def regular(path: Path) -> BinaryIO:
+    """A file to read from. Raises OSError for what is none: a pipe would be waited for, and a device never ends."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def zipped(file: BinaryIO) -> gzip.GzipFile:
