@@ -17,6 +17,7 @@ import fcntl
 import gzip
 import hashlib
 import hmac
+import io
 import os
 import stat
 import zlib
@@ -246,7 +247,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def regular(path: Path) -> BinaryIO:
+def regular(path: Path) -> io.BufferedReader:
     """A file to read from. Raises OSError for what is none: a pipe would be waited for, and a device never ends."""
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

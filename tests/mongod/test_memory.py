@@ -62,7 +62,6 @@ class Measured:
         done = subprocess.run(command, env=environment, cwd=self.directory, capture_output=True, text=True, check=False)
         found = re.search(r"VmHWM:\s+(\d+) kB", done.stderr)
         self.figures[words] = int(found[1]) // 1024 if found else 0
-        print("FIG", words, self.figures[words], done.returncode, flush=True)
         if self.figures[words] > MOST_MB or done.returncode not in CODES or "Traceback" in done.stderr:
             self.wrong.append(f"{words}: {self.figures[words]} MB, exit {done.returncode}: {done.stderr[-400:]}")
 
