@@ -23,11 +23,14 @@ from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
 from lbmigrate.schema import REJECTS
 from lbmigrate.state.statuses import ChunkStatus
+from lbmigrate.values.id_text import encoded
+from lbmigrate.values.ids import portions
 
 ROW = "rejects"  # keeps the last row that was looked at, where they are many
 SUBJECT = "rejects"
 MOST = 1_000  # rows that a run looks at; the next one goes on after them
-AT_ONCE = 200
+AT_ONCE, AT_ONCE_SIZE = 200, 8_000_000  # rows, and their bytes: somebody else may have put large ones there
+FIELDS = dict.fromkeys(("source", "sourceId", "reason"), 1)
 
 
 def recheck(context: Context, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
@@ -65,7 +68,8 @@ def _some(context: Context, after: str | None) -> Iterator[list[Document]]:
     """Rows in order, but for those that this very run has added."""
     while True:
         asked: Document = {"run": {"$ne": context.run}, **({"_id": {"$gt": after}} if after is not None else {})}
-        rows = list(context.target[REJECTS].find(asked).sort("_id", 1).limit(AT_ONCE))
+        found = context.target[REJECTS].find(asked, FIELDS).sort("_id", 1).limit(AT_ONCE)
+        rows = next(portions(found, lambda row: len(encoded(row)), AT_ONCE, AT_ONCE_SIZE), [])
         if not rows:
             return
         yield rows

@@ -21,15 +21,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 from urllib.parse import quote
 
-from bson import CodecOptions, decode_file_iter, json_util
+from bson import CodecOptions, json_util
 from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
+from lbmigrate.backup.contents import LARGEST, SMALLEST, digest, regular, unpacked
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import LbmigrateError, Locked, Refused
 from lbmigrate.files import private
@@ -191,13 +192,17 @@ class Archive:
     def metadata(self, entry: Entry) -> Document:
         """A collection's options and indexes as they were."""
         _, path = self.files(entry.database, entry.collection)
-        found: Document = json_util.loads(gzip.decompress(path.read_bytes()), json_options=CANONICAL)
+        found: Document = json_util.loads(unpacked(path), json_options=CANONICAL)
         return found
 
     def documents(self, entry: Entry) -> Iterator[RawBSONDocument]:
         """A collection's documents in the order in which they were read."""
-        with gzip.open(self.files(entry.database, entry.collection)[0]) as file:
-            yield from decode_file_iter(cast(BinaryIO, file), DEFAULT_RAW_BSON_OPTIONS)
+        with regular(self.files(entry.database, entry.collection)[0]) as raw, gzip.open(raw) as file:
+            while head := file.read(4):
+                size = int.from_bytes(head, "little")
+                if not SMALLEST <= size <= LARGEST:
+                    raise InvalidBSON(f"it says of a document that it has {size:,} bytes")
+                yield RawBSONDocument(head + file.read(size - len(head)), DEFAULT_RAW_BSON_OPTIONS)
 
     def check(self, manifest: Manifest) -> None:
         """Read every file from end to end. Raises Refused naming those that are not as they were written."""
@@ -212,10 +217,9 @@ class Archive:
             try:
                 if digest(path) != known:
                     return f"{path} is not what was written (its SHA-256 differs)"
-                if (
-                    path.name.endswith(".bson.gz")
-                    and (count := sum(1 for _ in self.documents(entry))) != entry.documents
-                ):
+                if not path.name.endswith(".bson.gz"):
+                    unpacked(path)
+                elif (count := sum(1 for _ in self.documents(entry))) != entry.documents:
                     return f"{path} holds {count:,} documents, not {entry.documents:,}"
             except UNREADABLE as error:
                 return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
@@ -224,12 +228,6 @@ class Archive:
 
 def _seal(data: bytes, key: bytes) -> str:
     return hmac.new(key, data, hashlib.sha256).hexdigest()
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, as `sha256sum` prints it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def zipped(file: BinaryIO) -> gzip.GzipFile:

@@ -10,15 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bson import Binary, Int64, json_util
+from bson import Binary, Code, Int64, json_util
 from bson.errors import BSONError
 
-from lbmigrate.board.place import Place
+from lbmigrate.board.place import LONGEST_PERIOD, Place
 from lbmigrate.errors import UsageError
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import id_type, parse_id
+from lbmigrate.values.limits import is_half, long_id
 
 MOST_FRIENDS = 1000  # users of one `among`
 LARGEST = 2**63 - 1
+PERIODS = "name one: global, 2025-W44, 2025-11-04"
 
 
 class PeriodRefused(UsageError):
@@ -46,17 +49,19 @@ class Position:
 
 
 def check_period(period: object) -> str:
-    """Raise PeriodRefused for what is no text."""
-    if isinstance(period, str):
-        return period
-    raise PeriodRefused(f"a period is text, not {type(period).__name__}", "name one: global, 2025-W44, 2025-11-04")
+    """Raise PeriodRefused for what no period can be called."""
+    if not isinstance(period, str):
+        raise PeriodRefused(f"a period is text, not {type(period).__name__}", PERIODS)
+    if len(period) > LONGEST_PERIOD or is_half(period):
+        raise PeriodRefused(f"a period is at most {LONGEST_PERIOD} characters, not {excerpt(period)}", PERIODS)
+    return period
 
 
 def check_number(n: object) -> int:
     """Raise NumberRefused for what is no whole number of places."""
     if isinstance(n, int) and not isinstance(n, bool) and n >= 0:
         return n
-    raise NumberRefused(f"n is how many places to read, not {n!r:.50}", "give a whole number, as in n=10")
+    raise NumberRefused(f"n is a whole number of places, not {excerpt(n)}", "give a whole number, as in n=10")
 
 
 def ids_of(user: object) -> list[Any]:
@@ -66,11 +71,12 @@ def ids_of(user: object) -> list[Any]:
     """
     if isinstance(user, Place):
         return [user.original]
-    if isinstance(user, str):
-        return parse_id(user)
-    if id_type(user) is not None:
+    is_text = isinstance(user, str) and not isinstance(user, Code)
+    if is_text and not (long_id(user) or is_half(user)):
+        return parse_id(str(user))
+    if not is_text and id_type(user) is not None:
         return [_for_any_client(user)]
-    what = f"a user is an id or how it is written, not {type(user).__name__}"
+    what = f"a user is an id or how it is written, not {excerpt(user)}"
     raise UserRefused(what, "give the `user` of a Place, or its text")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
 from lbmigrate.checks import kinds, users
@@ -135,8 +135,14 @@ def _paths(source: Source, rows: list[Document], live: bool) -> Iterator[Finding
             vital |= set(group)
             level: Level = "warning" if live else "refusal"
             yield Finding(level, source.name, f"{seen} {' or '.join(group)}", CHECK_CONFIG)
-    for path in (path for path, count in having.items() if count == 0 and path not in vital):
+    spare = {path for chain in _chains(source) if any(having.get(path) for path in chain) for path in chain}
+    for path in (path for path, count in having.items() if count == 0 and path not in vital | spare):
         yield Finding("warning", source.name, f"{seen} {path}", "correct the path, or leave it if it is yet to come")
+
+
+def _chains(source: Source) -> list[Sequence[str]]:
+    """The paths of which one suffices. Where every time comes from the second, that is told as approximate."""
+    return [source.at, *(let.path for let in source.let.values() if let.path)]
 
 
 def _trial(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.checks.finding import Finding
 from lbmigrate.config.pace import Throttle
+from lbmigrate.mongo.client import without_effect
 from lbmigrate.mongo.concerns import overruled
 from lbmigrate.run.context import Context
 from lbmigrate.run.members import Member, has_majority, members, survives
@@ -23,6 +24,7 @@ FRAGILE = (
 def findings(context: Context) -> Iterator[Finding]:
     """What of the URI is not used, and a line for each thing that is worth saying about a member or the set."""
     yield _concerns(context.config.database.uri)
+    yield from _odd_options(context.config.database.uri)
     settings = context.config.throttle
     try:
         found = members(context.sources, settings.ignore_members)
@@ -46,6 +48,13 @@ def _concerns(uri: str) -> Finding:
     fact = f"{how}, indexes and collections too; of the URI this is not used: {', '.join(unused)}"
     fix = "nothing to do; backfill.read_preference says where the app's documents are read"
     return Finding("warning", "write concern", fact, fix)
+
+
+def _odd_options(uri: str) -> Iterator[Finding]:
+    if names := without_effect(uri):
+        told = ", ".join(dict.fromkeys(names))
+        fact = f"the driver makes nothing of {told} in the URI: no such option, or no such value"
+        yield Finding("warning", "uri", fact, "correct it in the URI, or take it out")
 
 
 def _about(member: Member, settings: Throttle) -> Iterator[Finding]:

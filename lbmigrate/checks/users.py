@@ -49,9 +49,9 @@ def findings(context: Context, present: dict[str, Document], looks: Looks) -> It
     columns = pluck(rows, paths)
     having = {path: sum(value is not None for value in column) for path, column in columns.items()}
     yield Finding("ok", "users", f"of {amount(len(rows), 'user')}: {shares(having, len(rows))}")
-    for path in (path for path, count in having.items() if count == 0):
-        fact = f"none of {amount(len(rows), 'user')} has {path}"
-        level: Level = "refusal" if path == users.key else "warning"
+    for chain in (group for group in _chains(users) if group and not any(having[path] for path in group)):
+        fact = f"none of {amount(len(rows), 'user')} has {' or '.join(chain)}"
+        level: Level = "refusal" if users.key in chain else "warning"
         yield Finding(level, "users", fact, "correct the path, or leave it if it is yet to come")
     if not is_indexed(context.sources[users.collection], users.key):
         fact = f"{users.collection}.{users.key} has no index: every roll-up reads the whole collection"
@@ -61,6 +61,12 @@ def findings(context: Context, present: dict[str, Document], looks: Looks) -> It
         yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.updated!r}: 1}})")
     yield from _shown(users, rows)
     yield from _strangers(context, looks)
+
+
+def _chains(users: Users) -> list[Sequence[str]]:
+    """The paths that are read, those together of which one suffices."""
+    alone = [users.key, *([users.opt_out.path] if users.opt_out else []), *([users.updated] if users.updated else [])]
+    return [*([path] for path in dict.fromkeys(alone)), users.display_name, users.avatar]
 
 
 def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:

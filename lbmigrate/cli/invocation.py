@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +19,13 @@ from lbmigrate.cli import options, signals, variables
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
+from lbmigrate.errors import UsageError
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.concerns import overruled
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.telling import secrets
+from lbmigrate.values.limits import is_half
 
 # The first four have their variables read by `config.load`, so that `config show` can tell a flag from a variable.
 ConfigOption = Annotated[
@@ -149,6 +151,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
         @functools.wraps(function)
         def run(typed: typer.Context, **given: Any) -> None:
             variables.refuse_unknown(os.environ)
+            _refuse_halves(given)
             shared = {key: given.pop(key) for key in SHARED}
             function(replace(_invocation(**shared), variables=_variables(typed)), **given)
 
@@ -169,6 +172,14 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
         return function
 
     return register
+
+
+def _refuse_halves(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for an argument that is not UTF-8; a path may be anything."""
+    for name, value in given.items():
+        if isinstance(value, str) and is_half(value):
+            what = f"the value of {name.replace('_', '-')} is not UTF-8: {value!r}"
+            raise UsageError(what, "type it again where the locale is UTF-8; locale shows what it is")
 
 
 def _variables(typed: typer.Context) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,14 +14,12 @@ import pymongo
 import tenacity
 from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import (
-    InvalidURI,
-    PyMongoError,
-)
+from pymongo.errors import InvalidURI, PyMongoError
+from pymongo.uri_parser import split_options
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo import embedded
-from lbmigrate.mongo.concerns import MAJORITY_MS, without_concerns
+from lbmigrate.mongo.concerns import MAJORITY_MS, options, without_concerns
 from lbmigrate.mongo.faults import explain, is_transient
 from lbmigrate.mongo.write_guard import WriteWatch
 from lbmigrate.records import Document
@@ -73,9 +72,10 @@ def _connect(uri: str, watch: WriteWatch | None) -> MongoClient[Document]:
     given = uri.lower()
     fixed = CONCERNS | CODECS | {name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given}
     try:
-        client: MongoClient[Document] = MongoClient(
-            without_concerns(uri)[0], **fixed, event_listeners=[watch] if watch else []
-        )
+        with warnings.catch_warnings(action="ignore"):  # raw lines on stderr, at every verb: doctor tells what is odd
+            client: MongoClient[Document] = MongoClient(
+                without_concerns(uri)[0], **fixed, event_listeners=[watch] if watch else []
+            )
     except (PyMongoError, ValueError, TypeError) as error:
         # Without the cause, whose text may quote pieces of a password.
         raise explain(InvalidURI(str(error)), uri) from None
@@ -86,6 +86,20 @@ def _connect(uri: str, watch: WriteWatch | None) -> MongoClient[Document]:
         client.close()
         raise explain(error, uri) from error
     return client
+
+
+def without_effect(uri: str) -> list[str]:
+    """The names of those options of a URI that the driver makes nothing of: unknown ones, and odd values.
+
+    The URI is one that a client was opened with.
+    """
+    return [] if uri.startswith(LOCAL) else [each.partition("=")[0] for each in options(uri) if _is_odd(each)]
+
+
+def _is_odd(option: str) -> bool:
+    with warnings.catch_warnings(record=True, action="always") as told, suppress(PyMongoError, ValueError, OSError):
+        split_options(option, warn=True)
+    return bool(told)
 
 
 def retrying(

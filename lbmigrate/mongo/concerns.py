@@ -29,11 +29,15 @@ NOT_USED = (
 
 def without_concerns(uri: str) -> tuple[str, list[str]]:
     """A URI without those of its options that are NOT_USED, and these: `readPreference=secondary`, `w=1`."""
-    place, mark, query = uri.rpartition("?")
-    options = [option for option in re.split("[&;]", query) if option] if mark else []
-    unused = [option for option in options if option.partition("=")[0].lower() in _NAMES]
-    used = [option for option in options if option not in unused]
-    return (f"{place}?{'&'.join(used)}" if unused else uri), unused
+    unused = [option for option in options(uri) if option.partition("=")[0].lower() in _NAMES]
+    used = [option for option in options(uri) if option not in unused]
+    return (f"{uri.rpartition('?')[0]}?{'&'.join(used)}" if unused else uri), unused
+
+
+def options(uri: str) -> list[str]:
+    """The options of a URI, each as it is written."""
+    _, mark, query = uri.rpartition("?")
+    return [option for option in re.split("[&;]", query) if option] if mark else []
 
 
 def overruled(uri: str) -> list[str]:

@@ -18,27 +18,31 @@ from lbmigrate.values.coerce import as_time
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import former_texts, id_text, id_texts, plain_text
 from lbmigrate.values.ids import coerce_id, is_document_id, plain_id
-from lbmigrate.values.limits import names_a_user, names_nothing, too_much
+from lbmigrate.values.limits import named, names_a_user, names_nothing, too_much
 
 
-def source_named(config: Config, name: str) -> Source:
+def source_named(config: Config, name: object) -> Source:
     """The source of that name, or UsageError with those that there are."""
     sources = {source.name: source for source in config.sources}
-    if name not in sources:
-        raise UsageError(f"there is no source {name!r}; there are {', '.join(sources)}", "lbmigrate config show")
+    if not isinstance(name, str) or name not in sources:
+        raise UsageError(f"there is no source {_quoted(name)}; there are {', '.join(sources)}", "lbmigrate config show")
     return sources[name]
 
 
-def source_of(config: Config, action: str) -> Source:
+def source_of(config: Config, action: object) -> Source:
     """The first source whose documents are that action, or UsageError with the actions that there are."""
     sources: dict[str, Source] = {}
     for source in config.sources:
         sources.setdefault(source.action, source)
-    if action not in sources:
+    if not isinstance(action, str) or action not in sources:
         raise UsageError(
-            f"no source has the action {action!r}; there are {', '.join(sources)}", "lbmigrate config show"
+            f"no source has the action {_quoted(action)}; there are {', '.join(sources)}", "lbmigrate config show"
         )
     return sources[action]
+
+
+def _quoted(name: object) -> str:
+    return repr(named(name)) if isinstance(name, str) else excerpt(name)
 
 
 def of_action(action: str) -> Document:
@@ -96,7 +100,9 @@ def check_source_id(given: Any) -> None:
         raise UsageError(f"source_id {reason} ({excerpt(given)})", "give the _id of the document that tells of it")
 
 
-def _check_meta(meta: Mapping[str, Any]) -> None:
+def _check_meta(meta: object) -> None:
+    if not isinstance(meta, Mapping):
+        raise UsageError(f"meta must be a mapping of names to values, not {excerpt(meta)}")
     taken = sorted(RESERVED_META & meta.keys())
     if taken:
         raise UsageError(f"meta.{taken[0]} is written by lbmigrate itself; choose another name")

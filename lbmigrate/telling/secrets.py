@@ -193,7 +193,15 @@ def _without(text: str, secrets: set[str]) -> str:
 
 
 def without_value(text: str, value: str) -> str:
-    """A message without any part of a value that it may quote, cut short or escaped: the value is not to be told."""
+    """A message without any part of a value that it may quote, cut short or escaped: the value is not to be told.
+
+    Of a URI in good shape that is what is secret in it: pieces of the rest are words of many messages.
+    """
+    shape = SHAPE.fullmatch(value)
+    if shape and shape["scheme"]:
+        for each in secrets_of(value):
+            text = without_value(text, each)
+        return text
     pieces = {
         form[at : at + KNOWN_BY_VALUE]
         for form in _forms({value})

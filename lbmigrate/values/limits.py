@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,7 @@ LOST = "\ufffd"  # what clients put in the place of bytes that are not UTF-8
 # Conditions on a text. One that is not UTF-8 meets no pattern.
 TEXT: Document = {"$type": "string", "$regex": "^"}
 NO_TEXT: Document = {"$type": "string", "$not": Regex("^")}
+_HALF = re.compile("[\ud800-\udfff]")
 SHOWN = 200  # characters of an id where it is named
 _CODECS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 SMALL = frozenset(
@@ -50,13 +52,18 @@ def _longest(column: Sequence[Any]) -> int:
 
 def too_much(value: Any) -> str:
     """Why a value may not stand in an event; empty when it may. Never raises."""
-    try:
-        size = len(bson.encode({"": value}, codec_options=_CODECS))
-    except (BSONError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        return f"cannot be stored ({type(error).__name__})"
+    size, flaw = _stored(value)
     if size > LARGEST_VALUE:
         return f"has {size:,} bytes, more than {LARGEST_VALUE:,}"
-    return f"is nested deeper than {DEEPEST} levels" if _is_deep(value) else ""
+    return flaw or (f"is nested deeper than {DEEPEST} levels" if _is_deep(value) else "")
+
+
+def _stored(value: Any) -> tuple[int, str]:
+    """The bytes that a value takes in a document, or why none can hold it."""
+    try:
+        return len(bson.encode({"": value}, codec_options=_CODECS)), ""
+    except (BSONError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        return 0, f"cannot be stored ({type(error).__name__})"
 
 
 def _is_deep(value: Any) -> bool:
@@ -112,7 +119,12 @@ def lost_texts(column: Sequence[Any]) -> dict[int, str]:
 
 def names_a_user(value: Any) -> bool:
     """Whether an id that stands in the ledger can be somebody's. Text that was not UTF-8 has LOST in it."""
-    return id_type(value) is not None and not long_id(value) and not is_lost(value)
+    return id_type(value) is not None and not long_id(value) and not is_lost(value) and not is_half(value)
+
+
+def is_half(value: Any) -> bool:
+    """Whether a text has half of a character in it, as JSON and command lines may: no server can be asked for it."""
+    return isinstance(value, str) and not value.isascii() and _HALF.search(value) is not None
 
 
 def long_id(value: Any, most: int = LONGEST_ID) -> str:
@@ -134,7 +146,7 @@ def names_nothing(value: Any) -> str:
         return "is no value that a document can be named by"
     if isinstance(value, dict) and _asks(value):
         return "has names that begin with $, so it is a question and not a value"
-    return _untold(value) or long_id(value, LARGEST_SOURCE_ID)
+    return _untold(value) or long_id(value, LARGEST_SOURCE_ID) or _stored(value)[1]
 
 
 def _asks(value: dict[Any, Any]) -> bool:

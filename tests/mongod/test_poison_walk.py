@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import bson
@@ -20,6 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
+from lbmigrate import feature_flag
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from tests.apps import NEW_YEAR, TASKS, oid, task, user
 from tests.terminal import Terminal
@@ -91,8 +94,9 @@ PAIRS = [pair for pair in EVERY if WANTED in ("all", "-".join(pair)) or WANTED i
 
 
 @pytest.fixture
-def app(database: Database[Any], terminal: Terminal) -> Database[Any]:
-    """Ten users with ten tasks each, half a year ago."""
+def app(database: Database[Any], terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Database[Any]:
+    """Ten users with ten tasks each, half a year ago; no app that a rollback has to wait for."""
+    monkeypatch.setattr(feature_flag, "TAKES_EFFECT", 0.0)
     lets = {"let": {"minutes": {"path": "minutes", "unit": "minutes", "to": "minutes", "missing": 0}}}
     terminal.configure(
         {**TASKS, **lets, "points": "10 + 0 * minutes", "points_range": [0, 100]},
@@ -151,15 +155,22 @@ CODES = {0, 3, 5, 6}  # of the table: what no document may bring about is 1 (fai
 
 def typed(terminal: Terminal, words: list[str]) -> list[str]:
     """Type a verb; what is wrong with how it ended."""
+    Path("/proc/self/clear_refs").write_text("5")  # from here on the peak is that of this verb
     began = time.monotonic()
     ended = terminal(*words)
-    took = time.monotonic() - began
-    wrong = []
+    took, mb = time.monotonic() - began, peak_mb()
+    wrong = [f"{' '.join(words)} takes {mb} MB"] if mb > MOST_MB else []
     if ended.code not in CODES or "unexpected" in ended.err or "Traceback" in ended.err:
         wrong.append(f"{' '.join(words)} exits {ended.code}: {ended.err.strip()[-400:]}")
     if took > SLOWEST:
         wrong.append(f"{' '.join(words)} took {took:.0f} s")
     return wrong
+
+
+def peak_mb() -> int:
+    """The most memory that this process had since its peak was last forgotten; pytest's own is in it."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) // 1024 if found else 0
 
 
 def scores(app: Database[Any]) -> dict[Any, int]:

@@ -230,3 +230,31 @@ def test_without_places_asked_for_there_are_none(database):
     assert board.top(WEEK, 0) == []
     assert board.page(WEEK, 0).next is None
     assert told(board.around(oid(1), WEEK, 0)) == [(oid(1), 2)]
+@pytest.mark.parametrize(
+    "given", ["\ud800", "x" * 20_000_000, {"$gt": 1}, ["global"]], ids=["half", "long", "dict", "list"]
+)
+def test_what_no_period_or_user_can_be_called_is_refused_in_words(database, given):
+    board = Board(database, config())
+    for ask in (board.top, lambda period: board.rank("x", period), lambda period: board.around("x", period)):
+        with pytest.raises(UsageError, match="a period is"):
+            ask(given)
+    for ask in (board.rank, board.around):
+        with pytest.raises(UsageError, match="a user is an id"):
+            ask(given)
+
+
+@pytest.mark.parametrize("given", ["3", 1.5, None, True, {"$gt": 1}], ids=repr)
+def test_a_number_of_places_is_a_whole_number(database, given):
+    board = Board(database, config())
+    for ask in (lambda n: board.top("global", n), lambda n: board.around("x", "global", n), board.periods):
+        with pytest.raises(UsageError, match="a whole number"):
+            ask(given)
+
+
+def test_a_user_with_a_uuid_is_found_whatever_the_apps_client_makes_of_uuids(database):
+    who = uuid.uuid4()
+    fill(database, [(1, "seen")])
+    database["leaderboard_entries"].update_one({}, {"$set": {"userId": Binary.from_uuid(who)}})
+    board = Board(database, config())
+    assert board.rank(str(who), WEEK).score == board.rank(Binary.from_uuid(who), WEEK).score == 1
+    assert board.rank(who, WEEK).score == 1

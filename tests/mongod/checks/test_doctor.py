@@ -26,7 +26,7 @@ from lbmigrate.mongo.process import free_port, prepare_home, start_mongod
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.state import State
-from tests.apps import SESSIONS, TASKS, oid, picture, session, task, user
+from tests.apps import SESSIONS, TASKS, USERS, oid, picture, session, task, user
 
 ROOT = Path(__file__).parents[3]
 
@@ -129,6 +129,18 @@ def no_names(app):
     app["users"].update_one({"_id": oid(2)}, {"$set": {"name": "user2@example.com"}})
 
 
+def too_long_names(app):
+    app["users"].update_one({"_id": oid(2)}, {"$set": {"name": "n" * 121}})
+
+
+def too_long_avatars(app):
+    app["users"].update_many({}, {"$set": {"avatar": "a" * 2_049}})
+
+
+def names_that_are_no_text(app):
+    app["users"].update_one({"_id": oid(2)}, {"$set": {"name": {"first": "Ann"}}})
+
+
 def nobody(app):
     app["users"].delete_many({})
 
@@ -162,6 +174,9 @@ WARNED = [
     (approximate_times, "sessions", "50% of the events would have an approximate time (startedAt)"),
     (odd_durations, "sessions", "8.3% would be rejected, for example: minutes:"),
     (no_names, "users", "1 of 3 users looked at have no name"),
+    (too_long_names, "users", "1 name of 3 users looked at is longer than 120 characters, and shown up to there"),
+    (too_long_avatars, "users", "3 avatars of 3 users looked at are longer than 2,048 characters, and left out"),
+    (names_that_are_no_text, "users", "1 name of 3 users looked at is no text, and left out"),
     (nobody, "users", "users is empty: the board will have no names"),
     (other_events, "leftovers", "score_events was here before, with 1 document"),
     (another_validator, "schema", "leaderboard_entries has another validator"),
@@ -275,6 +290,20 @@ def test_users_by_a_key_that_no_index_supports_are_told(app, terminal):
     assert "users" not in found(terminal, "warning")
 
 
+def test_of_paths_that_stand_in_for_each_other_one_suffices(app, terminal):
+    shown = {"display_name": ["nick", "name"], "avatar": ["picture", "avatar"]}
+    minutes = {"minutes": {**SESSIONS["let"]["minutes"], "path": ["seconds", "durationSec"]}}
+    terminal.configure(
+        {**TASKS, "at": ["completedAt", "doneAt"]}, {**SESSIONS, "let": minutes}, users={**USERS, **shown}
+    )
+    assert found(terminal, "warning") == {}
+    app["users"].update_many({}, {"$unset": {"name": "", "avatar": ""}})
+    app["sessions"].update_many({}, {"$unset": {"durationSec": ""}})
+    warnings = found(terminal, "warning")
+    assert {"none of 3 users has nick or name", "none of 3 users has picture or avatar"} <= set(warnings["users"])
+    assert "none of 12 documents of sessions in scope has durationSec" in warnings["sessions"]
+
+
 def test_the_collections_of_this_migration_are_no_leftovers(app, terminal):
     assert terminal("run").code == 0
     assert found(terminal, "warning") == {}
@@ -324,6 +353,20 @@ def test_what_a_uri_says_of_reading_and_writing_is_told_by_every_verb_and_not_he
         assert done.code == 0, done.err
         assert "of the URI this is not used: readPreference=secondary, readPreferenceTags=dc:ny" in done.err
     assert "w=majority" not in done.err.partition("not used")[2], "that is what is done"
+
+
+def test_options_of_a_uri_that_do_nothing_are_told_by_doctor_and_by_nobody_else(app, terminal):
+    there = ("--uri", f"{terminal.uri}&apName=a&maxPoolSize=many&tlsCertificateKeyFilePasswort=s3cret&compressors=lz4")
+    terminal("run", *there)
+    for verb in ("status", "run", "backfill", "top", "doctor"):
+        done = terminal(verb, *there)
+        assert done.code == 0, done.err
+        assert "Warning" not in done.err
+        assert not {"apName", "s3cret"} & set(done.err.split("  database")[1].split())
+    [told] = [each for each in terminal("doctor", "--json", *there).result["findings"] if each["subject"] == "uri"]
+    assert told["level"] == "warning"
+    assert "makes nothing of apName, maxPoolSize, tlsCertificateKeyFilePasswort, compressors in the URI" in told["fact"]
+    assert "s3cret" not in terminal("doctor", *there).out
 
 
 LEAKING = ["4.4.29", "5.0.31", "6.0.5", "6.0.26", "7.0.27", "7.3.4", "8.0.16", "8.1.2", "8.2.2", "8.0.0-rc3"]

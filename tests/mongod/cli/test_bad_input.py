@@ -238,13 +238,34 @@ def test_every_problem_of_a_configuration_is_told_at_once(terminal):
         (["rank"], "'user'"),
         (["top", "-n", "0"], "-n"),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words[:2]).replace(HALF, "half"),
 )
 def test_a_verb_or_an_option_that_cannot_be_used(app, terminal, words, part):
     before = picture(app)
     refused(terminal(*words), 2, part)
     assert picture(app) == before
     assert "lbmigrate_state" not in app.list_collection_names()
+
+
+HALF = "a\udcff"  # how Python has an argument whose bytes are not UTF-8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rank", HALF), ("around", HALF), ("forget", HALF, "--yes"), ("top", "--period", HALF),
+        ("status", "--uri", HALF), ("backfill", "--user", HALF), ("backfill", "--since", HALF),
+        ("plan", "--database", HALF),
+        ("run", "--backup-ref", HALF), ("backup", "restore", "B", "--digest", HALF), ("run", "--sample", HALF),
+        ("config", "show", "--allow-functions", HALF),
+    ],
+    ids=lambda words: " ".join(words[:2]).replace(HALF, "half"),
+)  # fmt: skip
+def test_an_argument_that_is_not_utf8_is_a_usage_error(terminal, words):
+    done = terminal(*words)
+    assert done.code == 2
+    assert "is not UTF-8: 'a\\udcff'" in done.err
+    assert "next: " in done.err
 
 
 def test_a_failure_shows_a_traceback_only_on_demand(terminal):

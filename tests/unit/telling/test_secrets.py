@@ -108,3 +108,10 @@ def test_what_a_process_knows_to_be_secret_is_in_nothing_that_it_says():
 
 def test_a_word_of_megabytes_is_searched_as_fast_as_a_short_one_for_its_length():
     assert secrets.hidden("x" * 3_000_000) == "x" * 3_000_000
+
+
+def test_of_a_uri_a_message_loses_what_is_secret_and_no_word_of_its_own():
+    uri = "mongodb://anna:hunter22@db/data?directConnection=true&replicaSet=rs0"
+    said = "no collection can be called 'hunter22'; name a database, and data"
+    assert secrets.without_value(said, uri) == "no collection can be called '***'; name a database, and data"
+    assert secrets.without_value("it ends in nter22", uri) == "it ends in ***"
