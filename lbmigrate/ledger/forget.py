@@ -17,9 +17,8 @@ from pymongo.errors import WriteError
 
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import rollup, unknown_leavers
 from lbmigrate.ledger import traces as found_in
-from lbmigrate.ledger import unknown_leavers
 from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
 from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of

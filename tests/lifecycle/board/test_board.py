@@ -230,6 +230,8 @@ def test_without_places_asked_for_there_are_none(database):
     assert board.top(WEEK, 0) == []
     assert board.page(WEEK, 0).next is None
     assert told(board.around(oid(1), WEEK, 0)) == [(oid(1), 2)]
+
+
 @pytest.mark.parametrize(
     "given", ["\ud800", "x" * 20_000_000, {"$gt": 1}, ["global"]], ids=["half", "long", "dict", "list"]
 )
