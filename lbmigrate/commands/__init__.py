@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
     from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, status
+    from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
     from lbmigrate.commands._rollback import preview_rollback, rollback
@@ -46,6 +47,7 @@ HOMES = {
     "preview_reconcile": "lbmigrate.commands._reconcile",
     "preview_rollback": "lbmigrate.commands._rollback",
     "reconcile": "lbmigrate.commands._reconcile",
+    "propose": "lbmigrate.commands._propose",
     "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
     "restore_backup": "lbmigrate.commands._backup",
@@ -73,6 +75,7 @@ __all__ = [
     "plan",
     "preview_reconcile",
     "preview_rollback",
+    "propose",
     "reconcile",
     "recount",
     "rejects",
