@@ -16,6 +16,8 @@ from lbmigrate.detect.words import (
     DELETED,
     DONE,
     FOCUS,
+    REPEATED,
+    STATE,
     TASK,
     UNDONE,
     UNREAL,
@@ -120,7 +122,7 @@ def _done_values(column: Column) -> tuple[Any, ...]:
     if says:
         return tuple(says)
     yes = [each for each in column.states if each is True or (each == 1 and not isinstance(each, str | bool))]
-    if not yes or not set(column.states) <= {0, 1} or not speaks_of(column.name, DONE) or _counts(column):
+    if not yes or not set(column.states) <= {0, 1} or not speaks_of(column.name, DONE | STATE) or _counts(column):
         return ()
     # An app that keeps 0 and 1 beside true and false means the same by both; the server's filter must name each.
     return (True, 1) if _mixed(column) else tuple(yes)
@@ -182,13 +184,13 @@ def _kind(column: Column) -> dict[str, Any]:
     """Breaks and calendar events share a collection with what counts, and a field tells them apart."""
     words = [each for each in column.states if isinstance(each, str)]
     pauses = [each for each in words if speaks_of(each, BREAK)]
-    events = [each for each in words if words_of(each) == {"event"}]
+    others = [each for each in words if words_of(each) <= REPEATED]
     counted = [each for each in words if each not in pauses and speaks_of(each, FOCUS if pauses else TASK)]
     if pauses and counted:
         return {column.path: counted[0] if len(counted) == 1 else {"$in": counted}}
     if pauses and len(pauses) < len(words):
         return {column.path: {"$nin": pauses}}
-    return {column.path: {"$nin": events}} if events and counted else {}
+    return {column.path: {"$nin": others}} if others and counted else {}
 
 
 def _not_removed(column: Column) -> dict[str, Any]:

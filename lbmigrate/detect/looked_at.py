@@ -188,7 +188,7 @@ def _walk(document: Document, prefix: str, depth: int = 1, skipping: str | None 
             continue
         if isinstance(value, dict) and depth < DEEPEST:
             yield from _walk(value, f"{path}.", depth + 1, skipping)
-        elif not isinstance(value, list | dict):
+        elif not isinstance(value, list | dict) and value != "":  # a form that was left empty says nothing
             yield path, value
 
 

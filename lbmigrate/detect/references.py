@@ -90,7 +90,7 @@ def _likelihood(reference: Reference) -> tuple[bool, bool, float, float]:
 
 
 def _coercion(values: Sequence[Any], ids: set[Any]) -> Literal["objectId", "string"] | None:
-    if all(value in ids for value in values):
-        return None
-    other = next(form for value in values if value not in ids for form in forms(value) if form in ids or form != value)
-    return "objectId" if isinstance(other, ObjectId) else "string"
+    """The type of the users' own ids, where some of these are the ids of users in another type."""
+    others = (form for value in values if value not in ids for form in forms(value) if form in ids)
+    own = next(others, None)
+    return None if own is None else "objectId" if isinstance(own, ObjectId) else "string"

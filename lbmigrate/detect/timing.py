@@ -80,7 +80,8 @@ def done_at(look: LookedAt, rows: Sequence[int], marker: Column | None, *, is_se
     times = [each for each in times_of(look) if any(each.times[row] is not None for row in rows)]
     if not is_session:
         times = [each for each in times if not speaks_of(each.name, START)] or times
-    return sorted(times, key=lambda each: (_kind(each, look, marker), -_fill(each, rows)))[:3]
+    ordered = sorted(times, key=lambda each: (_kind(each, look, marker), -_fill(each, rows)))[:3]
+    return ordered[:2] if len(ordered) > 1 and _fill(ordered[1], rows) == 1 else ordered  # no third is ever looked at
 
 
 def _kind(column: Column, look: LookedAt, marker: Column | None) -> int:

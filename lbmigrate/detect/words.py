@@ -25,6 +25,8 @@ UNDONE = _words(
     "todo open pending progress backlog new planned blocked cancelled canceled deleted archived active started running "
     "offen geplant abierto abierta pendiente aberto pendente"
 )
+STATE = _words("status state zustand etat estado stato stan")  # of which true means done
+REPEATED = _words("event habit daily reward note")  # kinds of entries among tasks that are never done once and for all
 BEFORE = _words("from old previous prev before former last vorher avant antes")  # of a change: what was
 BREAK = _words("break breaks rest pause paused pausa descanso pauze przerwa перерыв 休憩 휴식 休息 short long")
 FOCUS = _words("focus work pomodoro study deep fokus arbeit lernen foco trabajo travail estudio")
@@ -77,7 +79,10 @@ SHOWN_NAME = (
 LEGAL_NAME = _words("first last given family middle vorname nachname company org organisation team")
 PICTURE = _words("avatar picture photo image img pic bild foto icon")
 BOARD = _words("leaderboard lb ranking rank rangliste bestenliste classement board")
-HIDES = _words("out hide hidden private anonymous anonym invisible exclude excluded incognito")
+HIDES = _words(
+    "out hide hidden private anonymous anonym invisible exclude excluded incognito "
+    "masque cache oculto versteckt verborgen nascosto"
+)
 SHOWS = _words("in show shown public visible visibility share")
 
 SHORTEST_ENDING = 5  # letters of a word that may be the end of another

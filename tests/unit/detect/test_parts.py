@@ -9,10 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.detect import completion, lengths, timing
+from lbmigrate.detect import completion, lengths, references, timing
 from lbmigrate.detect.looked_at import LookedAt
 from lbmigrate.detect.words import DONE, SESSION, TASK, is_called, speaks_of, words_of
 from lbmigrate.detect.writing import flow
+from tests.apps import oid
 
 DAY = dt.datetime(2025, 3, 1)
 
@@ -108,6 +109,17 @@ def test_a_deadline_is_no_time_of_an_action():
     rows = [{"dueDate": hours(n), "doneAt": hours(n + 1)} for n in range(30)]
     look = looked_at(*rows)
     assert [each.path for each in timing.done_at(look, range(30), None, is_session=False)] == ["doneAt"]
+
+
+@pytest.mark.parametrize(
+    ("values", "coerce"),
+    [([oid(1), oid(2)], None), ([oid(1), str(oid(2))], "objectId"), ([oid(1), oid(2), oid(9)], None)],
+    ids=["as users have them", "some as text", "one of a deleted user"],
+)
+def test_ids_are_converted_only_where_users_have_them_in_another_type(values, coerce):
+    look = looked_at(*({"userId": value} for value in values))
+    (found,) = references.to(look, {oid(1), oid(2), oid(3)})
+    assert (found.column.path, found.coerce) == ("userId", coerce)
 
 
 json_values = st.recursive(
