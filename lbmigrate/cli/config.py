@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lbmigrate import commands
+from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.config.digest import config_digest
 from lbmigrate.config.load import flatten, json_schema, schema_text, starter
 from lbmigrate.config.yaml_tree import Taken
+from lbmigrate.detect.writing import as_yaml
 from lbmigrate.errors import UsageError
 from lbmigrate.telling.secrets import redact, without_value
 
@@ -22,15 +26,58 @@ app = new_app(no_args_is_help=True, help="The configuration: init, check, show, 
 
 @verb(app)
 def init(
-    this: Invocation, path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config/leaderboard.yaml")
+    this: Invocation,
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config/leaderboard.yaml"),
+    template: Annotated[
+        bool, typer.Option("--template", envvar="LBMIGRATE_TEMPLATE", help="Write the commented template; do not look.")
+    ] = False,
+    yes: options.Yes = False,
 ) -> None:
-    """Write a commented configuration to start from."""
-    if path.exists():
-        raise UsageError(f"{path} exists already and is left as it is", f"lbmigrate config check --config {path}")
+    """Look at the database and write a configuration for it.
+
+    Every collection is sampled and nothing is written to the server. Each value has a comment that says what was seen;
+    guesses are marked with CHECK. At a terminal a few questions are asked; --yes takes the likeliest answers. Without a
+    server (--uri, LBMIGRATE_URI or MONGODB_URI) it is the commented template.
+    """
+    _must_be_free(path)
+    uri = this.overrides.get("database.uri") or os.environ.get("LBMIGRATE_URI") or os.environ.get("MONGODB_URI")
+    text, told = (starter(), {"template": True}) if template or not uri else _looked(this, uri, yes)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(starter(), encoding="utf-8")
-    this.console.note(f"wrote {path}; next: lbmigrate config check --config {path}")
-    this.console.result({"verb": "config init", "path": str(path)})
+    path.write_text(text, encoding="utf-8")
+    following = "config check" if "template" in told else "doctor"
+    if uri and not os.environ.get("MONGODB_URI") and "template" not in told:
+        this.console.note("the file takes the server from MONGODB_URI; set it, or go on with --uri")
+    this.console.note(f"wrote {path}; next: lbmigrate {following} --config {path}")
+    this.console.result({"verb": "config init", "path": str(path), **told})
+
+
+def _must_be_free(path: Path) -> None:
+    """Nothing that somebody wrote is replaced; the template as it is shipped may be."""
+    if path.exists() and path.read_bytes() != starter().encode():
+        raise UsageError(
+            f"{path} exists already and is left as it is",
+            f"lbmigrate config check --config {path}, or name another file: lbmigrate config init NAME.yaml",
+        )
+
+
+def _looked(this: Invocation, uri: str, yes: bool) -> tuple[str, dict[str, object]]:
+    """The text for what is in the database, and what it came to."""
+    name = this.overrides.get("database.name") or os.environ.get("LBMIGRATE_DATABASE")
+    found = commands.propose(uri, name)
+    this.console.header(redact(uri), str(found.database["name"]))
+    if found.questions and confirm.is_possible() and not yes:
+        found = commands.propose(
+            uri, name, {each.key: confirm.choose(each.text, each.options) for each in found.questions}
+        )
+    else:
+        for each in found.questions:
+            this.console.note(f"{each.text} Taken: {each.options[0]}")
+    for source in found.sources:
+        this.console.note(f"{source.name}: {source.values['collection']}, {source.why['collection'].evidence}")
+    for collection, reason in found.left_out.items():
+        this.console.note(f"{collection} is left out: {reason}")
+    told = {"users": found.users.values["collection"], "sources": [source.values for source in found.sources]}
+    return as_yaml(found), {"database": found.database["name"], **told}
 
 
 @verb(app)

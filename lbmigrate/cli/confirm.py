@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -21,6 +22,14 @@ def agree(verb: str, question: str, refusal: str, hint: str) -> None:
     _need_terminal(verb)
     if not typer.confirm(question, err=True):
         raise Refused(refusal, hint=hint)
+
+
+def choose(question: str, options: Sequence[str]) -> str:
+    """One of a few answers, the first unless another is typed."""
+    answer = ""
+    while answer not in options:
+        answer = typer.prompt(f"{question} ({', '.join(options)})", default=options[0], err=True)
+    return answer
 
 
 def is_possible() -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
     from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, status
+    from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
     from lbmigrate.commands._rollback import preview_rollback, rollback
@@ -53,6 +54,7 @@ HOMES = {
     "preview_rollback": "lbmigrate.commands._rollback",
     "rebuild_boards": "lbmigrate.commands._boards",
     "reconcile": "lbmigrate.commands._reconcile",
+    "propose": "lbmigrate.commands._propose",
     "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
     "restore_backup": "lbmigrate.commands._backup",
@@ -86,6 +88,7 @@ __all__ = [
     "plan",
     "preview_reconcile",
     "preview_rollback",
+    "propose",
     "rebuild_boards",
     "reconcile",
     "recount",

@@ -73,7 +73,7 @@ def run(scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 @pytest.fixture
 def migrated(app: Database[Any], run: Run) -> Database[Any]:
     """The app where every job and most runbooks begin: configured, filled, verified, shown."""
-    for command in ("lbmigrate config init", "lbmigrate run --no-backup"):
+    for command in ("lbmigrate config init --template", "lbmigrate run --no-backup"):
         said = run(command.split())
         assert said.status == 0, said.text
     return app

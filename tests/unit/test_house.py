@@ -30,6 +30,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "rehearsal": (5, "the dry run: what it came to, and how that differs from what was expected"),
     "board": (4, "what the app reads"),
     "run": (4, "one run's surroundings: connection, context, limits, workers, and what makes it wait"),
+    "detect": (4, "a database that nobody described: what its collections seem to be, as a configuration"),
     "rules": (4, "from a document to its event, and from events to entries; pure"),
     "feature_flag": (4, "the feature flag's document"),
     "config": (3, "the configuration file: what it may say, how it is read, what is wrong with it"),

@@ -1,0 +1,171 @@
+"""Which collection holds the users, and what the board may show of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lbmigrate.detect import references
+from lbmigrate.detect.looked_at import Column, LookedAt
+from lbmigrate.detect.proposal import Question, UsersFound, Why
+from lbmigrate.detect.references import Known, Reference
+from lbmigrate.detect.timing import updated_of
+from lbmigrate.detect.words import (
+    BOARD,
+    HIDES,
+    LEGAL_NAME,
+    PICTURE,
+    SHOWN_NAME,
+    SHOWS,
+    USERS,
+    speaks_of,
+    words_of,
+)
+from lbmigrate.errors import Refused
+
+CLOSE = 0.6  # of the best score: a second collection that may be the users as well
+LONGEST_NAME = 60  # characters of a name that is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A collection and a key that others refer to, with the fields that do."""
+
+    look: LookedAt
+    key: str
+    score: float
+    referring: Mapping[str, Sequence[Reference]]
+
+
+def keys(look: LookedAt) -> list[str]:
+    """The paths that may name a user: `_id`, and whatever is different in every document."""
+    unique = (each for each in look.columns.values() if each.is_unique and not (each.is_time or each.is_url))
+    return ["_id", *(each.path for each in unique if each.path != "_id" and len(look.documents) > 1)]
+
+
+def candidates(looks: Sequence[LookedAt], known: Known) -> list[Candidate]:
+    """Collections that may be the users, the likeliest first."""
+    found = [_candidate(look, key, looks, known) for look in looks for key in keys(look)]
+    persons = [each for each in found if each.score > 0]
+    return sorted(persons, key=lambda each: (-each.score, each.key != "_id", each.look.name))
+
+
+def _candidate(look: LookedAt, key: str, looks: Iterable[LookedAt], known: Known) -> Candidate:
+    ids = known.get((look.name, key), set())
+    pairs = ((other.name, references.to(other, ids)) for other in looks if other.name != look.name)
+    referring = {name: found for name, found in pairs if found}
+    # What others refer to may be projects too: those who are persons have an address, a picture or a password.
+    score = len(referring) * _persons(look) + (_persons(look) - 1 if key == "_id" else 0)
+    return Candidate(look, key, score, referring)
+
+
+def _persons(look: LookedAt) -> float:
+    """How much a collection's documents look like persons; 1 where nothing speaks for it."""
+    columns = [each for each in look.columns.values() if each.fill > 0.2]
+    traits = {
+        2.0: speaks_of(look.name, USERS),
+        1.5: any(each.is_email for each in columns),
+        1.0: any(each.is_password for each in columns),
+        0.5: any(each.is_url or speaks_of(each.path, PICTURE) for each in columns),
+    }
+    return 1 + sum(weight for weight, has in traits.items() if has)
+
+
+def choose(found: Sequence[Candidate], answers: Mapping[str, str]) -> tuple[Candidate, list[Question]]:
+    """The users, and a question where another collection is nearly as likely. Raises Refused where there is none."""
+    if not found:
+        raise Refused(
+            "no collection looks as if it held users: none is referred to by others",
+            "lbmigrate config init --template, and fill it in by hand",
+        )
+    names = list(dict.fromkeys(each.look.name for each in found if each.score >= CLOSE * found[0].score))
+    wanted = answers.get("users", names[0])
+    chosen = next((each for each in found if each.look.name == wanted), found[0])
+    asked = Question("users", "Which collection holds the users?", tuple(names))
+    return chosen, [asked] if len(names) > 1 else []
+
+
+def users(chosen: Candidate, answers: Mapping[str, str]) -> tuple[UsersFound, list[Question]]:
+    """The `users` of a configuration for the collection that was chosen."""
+    look = chosen.look
+    values: dict[str, object] = {"collection": look.name, "key": chosen.key}
+    by = ", ".join(f"{name}.{found[0].column.path}" for name, found in sorted(chosen.referring.items())[:4])
+    why = {"collection": Why(f"referred to by {by}" if by else "its documents hold the actions", bool(by))}
+    if names := _shown_names(look):
+        values["display_name"] = names
+        why["display_name"] = Why(", ".join(f"{name} in {look.columns[name].fill:.0%}" for name in names))
+    if pictures := [each.path for each in look.columns.values() if _is_picture(each)][:1]:
+        values["avatar"] = pictures
+    questions = _opt_out(look, answers, values, why)
+    if updated := updated_of(look):
+        values["updated"] = updated.path
+        why["updated"] = Why("never earlier than another time of the document")
+    return UsersFound(values, why), questions
+
+
+def _shown_names(look: LookedAt) -> list[str]:
+    """Names that are made to be shown, the one that says so first; never an address, an id or a legal name alone."""
+    columns = [each for each in look.columns.values() if _may_be_shown(each)]
+    named = [each for each in columns if not words_of(each.name).isdisjoint(SHOWN_NAME)]
+    chosen = named or [each for each in columns if _looks_like_a_name(each)]
+    return [each.path for each in sorted(chosen, key=_rank_of_a_name)[:2]]
+
+
+def _may_be_shown(column: Column) -> bool:
+    texts = bool(column.present) and all(
+        isinstance(value, str) and len(value) <= LONGEST_NAME for value in column.present
+    )
+    odd = column.is_email or column.is_url or column.is_password or column.is_time or column.path == "_id"
+    return texts and not odd and words_of(column.path).isdisjoint({*LEGAL_NAME, "id", "uid", "file"})
+
+
+def _looks_like_a_name(column: Column) -> bool:
+    """Text that differs from user to user, with letters and no digits for the most part."""
+    lettered = column.share(lambda value: sum(c.isalpha() or c in " .-'" for c in value) >= 0.8 * len(value))
+    return column.fill > 0.5 and lettered > 0.8 and len(set(column.present)) > 0.5 * len(column.present)
+
+
+def _rank_of_a_name(column: Column) -> tuple[int, float]:
+    words = words_of(column.name)
+    return next((place for place, word in enumerate(SHOWN_NAME) if word in words), len(SHOWN_NAME)), -column.fill
+
+
+def _is_picture(column: Column) -> bool:
+    texts = all(isinstance(value, str) for value in column.present)
+    return texts and (column.share(lambda value: "://" in value) > 0.5 or speaks_of(column.name, PICTURE))
+
+
+def _opt_out(
+    look: LookedAt, answers: Mapping[str, str], values: dict[str, object], why: dict[str, Why]
+) -> list[Question]:
+    """The field by which users hide or show themselves, in `values`. What its absence means is asked for."""
+    column = next(iter(sorted((each for each in look.columns.values() if _hides(each)), key=_rank_of_a_choice)), None)
+    if column is None:
+        return []
+    shows = _shows(column.path)
+    asked = Question(
+        "opt_out.missing",
+        f"{column.path} is absent in {1 - column.fill:.0%} of {look.name}: are these users on the board?",
+        ("yes", "no"),
+    )
+    on_board = answers.get(asked.key, "yes") == "yes"
+    values["opt_out"] = {"path": column.path, "missing": not on_board, **({"negate": True} if shows else {})}
+    says = "show me" if shows else "hide me"
+    why["opt_out"] = Why(f"true means {says}, by its name; absent in {1 - column.fill:.0%}", sure=False)
+    return [asked] if column.fill < 1 else []
+
+
+def _hides(column: Column) -> bool:
+    words = words_of(column.path)
+    if not column.is_bool or words.isdisjoint(HIDES | SHOWS):
+        return False
+    return not words.isdisjoint(BOARD) or not words_of(column.name).isdisjoint(HIDES - {"out"})
+
+
+def _shows(path: str) -> bool:
+    words = words_of(path)
+    return words.isdisjoint(HIDES) and not words.isdisjoint(SHOWS)
+
+
+def _rank_of_a_choice(column: Column) -> tuple[bool, float]:
+    return words_of(column.path).isdisjoint(BOARD), -column.fill

@@ -1,0 +1,134 @@
+"""What a look concludes from single fields."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbmigrate.detect import completion, lengths, references, timing
+from lbmigrate.detect.looked_at import LookedAt
+from lbmigrate.detect.words import DONE, SESSION, TASK, is_called, speaks_of, words_of
+from lbmigrate.detect.writing import flow
+from tests.apps import oid
+
+DAY = dt.datetime(2025, 3, 1)
+
+
+def looked_at(*rows, name="tasks"):
+    return LookedAt(name, [{"_id": number, **row} for number, row in enumerate(rows)])
+
+
+def hours(number):
+    return DAY + dt.timedelta(hours=number)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("settings.leaderboardOptOut", {"settings", "leaderboard", "opt", "out"}),
+        ("userID", {"user", "id"}),
+        ("done_at", {"done", "at"}),
+        ("HTTPStatus", {"http", "status"}),
+        ("geändertAm", {"geandert", "am"}),
+    ],
+)
+def test_the_words_of_a_name(name, words):
+    assert words_of(name) == words
+
+
+@pytest.mark.parametrize(
+    ("word", "means_done"), [("done", True), ("已完成", True), ("incomplete", False), ("undone", False)], ids=ascii
+)
+def test_a_word_means_done_only_as_a_whole(word, means_done):
+    assert speaks_of(word, DONE) is means_done
+
+
+def test_a_collection_is_called_by_the_end_of_its_name_too():
+    assert is_called("pomodorosessions", SESSION)
+    assert is_called("userTasks", TASK)
+    assert not is_called("taskforce", TASK)
+
+
+def test_numbers_that_are_times_are_times_unless_their_name_says_that_they_are_lengths():
+    now = int(DAY.timestamp() * 1000)
+    look = looked_at(*({"startedAt": now + n, "durationNs": now + n, "count": n} for n in range(20)))
+    assert [path for path, column in look.columns.items() if column.is_time] == ["startedAt"]
+    assert look.columns["durationNs"].is_number
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"), [("minutes", 60), ("seconds", 1), ("ms", 0.001), ("hours", 3600), ("ns", 1e-9)]
+)
+def test_the_unit_of_a_length_is_told_by_the_times_that_it_lies_between(unit, seconds):
+    rows = [
+        {"from": hours(n), "to": hours(n) + dt.timedelta(minutes=20 + n % 40), "x": (20 + n % 40) * 60 / seconds}
+        for n in range(60)
+    ]
+    found = lengths.length(looked_at(*rows, name="sessions"), range(60))
+    assert (found.path, found.unit, found.sure) == ("x", unit, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        ([15, 25, 50], "minutes"),
+        ([900, 1500, 3000], "seconds"),
+        ([900_000, 1_500_000], "ms"),
+        ([0.25, 0.5, 2], "hours"),
+    ],
+    ids=str,
+)
+def test_the_unit_of_a_length_without_times_is_a_guess_by_its_size(values, unit):
+    rows = [{"duration": values[n % len(values)]} for n in range(30)]
+    found = lengths.length(looked_at(*rows, name="sessions"), range(30))
+    assert (found.unit, found.sure) == (unit, False)
+
+
+def test_what_is_undone_keeps_its_time_and_the_state_decides():
+    rows = [{"isDone": n % 3 != 0, "completedAt": hours(n) if n % 3 or n % 2 else None} for n in range(60)]
+    scope = completion.scope(looked_at(*rows))
+    assert scope.where == {"isDone": True}
+    assert len(scope.rows) == 40
+
+
+def test_a_state_before_a_change_is_not_the_state():
+    rows = [{"from": ["Done", "Doing"][n % 2], "to": ["Doing", "Done"][n % 2]} for n in range(40)]
+    assert completion.scope(looked_at(*rows)).where == {"to": "Done"}
+
+
+def test_true_beside_1_are_both_named_since_the_server_tells_them_apart():
+    rows = [{"done": [True, 1, 0, False][n % 4]} for n in range(40)]
+    assert completion.scope(looked_at(*rows)).where == {"done": {"$in": [True, 1]}}
+
+
+def test_a_deadline_is_no_time_of_an_action():
+    rows = [{"dueDate": hours(n), "doneAt": hours(n + 1)} for n in range(30)]
+    look = looked_at(*rows)
+    assert [each.path for each in timing.done_at(look, range(30), None, is_session=False)] == ["doneAt"]
+
+
+@pytest.mark.parametrize(
+    ("values", "coerce"),
+    [([oid(1), oid(2)], None), ([oid(1), str(oid(2))], "objectId"), ([oid(1), oid(2), oid(9)], None)],
+    ids=["as users have them", "some as text", "one of a deleted user"],
+)
+def test_ids_are_converted_only_where_users_have_them_in_another_type(values, coerce):
+    look = looked_at(*({"userId": value} for value in values))
+    (found,) = references.to(look, {oid(1), oid(2), oid(3)})
+    assert (found.column.path, found.coerce) == ("userId", coerce)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_whatever_is_written_is_read_back(value):
+    assert yaml.safe_load(flow(value).replace("$${", "${")) == value
