@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbmigrate import schema
+from lbmigrate import feature_flag, schema
 from lbmigrate.checks import kinds, users
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, mapped, sample, shares
@@ -18,6 +18,7 @@ from lbmigrate.passes import likely
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
+from lbmigrate.state.statuses import StepStatus
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.paths import pluck
 
@@ -37,7 +38,14 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
     told += users.findings(context, present, looks)
     told += users.one_type(context, told, looks)
     told += [] if bounded else _leavers(context)
-    return [*told, *_binding(context), *_ledger(context), *kinds.of_targets(context), *_schema(context)]
+    return [
+        *told,
+        *_binding(context),
+        *_flag(context),
+        *_ledger(context),
+        *kinds.of_targets(context),
+        *_schema(context),
+    ]
 
 
 def _binding(context: Context) -> Iterator[Finding]:
@@ -45,6 +53,17 @@ def _binding(context: Context) -> Iterator[Finding]:
     found = binding.apart(context)
     if found:
         yield Finding("refusal" if found.loss is Loss.FOREIGN else "warning", "state", found.sentence, found.way)
+
+
+def _flag(context: Context) -> Iterator[Finding]:
+    """Whether the flag's document went while nobody had turned anything off."""
+    applied = any(context.state.step(number).get("status") == StepStatus.APPLIED for number, _ in binding.SWITCHES)
+    if applied and binding.apart(context) is None and not feature_flag.find(context.target, context.config):
+        flag = context.config.flag
+        fact = f"{flag.id!r} is gone from {flag.collection}: the app records nothing, and shows no board"
+        yield Finding(
+            "warning", "flag", fact, "lbmigrate flag write on, and lbmigrate flag read on; or lbmigrate run --yes"
+        )
 
 
 def _leavers(context: Context) -> Iterator[Finding]:

@@ -58,12 +58,13 @@ class Tail:
     def follow(self) -> Iterator[Piece]:
         """Batch after batch, durable and rolled up, until a stop is asked for; each one's checkpoint is to be saved.
 
-        While the flag's `write` is off it holds, and goes on where it was. Raises Refused on a standalone server, and
-        where no source has a change stream.
+        While the flag's `write` is off it holds, and goes on where it was. However short its time is, it begins: what
+        follows is found from there on. Raises Refused on a standalone server, and where no source has a change stream.
         """
         yield from self._not_followed()
-        failures = 0
-        while not self._context.stopping():
+        failures, begins = 0, not self._kept.get("token")
+        while begins or not self._context.stopping():
+            begins = False
             try:
                 for piece in self._streamed() if self._flag.write else self._hold():
                     failures = 0

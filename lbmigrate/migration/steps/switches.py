@@ -54,6 +54,8 @@ class Switch:
             return ""
         if status is StepStatus.APPLIED and has_lost_flag(context):
             return ""
+        if status is StepStatus.APPLIED and not feature_flag.find(context.target, context.config):
+            return f"{self.side} is off, for the flag is gone from {context.config.flag.collection}"
         if status is StepStatus.APPLIED:
             return f"{self.side} was turned off {_by_hand(context)}"
         row = context.state.step(self.number)

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from lbmigrate import commands
+from lbmigrate.checks.data import check_data
 from lbmigrate.errors import Refused, UsageError
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import Driver
@@ -156,6 +157,25 @@ def test_a_run_asked_for_as_a_function_is_refused_before_it_begins(app):
         commands.run(connection(app), no_backup=True, terms=Terms())
     assert len(app.state.runs(50)) == before
     assert migration.turned_off(app.context(), STEPS[:5]) == []
+
+
+def test_a_flag_that_is_gone_is_told_as_such_and_either_way_that_is_named_brings_it_back(app):
+    def by_hand():
+        for side in ("write", "read"):
+            commands.turn_flag(connection(app), side, True)
+
+    for bring_back in (lambda: run(app, confirmed=True), by_hand):
+        assert not gone(app)
+        app.database["feature_flags"].delete_one({"_id": "leaderboard"})
+        assert gone(app) == ["'leaderboard' is gone from feature_flags: the app records nothing, and shows no board"]
+        with pytest.raises(Refused, match="write is off, for the flag is gone from feature_flags"):
+            run(app)
+        bring_back()
+        assert (flag(app)["write"], flag(app)["read"]) == (True, True)
+
+
+def gone(app):
+    return [each.fact for each in check_data(app.context()) if each.subject == "flag"]
 
 
 # --- a flag that somebody edited ------------------------------------------------------------------------------------

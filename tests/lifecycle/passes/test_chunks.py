@@ -188,6 +188,18 @@ def test_a_stop_amid_equal_times_of_change_loses_nothing(database, stop):
     assert len(app.events()) == 31
 
 
+@pytest.mark.parametrize("hours", [0, 23], ids=["at the watermark", "23 hours before it"])
+def test_what_comes_late_within_the_lag_is_read(database, hours):
+    database["tasks"].create_index("updatedAt")
+    database["tasks"].insert_many([task(number) for number in range(9)])
+    app = App(database)
+    app.apply()
+    reached = app.state.watermark("tasks")["value"]
+    database["tasks"].insert_one(task(50, updatedAt=reached - dt.timedelta(hours=hours)))
+    assert app.backfill().emitted == 1
+    assert len(app.events()) == 10
+
+
 @indexed_or_not
 def test_only_what_changed_is_read_again_where_an_index_leads_to_it(database, indexed):
     app = app_of(database, [task(number, hours=number * 24) for number in range(60)], indexed=indexed)

@@ -441,6 +441,11 @@ def test_it_ends_well_when_its_time_is_over(app, terminal):
 
 
 @pytest.mark.slow
+def test_it_begins_though_its_time_is_over_before_it_has_connected(app, terminal):
+    assert terminal("tail", "--max-runtime", "0.001s").code == 0
+    assert row(app)["token"]
+
+
 def test_two_do_not_follow_at_once_and_a_backfill_goes_on_beside_one(app, server_uri, settings):
     with started(server_uri, settings, "tail"):
         following(app)
