@@ -12,14 +12,11 @@ Layout: https://www.mongodb.com/docs/database-tools/mongodump/#output-format
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gzip
 import hashlib
 import hmac
-import io
 import os
-import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +30,7 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
 from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 
+from lbmigrate.backup.contents import LARGEST, SMALLEST, digest, regular, unpacked
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import LbmigrateError, Locked, Refused
 from lbmigrate.files import private
@@ -44,7 +42,6 @@ AS_THEY_ARE = "-_.~$&+=@"  # characters that mongodump does not escape in a file
 PLAIN: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
-SMALLEST, LARGEST = 5, 17_000_000  # bytes of a document: what a server keeps has at most 16 MiB and some
 UNREADABLE = (OSError, EOFError, zlib.error, InvalidBSON)
 
 
@@ -195,7 +192,7 @@ class Archive:
     def metadata(self, entry: Entry) -> Document:
         """A collection's options and indexes as they were."""
         _, path = self.files(entry.database, entry.collection)
-        found: Document = json_util.loads(_unpacked(path), json_options=CANONICAL)
+        found: Document = json_util.loads(unpacked(path), json_options=CANONICAL)
         return found
 
     def documents(self, entry: Entry) -> Iterator[RawBSONDocument]:
@@ -221,7 +218,7 @@ class Archive:
                 if digest(path) != known:
                     return f"{path} is not what was written (its SHA-256 differs)"
                 if not path.name.endswith(".bson.gz"):
-                    _unpacked(path)
+                    unpacked(path)
                 elif (count := sum(1 for _ in self.documents(entry))) != entry.documents:
                     return f"{path} holds {count:,} documents, not {entry.documents:,}"
             except UNREADABLE as error:
@@ -229,31 +226,8 @@ class Archive:
         return ""
 
 
-def _unpacked(path: Path) -> bytes:
-    with regular(path) as raw, gzip.open(raw) as file:
-        text = file.read(LARGEST + 1)
-    if len(text) > LARGEST:
-        raise OSError(errno.EFBIG, f"it unpacks to more than {LARGEST:,} bytes")
-    return text
-
-
 def _seal(data: bytes, key: bytes) -> str:
     return hmac.new(key, data, hashlib.sha256).hexdigest()
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, as `sha256sum` prints it."""
-    with regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def regular(path: Path) -> io.BufferedReader:
-    """A file to read from. Raises OSError for what is none: a pipe would be waited for, and a device never ends."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def zipped(file: BinaryIO) -> gzip.GzipFile:

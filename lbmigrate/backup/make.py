@@ -22,7 +22,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from lbmigrate.backup import archive
+from lbmigrate.backup import archive, contents
 from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.backup.record import record
@@ -100,7 +100,7 @@ class Making:
                 documents, size = documents + count, size + len(batch)
                 yield Piece(source.name, documents, max(total, documents), estimated=True, counts=Copied(count))
         yield Piece(source.name, documents, documents)
-        sha256, metadata_sha256 = map(archive.digest, files)
+        sha256, metadata_sha256 = map(contents.digest, files)
         as_of = self.moment.begun if session else None
         return Entry(source.database.name, source.name, documents, size, sha256, metadata_sha256, as_of)
 

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from lbmigrate import commands
-from lbmigrate.backup import archive
+from lbmigrate.backup import archive, contents
 from lbmigrate.backup import restore as way_back
 from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Manifest
@@ -119,7 +119,7 @@ def _show(this: Invocation, words: str, where: Path, manifest: Manifest) -> None
 
 
 def _digest(directory: Path) -> str:
-    return archive.digest(directory / archive.MANIFEST)
+    return contents.digest(directory / archive.MANIFEST)
 
 
 def _key(file: Path | None) -> bytes:

@@ -10,7 +10,8 @@ from pathlib import Path
 import bson
 import pytest
 
-from lbmigrate.backup.archive import Archive, digest
+from lbmigrate.backup.archive import Archive
+from lbmigrate.backup.contents import digest
 from lbmigrate.backup.manifest import Entry
 
 ROOM = 60_000_000

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from pymongo.errors import ConfigurationError, OperationFailure
 
 from lbmigrate.backup import make, record, restore
-from lbmigrate.backup.archive import MANIFEST, UNFINISHED, Archive, digest
+from lbmigrate.backup.archive import MANIFEST, UNFINISHED, Archive
+from lbmigrate.backup.contents import digest
 from lbmigrate.backup.restore import PREFIX
 from lbmigrate.errors import LbmigrateError, Locked, Refused
 from lbmigrate.files import private

@@ -12,7 +12,8 @@ from bson import json_util
 from pymongo.errors import AutoReconnect
 
 from lbmigrate.backup import restore
-from lbmigrate.backup.archive import MANIFEST, SEAL, Archive, digest
+from lbmigrate.backup.archive import MANIFEST, SEAL, Archive
+from lbmigrate.backup.contents import digest
 from lbmigrate.backup.restore import PREFIX
 from lbmigrate.errors import Refused
 from lbmigrate.schema import REJECT_DAYS

@@ -14,7 +14,8 @@ import pytest
 from bson import Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
 
 from lbmigrate.backup import make, restore
-from lbmigrate.backup.archive import MANIFEST, Archive, digest
+from lbmigrate.backup.archive import MANIFEST, Archive
+from lbmigrate.backup.contents import digest
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import free_port, start_mongod
 from lbmigrate.state import COLLECTION
