@@ -22,9 +22,8 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from lbmigrate.backup import archive
+from lbmigrate.backup import archive, contents
 from lbmigrate.backup.archive import Archive
-from lbmigrate.backup.contents import digest
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.backup.record import record, record_part
 from lbmigrate.errors import Refused
@@ -102,7 +101,7 @@ class Making:
                 documents, size = documents + count, size + len(batch)
                 yield Piece(source.name, documents, max(total, documents), estimated=True, counts=Copied(count))
         yield Piece(source.name, documents, documents)
-        sha256, metadata_sha256 = map(digest, files)
+        sha256, metadata_sha256 = map(contents.digest, files)
         as_of = self.moment.begun if session else None
         return Entry(source.database.name, source.name, documents, size, sha256, metadata_sha256, as_of)
 
@@ -153,9 +152,9 @@ def _finish(
     context: Context, into: Archive, manifest: Manifest, key: bytes, put_on_record: Callable[..., None]
 ) -> Iterator[Piece]:
     at = context.clock()
-    sealed = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment), key)
+    digest = into.finish(replace(manifest, finished=_iso(at), consistent=manifest.is_of_one_moment), key)
     try:
-        put_on_record(context.state, "lbmigrate", str(into.root.absolute()), at, sealed)
+        put_on_record(context.state, "lbmigrate", str(into.root.absolute()), at, digest)
     except (PyMongoError, Refused) as error:
         why = hidden(str(error).partition(", full error")[0])
         yield Piece(NAME, warning=f"the backup is whole, but could not be put on record: {why}")

@@ -11,10 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from lbmigrate import commands
-from lbmigrate.backup import archive
+from lbmigrate.backup import archive, contents
 from lbmigrate.backup import restore as way_back
 from lbmigrate.backup.archive import Archive
-from lbmigrate.backup.contents import digest
 from lbmigrate.backup.manifest import Manifest
 from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
@@ -120,7 +119,7 @@ def _show(this: Invocation, words: str, where: Path, manifest: Manifest) -> None
 
 
 def _digest(directory: Path) -> str:
-    return digest(directory / archive.MANIFEST)
+    return contents.digest(directory / archive.MANIFEST)
 
 
 def backup_key(file: Path | None) -> bytes:
