@@ -78,8 +78,9 @@ class Mismatch:
     """One thing that is wrong.
 
     `subject` names the collection. `id` is the `_id` of the entry, event or source document, or the name of an index;
-    None for what has none. `field` is what differs, `found` what is there and `expected` what should be; None where
-    there is nothing. `reason` is a sentence, `lasted` for how many seconds it was seen to stand.
+    None for what has none; `source` is the `_id` of the source document, where it is about one. `field` is what
+    differs, `found` what is there and `expected` what should be; None where there is nothing. `reason` is a sentence,
+    `lasted` for how many seconds it was seen to stand.
     """
 
     kind: Kind
@@ -93,6 +94,7 @@ class Mismatch:
     reason: str = ""
     heals: Heal = Heal.PERSON
     lasted: float = 0.0
+    source: Any = None
 
     def __str__(self) -> str:
         return self.reason or f"{self.subject} {excerpt(self.id)}: {MEANING[self.kind]}"
