@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from bson import Int64
 
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
@@ -41,6 +42,11 @@ class Sums:
     ledger_points: int = 0
     ledger_events: int = 0
 
+    def add(self, other: Sums) -> None:
+        """Take in what another part of the period came to."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass(slots=True)
 class Compared:
@@ -58,7 +64,7 @@ def compare(context: Context, users: Sequence[Any], kind: str | None) -> Compare
     stored, spare = _stored(context, users)
     ledger = Ledger(local_day(context.config.timezone))
     asked = {"userId": {"$in": list(users)}, **COUNTED}
-    read = ledger.add(context.target[EVENTS].find(asked, READ))
+    read = ledger.add(lenient(context.target)[EVENTS].find(asked, READ))
     leavers = Leavers(context.state)
     expected = {key: entry for key, entry in ledger.entries(context.config.periods) if key[0] not in leavers}
     people = shown(context, [user for user in users if user not in leavers])
@@ -77,7 +83,7 @@ def _stored(context: Context, users: Sequence[Any]) -> tuple[dict[Key, Document]
     found: dict[Key, Document] = {}
     spare: list[Mismatch] = []
     has_period = is_a_period(context.config.periods)
-    rows = context.target[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, FIELDS)
+    rows = lenient(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, FIELDS)
     for row in rows:
         period = _period(row)
         if not has_period(period):
@@ -220,12 +226,3 @@ def words(points: Any, events: Any, last: Any) -> str:
     """Score, count and newest event of an entry as a sentence has them."""
     newest = f"{last.isoformat()}Z" if isinstance(last, dt.datetime) else excerpt(last)
     return f"{excerpt(points) if not isinstance(points, int) else points} points in {events} events up to {newest}"
-
-
-def added(one: Mapping[str, Sums], other: Mapping[str, Sums]) -> dict[str, Sums]:
-    """The sums of two parts together."""
-    total: dict[str, Counter[str]] = defaultdict(Counter)
-    for part in (one, other):
-        for period, sums in part.items():
-            total[period].update({name: getattr(sums, name) for name in Sums.__slots__})
-    return {period: Sums(**counts) for period, counts in total.items()}

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from lbmigrate.records import Document
+from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.values.excerpts import excerpt
+from lbmigrate.values.limits import short
 
 KEPT = 100  # mismatches that a verdict carries
+SHOWN = 1_000  # characters of a text in it
 
 
 class Kind(StrEnum):
@@ -65,11 +67,15 @@ MEANING: dict[Kind, str] = {
 
 
 class Heal(StrEnum):
-    """What heals a mismatch. `PERSON` stands for what no command of ours does."""
+    """What heals a mismatch: steps 1 and 2 once more, a backfill, a reconciliation, or a roll-up of its user.
 
-    ROLL_UP = "roll-up"
-    RECONCILE = "reconcile"
+    `PERSON` stands for what no command of ours does.
+    """
+
+    STEPS = "steps"
     BACKFILL = "backfill"
+    RECONCILE = "reconcile"
+    ROLL_UP = "roll-up"
     PERSON = "person"
 
 
@@ -215,15 +221,23 @@ class Verification:
             "parts": tuple(Part(**each) for each in row.get("parts", ())),
             "periods": tuple(PeriodRow(**each) for each in row.get("periods", ())),
             "kinds": dict(row.get("kinds", {})),
-            "mismatches": tuple(map(_mismatch, row.get("found", ()))),
+            "mismatches": tuple(map(mismatch_of, row.get("found", ()))),
             "pace": tuple((seconds, documents) for seconds, documents in row.get("pace", ())),
             "skipped": tuple(row.get("skipped", ())),
         })  # fmt: skip
 
 
-def _mismatch(row: Document) -> Mismatch:
+def mismatch_of(row: Document) -> Mismatch:
+    """What `Mismatch.row` wrote."""
     return Mismatch(**{**row, "kind": Kind(row["kind"]), "heals": Heal(row["heals"])})
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, StrEnum) else value
+    """A value as the state and JSON can hold it, and no longer than it takes to recognise it."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, str):
+        return value if len(value) <= SHOWN else f"{value[:SHOWN]}…"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST_SCORE:
+        return str(value)
+    return short(value)

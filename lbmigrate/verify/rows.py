@@ -12,6 +12,7 @@ from typing import Any
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -22,7 +23,9 @@ from lbmigrate.verify.reading import POSITION, Action, Reading
 from lbmigrate.verify.values import getter
 
 CODECS: CodecOptions[Document] = CodecOptions(
-    uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+    uuid_representation=UuidRepresentation.STANDARD,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
 )
 FIELDS = dict.fromkeys(("userId", "actionType", "points", "sourceId", "createdAt", "meta.reason", "meta.forgotten"), 1)
 _number = re.compile(r"#[1-9][0-9]*$")
@@ -41,16 +44,16 @@ class Rows:
     def expected(self, condition: Document) -> tuple[dict[str, Action], int]:
         """What documents are worth, by the `_id`s of their events; the first source that has one for it goes first."""
         found: dict[str, Action] = {}
-        documents = 0
+        read = 0
         for reading in self.readings:
-            rows = list(_documents(self.context, reading, condition))
-            documents += len(rows)
+            rows = list(documents(self.context, reading, condition))
+            read += len(rows)
             for action in reading.actions(rows):
                 found.setdefault(action.id, action)
-        return found, documents
+        return found, read
 
     def events(self, condition: Document) -> Iterator[Document]:
-        return iter(self.context.target[EVENTS].find(condition, FIELDS))
+        return iter(lenient(self.context.target)[EVENTS].find(condition, FIELDS))
 
     def of_names(self, bases: list[str]) -> Iterator[Document]:
         """The events of these names with their adjustments, which are few."""
@@ -79,7 +82,7 @@ class Rows:
         found: set[str] = set()
         for reading in self.readings if any(reading.source.meta for reading in self.readings) else []:
             for some in in_parts(sources):
-                rows = _documents(self.context, reading, {"_id": {"$in": some}})
+                rows = documents(self.context, reading, {"_id": {"$in": some}})
                 found |= {exact_text(row["_id"]) for row in rows if reading.is_too_large(row)}
         return found
 
@@ -112,7 +115,7 @@ def without_number(name: Any) -> str:
     return _number.sub("", str(name))
 
 
-def _documents(context: Context, reading: Reading, condition: Document) -> Iterator[Document]:
+def documents(context: Context, reading: Reading, condition: Document) -> Iterator[Document]:
     """The documents, or elements, of a source that meet a condition on documents, with no more than is read of them."""
     source = reading.source
     collection = context.sources[source.collection].with_options(codec_options=CODECS)
