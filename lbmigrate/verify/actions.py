@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,18 +12,20 @@ from bson import ObjectId
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.strays import unsettled, worth
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
+from lbmigrate.rules.strays import slim
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.id_text import exact_text, former_text, id_text, plain_text
-from lbmigrate.values.ids import id_forms, in_parts, is_document_id
+from lbmigrate.values.id_text import exact_text, former_text, plain_text
+from lbmigrate.values.ids import id_forms, in_parts, is_document_id, same_id
 from lbmigrate.verify import judge
 from lbmigrate.verify.expected import names
 from lbmigrate.verify.reading import Action, Reading
 from lbmigrate.verify.result import Mismatch
-from lbmigrate.verify.rows import Groups, Rows, grouped, without_number
+from lbmigrate.verify.rows import Groups, Rows, base_of, grouped, without_number
 from lbmigrate.verify.values import local_day
 
 ABOVE = ":"  # sorts after "#" and "/", which follow an id in the `_id` of an adjustment and of an element
@@ -75,7 +77,7 @@ class Ledger:
             rows = list(self._rows.events({"_id": {"$gte": low, "$lt": high}}))
         else:
             rows = list(self._rows.of_names(list(expected)))
-        found = self._compared(expected, grouped(rows, expected))
+        found = self._compared(expected, grouped(rows))
         found.documents = documents
         return found
 
@@ -89,15 +91,15 @@ class Ledger:
             for ids in in_parts(list({exact_text(each): each for each in wanted if is_document_id(each)}.values())):
                 expected |= self._rows.expected({"_id": {"$in": ids}})[0]
             kept = {name: action for name, action in expected.items() if name in some}
-            total.add(self._compared(kept, grouped(rows, kept)))
+            total.add(self._compared(kept, grouped(rows)))
         return total
 
     def check_events(self, condition: Document) -> Checked:
         """The other way round: every event of the action that meets a condition, and the sources behind it."""
         within = {"_id": {"$gte": f"{self.action}:", "$lt": f"{self.action};"}}
         total, some = Checked(), dict[str, None]()
-        for row in self._context.target[EVENTS].find({"$and": [within, condition]}, {"_id": 1}):
-            some[without_number(row["_id"])] = None
+        for row in self._rows.events({"$and": [within, condition]}):
+            some[base_of(row) or str(row["_id"])] = None
             if len(some) == AT_ONCE:
                 total.add(self.check_named(list(some)))
                 some = {}
@@ -122,12 +124,26 @@ class Ledger:
             if events is None:
                 missing[name] = action
             elif not judge.is_plain(action, events):
-                self._judge(action, events, found)
+                self._judge_named(action, events, missing, found)
         if missing:
             self._look_for(missing, found)
         if groups:
             self._strays(groups, found)
         return found
+
+    def _judge_named(self, action: Action, events: list[Document], missing: dict[str, Action], found: Checked) -> None:
+        """An action whose name the ledger has: of two documents whose ids have one text it may be the other's."""
+        source = events[0].get("sourceId")
+        if same_id(source, action.source_id) or not is_document_id(source):
+            self._judge(action, events, found)
+            return
+        exact = list(self._rows.of_names([f"{self.action}:{exact_text(action.source_id)}"]))
+        if exact:
+            self._judge(action, exact, found)
+        elif any(same_id(each.source_id, source) for each in self._rows.expected({"_id": source})[0].values()):
+            missing[action.id] = action
+        else:
+            self._judge(action, events, found)
 
     def _judge(self, action: Action, events: list[Document], found: Checked) -> None:
         if action.user in self._leavers or any(map(_is_forgotten, events)):
@@ -147,7 +163,8 @@ class Ledger:
         others = {other: name for name, action in due.items() for other in self._other_names(action)}
         rows: Groups = defaultdict(list)
         for row in self._rows.of_names(list(others)):
-            rows[others.get(row["_id"]) or others[without_number(row["_id"])]].append(row)
+            if name := others.get(base_of(row) or "") or others.get(without_number(row["_id"])):
+                rows[name].append(row)
         large = self._rows.unstorable([action.source for action in due.values()])
         for name, action in due.items():
             if rows[name] or exact_text(action.source) not in large:
@@ -173,20 +190,33 @@ class Ledger:
         actions: dict[str, Action] = {}
         for some in in_parts(list(owners.values())):
             for action in self._rows.expected({"_id": {"$in": some}})[0].values():
-                actions[id_text(action.source_id).lower()] = action
+                actions.setdefault(plain_text(action.source_id).lower(), action)
+                actions[exact_text(action.source_id)] = action
         rows = self._rows.of_names([action.id for action in actions.values()])
-        taken = {row["_id"] for row in rows if judge.counts(row)}
+        taken = {row["_id"]: row for row in rows if judge.counts(row)}
         changed = self._rows.changed(list(owners.values()))
         for base, events in left.items():
-            source = plain_text(events[0].get("sourceId")).lower()
-            self._stray(base, events, actions.get(source), taken, changed.get(source), found)
+            source = events[0].get("sourceId")
+            text = plain_text(source).lower()
+            one = actions.get(exact_text(source)) or actions.get(text)
+            if base_of(events[0]) is None:
+                self._misfit(events[0], one is not None and one.id in taken, found)
+            else:
+                self._stray(base, events, one, taken, changed.get(text), found)
+
+    def _misfit(self, event: Document, known: bool, found: Checked) -> None:
+        """An event whose `_id` does not fit: wrong unless a reconciliation has taken back what it was worth."""
+        database = self._context.target
+        for group, points in unsettled(database, [slim(dict(event))]):
+            if worth(database, group, points):
+                found.wrong.append(judge.misfit(event, known))
 
     def _stray(
         self,
         base: str,
         events: list[Document],
         action: Action | None,
-        taken: set[str],
+        taken: Mapping[str, Document],
         changed: dt.datetime | None,
         found: Checked,
     ) -> None:
@@ -194,7 +224,7 @@ class Ledger:
             found.pending += 1
         elif action is None:
             found.wrong.append(judge.orphan(base, events))
-        elif action.id != base and action.id in taken:
+        elif action.id != base and action.id in taken and same_id(taken[action.id].get("sourceId"), action.source_id):
             found.wrong.append(judge.again(base, action, events))
         else:
             self._judge(action, events, found)

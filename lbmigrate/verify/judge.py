@@ -19,6 +19,9 @@ from lbmigrate.verify.expected import change
 from lbmigrate.verify.reading import Action
 from lbmigrate.verify.result import Heal, Kind, Mismatch
 
+SHOWN = 100  # characters of an `_id`
+SETTLED = "; lbmigrate reconcile takes back what no source is behind"
+
 Place = tuple[Any, Any]  # user and time
 
 
@@ -150,4 +153,13 @@ def again(base: str, action: Action, events: Sequence[Document]) -> Mismatch:
     return Mismatch(
         Kind.DUPLICATE_ACTION, EVENTS, base, events[0].get("userId"), None, "", points, None, told, Heal.RECONCILE,
         source=action.source,
+    )  # fmt: skip
+
+
+def misfit(event: Document, known: bool) -> Mismatch:
+    """An event that counts and whose `_id` is not made of its fields; `known` where its action is in the ledger."""
+    told = f"{EVENTS} has {named(event['_id'])[:SHOWN]!r}, whose _id does not fit its actionType and sourceId{SETTLED}"
+    return Mismatch(
+        Kind.DUPLICATE_ACTION if known else Kind.ORPHAN_EVENT, EVENTS, event["_id"], event.get("userId"), None, "_id",
+        event["points"], None, told, Heal.RECONCILE, source=event.get("sourceId"),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -16,8 +16,8 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.id_text import exact_text, plain_text
-from lbmigrate.values.ids import id_forms, in_parts, is_document_id, readings
+from lbmigrate.values.id_text import exact_text, former_text, plain_text
+from lbmigrate.values.ids import id_forms, in_parts, is_document_id, readings, same_id
 from lbmigrate.values.paths import projection_of
 from lbmigrate.verify.reading import POSITION, Action, Reading
 from lbmigrate.verify.values import getter
@@ -28,7 +28,7 @@ CODECS: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 FIELDS = dict.fromkeys(("userId", "actionType", "points", "sourceId", "createdAt", "meta.reason", "meta.forgotten"), 1)
-_number = re.compile(r"#[1-9][0-9]*$")
+_number = re.compile(r"#[1-9][0-9]*")
 
 Groups = dict[str, list[Document]]
 
@@ -49,7 +49,10 @@ class Rows:
             rows = list(documents(self.context, reading, condition))
             read += len(rows)
             for action in reading.actions(rows):
-                found.setdefault(action.id, action)
+                first = found.setdefault(action.id, action)
+                if first is not action and not same_id(first.source_id, action.source_id):  # two ids with one text
+                    exact = f"{self.action}:{exact_text(action.source_id)}"
+                    found.setdefault(exact, replace(action, id=exact))
         return found, read
 
     def events(self, condition: Document) -> Iterator[Document]:
@@ -101,18 +104,30 @@ class Rows:
         return found
 
 
-def grouped(rows: Iterable[Document], expected: dict[str, Action]) -> Groups:
-    """Events by what their `_id`s begin with: that of an action, or whatever stands before the number."""
+def grouped(rows: Iterable[Document]) -> Groups:
+    """Events by the action that they are about, told by their fields; one that fits none stands alone."""
     found: Groups = defaultdict(list)
     for row in rows:
-        name = row["_id"]
-        found[name if name in expected else without_number(name)].append(row)
+        found[base_of(row) or str(row["_id"])].append(row)
     return found
+
+
+def base_of(event: Document) -> str | None:
+    """The `_id` of the first event of an action, told from any event of it; None where its `_id` does not fit."""
+    name, action, source = event["_id"], event.get("actionType"), event.get("sourceId")
+    if not isinstance(name, str):
+        return None
+    for write in (plain_text, exact_text, former_text):
+        base = f"{action}:{write(source)}"
+        if name == base or (name.startswith(base) and _number.fullmatch(name, len(base))):
+            return base
+    return None
 
 
 def without_number(name: Any) -> str:
     """The `_id` of an adjustment without its number."""
-    return _number.sub("", str(name))
+    text, mark, number = str(name).rpartition("#")
+    return text if mark and _number.fullmatch(f"#{number}") else str(name)
 
 
 def documents(context: Context, reading: Reading, condition: Document) -> Iterator[Document]:

@@ -16,7 +16,7 @@ from lbmigrate.values.excerpts import excerpt
 from lbmigrate.verify.result import Heal, Kind, Mismatch
 
 OPT_OUT = "optOutSnapshot"
-SHOWN: Document = {"_id": 1, "userId": 1, "score": 1, OPT_OUT: 1}
+SHOWN: Document = {"_id": 1, "userId": 1, "score": 1, "rev": 1}
 
 
 def structure(context: Context) -> Iterator[Mismatch]:
@@ -46,7 +46,7 @@ def query(context: Context, period: str, top: int) -> Iterator[Mismatch]:
     order = [("period", 1), ("score", -1), ("userId", -1)]
     asked: Document = {"period": period, OPT_OUT: {"$ne": True}}
     rows = list(entries.find(asked, SHOWN).sort(order).limit(top))
-    yield from _order(period, rows)
+    yield from _order(period, [row for row in rows if "rev" in row])  # others may keep theirs beside
     if is_fake(context.target) or not rows:
         return
     command = {"find": ENTRIES, "filter": asked, "sort": dict(order), "limit": top}

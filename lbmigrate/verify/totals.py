@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -40,13 +40,15 @@ class Totals:
         """How many mismatches there are."""
         return self.kinds.total()
 
-    def add(self, mismatches: Iterable[Mismatch]) -> None:
-        """Take in what stands after it was looked at again."""
+    def add(self, mismatches: Sequence[Mismatch], *, ahead: bool = False) -> None:
+        """Take in what stands after it was looked at again; `ahead` of all others what explains them."""
+        if ahead:
+            self.first = [*mismatches, *self.first][:KEPT]
         for each in mismatches:
             self.kinds[each.kind.value] += 1
             self.heals[each.heals.value] += 1
             self.wrong_in[each.period or ""] += 1
-            if len(self.first) < KEPT:
+            if len(self.first) < KEPT and not ahead:
                 self.first.append(each)
 
     def compared(self, found: Compared) -> None:

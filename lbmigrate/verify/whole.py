@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from bson import json_util
-
 from lbmigrate.config.digest import config_digest
 from lbmigrate.passes import chunks
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.read_plan import everything
 from lbmigrate.records import Checkpoint, Compared, Document, Piece
 from lbmigrate.run.workers import Held
+from lbmigrate.values.id_text import encoded
 from lbmigrate.verify import choose
 from lbmigrate.verify.actions import Ledger
 from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
@@ -56,8 +55,7 @@ def _mark(look: Look, phase: int, after: Any) -> Checkpoint:
 
 def _seal(row: Document) -> str:
     """A digest of how far it is: going on from another place would leave somebody out, and nobody would know."""
-    told = json_util.dumps([row["phase"], row["after"], row["totals"]], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return hashlib.sha256(encoded([row["phase"], row["after"], row["totals"]])).hexdigest()[:16]
 
 
 def _all_users(look: Look, after: Any) -> Iterator[Piece]:

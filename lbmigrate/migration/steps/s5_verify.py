@@ -42,7 +42,7 @@ def apply(context: Context) -> Iterator[Piece]:
     yield from look.shape()
     come_apart = binding.apart(context)
     history = list(_history(context, come_apart))
-    look.totals.add(history)
+    look.totals.add(history, ahead=True)
     if history:
         yield Piece(NAME, found=tuple(history))
     yield from _ended(context, look, come_apart)
