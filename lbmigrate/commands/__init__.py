@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
-    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, status
+    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, staleness, status
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
+    from lbmigrate.commands._repair import repair
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
@@ -48,10 +49,12 @@ HOMES = {
     "reconcile": "lbmigrate.commands._reconcile",
     "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
+    "repair": "lbmigrate.commands._repair",
     "restore_backup": "lbmigrate.commands._backup",
     "resume": "lbmigrate.commands._control",
     "rollback": "lbmigrate.commands._rollback",
     "run": "lbmigrate.commands._run",
+    "staleness": "lbmigrate.commands._look",
     "status": "lbmigrate.commands._look",
     "tail": "lbmigrate.commands._tail",
     "turn_flag": "lbmigrate.commands._flag",
@@ -76,10 +79,12 @@ __all__ = [
     "reconcile",
     "recount",
     "rejects",
+    "repair",
     "restore_backup",
     "resume",
     "rollback",
     "run",
+    "staleness",
     "status",
     "tail",
     "turn_flag",

@@ -190,10 +190,15 @@ def _differences(
         if found is None:
             entry.update(born)
             absent.append(entry)
-        elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
+        elif changed := {name: entry[name] for name in DERIVED if not _has(found, name, entry[name])}:
             updates.append(_update(found, changed, now))
             users.append(entry["userId"])
     return absent, updates, users
+
+
+def _has(found: Document, name: str, value: Any) -> bool:
+    """Whether an entry has this value; a score of 10.0 is none of 10, and no long."""
+    return name in found and found[name] == value and (type(value) is not Int64 or type(found[name]) is Int64)
 
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:

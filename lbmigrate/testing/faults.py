@@ -1,28 +1,15 @@
-"""Faults and corruptions on purpose, for tests of an app that carries a leaderboard, and of lbmigrate itself.
-
-A `Proxy` stands between a client and its server and can break in the ways that networks do; `freeze` stops a process in
-its tracks; the functions that take a database damage exactly one document of the leaderboard; `messy` makes a history
-look as old ones do. Nothing here belongs in production.
-"""
+"""Faults of networks and processes on purpose."""
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import random
 import signal
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
-
-from bson import Decimal128, Int64, ObjectId
-from pymongo.database import Database
-
-from lbmigrate.records import Document
-from lbmigrate.schema import ENTRIES, EVENTS
 
 HOST = "127.0.0.1"
 
@@ -147,87 +134,3 @@ def freeze(pid: int) -> None:
 def thaw(pid: int) -> None:
     """Let a frozen process go on, unaware of the time that passed."""
     os.kill(pid, signal.SIGCONT)
-
-
-# --- corruption --------------------------------------------------------------------------------------------------
-
-
-def change_score(database: Database[Any], entry: str, by: int = 1) -> None:
-    """Make an entry's score wrong by `by` points. All of these raise LookupError where there is nothing to damage."""
-    _damage(database, ENTRIES, entry, {"$inc": {"score": Int64(by)}})
-
-
-def change_points(database: Database[Any], event: str, by: int = 1) -> None:
-    """Make the ledger itself wrong: an event counts `by` points more."""
-    _damage(database, EVENTS, event, {"$inc": {"points": Int64(by)}})
-
-
-def drop_entry(database: Database[Any], entry: str) -> None:
-    """Lose an entry."""
-    _lose(database, ENTRIES, entry)
-
-
-def drop_event(database: Database[Any], event: str) -> None:
-    """Lose an event, which nothing but a rollback may do."""
-    _lose(database, EVENTS, event)
-
-
-def duplicate_event(database: Database[Any], event: str) -> str:
-    """Record an action a second time under an id that it cannot have; returns that id."""
-    return _copy(database, EVENTS, event, f"{event}-again", {})
-
-
-def duplicate_entry(database: Database[Any], entry: str, user: Any) -> str:
-    """Give a user whom no event names the entry of another; returns its id."""
-    return _copy(database, ENTRIES, entry, f"{entry}-again", {"userId": user})
-
-
-def _damage(database: Database[Any], collection: str, key: str, change: Document) -> None:
-    if database[collection].update_one({"_id": key}, change).matched_count == 0:
-        raise LookupError(f"{collection} has no {key!r}")
-
-
-def _lose(database: Database[Any], collection: str, key: str) -> None:
-    if database[collection].delete_one({"_id": key}).deleted_count == 0:
-        raise LookupError(f"{collection} has no {key!r}")
-
-
-def _copy(database: Database[Any], collection: str, key: str, other: str, change: Document) -> str:
-    found = database[collection].find_one({"_id": key})
-    if found is None:
-        raise LookupError(f"{collection} has no {key!r}")
-    database[collection].insert_one({**found, "_id": other, **change})
-    return other
-
-
-# --- messy documents ---------------------------------------------------------------------------------------------
-
-MISSING = object()
-ODD_VALUES: tuple[Any, ...] = (
-    MISSING, None, "", " ", "today", "3/13", "2024-02-30", "2024-05-06T07:08:09+02:00", "12", "NaN",
-    0, -1, 1_700_000_000, Int64(1_700_000_000_000), 1.7e12, 0.1, 1e308, float("nan"), float("inf"), Int64(2**63 - 1),
-    True, [], ["done"], {}, {"$oid": "x"}, b"\xff\x00", Decimal128("1.5"), ObjectId("0" * 24),
-    dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999_000), "\u202e\x1b[31m\u0000", "é" * 300,
-)  # fmt: skip
-
-
-def messy(
-    documents: Iterable[Document], *, share: float = 0.3, seed: int = 0, spare: Collection[str] = ("_id",)
-) -> Iterator[Document]:
-    """The documents, a `share` of them with a value that old data holds in the wrong place. Equal seeds, equal mess.
-
-    A damaged document has one top-level field of its own replaced or removed; never one of `spare`.
-    """
-    rng = random.Random(seed)
-    for document in documents:
-        fields = sorted(document.keys() - set(spare))
-        yield _damaged(document, rng.choice(fields), rng.choice(ODD_VALUES)) if _hit(rng, share, fields) else document
-
-
-def _hit(rng: random.Random, share: float, fields: list[str]) -> bool:
-    return rng.random() < share and bool(fields)
-
-
-def _damaged(document: Document, field: str, value: Any) -> Document:
-    rest = {name: each for name, each in document.items() if name != field}
-    return rest if value is MISSING else rest | {field: value}
