@@ -148,7 +148,7 @@ def _other_type(database: Database[Any], rng: random.Random) -> None:
     _add(database, ENTRIES, {**entry, "_id": f'global:"{other}"', "userId": str(other)})
 
 
-@corruption("entry under another name", "structure")
+@corruption("entry under another name", "structure", heals=False)
 def _renamed(database: Database[Any], rng: random.Random) -> None:
     entry = _one(database, ENTRIES, OVERALL, rng)
     database[ENTRIES].delete_one({"_id": entry["_id"]})

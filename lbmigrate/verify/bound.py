@@ -81,6 +81,7 @@ def _percent(rate: float) -> str:
     if not share:
         return "0.01 %"
     places = max(0, 1 - share.adjusted())
-    step = Decimal(1).scaleb(-places)
-    shown = share.quantize(step, ROUND_CEILING)
+    shown = share.quantize(Decimal(1).scaleb(-places), ROUND_CEILING)
+    if places and shown.adjusted() > share.adjusted():  # 0.0998 became 0.100
+        shown = shown.quantize(Decimal(1).scaleb(1 - places))
     return f"{shown:f} %"

@@ -189,8 +189,9 @@ def _form(key: Key, row: Document) -> Iterator[Mismatch]:
     """What an entry must be beyond its numbers: an `_id` made of period and user, and `period` and `rev` in order."""
     user, period = key
     if not _is_named(row):
-        told = f"the _id {excerpt(row['_id'])} is not made of period and user"
-        yield _field(Kind.STRUCTURE, key, row, "_id", f"{period}:{id_text(user)}", told)
+        told = f"the _id {excerpt(row['_id'])} is not made of period and user; remove that entry"
+        told += ", then: lbmigrate backfill --full"
+        yield _field(Kind.STRUCTURE, key, row, "_id", f"{period}:{id_text(user)}", told, Heal.PERSON)
     if row.get("period") != period:
         yield _field(Kind.TYPE, key, row, "period", period, f"period is {excerpt(row.get('period'))}")
     if type(row.get("rev")) not in (int, Int64):
