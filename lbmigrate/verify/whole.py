@@ -53,6 +53,12 @@ def _mark(look: Look, phase: int, after: Any) -> Checkpoint:
     return Checkpoint(ROW, {**row, "seal": _seal(row)})
 
 
+def ended(look: Look) -> Checkpoint:
+    """What is kept of one that has ended: nothing that another would go on with. Removing a row takes more rights."""
+    nothing = {"phase": 0, "after": None, "totals": Totals().row()}
+    return Checkpoint(ROW, {"rules": "", "covers": None, "at": look.context.clock(), **nothing, "seal": ""})
+
+
 def _seal(row: Document) -> str:
     """A digest of how far it is: going on from another place would leave somebody out, and nobody would know."""
     return hashlib.sha256(encoded([row["phase"], row["after"], row["totals"]])).hexdigest()[:16]

@@ -64,7 +64,7 @@ def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[P
     for told in [*verdict.warnings(context), *found.skipped]:
         yield Piece(NAME, warning=told)
     if look.options.full:
-        yield Piece(NAME, checkpoint=RowsRemoved((totals.ROW,)))
+        yield Piece(NAME, checkpoint=whole.ended(look))
     yield Piece(NAME, found.users, found.users, unit="users", note=done, checkpoint=Checkpoint(ROW, found.row()))
     if found.wrong:
         message = f"verification found {amount(found.wrong, 'mismatch')}, such as: {found.mismatches[0]}"
