@@ -85,7 +85,7 @@ class Ledger:
         """All that the ledger has under these names, and what it and these source documents are about."""
         total = Checked()
         for some in in_parts(list(dict.fromkeys(bases)), AT_ONCE):
-            rows = list(self._rows.of_groups(some))
+            rows = list(self._rows.of_names(some))
             wanted = [*sources, *(owner for row in rows for owner in self._rows.owners(row.get("sourceId")))]
             expected: dict[str, Action] = {}
             for ids in in_parts(list({exact_text(each): each for each in wanted if is_document_id(each)}.values())):
