@@ -162,7 +162,8 @@ class Piece:
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
     unknown, `estimated` says that it came from metadata and may be off. `note` is a sentence worth a line of its own,
-    `warning` one worth a yellow line; `held` says why nothing is begun for now.
+    `warning` one worth a yellow line; `held` says why nothing is begun for now. `found` are mismatches, for whoever
+    exports them.
     """
 
     subject: str
@@ -175,6 +176,7 @@ class Piece:
     note: str = ""
     warning: str = ""
     held: str = ""
+    found: tuple[Any, ...] = ()
 
 
 class Way(StrEnum):

@@ -21,6 +21,7 @@ from lbmigrate.migration.steps import STEPS, Step, s4_backfill
 from lbmigrate.reconcile import reconcile
 from lbmigrate.records import Counts, Document, Piece, Reconciled, Recounted
 from lbmigrate.run.context import Context
+from lbmigrate.run.stop import Stop
 from lbmigrate.state import COLLECTION, State
 
 NEW_YEAR = dt.datetime(2025, 1, 1)
@@ -96,6 +97,16 @@ def ticking(start: dt.datetime = dt.datetime(2100, 1, 1)) -> Any:
     return lambda: start + dt.timedelta(seconds=next(seconds))
 
 
+def hurried() -> Stop:
+    """A run's Stop whose waits are over at once: its time goes on by what is waited for, and by nothing else."""
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    return Stop(monotonic=lambda: passed[0], sleep=sleep)
+
+
 @dataclass
 class App:
     """An app's database, how it is migrated, and where the state is kept."""
@@ -110,7 +121,13 @@ class App:
         return State(self.database if self.home is None else self.home)
 
     def context(self, **chosen: Any) -> Context:
-        given = {"run": "test", "workers": self.config.backfill.workers, "clock": self.clock, **chosen}
+        given = {
+            "run": "test",
+            "workers": self.config.backfill.workers,
+            "clock": self.clock,
+            "stop": hurried(),
+            **chosen,
+        }
         return Context(self.config, self.database, self.database, self.state, **given)
 
     def apply(self, steps: Sequence[Step] = STEPS, **chosen: Any) -> Counts:

@@ -22,7 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "Apply what is pending, resuming where it stopped."),
     "backfill": ("backfill", "Step 4 alone, incremental: events and entries for what is new or changed."),
     "tail": ("tail", "Follow what the app writes and record it at once, for apps that are not written in Python."),
-    "verify": ("verify", "Compare entries with sums that the server makes from the ledger."),
+    "verify": ("verify", "Compare entries with the ledger, and the ledger with its sources, by a second reading."),
     "recount": (
         "recount",
         "Count the sources against the ledger, range by range, and read again only where they differ.",

@@ -28,6 +28,20 @@ Sample = Annotated[
 ]
 Top = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TOP", min=0, help="Top N of each period.")]
 Seed = Annotated[int | None, typer.Option(envvar="LBMIGRATE_SEED", help="Draws the same sample again.")]
+Confidence = Annotated[
+    float | None,
+    typer.Option(envvar="LBMIGRATE_CONFIDENCE", min=0.5, max=0.999999, help="How sure the sample is to be: 0.999."),
+]
+MaxError = Annotated[
+    float | None,
+    typer.Option(envvar="LBMIGRATE_MAX_ERROR", min=1e-9, max=0.5, help="The share of wrong users to rule out: 0.001."),
+]
+Export = Annotated[
+    Path | None, typer.Option(envvar="LBMIGRATE_EXPORT", help="Write every mismatch here, one JSON object a line.")
+]
+Repair = Annotated[
+    bool, typer.Option("--repair", envvar="LBMIGRATE_REPAIR", help="Heal what can be healed, and verify again.")
+]
 Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_VERIFY_FULL", help="Everyone, not a sample.")]
 To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
 Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="This step alone.")]
@@ -99,16 +113,32 @@ def scope(since: str | None, until: str | None, user: str | None = None, full: b
     return asked
 
 
-def verify_options(sample: int | None, top: int | None, seed: int | None, full: bool) -> VerifyOptions:
-    """What a verification compares; what was not asked for is as usual. Raises UsageError where that is nobody."""
-    usual = VerifyOptions()
+def verify_options(
+    config: Config,
+    sample: int | None,
+    top: int | None,
+    seed: int | None,
+    full: bool,
+    confidence: float | None = None,
+    max_error: float | None = None,
+) -> VerifyOptions:
+    """What a verification compares; what was not asked for is as the configuration has it, or as usual.
+
+    Raises UsageError where that is nobody, or where options contradict each other.
+    """
+    usual, rules = VerifyOptions(), config.verify
     if sample == top == 0 and not full:
         raise UsageError("--sample 0 and --top 0 compare nobody", "lbmigrate verify --full, or without either")
+    if sample is not None and max_error is not None:
+        raise UsageError("--sample and --max-error both say how many users are drawn", "give one of them")
+    asked = (sample, top, confidence, max_error)
     return VerifyOptions(
-        sample=usual.sample if sample is None else sample,
+        sample=sample,
         top=usual.top if top is None else top,
         seed=usual.seed if seed is None else seed,
-        full=full,
+        full=full or (rules.level == "full" and all(each is None for each in asked)),
+        confidence=rules.confidence if confidence is None else confidence,
+        max_error=rules.max_error if max_error is None else max_error,
     )
 
 

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from lbmigrate import commands
+from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.errors import WorkRemains
 
 app = new_app()
 
 
+MaxStaleness = Annotated[
+    str | None,
+    typer.Option(envvar="LBMIGRATE_MAX_STALENESS", help="Exit 3 if the verdict is older, failed or overtaken: 2h."),
+]
+
+
 @verb(app)
-def status(this: Invocation) -> None:
+def status(this: Invocation, max_staleness: MaxStaleness = None) -> None:
     """Show how far each step, source and run is."""
+    most = dt.timedelta(seconds=options.seconds(max_staleness, "--max-staleness")) if max_staleness else None
     with this.connected() as connection:
         found = commands.status(connection)
+        stale = commands.staleness(connection, most) if most else []
     this.console.status(found)
-    this.console.result({"verb": "status", **asdict(found)})
+    result = {"stale": stale} if most else {}
+    this.console.result({"verb": "status", **asdict(found), **result})
+    if stale:
+        raise WorkRemains(stale[0], "lbmigrate verify", stale[1:])
 
 
 @verb(app)

@@ -19,12 +19,14 @@ SKIPPING = frozenset({
 })  # fmt: skip
 # … what says how much is done at a time, or that more is …
 LIMITING = frozenset({
-    "BEFORE", "BETWEEN", "FULL", "HEAL", "MAX_DOCS", "MAX_RUNTIME", "SAMPLE", "SOURCES", "TOP", "VERIFY_FULL",
+    "BEFORE", "BETWEEN", "CONFIDENCE", "FULL", "HEAL", "MAX_DOCS", "MAX_ERROR", "MAX_RUNTIME", "REPAIR", "SAMPLE", "SOURCES",
+    "TOP", "VERIFY_FULL",
 })  # fmt: skip
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
     "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST", "ENGINE",
-    "JSON", "KEEP", "LOCK_TTL", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE", "WAIT_LOCK", "WORKERS",
+    "EXPORT", "JSON", "KEEP", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE",
+    "WAIT_LOCK", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.
 OTHERS = frozenset({

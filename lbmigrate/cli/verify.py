@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lbmigrate import commands
 from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.cli.mismatches import exported
+from lbmigrate.run.connection import Connection
+from lbmigrate.run.context import VerifyOptions
+from lbmigrate.run.stop import Limits
 
 app = new_app()
 
@@ -17,19 +23,43 @@ def verify(
     full: options.Full = False,
     top: options.Top = None,
     seed: options.Seed = None,
+    confidence: options.Confidence = None,
+    max_error: options.MaxError = None,
+    export: options.Export = None,
+    repair: options.Repair = False,
+    max_runtime: options.MaxRuntime = None,
+    max_docs: options.MaxDocs = None,
+    between: options.Between = None,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
-    """Compare entries with sums that the server makes from the ledger.
+    """Compare entries with the ledger, and the ledger with its sources, by a second reading of the configuration.
 
     Exits 5 on a mismatch.
     """
-    chosen = options.verify_options(sample, top, seed, full)
     with this.connected(tell=False) as connection:
+        chosen = options.verify_options(connection.config, sample, top, seed, full, confidence, max_error)
+        limits = options.limits(connection.config, max_runtime, max_docs, between)
         try:
-            with this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
-                commands.verify(connection, options=chosen, terms=terms)
+            _verify(this, connection, chosen, limits, export, repair, lock_ttl, wait_lock)
         finally:  # also of a verification that failed: its verdict says what differs
             found = {} if connection.is_untouched() else connection.state.get("verdict")
             this.console.verdict(found)
             this.console.result({"verb": "verify", "verdict": found})
+
+
+def _verify(
+    this: Invocation,
+    connection: Connection,
+    chosen: VerifyOptions,
+    limits: Limits,
+    export: Path | None,
+    repair: bool,
+    lock_ttl: str,
+    wait_lock: str | None,
+) -> None:
+    with this.running(limits, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms, exported(export, terms) as heard:
+        if repair:
+            commands.repair(connection, options=chosen, terms=heard, tell=this.console.note)
+        else:
+            commands.verify(connection, options=chosen, terms=heard)

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
-    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, status
+    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, staleness, status
     from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
+    from lbmigrate.commands._repair import repair
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
@@ -57,12 +58,14 @@ HOMES = {
     "propose": "lbmigrate.commands._propose",
     "recount": "lbmigrate.commands._recount",
     "rejects": "lbmigrate.commands._look",
+    "repair": "lbmigrate.commands._repair",
     "restore_backup": "lbmigrate.commands._backup",
     "restore_boards": "lbmigrate.commands._archive",
     "resume": "lbmigrate.commands._control",
     "rollback": "lbmigrate.commands._rollback",
     "run": "lbmigrate.commands._run",
     "settled_boards": "lbmigrate.commands._archive",
+    "staleness": "lbmigrate.commands._look",
     "status": "lbmigrate.commands._look",
     "tail": "lbmigrate.commands._tail",
     "turn_flag": "lbmigrate.commands._flag",
@@ -93,12 +96,14 @@ __all__ = [
     "reconcile",
     "recount",
     "rejects",
+    "repair",
     "restore_backup",
     "restore_boards",
     "resume",
     "rollback",
     "run",
     "settled_boards",
+    "staleness",
     "status",
     "tail",
     "turn_flag",

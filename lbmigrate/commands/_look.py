@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from pymongo.errors import OperationFailure
 
 from lbmigrate.checks import rights, rows
@@ -22,6 +24,7 @@ from lbmigrate.run.connection import Connection, opened
 from lbmigrate.schema import REJECTS
 from lbmigrate.state import runs
 from lbmigrate.values.limits import short
+from lbmigrate.verify import verdict
 
 REJECT_BYTES = 2_000  # of a field of a reject; a row of ours has no more
 
@@ -45,6 +48,13 @@ def status(where: Config | Connection) -> Status:
     """How far each step, source and run is."""
     with opened(where) as connection:
         return retrying(lambda: standing.status(connection.context()))
+
+
+def staleness(where: Config | Connection, most: dt.timedelta) -> list[str]:
+    """Why the verdict is not to be relied on any more, a sentence each; one that is older than `most` is not."""
+    with opened(where) as connection:
+        now = server_time(connection.state.rows.database)
+        return retrying(lambda: verdict.staleness(connection.context(), now, most))
 
 
 def come_apart(where: Config | Connection) -> Apart | None:

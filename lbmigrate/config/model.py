@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from lbmigrate.config.base import Model
-from lbmigrate.config.pace import Backfill, Live, Throttle
+from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
 from lbmigrate.config.types import (
     Action,
     Blank,
@@ -210,6 +210,7 @@ class Config(Model):
     sources: Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_sources_differ)]
     backfill: Backfill = Backfill()
     throttle: Throttle = Throttle()
+    verify: Verify = Verify()
     live: Live = Live()
     flag: Flag = Field(default=Flag(), validate_default=True)  # a source may be called feature_flags
     state: State = State()

@@ -1,9 +1,9 @@
-"""How hard a run works, when it holds back, and how long an app waits: `backfill`, `throttle` and `live`."""
+"""How hard a run works, when it holds back, and how long an app waits: `backfill`, `throttle`, `verify` and `live`."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -54,6 +54,17 @@ class Throttle(Model):
     give_up: Duration | None = dt.timedelta(hours=2)
     nice: float = Field(default=0.0, ge=0, le=100)
     documents_per_second: Annotated[float, Field(gt=0)] | None = None
+
+
+class Verify(Model):
+    """Which verification may pass the cut-over: at least of this `level`, and for a sample how sure it must be.
+
+    A sample is as large as it takes to say, with `confidence`, that fewer than `max_error`, a share, are wrong.
+    """
+
+    level: Literal["sample", "full"] = "sample"
+    confidence: Annotated[float, Field(ge=0.5, le=0.999999)] = 0.95
+    max_error: Annotated[float, Field(gt=0, le=0.5)] = 0.01
 
 
 class Live(Model):

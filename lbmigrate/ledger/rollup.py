@@ -224,11 +224,16 @@ def _differences(
         if found is None:
             entry.update(born)
             found_in.setdefault(layout.home(entry["period"]), Changes()).absent.append(entry)
-        elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
+        elif changed := {name: entry[name] for name in DERIVED if not _has(found, name, entry[name])}:
             changes = found_in.setdefault(layout.home(entry["period"]), Changes())
             changes.updates.append(_update(found, changed, now))
             changes.updated.append(entry)
     return found_in
+
+
+def _has(found: Document, name: str, value: Any) -> bool:
+    """Whether an entry has this value; a score of 10.0 is none of 10, and no long."""
+    return name in found and found[name] == value and (type(value) is not Int64 or type(found[name]) is Int64)
 
 
 def _update(found: Document, changed: Document, now: Any) -> UpdateOne:

@@ -147,6 +147,11 @@ def state_rows(traces: Traces, state: State) -> Iterator[Checkpoint]:
             fields["pass"] = _abandoned(sound["pass"]) if "lost" in sound["pass"] else _abandoned(fields["pass"])
         if kind == "verdict" and "first" in fields:
             fields["first"] = [line for line in sound.get("first", ()) if not traces.word.search(line)]
+        if kind == "verdict" and "found" in row:
+            found = [each for each in sound.get("found", ()) if traces.without(each) == each]
+            fields |= {"found": found} if found != row["found"] else {}
+        if kind == "verification" and fields:  # a full one begins anew rather than from what names somebody
+            fields = {"rules": "", "after": None, "totals": None}
         if kind == "tail" and traces.in_token(sound.get("token")):
             missed = {"full": False, **(sound.get("missed") or {}), "since": sound.get("reached"), "passes": None}
             fields |= {"token": None, "missed": missed}

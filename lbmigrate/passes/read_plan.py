@@ -60,7 +60,7 @@ def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPla
         return ReadPlan(_whole(context, collection, source), following, mark.why, whole=True)
     if not seekable:
         reason = "is inside the unwound array" if unwind.orders_nothing(source) else "has no index"
-        return ReadPlan(_everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
+        return ReadPlan(everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
     return ReadPlan(_since(collection, source.cursor, before(mark.value, context.config.backfill.lag)), following)
 
 
@@ -105,19 +105,19 @@ def _of_user(user: str, source: Source) -> Span:
 def _whole(context: Context, collection: Collection[Any], source: Source) -> tuple[Span, ...]:
     """All of a source; what happened before the board begins is spared where an index allows it."""
     here = beginning(context)
-    return _between(collection, source, Scope(since=here.at))[0] if here else _everything(collection)
+    return _between(collection, source, Scope(since=here.at))[0] if here else everything(collection)
 
 
 def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
     """A bounded backfill seeks on the time of the action; only where it falls back on other fields must it walk."""
     key = source.at[0]
     if len(source.at) > 1 or source.unwind or not is_indexed(collection, key):
-        return _everything(collection), None, f"{source.collection}: no one indexed field holds the time"
+        return everything(collection), None, f"{source.collection}: no one indexed field holds the time"
     since = scope.since or dt.datetime(1, 1, 1)
     return _since(collection, key, since), None, ""
 
 
-def _everything(collection: Collection[Any]) -> tuple[Span, ...]:
+def everything(collection: Collection[Any]) -> tuple[Span, ...]:
     """The whole collection in `_id` order, one span for each type of `_id` in it.
 
     Null is a type of one; so are NaN, and what no bound can have.

@@ -68,12 +68,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """What a verification compares: the top N of each period and `sample` users drawn with `seed`, or everyone."""
+    """What a verification compares: the top N of each period and `sample` users drawn with `seed`, or everyone.
 
-    sample: int = 200
+    Without a number the sample is as large as it must be to say, with `confidence`, that fewer than `max_error` are
+    wrong.
+    """
+
+    sample: int | None = None
     top: int = 10
     seed: int = 0
     full: bool = False
+    confidence: float = 0.95
+    max_error: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,3 +218,27 @@ PASS = record(
     done=_is_yes_or_no, next=_or_null(_is_time), full_=_is_yes_or_no, everyone_=_is_yes_or_no, anew_=_is_yes_or_no,
     rules_=_is_rules, doubt_=_is_text, began_=_is_time, start_=_is_time,
 )  # fmt: skip
+
+# --- of a verification ---------------------------------------------------------------------------------------------
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_object, value))
+
+
+def _is_mismatches(value: Any) -> bool:
+    return _is_records(value) and all(_is_text(each.get("kind")) and _is_text(each.get("heals")) for each in value)
+
+
+ANYTHING = Form("anything", _is_anything)
+LEVEL = Form("sample or full", lambda value: value in ("sample", "full"))
+RECORDS, MISMATCHES = Form("a list of objects", _is_records), Form("a list of mismatches", _is_mismatches)
+BOUND = record(
+    "what a sample says: population, checked, wrong, confidence, rate, words", population=is_whole, checked=is_whole,
+    wrong=is_whole, confidence=_is_number, rate=_is_number, words_=_is_text,
+)  # fmt: skip
+TOTALS = record(
+    "what a verification came to so far", kinds=_is_counts, heals=_is_counts, first=_is_mismatches,
+    wrong_in=_is_list, parts=_is_records, sums=_is_list, points=_is_list, pace=_is_list, skipped=_is_names,
+    users=is_whole, entries=is_whole, documents=is_whole, pending=is_whole,
+)  # fmt: skip

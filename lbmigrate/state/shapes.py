@@ -16,6 +16,8 @@ from typing import Any
 from lbmigrate.records import Document
 from lbmigrate.schema.layout import ALL
 from lbmigrate.state.forms import (
+    ANYTHING,
+    BOUND,
     BYTES,
     COUNTS,
     FENCE,
@@ -23,7 +25,9 @@ from lbmigrate.state.forms import (
     HOLDER,
     ID,
     IDENTITIES,
+    LEVEL,
     LIST,
+    MISMATCHES,
     MISSED,
     MOMENT,
     NAMES,
@@ -32,11 +36,13 @@ from lbmigrate.state.forms import (
     PASS,
     PAUSE,
     RECORD,
+    RECORDS,
     ROLLING,
     RULES,
     TEXT,
     TIME,
     TOKEN,
+    TOTALS,
     WHOLE,
     YES_OR_NO,
     Field,
@@ -57,6 +63,7 @@ NO_SALT = (
 )
 NEXT_RUN = "the next run or backfill"
 OPEN = frozenset({ChunkStatus.CLAIMED.value, ChunkStatus.FAILED.value})  # begun, and not closed
+NO_BOUND: Document = {"population": 0, "checked": 0, "wrong": 0, "confidence": 0.0, "rate": 1.0, "words": "nothing"}
 NOBODY_KNOWN: Document = {"host": "", "pid": 0, "born": 0.0}  # a holder of whom nothing can be read
 
 
@@ -150,8 +157,16 @@ SHAPES: dict[str, Shape] = {
         "passed": Field(YES_OR_NO, needed=True), "covers": Field(TEXT, null=True, needed=True),
         "at": Field(TIME, needed=True), "users": Field(WHOLE, needed=True), "entries": Field(WHOLE, needed=True),
         "mismatches": Field(WHOLE, needed=True), "first": Field(NAMES), "options": Field(RECORD),
-        "rules": Field(TEXT, instead=lambda row: ""),
+        "rules": Field(TEXT, instead=lambda row: ""), "level": Field(LEVEL, instead=lambda row: "sample"),
+        "seconds": Field(NUMBER), "bound": Field(BOUND, null=True, instead=lambda row: NO_BOUND),
+        "parts": Field(RECORDS), "periods": Field(RECORDS), "kinds": Field(COUNTS), "found": Field(MISMATCHES),
+        "pace": Field(LIST), "skipped": Field(NAMES),
     }, "it counts as not verified yet; next: lbmigrate verify"),
+    "verification": Shape(r"verification", {
+        "rules": Field(TEXT, needed=True), "covers": Field(TEXT, null=True, needed=True),
+        "at": Field(TIME, needed=True), "seal": Field(TEXT, needed=True),
+        "phase": Field(WHOLE, needed=True), "after": Field(ANYTHING, needed=True), "totals": Field(TOTALS, needed=True),
+    }, "the next full verification begins from the beginning"),
     "lock": Shape(r"lock|lock:tail|lock:boards", {
         "fence": Field(FENCE, due=_always),
         "expiresAt": Field(TIME, instead=lambda row: dt.datetime.max, due=_always),

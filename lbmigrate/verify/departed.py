@@ -5,10 +5,11 @@ from __future__ import annotations
 from bson.errors import BSONError
 
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import sources
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENT, EVENTS
+from lbmigrate.verify.reading import Reading
+from lbmigrate.verify.rows import documents
 
 TOLD = "everybody whose documents are in scope has left, so the board is empty"
 
@@ -24,13 +25,13 @@ def everybody_left(context: Context) -> bool:
 
 def _all_left(context: Context, source: Source, leavers: Leavers) -> bool | None:
     """Whether there are actions, all of users who have left; None where somebody else has one."""
+    reading = Reading(context.config, source, None, context.config.backfill.latest(context.clock()))
     seen = False
     try:
-        for documents in sources.read(context, source, {}):
-            events = sources.score(context, source, documents).events
-            if any(event["userId"] not in leavers for event in events):
+        for action in reading.actions(documents(context, reading, {})):
+            if action.user not in leavers:
                 return None
-            seen = seen or bool(events)
+            seen = True
     except BSONError:  # a document that nobody can read may be anybody's
         return None
     return seen

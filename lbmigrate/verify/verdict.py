@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.config.digest import config_digest
@@ -23,29 +21,15 @@ from lbmigrate.values.limits import named
 from lbmigrate.verify.departed import TOLD, everybody_left
 
 FRESH = dt.timedelta(days=1)
-KEPT = 100  # mismatches that a verdict carries
-
-
-@dataclass(slots=True)
-class Wrong:
-    """How many mismatches there are, and the first KEPT of them, for there may be as many as events."""
-
-    count: int = 0
-    first: list[str] = field(default_factory=list)
-
-    def add(self, sentences: Iterable[object]) -> None:
-        for sentence in sentences:
-            self.count += 1
-            if len(self.first) < KEPT:
-                self.first.append(str(sentence))
+FULL = "full"
 
 
 def complaints(context: Context) -> list[str]:
-    """What is wrong whatever the numbers say: data that would expire, or nothing there where there should be.
+    """What is wrong whatever the numbers say: nothing there where there should be.
 
     And history that the rules in force have not read: entries agree with a ledger that lacks it.
     """
-    wrong = schema.expiring(context.target) + unread(context)
+    wrong = unread(context)
     if is_empty(context) and not everybody_left(context):
         for source in context.config.sources:
             if context.sources[source.collection].find_one(source.where, {"_id": 1}) is not None:
@@ -111,21 +95,10 @@ def _unknown(context: Context) -> str:
     return unknown_leavers.told(unknown_leavers.number(context))
 
 
-def verdict(
-    context: Context, options: VerifyOptions, covers: str | None, users: int, entries: int, wrong: Wrong
-) -> Document:
-    """The verdict's row in the state."""
-    return {
-        "passed": not wrong.count,
-        "covers": covers,
-        "rules": config_digest(context.config),
-        "at": context.clock(),
-        "users": users,
-        "entries": entries,
-        "mismatches": wrong.count,
-        "first": wrong.first,
-        "options": asdict(options),
-    }
+def asked(context: Context) -> VerifyOptions:
+    """What the configuration asks of a verification that may pass the cut-over."""
+    rules = context.config.verify
+    return VerifyOptions(full=rules.level == FULL, confidence=rules.confidence, max_error=rules.max_error)
 
 
 def is_current(context: Context) -> bool:
@@ -143,13 +116,44 @@ def objection(context: Context) -> str:
         return "nothing was verified yet"
     at = f"{row['at'].isoformat(timespec='seconds')}Z"
     reasons = {
-        f"the last one, {at}, found {row['mismatches']} mismatches": not row["passed"],
+        f"the last one, {at}, found {row['mismatches']} mismatches": not row["passed"] and row["mismatches"],
+        f"the last one, {at}, could not look at everything": not row["passed"],
         "the configuration has changed since the last one": is_of_other_rules(context, row),
         "events were added since the last one": row["covers"] != context.state.last_emission(),
         "the last one compared nobody": bool(row["covers"]) and row.get("users") == 0,
         f"the last one is from {at}, more than a day ago": context.clock() - row["at"] > FRESH,
     }
-    return next((reason for reason, holds in reasons.items() if holds), "")
+    return next((reason for reason, holds in reasons.items() if holds), "") or _too_little(context, row)
+
+
+def _too_little(context: Context, row: Document) -> str:
+    """Why a verdict says less than the configuration asks for; one of an earlier version says nothing of that."""
+    rules, bound = context.config.verify, row.get("bound")
+    if "level" not in row or row["level"] == FULL:
+        return ""
+    if rules.level == FULL:
+        return "the last one looked at a sample, and the configuration asks for everything (verify.level)"
+    if bound and bound["rate"] > rules.max_error:
+        told = f"the last one says no more than {bound['words']}"
+        return f"{told}, and the configuration asks for {rules.max_error:g} (verify.max_error)"
+    if bound and bound["confidence"] < rules.confidence:
+        return f"the last one is sure to {bound['confidence']:g}, and the configuration asks for {rules.confidence:g}"
+    return ""
+
+
+def staleness(context: Context, now: dt.datetime, most: dt.timedelta) -> list[str]:
+    """Why the verdict is not to be relied on any more, a sentence each: none, failed, too old, or overtaken."""
+    row = context.state.get("verdict")
+    if not row:
+        return ["nothing was verified yet"]
+    age = now - row["at"]
+    found = [] if row["passed"] else [f"the last verification found {row['mismatches']:,} mismatches"]
+    found += ["the verdict is about another configuration"] if is_of_other_rules(context, row) else []
+    if row["covers"] != context.state.last_emission():
+        found.append("events were added since the last verification")
+    if age > most:
+        found.append(f"the last verification is from {row['at'].isoformat(timespec='seconds')}Z")
+    return found
 
 
 def is_of_other_rules(context: Context, row: Document) -> bool:

@@ -1,84 +1,121 @@
-"""Step 5: entries against the ledger, by code that shares nothing with the roll-up; the verdict is kept."""
+"""Step 5: entries, ledger and sources against each other, by code of its own; the verdict is kept."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
-from lbmigrate.errors import Mismatch
+from lbmigrate import errors
+from lbmigrate.config.digest import config_digest
 from lbmigrate.ledger import binding
+from lbmigrate.ledger.binding import Apart
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE
-from lbmigrate.records import Checkpoint, Compared, Piece, RowsRemoved, amount
-from lbmigrate.run.context import Context, VerifyOptions
-from lbmigrate.verify import compare, misfits, sample, snapshots, streaks, under_way, verdict
+from lbmigrate.records import Checkpoint, Piece, RowsRemoved, amount
+from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS
+from lbmigrate.verify import misfits, sampled, totals, verdict, whole
+from lbmigrate.verify.look import Look
+from lbmigrate.verify.result import Heal, Kind, Mismatch, Verification
 
 NUMBER = 5
 NAME = "verify"
 ROW = "verdict"
-HELD = 10_000  # differences that are looked at again together
 # Under another time zone the entries of other days and weeks are in the way, which no rebuilding takes out.
 ANEW = "the rules or the time zone have changed since: lbmigrate rollback --to 3, then lbmigrate run makes all anew"
 REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollback --to 3, then lbmigrate run"
+RECONCILE = "lbmigrate reconcile, then: lbmigrate verify"
+REPAIR = "lbmigrate verify --full --repair"
 
 
 def apply(context: Context) -> Iterator[Piece]:
     covers = context.state.last_emission()
     if context.verify is None and verdict.is_current(context):
         return
-    options = context.verify or VerifyOptions()
-    users = sample.choose(context, options)
-    differences: list[compare.Difference] = []
-    wrong, waiting = verdict.Wrong(), under_way.Waiting()
-    entries = done = 0
-    for reached, found, size in compare.compare_all(context, users):
-        differences += found
-        if len(differences) > HELD:
-            wrong.add(waiting.sift(context, differences))
-            differences = []
-        entries += size
-        yield Piece("verify", reached, len(users), unit="users", counts=Compared(reached - done, size))
-        done = reached
-        if context.stopping():
-            return
-    wrong.add(waiting.sift(context, differences))
-    for told in streaks.wrong(context, [user for user in users if user not in waiting.differing]):
-        wrong.add(told)
-        if context.stopping():
-            return
+    look = Look(context, context.verify or verdict.asked(context), covers)
+    yield from look.begin()
+    yield from (whole if look.options.full else sampled).pieces(look)
+    if context.stopping():
+        return
+    yield from look.shape()
     come_apart = binding.apart(context)
-    wrong.add([come_apart.sentence] if come_apart else [])
-    wrong.add(verdict.complaints(context))
-    numbers = wrong.count
-    wrong.add(misfits.misfits(context, users))
-    judged = verdict.verdict(context, options, covers, len(users), entries, wrong)
-    message = f"{entries:,} entries of {amount(len(users), 'user')} {'were compared' if wrong.count else 'agree'}"
-    looks = snapshots.outdated(context, users) if options.full else ""
-    for warning in filter(None, [*verdict.warnings(context), waiting.told, looks]):
-        yield Piece("verify", warning=warning)
-    yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
-    if wrong.count:
-        message = f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}"
-        hint = come_apart.way if come_apart else _settling(context, wrong, strays_alone=not numbers)
-        raise Mismatch(message, hint=hint)
+    history = list(_history(context, come_apart))
+    look.totals.add(history, ahead=True)
+    if history:
+        yield Piece(NAME, found=tuple(history))
+    yield from _ended(context, look, come_apart)
 
 
-def _settling(context: Context, wrong: verdict.Wrong, strays_alone: bool) -> str:
+def _history(context: Context, come_apart: Apart | None) -> Iterator[Mismatch]:
+    """What the state and the ledger as a whole say against it."""
+    told = [come_apart.sentence] if come_apart else []
+    for sentence in [*told, *verdict.complaints(context)]:
+        yield Mismatch(Kind.HISTORY, EVENTS, reason=sentence)
+    for sentence in misfits.of_nothing(context):
+        yield Mismatch(Kind.ORPHAN_EVENT, EVENTS, reason=sentence, heals=Heal.RECONCILE)
+
+
+def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[Piece]:
+    found = _verification(context, look)
+    done = f"{found.entries:,} entries of {amount(found.users, 'user')} {'agree' if found.passed else 'were compared'}"
+    done += f"; {found.bound.words}" if found.bound else ""
+    for told in [*verdict.warnings(context), *found.skipped]:
+        yield Piece(NAME, warning=told)
+    if look.options.full:
+        yield Piece(NAME, checkpoint=whole.ended(look))
+    yield Piece(NAME, found.users, found.users, unit="users", note=done, checkpoint=Checkpoint(ROW, found.row()))
+    if found.wrong:
+        message = f"verification found {amount(found.wrong, 'mismatch')}, such as: {found.mismatches[0]}"
+        raise errors.Mismatch(message, hint=come_apart.way if come_apart else _settling(context, look))
+    if found.skipped:
+        raise errors.Mismatch(f"verification could not look at everything: {found.skipped[0]}", hint="lbmigrate doctor")
+
+
+def _verification(context: Context, look: Look) -> Verification:
+    seen, options = look.totals, look.options
+    return Verification(
+        level=verdict.FULL if options.full else "sample",
+        passed=not seen.wrong and not seen.skipped,
+        at=context.clock(),
+        covers=look.covers,
+        rules=config_digest(context.config),
+        seconds=round(time.monotonic() - look.began, 3),
+        users=seen.users,
+        entries=seen.entries,
+        bound=look.bound(),
+        parts=tuple(seen.parts.values()),
+        periods=seen.periods(options.full),
+        kinds=dict(seen.kinds),
+        mismatches=tuple(seen.first),
+        pace=tuple(seen.pace),
+        skipped=tuple(seen.skipped),
+        options=asdict(options),
+    )
+
+
+def _settling(context: Context, look: Look) -> str:
     """What makes the next verification pass; where only one thing is wrong, what settles just that."""
-    if wrong.count == len(wrong.first):
-        if not set(wrong.first) - set(verdict.unread(context)):
-            return f"{SETTLE}, then: lbmigrate verify"
-        strays_alone = strays_alone or all("lbmigrate reconcile" in each for each in wrong.first)
-    if strays_alone:
-        return "lbmigrate reconcile, then: lbmigrate verify"
+    seen = look.totals
+    if seen.wrong == len(seen.first) and not {str(each) for each in seen.first} - set(verdict.unread(context)):
+        return f"{SETTLE}, then: lbmigrate verify"
+    if set(seen.heals) == {Heal.RECONCILE.value}:
+        return RECONCILE
     if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):
         return ends
-    return ANEW if changed_rules(context) else REBUILD
+    return ANEW if changed_rules(context) else _by_command(set(seen.heals))
+
+
+def _by_command(heals: set[str]) -> str:
+    if heals <= {Heal.ROLL_UP.value}:
+        return REBUILD
+    return "see to what is named, then: lbmigrate verify" if heals == {Heal.PERSON.value} else REPAIR
 
 
 def revert(context: Context) -> Iterator[Piece]:
     if context.state.get(ROW):
-        yield Piece("verify", note="forgot the verdict", checkpoint=RowsRemoved(("verdict",)))
+        yield Piece("verify", note="forgot the verdict", checkpoint=RowsRemoved(("verdict", totals.ROW)))
 
 
 def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from lbmigrate.migration.steps import STEPS, s4_backfill, s5_verify
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope
 from lbmigrate.schema import EVENTS
-from lbmigrate.verify.verdict import KEPT
+from lbmigrate.verify.result import KEPT
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, pieces, session, task, user
 
 FULL = {"scope": Scope(full=True)}

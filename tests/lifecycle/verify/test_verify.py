@@ -186,7 +186,7 @@ def test_a_sample_is_the_same_for_the_same_seed(app):
             return True
         return False
 
-    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"score": Int64(1)}})
+    app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"streak": 99}})  # which no sum shows
     found = [wrong_for(seed) for seed in range(12)]
     assert True in found
     assert False in found

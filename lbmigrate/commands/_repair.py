@@ -1,0 +1,108 @@
+"""Heal what a verification found and commands of ours heal, and verify again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from lbmigrate.commands._run import verify
+from lbmigrate.config.model import Config
+from lbmigrate.errors import Mismatch
+from lbmigrate.ledger import rollup
+from lbmigrate.migration import runner
+from lbmigrate.migration.driver import Driver
+from lbmigrate.migration.runner import Terms
+from lbmigrate.migration.steps import s1_create_collections, s2_create_indexes, s4_backfill
+from lbmigrate.mongo.client import retrying
+from lbmigrate.reconcile import reconcile as walk
+from lbmigrate.records import Document, Piece, Report, Work, amount
+from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.context import Context, Scope, VerifyOptions
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.values.ids import in_parts
+from lbmigrate.verify.result import Heal
+
+WORK = Work("repair")
+USERS_AT_ONCE = 500
+REMEMBERED = 100_000  # users whose entries are wrong; where there are more everything is read and computed again
+DOES: dict[Heal, str] = {
+    Heal.STEPS: "create the collections and indexes that are missing",
+    Heal.BACKFILL: "read all sources again and add the events that are missing",
+    Heal.RECONCILE: "add adjustment events for what the ledger has otherwise than its sources",
+    Heal.ROLL_UP: "compute the entries of these users again from the ledger",
+    Heal.PERSON: "nothing: no command heals them",
+}
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a verification told while it ran."""
+
+    heals: Counter[Heal] = field(default_factory=Counter)
+    users: dict[str, Any] = field(default_factory=dict)
+
+    def listen(self, terms: Terms, report: Report) -> None:
+        for mismatch in report.piece.found if report.piece else ():
+            self.heals[mismatch.heals] += 1
+            if mismatch.user is not None and len(self.users) <= REMEMBERED:
+                self.users[exact_text(mismatch.user)] = mismatch.user
+        terms.listen(report)
+
+
+def repair(
+    where: Config | Connection,
+    *,
+    options: VerifyOptions = VerifyOptions(),
+    terms: Terms = Terms(),
+    tell: Tell = lambda sentence: None,
+) -> Document:
+    """Verify; where something is wrong say by `tell` what is done about it, do it, and verify again.
+
+    Returns the last verdict. Raises Mismatch where something is wrong afterwards.
+    """
+    heard = _Heard()
+    with opened(where) as connection:
+        try:
+            return verify(connection, options=options, terms=replace(terms, listen=partial(heard.listen, terms)))
+        except Mismatch:
+            if not set(heard.heals) - {Heal.PERSON}:
+                raise
+        for heal in Heal:
+            if number := heard.heals[heal]:
+                tell(f"repair, for {amount(number, 'mismatch')}: {DOES[heal]}")
+        _heal(connection, heard, terms)
+        return verify(connection, options=options, terms=terms)
+
+
+def _heal(connection: Connection, heard: _Heard, terms: Terms) -> None:
+    everything = heard.heals[Heal.BACKFILL] > 0 or len(heard.users) > REMEMBERED
+    scope = Scope(full=everything)
+    with runner.started(connection, "backfill", terms, bears=None, scope=scope) as driver:
+        if heard.heals[Heal.STEPS]:
+            driver.apply([s1_create_collections, s2_create_indexes])
+        if everything:
+            driver.apply([s4_backfill])
+    if heard.heals[Heal.RECONCILE]:
+        with runner.started(connection, "reconcile", terms) as driver:
+            driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
+    with runner.started(connection, "backfill", terms, bears=None) as driver:
+        _roll_up(driver, list(heard.users.values()))
+
+
+def _roll_up(driver: Driver, users: list[Any]) -> None:
+    if users:
+        driver.carry_out(WORK, partial(_rolled, driver.context, users))
+
+
+def _rolled(context: Context, users: list[Any]) -> Iterator[Piece]:
+    done = 0
+    for some in in_parts(users, USERS_AT_ONCE):
+        if context.stopping():
+            return
+        retrying(partial(rollup.roll_up, context, {"$in": some}))
+        done += len(some)
+        yield Piece("entries", done, len(users), unit="users")

@@ -1,0 +1,75 @@
+"""What is conserved: points, events and users of every period are the same in the ledger and in the entries.
+
+A server adds both sides up itself. While an app writes, the two sums are taken at different moments: what differs says
+where to look, and is no verdict.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from typing import Any
+
+from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+from lbmigrate.verify.entries import READ, Sums
+from lbmigrate.verify.expected import Ledger, is_a_period, names
+from lbmigrate.verify.local_time import period_label
+from lbmigrate.verify.values import local_day
+
+# Conditions on an array are asked of its elements; an event that holds one counts for nobody.
+NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("userId", "points", "createdAt")]}}
+
+
+def both_sides(context: Context) -> dict[str, Sums]:
+    """The sums of every period."""
+    sums: dict[str, Sums] = defaultdict(Sums)
+    has_period = is_a_period(context.config.periods)
+    for row in _of_entries(context):
+        if isinstance(row["_id"], str) and has_period(row["_id"]):
+            found = sums[row["_id"]]
+            found.entries, found.points, found.events = row["entries"], row["points"], row["events"]
+    for period, points, events in _of_ledger(context):
+        sums[period].ledger_points, sums[period].ledger_events = points, events
+    return sums
+
+
+def agree(sums: Sums) -> bool:
+    """Whether both sides of a period are the same."""
+    return (sums.points, sums.events) == (sums.ledger_points, sums.ledger_events)
+
+
+def _of_entries(context: Context) -> list[Document]:
+    group = {"_id": "$period", "entries": {"$sum": 1}, "points": {"$sum": "$score"}, "events": {"$sum": "$events"}}
+    stages: list[Document] = [{"$match": {"rev": {"$exists": True}}}, {"$group": group}]
+    return list(context.target[ENTRIES].aggregate(stages, allowDiskUse=True))
+
+
+def _of_ledger(context: Context) -> list[tuple[str, Any, int]]:
+    if is_fake(context.target):
+        return _looped(context)
+    day = period_label("$createdAt", PERIODS["day"], context.config.timezone)
+    stages: list[Document] = [
+        {"$match": {**COUNTED, "$expr": NO_ARRAYS}},
+        {"$group": {"_id": day, "points": {"$sum": "$points"}, "events": {"$sum": 1}}},
+    ]
+    kinds, sums = tuple(context.config.periods), defaultdict[str, list[int]](lambda: [0, 0])
+    for row in context.target[EVENTS].aggregate(stages, allowDiskUse=True):
+        for period in names(kinds, dt.date.fromisoformat(row["_id"])):
+            sums[period][0] += row["points"]
+            sums[period][1] += row["events"]
+    return [(period, points, events) for period, (points, events) in sums.items()]
+
+
+def _looped(context: Context) -> list[tuple[str, Any, int]]:
+    ledger, leavers = Ledger(local_day(context.config.timezone)), Leavers(context.state)
+    ledger.add(context.target[EVENTS].find(COUNTED, READ))
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for (user, period), entry in ledger.entries(context.config.periods):
+        if user not in leavers:
+            sums[period][0] += entry.score
+            sums[period][1] += entry.events
+    return [(period, points, events) for period, (points, events) in sums.items()]

@@ -1,0 +1,151 @@
+"""What both levels of a verification do: compare, note what looks wrong, and look at that again before it counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+from bson.errors import BSONError
+
+from lbmigrate.ledger.user_ids import kind_of_users
+from lbmigrate.passes.chunks import Bounds
+from lbmigrate.records import Compared, Piece
+from lbmigrate.run import throttle
+from lbmigrate.run.context import Context, VerifyOptions
+from lbmigrate.run.throttle import Gate
+from lbmigrate.run.workers import Held
+from lbmigrate.schema import present_collections
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.verify import choose, entries, structure
+from lbmigrate.verify.actions import Checked, Ledger, ledgers
+from lbmigrate.verify.again import persisting
+from lbmigrate.verify.bound import bound
+from lbmigrate.verify.result import Bound, Mismatch
+from lbmigrate.verify.totals import Totals
+
+USERS_AT_ONCE = 500
+REMEMBERED = 100_000  # mismatches, so that none is told twice
+HELD = 1_000  # mismatches that are looked at again together
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Look:
+    """One verification under way."""
+
+    context: Context
+    options: VerifyOptions
+    covers: str | None
+    totals: Totals = field(default_factory=Totals)
+    began: float = field(default_factory=time.monotonic)
+    drawn: choose.Chosen | None = None
+    wrong_users: set[str] = field(default_factory=set)
+    kind: str | None = None
+    ledgers: Sequence[Ledger] = ()
+    suspects: list[Mismatch] = field(default_factory=list)
+    _gate: Gate | None = None
+    _known: set[tuple[str, ...]] = field(default_factory=set)
+
+    def begin(self) -> Iterator[Piece]:
+        """What must be known before anything is looked at."""
+        self.kind = kind_of_users(self.context)
+        self.ledgers = ledgers(self.context, self.kind)
+        self._gate = throttle.gate(self.context)
+        for reason in self._gate.unreadable():
+            yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
+
+    def shape(self) -> Iterator[Piece]:
+        """Collections, indexes, and the board's query for the overall board and the newest other period."""
+        self._shape()
+        yield from self.settled("structure")
+
+    def bound(self) -> Bound | None:
+        """What the sample says of everybody; nothing where everybody was looked at or nobody was drawn by lot."""
+        if self.drawn is None or not self.drawn.drawn:
+            return None
+        wrong = sum(exact_text(user) in self.wrong_users for user in self.drawn.drawn)
+        return bound(self.drawn.population, len(self.drawn.drawn), wrong, self.options.confidence)
+
+    def has(self, ledger: Ledger) -> bool:
+        """Whether there is a collection that an action is scored from."""
+        return ledger.collection in present_collections(self.context.sources)
+
+    def through(self, items: Iterable[T]) -> Iterator[T | Held]:
+        """Each item when the throttle lets it through."""
+        assert self._gate is not None
+        return self._gate.through(items)
+
+    def compare(self, users: list[Any]) -> Compared:
+        """Compare the entries of some users."""
+        began = time.monotonic()
+        found = entries.compare(self.context, users, self.kind)
+        self.totals.compared(found)
+        self.suspects += found.wrong
+        self._noted(began, found.entries + found.events)
+        self.totals.part("entries", found.entries, found.entries, 0, "entries", time.monotonic() - began)
+        return Compared(found.users, found.entries)
+
+    def check(self, ledger: Ledger, bounds: Bounds, first: bool, last: bool) -> Checked:
+        """Compare a range of a source with the ledger."""
+        began = time.monotonic()
+        try:
+            found = ledger.check_range(bounds, first, last)
+        except BSONError as error:
+            self.totals.skipped.append(f"{ledger.collection} from {bounds.low} to {bounds.high}: {error}"[:500])
+            return Checked()
+        self.take(found, began)
+        return found
+
+    def take(self, found: Checked, began: float) -> None:
+        """Take in what a part of the ledger and its sources came to."""
+        self.totals.checked(found)
+        self.suspects += found.wrong
+        took = time.monotonic() - began
+        self.totals.part("sources", found.documents or found.events, 0, 0, "documents", took)
+        self._noted(began, found.documents + found.events)
+
+    def _noted(self, began: float, documents: int) -> None:
+        assert self._gate is not None
+        self._gate.note(time.monotonic() - began, documents)
+        self.totals.timed(time.monotonic() - self.began)
+
+    def settled(self, part: str, *, few: bool = False) -> Iterator[Piece]:
+        """What looked wrong is looked at again, and counts if it persists; with `few` only when there is enough."""
+        if not self.suspects or (few and len(self.suspects) < HELD):
+            return
+        suspects, self.suspects = self.suspects, []
+        standing = persisting(self.context, self.ledgers, self.kind, suspects) if part != "structure" else suspects
+        new = self._new(standing)
+        self.totals.add(new)
+        self.totals.part(part, 0, 0, len(new), part, 0.0)
+        self.wrong_users |= {exact_text(each.user) for each in new if each.user is not None}
+        if new:
+            yield Piece(part, found=tuple(new))
+
+    def _new(self, standing: list[Mismatch]) -> list[Mismatch]:
+        """Each mismatch once, as far as that many can be remembered: several ways lead to one."""
+        found = {each.key: each for each in standing if each.key not in self._known}
+        if len(self._known) < REMEMBERED:
+            self._known |= found.keys()
+        return list(found.values())
+
+    def _shape(self) -> None:
+        began = time.monotonic()
+        self.suspects += structure.structure(self.context)
+        self.totals.part("structure", 1, 1, 0, "database", time.monotonic() - began)
+        began = time.monotonic()
+        names = list(choose.periods(self.context))
+        asked = list(dict.fromkeys([*names[-1:], *(name for name in names if name == "global")]))
+        for period in asked:
+            self.suspects += structure.query(self.context, period, max(self.options.top, 10))
+        self.totals.part("query", len(asked), len(asked), 0, "queries", time.monotonic() - began)
+
+
+def parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of at most `size` items."""
+    while some := list(islice(items, size)):
+        yield some

@@ -1,0 +1,215 @@
+"""What a source document is worth, read from the configuration a second time: in plain Python, document by document.
+
+It shares no code with the scoring: where the two differ one of them is wrong, and a verification says so. An operator's
+own function of points is called as it is, since it is the rule itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bson import Decimal128, Int64, ObjectId
+
+from lbmigrate.config.model import Config, Let, Source
+from lbmigrate.records import MOST_POINTS, Document
+from lbmigrate.values.id_text import exact_text, id_text, owner_texts
+from lbmigrate.values.ids import id_type, plain_id
+from lbmigrate.values.limits import names_a_user, names_nothing, too_much
+from lbmigrate.verify.formula import compiled
+from lbmigrate.verify.function import Function, function_of
+from lbmigrate.verify.values import Getter, converted, getter, moment, number
+
+POSITION = "__position"  # where $unwind leaves an element's index
+Letter = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What one source document (or element) is worth now.
+
+    `id` is the `_id` that its event has, `source` the `_id` of the document that holds it, `source_id` that of the
+    action. `changed` is when the document last changed as far as it says so, `approximate` whether the time came from a
+    field that only stands in for it.
+    """
+
+    id: str
+    user: Any
+    points: int
+    at: dt.datetime
+    source: Any
+    source_id: Any
+    changed: dt.datetime | None
+    approximate: bool
+
+
+class Unread(Exception):
+    """Why a document is worth nothing: it could not be scored either."""
+
+
+class Reading:
+    """Reads documents of one source. `kind` is the type of the ledger's user ids, None where it is not known."""
+
+    def __init__(self, config: Config, source: Source, kind: str | None, latest: dt.datetime | None) -> None:
+        self.source, self._kind, self._latest = source, kind, latest
+        self._zone = ZoneInfo(config.timezone)
+        self._user, self._cursor = getter(source.user.path), getter(source.cursor)
+        self._at = [(path, getter(path)) for path in source.at]
+        self._lets = [(name, _LetReading(let, self._zone)) for name, let in source.let.items()]
+        self._metas = [getter(path) for path in source.meta.values()]
+        self._function: Function | None = function_of(config, source)
+        self._constant = _constant(source.points)
+        computed = self._constant is None and self._function is None
+        self._formula = compiled(str(source.points)) if computed else None
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path that is read."""
+        source = self.source
+        paths = [source.user.path, *source.at, source.cursor, *source.meta.values()]
+        paths += [path for let in source.let.values() for path in let.between or let.path or ()]
+        return paths + ([f"{source.unwind}._id", f"{source.unwind}.id"] if source.unwind else [])
+
+    def actions(self, documents: Iterable[Document]) -> Iterator[Action]:
+        """What these documents are worth; those that cannot be scored are left out."""
+        holders: dict[str, str] = {}
+        for document in documents:
+            try:
+                yield self.action(document, holders)
+            except Unread:
+                continue
+
+    def action(self, document: Document, holders: dict[str, str] | None = None) -> Action:
+        """What one document is worth. Raises Unread with the reason for one that cannot be scored."""
+        name = document.get("_id")
+        if name is None or names_nothing(name):
+            raise Unread("no _id that an event can be named by")
+        user = self._named_user(document)
+        at, approximate = self._time(document)
+        points = self._points(document, user, at)
+        text, source_id = self._name(document, {} if holders is None else holders)
+        changed = self._cursor(document)
+        seen = changed if isinstance(changed, dt.datetime) else None
+        return Action(f"{self.source.action}:{text}", user, points, at, name, source_id, seen, approximate)
+
+    def is_too_large(self, document: Document) -> bool:
+        """Whether an event of it could not be stored."""
+        return any(too_much(value) for take in self._metas if (value := take(document)) is not None)
+
+    def _name(self, document: Document, holders: dict[str, str]) -> tuple[str, Any]:
+        if self.source.unwind is None:
+            name = document["_id"]
+            return (str(name) if type(name) is ObjectId else id_text(name)), name
+        owner = owner_texts([document["_id"]])[0]
+        found = (getter(path)(document) for path in (*self.paths[-2:], POSITION))
+        chosen = next((each for each in found if each is not None), 0)
+        text, exact = f"{owner}/{id_text(chosen)}", exact_text(chosen)
+        text = text if holders.setdefault(text, exact) == exact else f"{owner}/{exact}"
+        return text, text
+
+    def _named_user(self, document: Document) -> Any:
+        user = self._user(document)
+        if type(user) is not ObjectId or self.source.user.coerce == "string":
+            user = _as_user(user, self.source.user.coerce)
+        if user is None or (self._kind is not None and id_type(user) != self._kind):
+            raise Unread("no user")
+        return user
+
+    def _time(self, document: Document) -> tuple[dt.datetime, bool]:
+        for place, (_, take) in enumerate(self._at):
+            value = take(document)
+            at = None if value is None else moment(value, self._zone)
+            if at is not None:
+                if self._latest is not None and at > self._latest:
+                    raise Unread("in the future")
+                return at, place > 0
+        raise Unread("no usable time")
+
+    def _points(self, document: Document, user: Any, at: dt.datetime) -> int:
+        numbers = {name: let.value(document) for name, let in self._lets}
+        if self._constant is not None:
+            worth: float = self._constant
+        elif self._function is not None:
+            worth = self._function(document, numbers, user, at)
+        else:
+            assert self._formula is not None
+            worth = self._formula(numbers)
+        if not math.isfinite(worth) or abs(worth) > MOST_POINTS:
+            raise Unread("points are not a number, or too many")
+        points, (least, most) = round(worth), self.source.bounds
+        if not least <= points <= most:
+            raise Unread("points are out of bounds")
+        return points
+
+
+def _constant(points: int | str) -> int | None:
+    try:
+        return int(points)
+    except ValueError:
+        return None
+
+
+def _as_user(value: Any, to: str | None) -> Any:
+    """A user as an event names one; None for what cannot be one."""
+    if not names_a_user(value):
+        return None
+    kind = id_type(value)
+    if to == "string" and kind != "string":
+        return None if getattr(value, "subtype", None) == 3 else id_text(value)
+    if to == "objectId" and kind != "objectId":
+        return ObjectId(value) if isinstance(value, str) and ObjectId.is_valid(value) and len(value) == 24 else None
+    return plain_id(value) if kind == "int" else value
+
+
+class _LetReading:
+    """Reads one `let` of a source."""
+
+    def __init__(self, let: Let, zone: ZoneInfo) -> None:
+        self._let, self._zone = let, zone
+        self._takes: list[Getter] = [getter(path) for path in let.between or let.path or ()]
+        self._table = None if let.map is None else _table(let.map)
+
+    def value(self, document: Document) -> float:
+        """The number; raises Unread where there is none."""
+        given = [take(document) for take in self._takes]
+        if not self._let.between:
+            given = [next((value for value in given if value is not None), None)]
+        found = self._found(given)
+        if found is not None:
+            return found
+        if self._let.missing is not None and None in given:
+            return self._let.missing
+        raise Unread("a value that the rule needs is missing")
+
+    def _found(self, given: list[Any]) -> float | None:
+        let = self._let
+        if let.between:
+            start, end = (None if value is None else moment(value, self._zone) for value in given)
+            if start is None or end is None or end < start:
+                return None
+            return converted((end - start) // dt.timedelta(microseconds=1), "us", let.to or "seconds")
+        found = number(given[0]) if self._table is None else self._looked_up(given[0], self._table)
+        if found is None or (let.unit and self._table is None and found < 0):
+            return None
+        return converted(found, let.unit, let.to) if let.unit and let.to else found
+
+    def _looked_up(self, value: Any, table: Mapping[Any, float]) -> float | None:
+        if value is None:
+            return None
+        plain = type(value) in (bool, int, Int64, float, str)
+        key = value if plain else number(value) if isinstance(value, Decimal128) else None
+        return self._let.default if key is None else table.get(key, self._let.default)
+
+
+def _table(given: Mapping[str | int, float]) -> dict[Any, float]:
+    """The map by both spellings of its keys: 1 answers to "1" as well."""
+    found: dict[Any, float] = {}
+    for key, value in given.items():
+        digits = str(key)
+        if digits.isascii() and digits.isdecimal() and len(digits) < 20:
+            found |= {int(digits): value, str(int(digits)): value}
+    return found | dict(given)

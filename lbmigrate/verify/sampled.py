@@ -1,0 +1,79 @@
+"""A verification of a sample, of what stands first and of odd cases; and of the sums of everything."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+
+from lbmigrate.passes.read_plan import everything
+from lbmigrate.records import Piece
+from lbmigrate.run.context import VerifyOptions
+from lbmigrate.run.workers import Held
+from lbmigrate.verify import choose, conserve, entries
+from lbmigrate.verify.actions import Ledger
+from lbmigrate.verify.bound import sample_size
+from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
+from lbmigrate.verify.windows import stretches
+
+
+def pieces(look: Look) -> Iterator[Piece]:
+    """The users that were chosen, what is behind their events, stretches of the sources, and the sums of all."""
+    population = choose.count(look.context)
+    size = sample_of(look.options, population)
+    look.drawn = choose.chosen(look.context, look.options, size, look.kind)
+    users = look.drawn.users
+    for some in look.through(parts(iter(users), USERS_AT_ONCE)):
+        if isinstance(some, Held):
+            yield Piece("entries", look.totals.users, len(users), "users", held=some.reason)
+            continue
+        counts = look.compare(some)
+        began = time.monotonic()
+        for ledger in look.ledgers:
+            look.take(ledger.check_events(choose.of_users(some)), began)
+        yield Piece("entries", look.totals.users, len(users), "users", counts=counts)
+        yield from look.settled("entries", few=True)
+    yield from look.settled("entries")
+    for ledger in look.ledgers:
+        yield from _windows(look, ledger)
+    if not look.context.stopping():
+        yield from _conserved(look)
+
+
+def _windows(look: Look, ledger: Ledger) -> Iterator[Piece]:
+    """A few stretches of a source, at random places and at its end."""
+    if not look.has(ledger):
+        return
+    collection = look.context.sources[ledger.collection]
+    generator = random.Random(f"{look.options.seed}{ledger.action}")
+    for span in everything(collection):
+        if span.extra:
+            continue
+        for bounds in stretches(collection, span, generator):
+            if look.context.stopping():
+                return
+            look.check(ledger, bounds, first=False, last=False)
+    yield from look.settled("sources")
+
+
+def _conserved(look: Look) -> Iterator[Piece]:
+    """Points, events and entries of each period on both sides; where they differ, everybody is looked at."""
+    began = time.monotonic()
+    sums = conserve.both_sides(look.context)
+    look.totals.sums.update(sums)
+    differing = [period for period, each in sums.items() if not conserve.agree(each)]
+    look.totals.part("sums", len(sums), len(sums), 0, "periods", time.monotonic() - began)
+    if not differing or look.totals.wrong:
+        return
+    for some in look.through(parts(choose.everybody(look.context), USERS_AT_ONCE)):
+        if not isinstance(some, Held):
+            look.suspects += entries.compare(look.context, some, look.kind).wrong
+            yield from look.settled("entries", few=True)
+    yield from look.settled("entries")
+
+
+def sample_of(options: VerifyOptions, population: int) -> int:
+    """How many users are drawn: as many as were asked for, or as the bound takes."""
+    if options.sample is not None:
+        return options.sample
+    return sample_size(population, options.confidence, options.max_error)

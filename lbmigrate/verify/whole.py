@@ -1,0 +1,112 @@
+"""A verification of everything, in chunks: it keeps how far it is, and one that was stopped goes on from there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from lbmigrate.config.digest import config_digest
+from lbmigrate.passes import chunks
+from lbmigrate.passes.chunks import Bounds
+from lbmigrate.passes.read_plan import everything
+from lbmigrate.records import Checkpoint, Compared, Document, Piece
+from lbmigrate.run.workers import Held
+from lbmigrate.values.id_text import encoded
+from lbmigrate.verify import choose
+from lbmigrate.verify.actions import Ledger
+from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
+from lbmigrate.verify.totals import ROW, Totals
+from lbmigrate.verify.windows import with_ends
+
+STALE = dt.timedelta(days=1)  # what was looked at before that is looked at once more
+
+
+def pieces(look: Look) -> Iterator[Piece]:
+    """Every user in order, then every document of every source."""
+    phase, after = _taken_up(look)
+    if phase == 0:
+        yield from _all_users(look, after)
+        after = None
+    for number, ledger in enumerate(look.ledgers, 1):
+        if phase <= number and not look.context.stopping():
+            yield from _all_documents(look, ledger, number, after if phase == number else None)
+
+
+def _taken_up(look: Look) -> tuple[int, Any]:
+    """How far an earlier run came that looked at the same; 0 where there was none, or where its row was changed."""
+    row = look.context.state.get(ROW)
+    same = row.get("rules") == config_digest(look.context.config) and row.get("covers") == look.covers
+    if not same or look.context.clock() - row["at"] > STALE or row["seal"] != _seal(row):
+        return 0, None
+    look.totals = Totals.of(row["totals"])
+    return row["phase"], row["after"]
+
+
+def _mark(look: Look, phase: int, after: Any) -> Checkpoint:
+    row = {
+        "rules": config_digest(look.context.config), "covers": look.covers, "at": look.context.clock(),
+        "phase": phase, "after": after, "totals": look.totals.row(),
+    }  # fmt: skip
+    return Checkpoint(ROW, {**row, "seal": _seal(row)})
+
+
+def ended(look: Look) -> Checkpoint:
+    """What is kept of one that has ended: nothing that another would go on with. Removing a row takes more rights."""
+    nothing = {"phase": 0, "after": None, "totals": Totals().row()}
+    return Checkpoint(ROW, {"rules": "", "covers": None, "at": look.context.clock(), **nothing, "seal": ""})
+
+
+def _seal(row: Document) -> str:
+    """A digest of how far it is: going on from another place would leave somebody out, and nobody would know."""
+    return hashlib.sha256(encoded([row["phase"], row["after"], row["totals"]])).hexdigest()[:16]
+
+
+def _all_users(look: Look, after: Any) -> Iterator[Piece]:
+    total = choose.count(look.context)
+    users = choose.everybody(look.context, after)
+    done = look.totals.users
+    for some in look.through(parts(users, USERS_AT_ONCE)):
+        if isinstance(some, Held):
+            yield Piece("entries", done, max(total, done), "users", True, held=some.reason)
+            continue
+        counts = look.compare(some)
+        done = look.totals.users
+        yield from look.settled("entries", few=True)
+        mark = None if look.suspects else _mark(look, 0, some[-1])
+        yield Piece("entries", done, max(total, done), "users", True, counts, mark)
+    yield from look.settled("entries")
+
+
+def _all_documents(look: Look, ledger: Ledger, number: int, after: Any) -> Iterator[Piece]:
+    """Every range of an action's source; where ids do not run as those of the events do, also the other way."""
+    collection = look.context.sources[ledger.collection]
+    total, done, seen = collection.estimated_document_count(), 0, 0
+    size = look.context.config.backfill.chunk_size
+    spans = everything(collection) if look.has(ledger) else ()
+    first_span, row = (after["span"], after["bounds"]) if after else (0, None)
+    seen = after["seen"] if after else 0
+    for place, span in enumerate(spans):
+        if place < first_span:
+            continue
+        last = Bounds.from_row(row) if row and place == first_span else None
+        for item in look.through(with_ends(chunks.cut(collection, span, lambda: size, last), last is None)):
+            if isinstance(item, Held):
+                yield Piece(ledger.action, done, max(total, done), "documents", True, held=item.reason)
+                continue
+            bounds, first, final = item
+            found = look.check(ledger, bounds, first, final)
+            done, seen = done + found.documents, seen + found.events
+            yield from look.settled("sources", few=True)
+            at = {"span": place, "bounds": bounds.row(), "seen": seen}
+            mark = None if look.suspects else _mark(look, number, at)
+            yield Piece(ledger.action, done, max(total, done), "documents", True, Compared(found.documents), mark)
+        if look.context.stopping():
+            return
+    if seen != ledger.count():  # events beside those that the sources have: look behind every one of them
+        began = time.monotonic()
+        look.take(ledger.check_events({}), began)
+    yield from look.settled("sources")
+    yield Piece(ledger.action, done, done, "documents", checkpoint=_mark(look, number + 1, None))
