@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._control import pause, resume, unlock
     from lbmigrate.commands._demo import demo
     from lbmigrate.commands._dry_run import dry_run
+    from lbmigrate.commands._explain import explain
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
     from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, staleness, status
@@ -39,6 +40,7 @@ HOMES = {
     "demo": "lbmigrate.commands._demo",
     "doctor": "lbmigrate.commands._look",
     "dry_run": "lbmigrate.commands._dry_run",
+    "explain": "lbmigrate.commands._explain",
     "forget": "lbmigrate.commands._forget",
     "history": "lbmigrate.commands._look",
     "make_backup": "lbmigrate.commands._backup",
@@ -69,6 +71,7 @@ __all__ = [
     "demo",
     "doctor",
     "dry_run",
+    "explain",
     "forget",
     "history",
     "make_backup",

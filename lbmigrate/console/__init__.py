@@ -14,11 +14,13 @@ from rich.console import RenderableType
 from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import tables
+from lbmigrate.console.explanation import explanation
 from lbmigrate.console.format import jsonable
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
+from lbmigrate.explain.explanation import Explanation
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
@@ -104,6 +106,10 @@ class Console:
 
     def verdict(self, row: Mapping[str, Any]) -> None:
         self._show(*tables.verdict(row))
+
+    def explanation(self, found: Explanation) -> None:
+        """Why a user's score is what it is."""
+        self._show(*explanation(found, self._out.width))
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         self._show(tables.generic(title, columns, rows))

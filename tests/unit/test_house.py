@@ -19,6 +19,8 @@ ROOMS: dict[str, tuple[int, str]] = {
     "commands": (9, "the verbs as plain functions, for the command line and for Python"),
     "console": (9, "everything that an operator sees: tables, progress, numbers as words"),
     "migration": (8, "the six steps, applied and reverted: the driver, the plan, the status"),
+    "explain": (7, "why one user's score is what it is"),
+    "report": (7, "a verification as a file for people: what it says, as a page or as Markdown"),
     "live": (7, "now: what an app calls, and what follows the app's changes"),
     "reconcile": (7, "sources that changed: what they are worth now, and the adjustments that follow"),
     "verify": (6, "entries, ledger and sources against each other by a second reading, and the verdict"),
