@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
     from lbmigrate.commands._repair import repair
+    from lbmigrate.commands._report import compare_counter, write_report
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
@@ -37,6 +38,7 @@ HOMES = {
     "Terms": "lbmigrate.migration.runner",
     "backfill": "lbmigrate.commands._run",
     "come_apart": "lbmigrate.commands._look",
+    "compare_counter": "lbmigrate.commands._report",
     "demo": "lbmigrate.commands._demo",
     "doctor": "lbmigrate.commands._look",
     "dry_run": "lbmigrate.commands._dry_run",
@@ -63,11 +65,13 @@ HOMES = {
     "unlock": "lbmigrate.commands._control",
     "verify": "lbmigrate.commands._run",
     "verify_backup": "lbmigrate.commands._backup",
+    "write_report": "lbmigrate.commands._report",
 }
 __all__ = [
     "Terms",
     "backfill",
     "come_apart",
+    "compare_counter",
     "demo",
     "doctor",
     "dry_run",
@@ -94,6 +98,7 @@ __all__ = [
     "unlock",
     "verify",
     "verify_backup",
+    "write_report",
 ]
 
 

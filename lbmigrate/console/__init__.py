@@ -14,11 +14,13 @@ from rich.console import RenderableType
 from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import tables
+from lbmigrate.console.agreement import agreement
 from lbmigrate.console.explanation import explanation
 from lbmigrate.console.format import jsonable
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
+from lbmigrate.counter.agreement import Agreement
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
 from lbmigrate.explain.explanation import Explanation
 from lbmigrate.feature_flag import Switches
@@ -104,8 +106,9 @@ class Console:
     def findings(self, findings: Sequence[Finding]) -> None:
         self._show(tables.findings(findings))
 
-    def verdict(self, row: Mapping[str, Any]) -> None:
-        self._show(*tables.verdict(row))
+    def verdict(self, row: Mapping[str, Any], beside: Agreement | None = None) -> None:
+        """What a verification found, and how the board agrees with an older counter where that was asked for."""
+        self._show(*tables.verdict(row), *(agreement(beside, self._out.width) if beside else ()))
 
     def explanation(self, found: Explanation) -> None:
         """Why a user's score is what it is."""

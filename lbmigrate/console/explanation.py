@@ -72,7 +72,7 @@ def _day(each: Amount) -> tuple[Any, ...]:
 def _events(title: str, events: Sequence[Event], width: int) -> RenderableType:
     """One line for each event; a narrow terminal gets the document without its collection and what is seldom there."""
     if width < NARROW:
-        return generic(title, ("at", "points", "document", ""), map(_brief, events))
+        return generic(title, ("at (UTC)", "points", "document", ""), map(_brief, events))
     return generic(title, ("at", "action", "points", "document", "origin", ""), map(_event, events))
 
 
@@ -82,7 +82,7 @@ def _event(each: Event) -> tuple[Any, ...]:
 
 
 def _brief(each: Event) -> tuple[Any, ...]:
-    return each.at, each.points, each.document, _remark(each)
+    return Text(f"{each.at:%Y-%m-%d %H:%M}", no_wrap=True), each.points, each.document, _remark(each)
 
 
 def _remark(each: Event) -> str:

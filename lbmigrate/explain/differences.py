@@ -13,6 +13,7 @@ from lbmigrate.board.profiles import profiles_of
 from lbmigrate.explain.documents import Told
 from lbmigrate.explain.explanation import Difference
 from lbmigrate.explain.ledger import Calendar, Key, Ledger, Places
+from lbmigrate.ledger import binding
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -42,13 +43,19 @@ class Differences:
         return f"lbmigrate backfill {bound}"
 
     def found(self, most: int) -> tuple[Difference, ...]:
-        """The first `most` of them: those of the entry, then those of single actions."""
+        """The first `most` of them: those of single actions, then those of the entry.
+
+        Where the ledger as a whole has lost something, that is to be settled before anything else can be.
+        """
         kept: list[Difference] = []
         for each in self._all():
             self.total += 1
             if len(kept) < most:
                 kept.append(each)
         self.total += self._untold()
+        if kept and (lost := binding.apart(self.context)):
+            kept.insert(0, Difference(EVENTS, lost.sentence, "that is settled first", lost.way))
+            self.total += 1
         return tuple(kept)
 
     def _untold(self) -> int:

@@ -126,8 +126,15 @@ def locked_and_paused(app):
     app["lbmigrate_state"].update_one({"_id": "control"}, {"$set": paused}, upsert=True)
 
 
+def an_old_counter(app):
+    """The app kept a counter before, which has lost a little since."""
+    for entry in app["leaderboard_entries"].find({"period": "global"}):
+        app["users"].update_one({"_id": entry["userId"]}, {"$set": {"points": entry["score"] // 100 * 100}})
+
+
 SCENES = {
-    "verify.md": quiet,
+    "verify.md": an_old_counter,
+    "support.md": quiet,
     "roll-back.md": quiet,
     "live.md": quiet,
     "correct.md": minds_changed,

@@ -24,6 +24,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "live": (7, "now: what an app calls, and what follows the app's changes"),
     "reconcile": (7, "sources that changed: what they are worth now, and the adjustments that follow"),
     "verify": (6, "entries, ledger and sources against each other by a second reading, and the verdict"),
+    "counter": (6, "the board beside a counter that the app had before"),
     "checks": (6, "what forbids or endangers a run: the server, the rights, the data"),
     "backfill": (6, "the history into the ledger, and from there into entries"),
     "ledger": (5, "the only writers of events and entries"),

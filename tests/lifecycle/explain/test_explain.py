@@ -1,4 +1,4 @@
-"""Why a score is what it is: the entry, the ledger and the sources side by side, and the command that ends a difference."""
+"""Why a score is what it is: the entry, the ledger and the sources side by side, and what ends a difference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def follow(app, command):
     """Do what an explanation says, as the command line does it."""
     if command == f"lbmigrate backfill --user {ADA}":
         app.backfill(scope=Scope(user=ADA))
-    elif command == "lbmigrate backfill --full":
+    elif command in ("lbmigrate backfill --full", "lbmigrate run"):  # which reads all again where events were lost
         app.backfill(scope=Scope(full=True))
     else:
         assert command == "lbmigrate reconcile"
@@ -240,7 +240,10 @@ def test_adjustments_are_told_with_their_reasons(app):
     worth_more(app)
     app.reconcile()
     found = told(app)
-    assert {each.name: (each.events, each.points) for each in found.reasons} == {"voided": (1, -10), "rescored": (1, 35)}
+    assert {each.name: (each.events, each.points) for each in found.reasons} == {
+        "voided": (1, -10),
+        "rescored": (1, 35),
+    }
     assert {each.reason for each in found.adjustments} == {"voided", "rescored"}
     assert found.points == 115 - 10 + 35 == found.entry.score
     assert not found.differences
