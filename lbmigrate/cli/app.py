@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rank": ("board", "Show a user's place."),
     "around": ("board", "Show a user among the neighbours."),
     "boards": ("boards", "The boards in Redis: status, check, rebuild, persist; settled periods: archive, restore."),
+    "explain": ("explain", "Show why a user's score is what it is, and what would change it."),
     "pause": ("control", "Hold the run after the chunk at hand, and every later one, until `resume`."),
     "resume": ("control", "Let the run go on."),
     "unlock": ("control", "Take the lock from a run that is gone."),

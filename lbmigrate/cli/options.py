@@ -43,6 +43,15 @@ Repair = Annotated[
     bool, typer.Option("--repair", envvar="LBMIGRATE_REPAIR", help="Heal what can be healed, and verify again.")
 ]
 Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_VERIFY_FULL", help="Everyone, not a sample.")]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LBMIGRATE_AGAINST", help="Compare with an old counter: COLLECTION:PATH or COLLECTION:PATH:KEY."
+    ),
+]
+Report = Annotated[
+    Path | None, typer.Option(envvar="LBMIGRATE_REPORT", help="Write what came of it to this file, .html or .md.")
+]
 To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
 Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="This step alone.")]
 DryRun = Annotated[

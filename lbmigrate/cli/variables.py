@@ -24,9 +24,9 @@ LIMITING = frozenset({
 })  # fmt: skip
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
-    "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST", "ENGINE",
-    "EXPORT", "JSON", "KEEP", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE",
-    "WAIT_LOCK", "WORKERS",
+    "AGAINST", "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS",
+    "DIGEST", "ENGINE", "EXPORT", "JSON", "KEEP", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET",
+    "REPORT", "SEED", "SHARD", "TEMPLATE", "WAIT_LOCK", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.
 OTHERS = frozenset({

@@ -9,6 +9,7 @@ from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.cli.mismatches import exported
+from lbmigrate.cli.told import Told
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import VerifyOptions
 from lbmigrate.run.stop import Limits
@@ -30,6 +31,8 @@ def verify(
     max_runtime: options.MaxRuntime = None,
     max_docs: options.MaxDocs = None,
     between: options.Between = None,
+    against: options.Against = None,
+    report: options.Report = None,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
@@ -40,12 +43,15 @@ def verify(
     with this.connected(tell=False) as connection:
         chosen = options.verify_options(connection.config, sample, top, seed, full, confidence, max_error)
         limits = options.limits(connection.config, max_runtime, max_docs, between)
+        told = Told(against, report)
+        told.check(connection)
         try:
-            _verify(this, connection, chosen, limits, export, repair, lock_ttl, wait_lock)
+            with told.following(this, connection):
+                _verify(this, connection, chosen, limits, export, repair, lock_ttl, wait_lock)
         finally:  # also of a verification that failed: its verdict says what differs
             found = {} if connection.is_untouched() else connection.state.get("verdict")
-            this.console.verdict(found)
-            this.console.result({"verb": "verify", "verdict": found})
+            this.console.verdict(found, told.made.get("against"))
+            this.console.result({"verb": "verify", "verdict": found, **told.made})
 
 
 def _verify(

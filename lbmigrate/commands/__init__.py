@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._control import pause, resume, unlock
     from lbmigrate.commands._demo import demo
     from lbmigrate.commands._dry_run import dry_run
+    from lbmigrate.commands._explain import explain
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
     from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, staleness, status
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
     from lbmigrate.commands._repair import repair
+    from lbmigrate.commands._report import compare_counter, write_report
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
@@ -42,9 +44,11 @@ HOMES = {
     "boards_status": "lbmigrate.commands._boards",
     "check_boards": "lbmigrate.commands._boards",
     "come_apart": "lbmigrate.commands._look",
+    "compare_counter": "lbmigrate.commands._report",
     "demo": "lbmigrate.commands._demo",
     "doctor": "lbmigrate.commands._look",
     "dry_run": "lbmigrate.commands._dry_run",
+    "explain": "lbmigrate.commands._explain",
     "forget": "lbmigrate.commands._forget",
     "history": "lbmigrate.commands._look",
     "make_backup": "lbmigrate.commands._backup",
@@ -72,6 +76,7 @@ HOMES = {
     "unlock": "lbmigrate.commands._control",
     "verify": "lbmigrate.commands._run",
     "verify_backup": "lbmigrate.commands._backup",
+    "write_report": "lbmigrate.commands._report",
 }
 __all__ = [
     "Terms",
@@ -80,9 +85,11 @@ __all__ = [
     "boards_status",
     "check_boards",
     "come_apart",
+    "compare_counter",
     "demo",
     "doctor",
     "dry_run",
+    "explain",
     "forget",
     "history",
     "make_backup",
@@ -110,6 +117,7 @@ __all__ = [
     "unlock",
     "verify",
     "verify_backup",
+    "write_report",
 ]
 
 

@@ -14,11 +14,15 @@ from rich.console import RenderableType
 from lbmigrate.board.place import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import tables
+from lbmigrate.console.agreement import agreement
+from lbmigrate.console.explanation import explanation
 from lbmigrate.console.format import jsonable
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
+from lbmigrate.counter.agreement import Agreement
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
+from lbmigrate.explain.explanation import Explanation
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
@@ -102,8 +106,13 @@ class Console:
     def findings(self, findings: Sequence[Finding]) -> None:
         self._show(tables.findings(findings))
 
-    def verdict(self, row: Mapping[str, Any]) -> None:
-        self._show(*tables.verdict(row))
+    def verdict(self, row: Mapping[str, Any], beside: Agreement | None = None) -> None:
+        """What a verification found, and how the board agrees with an older counter where that was asked for."""
+        self._show(*tables.verdict(row), *(agreement(beside, self._out.width) if beside else ()))
+
+    def explanation(self, found: Explanation) -> None:
+        """Why a user's score is what it is."""
+        self._show(*explanation(found, self._out.width))
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         self._show(tables.generic(title, columns, rows))

@@ -8,6 +8,7 @@ spares the expensive one for all but every 256th user that a backfill meets.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import os
@@ -48,6 +49,7 @@ class Leavers:
         self._key_check = salting.get("keyCheck")
         self._tombstones = {name: row["tombstone"] for name, row in rows.items()}
         self._again = sum(bool(row.get("again")) for row in rows.values())
+        self._left = {name: row.get("at") for name, row in rows.items()}
         self._starts = {name[len(BY_SCRYPT) :][:PREFIX] for name in rows if name.startswith(BY_SCRYPT)}
         self._keyed = any(name.startswith(BY_KEY) for name in rows)
         self._names: dict[Any, str] = {}
@@ -71,6 +73,10 @@ class Leavers:
     def tombstone(self, user: Any) -> Any:
         """Who stands in the ledger in place of a user who was forgotten: an id of the type that the user's id has."""
         return _of_type(self._tombstones[self._name(user)], id_type(user))
+
+    def left_at(self, user: Any) -> dt.datetime | None:
+        """When a user was forgotten; None where an older version did not note it."""
+        return self._left[self._name(user)]
 
     def at(self, row: str) -> Any:
         """The tombstone that a row keeps."""

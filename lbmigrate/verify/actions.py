@@ -118,7 +118,7 @@ class Ledger:
         found = Checked(events=sum(map(len, groups.values())))
         missing: dict[str, Action] = {}
         for name, action in expected.items():
-            for period in names(self._kinds, self._day(action.at)):
+            for period in names(self._kinds, self._day(action.at)) if self._is_due(action) else ():
                 found.points[period] += action.points
             events = groups.pop(name, None)
             if events is None:

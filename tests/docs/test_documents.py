@@ -132,8 +132,15 @@ def weeks_are_to_have_collections(app):
     file.write_text(file.read_text("utf-8").replace("layout: single", "layout: partitioned"), "utf-8")
 
 
+def an_old_counter(app):
+    """The app kept a counter before, which has lost a little since."""
+    for entry in app["leaderboard_entries"].find({"period": "global"}):
+        app["users"].update_one({"_id": entry["userId"]}, {"$set": {"points": entry["score"] // 100 * 100}})
+
+
 SCENES = {
-    "verify.md": quiet,
+    "verify.md": an_old_counter,
+    "support.md": quiet,
     "roll-back.md": quiet,
     "live.md": quiet,
     "correct.md": minds_changed,
