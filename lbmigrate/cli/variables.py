@@ -19,8 +19,8 @@ SKIPPING = frozenset({
 })  # fmt: skip
 # … what says how much is done at a time, or that more is …
 LIMITING = frozenset({
-    "BEFORE", "BETWEEN", "CONFIDENCE", "FULL", "HEAL", "MAX_DOCS", "MAX_ERROR", "MAX_RUNTIME", "REPAIR", "SAMPLE", "SOURCES",
-    "TOP", "VERIFY_FULL",
+    "BEFORE", "BETWEEN", "CONFIDENCE", "FULL", "HEAL", "MAX_DOCS", "MAX_ERROR", "MAX_RUNTIME", "REPAIR", "SAMPLE",
+    "SOURCES", "TOP", "VERIFY_FULL",
 })  # fmt: skip
 # … and what does neither.
 OTHER_OPTIONS = frozenset({

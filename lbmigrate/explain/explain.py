@@ -21,7 +21,9 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS, PERIODS
+from lbmigrate.schema import EVENTS, PERIODS
+from lbmigrate.schema.layout import entries_of
+from lbmigrate.state import layouts
 from lbmigrate.values.ids import id_forms
 from lbmigrate.values.limits import short
 
@@ -91,7 +93,7 @@ def _pattern(format_: str) -> str:
 
 def _row_of(context: Context, forms: Sequence[Any], period: str) -> Document | None:
     asked = {"userId": {"$in": list(forms)}, "period": period}
-    return lenient(context.target)[ENTRIES].find_one(asked, {"createdAt": 0})
+    return entries_of(lenient(context.target), layouts.layout(context.state), period).find_one(asked, {"createdAt": 0})
 
 
 def _hides(context: Context, forms: Sequence[Any], row: Document | None) -> bool:

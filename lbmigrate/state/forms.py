@@ -241,4 +241,5 @@ TOTALS = record(
     "what a verification came to so far", kinds=_is_counts, heals=_is_counts, first=_is_mismatches,
     wrong_in=_is_list, parts=_is_records, sums=_is_list, points=_is_list, pace=_is_list, skipped=_is_names,
     users=is_whole, entries=is_whole, documents=is_whole, pending=is_whole,
+    findings=_is_counts, later=_is_names,
 )  # fmt: skip

@@ -160,7 +160,8 @@ SHAPES: dict[str, Shape] = {
         "rules": Field(TEXT, instead=lambda row: ""), "level": Field(LEVEL, instead=lambda row: "sample"),
         "seconds": Field(NUMBER), "bound": Field(BOUND, null=True, instead=lambda row: NO_BOUND),
         "parts": Field(RECORDS), "periods": Field(RECORDS), "kinds": Field(COUNTS), "found": Field(MISMATCHES),
-        "pace": Field(LIST), "skipped": Field(NAMES),
+        "pace": Field(LIST), "skipped": Field(NAMES), "pending": _WHOLE,
+        "findings": Field(COUNTS), "later": Field(NAMES),
     }, "it counts as not verified yet; next: lbmigrate verify"),
     "verification": Shape(r"verification", {
         "rules": Field(TEXT, needed=True), "covers": Field(TEXT, null=True, needed=True),

@@ -16,6 +16,8 @@ from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.schema.layout import entries_of, homes, own_periods
+from lbmigrate.state import layouts
 from lbmigrate.values.brackets import TYPES, rank
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import id_type, plain_id
@@ -25,6 +27,9 @@ FEW = 5  # of each odd case
 POOL = 5  # users at the edge of a period are looked for among so many times the sample
 LONGEST_LOOK = 2_000  # milliseconds for an odd case that no index has
 EDGE = frozenset({0, 23})  # hours of a local day
+HOP = 100  # rows that are read of an index at once
+RANKED = [("period", 1), ("score", -1), ("userId", -1)]
+PLACE: Document = {"_id": 0, "userId": 1, "period": 1}
 
 
 @dataclass(slots=True)
@@ -47,7 +52,8 @@ class Chosen:
 
 def everybody(context: Context, after: Any = None) -> Iterator[Any]:
     """Every user of the entries and of the ledger once, in order, from the one after `after` on. Holds nobody."""
-    streams = (_users(context, name, after) for name in (ENTRIES, EVENTS))
+    there = homes(context.target, layouts.layout(context.state))
+    streams = (_users(context, name, after) for name in (*there, EVENTS))
     last = None if after is None else exact_text(after)
     for user in heapq.merge(*streams, key=_place):
         name = exact_text(user)
@@ -109,9 +115,8 @@ def _cases(context: Context, options: VerifyOptions, pool: list[Any]) -> dict[st
     target = lenient(context.target)
     entries, events = target[ENTRIES], target[EVENTS]
     overall: Document = {"period": "global"}
-    leaders = [user for period in periods(context) for user in _leaders(context, period, options.top)]
     return {
-        "first": leaders,
+        "first": list(_leaders(context, options.top)) if options.top else [],
         "heavy": _some(context, entries.find(overall, {"userId": 1}).sort("events", -1)),
         "light": _some(context, entries.find(overall, {"userId": 1}).sort([("period", 1), ("score", 1)])),
         "one event": _some(context, entries.find({**overall, "events": 1}, {"userId": 1})),
@@ -148,21 +153,42 @@ def _at_edges(context: Context, pool: list[Any]) -> list[Any]:
     return list(found.values())
 
 
-def periods(context: Context) -> Iterator[str]:
-    """Every period that has entries, by hops along the index."""
-    after = ""
+def _leaders(context: Context, top: int) -> Iterator[Any]:
+    """The first of every period."""
+    layout = layouts.layout(context.state)
+    for period in own_periods(context.target, layout):
+        rows = entries_of(context.target, layout, period).find({"period": period}, PLACE).sort(RANKED).limit(top)
+        yield from (plain_id(row.get("userId")) for row in rows)
+    for period, users in _first_of_each(context, top):
+        if not layout.has_own(period):
+            yield from users
+
+
+def _first_of_each(context: Context, top: int) -> Iterator[tuple[str, list[Any]]]:
+    """The first of each period of the base collection, by hops along its index: small periods come several at once."""
+    after, limit = "", max(2 * top, HOP)
     while True:
-        row = context.target[ENTRIES].find_one({"period": {"$gt": after}}, {"period": 1}, sort=[("period", 1)])
-        if row is None:
+        asked = {"period": {"$gt": after}}
+        rows = list(context.target[ENTRIES].find(asked, PLACE).sort(RANKED).limit(limit))
+        found: dict[str, list[Any]] = {}
+        for row in rows:
+            if isinstance(row["period"], str):
+                found.setdefault(row["period"], []).append(plain_id(row.get("userId")))
+        if len(rows) == limit and len(found) > 1:
+            found.popitem()  # whose rows may not all be among these
+        for period, users in found.items():
+            yield period, users[:top]
+            after = period
+        if len(rows) < limit or not found:
             return
-        after = row["period"]
-        yield after
 
 
-def _leaders(context: Context, period: str, top: int) -> Iterator[Any]:
-    order = [("period", 1), ("score", -1), ("userId", -1)]
-    rows = context.target[ENTRIES].find({"period": period}, {"userId": 1}).sort(order)
-    return (plain_id(row["userId"]) for row in rows.limit(top)) if top else iter(())
+def newest_period(context: Context) -> str:
+    """The last of the periods beside `global`, by its name; empty where there is none."""
+    layout = layouts.layout(context.state)
+    asked = {"period": {"$lt": "global"}}
+    row = context.target[ENTRIES].find_one(asked, PLACE, sort=[("period", -1)])
+    return max([*own_periods(context.target, layout)[-1:], row["period"] if row else ""])
 
 
 def count(context: Context) -> int:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, ENTRIES, EVENTS, PERIODS
+from lbmigrate.schema import COUNTED, EVENTS, PERIODS
+from lbmigrate.schema.layout import homes
+from lbmigrate.state import layouts
 from lbmigrate.verify.entries import READ, Sums
 from lbmigrate.verify.expected import Ledger, is_a_period, names
 from lbmigrate.verify.local_time import period_label
@@ -27,25 +30,33 @@ NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("u
 def both_sides(context: Context) -> dict[str, Sums]:
     """The sums of every period."""
     sums: dict[str, Sums] = defaultdict(Sums)
-    has_period = is_a_period(context.config.periods)
     for row in _of_entries(context):
-        if isinstance(row["_id"], str) and has_period(row["_id"]):
-            found = sums[row["_id"]]
-            found.entries, found.points, found.events = row["entries"], row["points"], row["events"]
+        sums[row["_id"]].add(Sums(row["entries"], row["points"], row["events"]))
+    archived = layouts.layout(context.state).archived
     for period, points, events in _of_ledger(context):
-        sums[period].ledger_points, sums[period].ledger_events = points, events
+        if period not in archived:
+            sums[period].ledger_points, sums[period].ledger_events = points, events
     return sums
 
 
-def agree(sums: Sums) -> bool:
-    """Whether both sides of a period are the same."""
-    return (sums.points, sums.events) == (sums.ledger_points, sums.ledger_events)
+def agree(sums: Sums, but: Sequence[Sums] = ()) -> bool:
+    """Whether both sides of a period are the same, but for what some users have more on one of them."""
+    points = sum(each.ledger_points - each.points for each in but)
+    events = sum(each.ledger_events - each.events for each in but)
+    return (sums.points + points, sums.events + events) == (sums.ledger_points, sums.ledger_events)
 
 
-def _of_entries(context: Context) -> list[Document]:
+def _of_entries(context: Context) -> Iterator[Document]:
+    """From each collection the periods whose entries belong there."""
     group = {"_id": "$period", "entries": {"$sum": 1}, "points": {"$sum": "$score"}, "events": {"$sum": "$events"}}
     stages: list[Document] = [{"$match": {"rev": {"$exists": True}}}, {"$group": group}]
-    return list(context.target[ENTRIES].aggregate(stages, allowDiskUse=True))
+    has_period, layout = is_a_period(context.config.periods), layouts.layout(context.state)
+    for name in homes(context.target, layout):
+        for row in context.target[name].aggregate(stages, allowDiskUse=True):
+            period = row["_id"]
+            known = isinstance(period, str) and has_period(period) and period not in layout.archived
+            if known and layout.home(period) == name:
+                yield row
 
 
 def _of_ledger(context: Context) -> list[tuple[str, Any, int]]:

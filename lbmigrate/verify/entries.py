@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bson import Int64
@@ -15,12 +15,14 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.schema.layout import everywhere
+from lbmigrate.state import layouts
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import id_type, plain_id
-from lbmigrate.values.limits import short
+from lbmigrate.values.limits import SMALL, short
 from lbmigrate.verify.expected import Entry, Ledger, is_a_period
-from lbmigrate.verify.people import AVATAR, NAME, OPT_OUT, shown
+from lbmigrate.verify.people import AVATAR, NAME, OPT_OUT, TELLS, shown
 from lbmigrate.verify.result import Heal, Kind, Mismatch
 from lbmigrate.verify.values import local_day
 
@@ -61,32 +63,35 @@ class Compared:
 
 def compare(context: Context, users: Sequence[Any], kind: str | None) -> Compared:
     """Every entry of these users beside what the ledger says. `kind` is the type of the ledger's user ids."""
-    stored, spare = _stored(context, users)
+    there, spare = stored(context, users)
     ledger = Ledger(local_day(context.config.timezone))
     asked = {"userId": {"$in": list(users)}, **COUNTED}
     read = ledger.add(lenient(context.target)[EVENTS].find(asked, READ))
     leavers = Leavers(context.state)
-    expected = {key: entry for key, entry in ledger.entries(context.config.periods) if key[0] not in leavers}
+    archived = layouts.layout(context.state).archived
+    wanted = ledger.entries(context.config.periods)
+    expected = {key: entry for key, entry in wanted if key[0] not in leavers and key[1] not in archived}
     people = shown(context, [user for user in users if user not in leavers])
-    found = Compared(len(users), len(stored), read, spare)
+    found = Compared(len(users), len(there), read, spare)
     for key, entry in expected.items():
-        found.wrong += _judged(key, stored.get(key), entry, people)
-        _count(found.periods[key[1]], stored.get(key), entry)
-    for key in stored.keys() - expected.keys():
-        found.wrong.append(_extra(stored[key], key, kind))
-        _count(found.periods[key[1]], stored[key], None)
+        found.wrong += _judged(key, there.get(key), entry, people)
+        _count(found.periods[key[1]], there.get(key), entry)
+    for key in there.keys() - expected.keys():
+        found.wrong.append(_extra(there[key], key, kind))
+        _count(found.periods[key[1]], there[key], None)
     return found
 
 
-def _stored(context: Context, users: Sequence[Any]) -> tuple[dict[Key, Document], list[Mismatch]]:
+def stored(context: Context, users: Sequence[Any]) -> tuple[dict[Key, Document], list[Mismatch]]:
     """The entries by user and period, of the kinds of periods that there are, and those that are one too many."""
     found: dict[Key, Document] = {}
     spare: list[Mismatch] = []
     has_period = is_a_period(context.config.periods)
-    rows = lenient(context.target)[ENTRIES].find({"userId": {"$in": list(users)}, "rev": {"$exists": True}}, FIELDS)
-    for row in rows:
+    layout = layouts.layout(context.state)
+    asked = {"userId": {"$in": list(users)}, "rev": {"$exists": True}}
+    for row in everywhere(lenient(context.target), layout, asked, FIELDS):
         period = _period(row)
-        if not has_period(period):
+        if not has_period(period) or period in layout.archived:
             continue
         held, key = _held(row), (plain_id(row["userId"]), period)
         first = found.setdefault(key, held)
@@ -99,7 +104,10 @@ def _stored(context: Context, users: Sequence[Any]) -> tuple[dict[Key, Document]
 
 def _held(row: Document) -> Document:
     """No more of an entry than can be right, so that what nobody should have put there costs no memory."""
-    return row | {name: short(value, AVATAR_LENGTH) for name, value in row.items() if name not in ("_id", "userId")}
+    for name, value in row.items():
+        if type(value) not in SMALL and name not in ("_id", "userId"):
+            row[name] = short(value, AVATAR_LENGTH)
+    return row
 
 
 def _period(row: Document) -> str:
@@ -182,7 +190,7 @@ def _snapshots(key: Key, row: Document, person: Document | None) -> Iterator[Mis
             told = (
                 f"the entry shows the {word} {excerpt(row.get(name))}, the user's document says {excerpt(person[name])}"
             )
-            yield _field(Kind.SNAPSHOT, key, row, name, person[name], told)
+            yield replace(_field(Kind.SNAPSHOT, key, row, name, person[name], told), finding=not person[TELLS])
 
 
 def _form(key: Key, row: Document) -> Iterator[Mismatch]:

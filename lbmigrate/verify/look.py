@@ -19,15 +19,17 @@ from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
 from lbmigrate.schema import present_collections
 from lbmigrate.values.id_text import exact_text
-from lbmigrate.verify import choose, entries, structure
-from lbmigrate.verify.actions import Checked, Ledger, ledgers
+from lbmigrate.verify import choose, entries, structure, under_way
+from lbmigrate.verify.actions import Ledger, ledgers
 from lbmigrate.verify.again import persisting
 from lbmigrate.verify.bound import bound
-from lbmigrate.verify.result import Bound, Mismatch
+from lbmigrate.verify.checked import Checked
+from lbmigrate.verify.result import Bound, Kind, Mismatch
 from lbmigrate.verify.totals import Totals
 
 USERS_AT_ONCE = 500
 REMEMBERED = 100_000  # mismatches, so that none is told twice
+LOOKS = 2
 HELD = 1_000  # mismatches that are looked at again together
 
 T = TypeVar("T")
@@ -47,6 +49,8 @@ class Look:
     kind: str | None = None
     ledgers: Sequence[Ledger] = ()
     suspects: list[Mismatch] = field(default_factory=list)
+    coming: set[str] = field(default_factory=set)  # users of whom events came in that their entries do not have yet
+    outdated: set[str] = field(default_factory=set)  # and those who are shown otherwise than their documents say
     _gate: Gate | None = None
     _known: set[tuple[str, ...]] = field(default_factory=set)
 
@@ -70,9 +74,10 @@ class Look:
         wrong = sum(exact_text(user) in self.wrong_users for user in self.drawn.drawn)
         return bound(self.drawn.population, len(self.drawn.drawn), wrong, self.options.confidence)
 
-    def has(self, ledger: Ledger) -> bool:
-        """Whether there is a collection that an action is scored from."""
-        return ledger.collection in present_collections(self.context.sources)
+    def collections(self, ledger: Ledger) -> list[str]:
+        """Those that an action is scored from, as far as they are there."""
+        there = present_collections(self.context.sources)
+        return [name for name in ledger.collections if name in there]
 
     def through(self, items: Iterable[T]) -> Iterator[T | Held]:
         """Each item when the throttle lets it through."""
@@ -89,13 +94,13 @@ class Look:
         self.totals.part("entries", found.entries, found.entries, 0, "entries", time.monotonic() - began)
         return Compared(found.users, found.entries)
 
-    def check(self, ledger: Ledger, bounds: Bounds, first: bool, last: bool) -> Checked:
-        """Compare a range of a source with the ledger."""
+    def check(self, ledger: Ledger, name: str, bounds: Bounds, first: bool = False, last: bool = False) -> Checked:
+        """Compare a range of a collection that an action is scored from with the ledger."""
         began = time.monotonic()
         try:
-            found = ledger.check_range(bounds, first, last)
+            found = ledger.check_range(name, bounds, first, last)
         except BSONError as error:
-            self.totals.skipped.append(f"{ledger.collection} from {bounds.low} to {bounds.high}: {error}"[:500])
+            self.totals.skipped.append(f"{name} from {bounds.low} to {bounds.high}: {error}"[:500])
             return Checked()
         self.take(found, began)
         return found
@@ -118,13 +123,31 @@ class Look:
         if not self.suspects or (few and len(self.suspects) < HELD):
             return
         suspects, self.suspects = self.suspects, []
-        standing = persisting(self.context, self.ledgers, self.kind, suspects) if part != "structure" else suspects
-        new = self._new(standing)
+        new = self._new(suspects if part == "structure" else self._standing(suspects))
         self.totals.add(new)
-        self.totals.part(part, 0, 0, len(new), part, 0.0)
-        self.wrong_users |= {exact_text(each.user) for each in new if each.user is not None}
+        wrong = [each for each in new if not each.finding]
+        self.outdated |= {exact_text(each.user) for each in new if each.finding and each.kind is Kind.SNAPSHOT}
+        self.totals.part(part, 0, 0, len(wrong), part, 0.0)
+        self.wrong_users |= {exact_text(each.user) for each in wrong if each.user is not None}
         if new:
             yield Piece(part, found=tuple(new))
+
+    def _standing(self, suspects: list[Mismatch]) -> list[Mismatch]:
+        """What is explained, and of the rest what persists and does not wait for the next backfill.
+
+        An event that comes in between two readings looks like a mismatch, so what was under way is looked at once more.
+        """
+        found = [each for each in suspects if each.finding]
+        standing = [each for each in suspects if not each.finding]
+        for _ in range(LOOKS):
+            standing = persisting(self.context, self.ledgers, self.kind, standing)
+            coming = under_way.users_of(self.context, standing)
+            self.coming |= coming.keys()
+            left = [each for each in standing if not under_way.is_under_way(each, coming)]
+            if not left or len(left) == len(standing):
+                return [*found, *left]
+            standing = left
+        return [*found, *standing]
 
     def _new(self, standing: list[Mismatch]) -> list[Mismatch]:
         """Each mismatch once, as far as that many can be remembered: several ways lead to one."""
@@ -138,8 +161,7 @@ class Look:
         self.suspects += structure.structure(self.context)
         self.totals.part("structure", 1, 1, 0, "database", time.monotonic() - began)
         began = time.monotonic()
-        names = list(choose.periods(self.context))
-        asked = list(dict.fromkeys([*names[-1:], *(name for name in names if name == "global")]))
+        asked = ["global", *filter(None, [choose.newest_period(self.context)])]
         for period in asked:
             self.suspects += structure.query(self.context, period, max(self.options.top, 10))
         self.totals.part("query", len(asked), len(asked), 0, "queries", time.monotonic() - began)

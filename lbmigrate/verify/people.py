@@ -18,11 +18,15 @@ TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 LOOKED_AT = NAME_LENGTH + 320  # characters of a text
 NAME, AVATAR, OPT_OUT = "displayNameSnapshot", "avatarSnapshot", "optOutSnapshot"
 _address = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]").search
+TELLS = "tells when it changed"
 PROFILES = "profiles"  # the row that says up to when changes of users are in the entries
 
 
 def shown(context: Context, users: Sequence[Any]) -> Mapping[Any, Document]:
-    """The snapshots of those users who have a document that the entries are to show by now."""
+    """The snapshots of those users who have a document that the entries are to show by now.
+
+    With TELLS they say whether the document tells when it changed: without that it may have changed just now.
+    """
     rules = context.config.users
     take = getter(rules.key)
     paths = projection_of([rules.key, *rules.display_name, *rules.avatar, *_more(rules)])
@@ -36,7 +40,9 @@ def shown(context: Context, users: Sequence[Any]) -> Mapping[Any, Document]:
     reached = context.state.get(PROFILES).get("value")
     found = {user: by_id.get(folded_id(user)) for user in users}
     return {
-        user: _snapshot(rules, each) for user, each in found.items() if each and not _is_newer(rules, each, reached)
+        user: _snapshot(rules, each) | {TELLS: _changed(rules, each) is not None}
+        for user, each in found.items()
+        if each and not _is_newer(_changed(rules, each), reached)
     }
 
 
@@ -44,10 +50,14 @@ def _more(rules: Users) -> list[str]:
     return [path for path in (rules.updated, rules.opt_out.path if rules.opt_out else None) if path]
 
 
-def _is_newer(rules: Users, document: Document, reached: dt.datetime | None) -> bool:
-    """Whether a user changed after the last look at users: the next backfill brings that into the entries."""
+def _changed(rules: Users, document: Document) -> dt.datetime | None:
     at = getter(rules.updated)(document) if rules.updated else None
-    return isinstance(at, dt.datetime) and reached is not None and at >= reached
+    return at if isinstance(at, dt.datetime) else None
+
+
+def _is_newer(changed: dt.datetime | None, reached: dt.datetime | None) -> bool:
+    """Whether a user changed after the last look at users: the next backfill brings that into the entries."""
+    return changed is not None and reached is not None and changed >= reached
 
 
 def _snapshot(rules: Users, document: Document) -> Document:

@@ -86,7 +86,7 @@ class Reading:
     def action(self, document: Document, holders: dict[str, str] | None = None) -> Action:
         """What one document is worth. Raises Unread with the reason for one that cannot be scored."""
         name = document.get("_id")
-        if name is None or names_nothing(name):
+        if type(name) is not ObjectId and names_nothing(name):
             raise Unread("no _id that an event can be named by")
         user = self._named_user(document)
         at, approximate = self._time(document)
@@ -95,6 +95,11 @@ class Reading:
         changed = self._cursor(document)
         seen = changed if isinstance(changed, dt.datetime) else None
         return Action(f"{self.source.action}:{text}", user, points, at, name, source_id, seen, approximate)
+
+    def may_give(self, points: int) -> bool:
+        """Whether some document may be worth so many points."""
+        least, most = self.source.bounds
+        return least <= points <= most and self._constant in (None, points)
 
     def is_too_large(self, document: Document) -> bool:
         """Whether an event of it could not be stored."""

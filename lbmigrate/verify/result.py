@@ -101,6 +101,7 @@ class Mismatch:
     heals: Heal = Heal.PERSON
     lasted: float = 0.0
     source: Any = None
+    finding: bool = False  # explained by a document that changed or went since: told, and no failure
 
     def __str__(self) -> str:
         return self.reason or f"{self.subject} {excerpt(self.id)}: {MEANING[self.kind]}"
@@ -168,7 +169,8 @@ class Verification:
 
     `covers` is the emission up to which it vouches, `rules` the digest of the configuration. `mismatches` are the first
     KEPT, `kinds` has how many there were of each. `pace` has pairs (seconds since it began, documents read until then).
-    Skipped is not passed.
+    Skipped is not passed. `findings` are explained differences by what settles them (`later` has the first), `pending`
+    documents that the next backfill reads.
     """
 
     level: str
@@ -186,6 +188,9 @@ class Verification:
     mismatches: tuple[Mismatch, ...] = ()
     pace: tuple[tuple[float, int], ...] = ()
     skipped: tuple[str, ...] = ()
+    findings: Mapping[str, int] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+    pending: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -205,6 +210,8 @@ class Verification:
             "periods": [asdict(each) for each in self.periods],
             "pace": [list(each) for each in self.pace],
             "skipped": list(self.skipped),
+            "later": list(self.later),
+            "findings": dict(self.findings),
             "kinds": dict(self.kinds),
             "options": dict(self.options),
         }
@@ -224,6 +231,8 @@ class Verification:
             "mismatches": tuple(map(mismatch_of, row.get("found", ()))),
             "pace": tuple((seconds, documents) for seconds, documents in row.get("pace", ())),
             "skipped": tuple(row.get("skipped", ())),
+            "later": tuple(row.get("later", ())),
+            "findings": dict(row.get("findings", {})),
         })  # fmt: skip
 
 

@@ -28,6 +28,7 @@ CODECS: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 FIELDS = dict.fromkeys(("userId", "actionType", "points", "sourceId", "createdAt", "meta.reason", "meta.forgotten"), 1)
+MOST = 20_000  # events that are held at once
 _number = re.compile(r"#[1-9][0-9]*")
 
 Groups = dict[str, list[Document]]
@@ -41,11 +42,16 @@ class Rows:
     action: str
     readings: Sequence[Reading]
 
-    def expected(self, condition: Document) -> tuple[dict[str, Action], int]:
-        """What documents are worth, by the `_id`s of their events; the first source that has one for it goes first."""
+    def expected(self, condition: Document, collection: str = "") -> tuple[dict[str, Action], int]:
+        """What documents are worth, by the `_id`s of their events; the first source that has one for it goes first.
+
+        And how many documents were read. They are those of all sources, or of those in one collection.
+        """
         found: dict[str, Action] = {}
         read = 0
         for reading in self.readings:
+            if collection and reading.source.collection != collection:
+                continue
             rows = list(documents(self.context, reading, condition))
             read += len(rows)
             for action in reading.actions(rows):
@@ -62,9 +68,18 @@ class Rows:
         """The events of these names with their adjustments, which are few."""
         for some in in_parts(bases, 2_000):
             rows = list(self.events({"_id": {"$in": [*some, *(f"{base}#1" for base in some)]}}))
-            adjusted = [without_number(row["_id"]) for row in rows if row["_id"].endswith("#1")]
+            adjusted = {without_number(row["_id"]): None for row in rows if row["_id"].endswith("#1")}
             yield from (row for row in rows if not row["_id"].endswith("#1") and row["_id"] not in adjusted)
-            yield from self.of_groups(adjusted)
+            yield from self.of_groups(list(adjusted))
+
+    def completed(self, rows: Sequence[Document]) -> Iterator[Document]:
+        """These events, and where there are more of an action, all that the ledger has of it."""
+        groups = grouped(rows)
+        adjusted = {base for base, some in groups.items() if len(some) > 1 or some[0]["_id"] != base}
+        for some in in_parts([f"{base}#1" for base in groups], 2_000):
+            adjusted |= {without_number(row["_id"]) for row in self.events({"_id": {"$in": some}})}
+        yield from (event for base, some in groups.items() if base not in adjusted for event in some)
+        yield from self.of_groups(list(adjusted))
 
     def of_groups(self, bases: Sequence[str]) -> Iterator[Document]:
         """The events of these names and all adjustments to them."""
@@ -72,6 +87,12 @@ class Rows:
             beside = [{"_id": {"$gt": f"{base}#", "$lt": f"{base}$"}} for base in some]
             found = {row["_id"]: row for row in self.events({"$or": [{"_id": {"$in": some}}, *beside]})}
             yield from (row for name, row in found.items() if name in some or without_number(name) in some)
+
+    def nearest(self, source_id: Any) -> list[Any]:
+        """The id of the document that an event is about when its app writes ids as they are."""
+        if any(reading.source.unwind for reading in self.readings):
+            return self.owners(source_id)
+        return [source_id] if is_document_id(source_id) else []
 
     def owners(self, source_id: Any) -> list[Any]:
         """The ids of documents that an event may be about."""
@@ -89,9 +110,9 @@ class Rows:
                 found |= {exact_text(row["_id"]) for row in rows if reading.is_too_large(row)}
         return found
 
-    def changed(self, ids: list[Any]) -> dict[str, dt.datetime]:
-        """When these documents last changed, whether or not they are in scope."""
-        found: dict[str, dt.datetime] = {}
+    def changed(self, ids: list[Any]) -> dict[str, dt.datetime | None]:
+        """Those of these documents that are there, in scope or not, with when they last changed if they say so."""
+        found: dict[str, dt.datetime | None] = {}
         for reading in self.readings:
             collection, cursor = self.context.sources[reading.source.collection], reading.source.cursor
             for some in in_parts(ids):
@@ -99,8 +120,8 @@ class Rows:
                     {"_id": {"$in": some}}, projection_of([cursor])
                 )
                 for row in rows:
-                    if isinstance(at := getter(cursor)(row), dt.datetime):
-                        found[plain_text(row["_id"]).lower()] = at
+                    at = getter(cursor)(row)
+                    found[plain_text(row["_id"]).lower()] = at if isinstance(at, dt.datetime) else None
         return found
 
 
@@ -110,6 +131,21 @@ def grouped(rows: Iterable[Document]) -> Groups:
     for row in rows:
         found[base_of(row) or str(row["_id"])].append(row)
     return found
+
+
+def several(rows: Iterable[Document], most: int = MOST) -> Iterator[Groups]:
+    """Events in groups, so many at a time: a range may hold any number of those whose documents are gone."""
+    found: Groups = defaultdict(list)
+    number = 0
+    for row in rows:
+        base = base_of(row) or str(row["_id"])
+        if number >= most and base not in found:
+            yield found
+            found, number = defaultdict(list), 0
+        found[base].append(row)
+        number += 1
+    if found:
+        yield found
 
 
 def base_of(event: Document) -> str | None:

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 
+from lbmigrate.ledger import newcomers
 from lbmigrate.passes.read_plan import everything
 from lbmigrate.records import Piece
 from lbmigrate.run.context import VerifyOptions
@@ -28,8 +29,8 @@ def pieces(look: Look) -> Iterator[Piece]:
             yield Piece("entries", look.totals.users, len(users), "users", held=some.reason)
             continue
         counts = look.compare(some)
-        began = time.monotonic()
         for ledger in look.ledgers:
+            began = time.monotonic()
             look.take(ledger.check_events(choose.of_users(some)), began)
         yield Piece("entries", look.totals.users, len(users), "users", counts=counts)
         yield from look.settled("entries", few=True)
@@ -42,22 +43,22 @@ def pieces(look: Look) -> Iterator[Piece]:
 
 def _windows(look: Look, ledger: Ledger) -> Iterator[Piece]:
     """A few stretches of a source, at random places and at its end."""
-    if not look.has(ledger):
-        return
-    collection = look.context.sources[ledger.collection]
     generator = random.Random(f"{look.options.seed}{ledger.action}")
-    for span in everything(collection):
-        if span.extra:
-            continue
-        for bounds in stretches(collection, span, generator):
-            if look.context.stopping():
-                return
-            look.check(ledger, bounds, first=False, last=False)
+    for name in look.collections(ledger):
+        collection = look.context.sources[name]
+        for span in everything(collection):
+            for bounds in () if span.extra else stretches(collection, span, generator):
+                if look.context.stopping():
+                    return
+                look.check(ledger, name, bounds)
     yield from look.settled("sources")
 
 
 def _conserved(look: Look) -> Iterator[Piece]:
-    """Points, events and entries of each period on both sides; where they differ, everybody is looked at."""
+    """Points, events and entries of each period on both sides; where they differ, everybody is looked at.
+
+    But where the users of events that came in lately account for it, they alone are.
+    """
     began = time.monotonic()
     sums = conserve.both_sides(look.context)
     look.totals.sums.update(sums)
@@ -65,6 +66,13 @@ def _conserved(look: Look) -> Iterator[Piece]:
     look.totals.part("sums", len(sums), len(sums), 0, "periods", time.monotonic() - began)
     if not differing or look.totals.wrong:
         return
+    lately = newcomers.users(look.context)
+    if lately is not None:
+        found = [entries.compare(look.context, some, look.kind) for some in parts(iter(lately), USERS_AT_ONCE)]
+        look.suspects += (each for some in found for each in some.wrong)
+        yield from look.settled("entries")
+        if all(conserve.agree(sums[period], [some.periods[period] for some in found]) for period in differing):
+            return
     for some in look.through(parts(choose.everybody(look.context), USERS_AT_ONCE)):
         if not isinstance(some, Held):
             look.suspects += entries.compare(look.context, some, look.kind).wrong

@@ -11,7 +11,9 @@ from lbmigrate import schema
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, EVENTS, REJECTS
+from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, REJECTS
+from lbmigrate.schema.layout import entries_of
+from lbmigrate.state import layouts
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.verify.result import Heal, Kind, Mismatch
 
@@ -27,7 +29,7 @@ def structure(context: Context) -> Iterator[Mismatch]:
         told = f"there is no collection {name}"
         yield Mismatch(Kind.STRUCTURE, name, None, None, None, "", None, name, told, Heal.STEPS)
     for index in schema.missing_indexes(database):
-        if index.collection in (EVENTS, ENTRIES) and index.collection not in missing:
+        if index.collection not in (REJECTS, *missing):
             told = f"{index.collection} has no index {index.name}"
             yield Mismatch(Kind.STRUCTURE, index.collection, index.name, reason=told, heals=Heal.STEPS)
     for told in schema.differences(database):
@@ -42,14 +44,14 @@ def validators(database: Database[Any]) -> list[str]:
 
 def query(context: Context, period: str, top: int) -> Iterator[Mismatch]:
     """How the first places of a period are found: on the index, with no more documents than it takes, in order."""
-    entries = context.target[ENTRIES]
+    entries = entries_of(context.target, layouts.layout(context.state), period)
     order = [("period", 1), ("score", -1), ("userId", -1)]
     asked: Document = {"period": period, OPT_OUT: {"$ne": True}}
     rows = list(entries.find(asked, SHOWN).sort(order).limit(top))
     yield from _order(period, [row for row in rows if "rev" in row])  # others may keep theirs beside
     if is_fake(context.target) or not rows:
         return
-    command = {"find": ENTRIES, "filter": asked, "sort": dict(order), "limit": top}
+    command = {"find": entries.name, "filter": asked, "sort": dict(order), "limit": top}
     plan = context.target.command("explain", command, verbosity="executionStats")
     stages = set(_stages(plan["queryPlanner"]["winningPlan"]))
     name = ENTRIES_BY_RANK.name

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lbmigrate.records import Document
-from lbmigrate.verify.actions import Checked
+from lbmigrate.verify.checked import Checked
 from lbmigrate.verify.entries import Compared, Sums
 from lbmigrate.verify.result import KEPT, Mismatch, Part, PeriodRow, mismatch_of
 
 ROW = "verification"
+TOLD = 10  # findings that a verdict names
+COUNTED = ("skipped", "users", "entries", "documents", "pending", "later")
 PACE_POINTS = 200  # of the curve of documents over time
 PERIODS = 600  # newest ones, that a verdict lists
 
@@ -34,6 +36,8 @@ class Totals:
     entries: int = 0
     documents: int = 0
     pending: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
+    later: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> int:
@@ -45,6 +49,10 @@ class Totals:
         if ahead:
             self.first = [*mismatches, *self.first][:KEPT]
         for each in mismatches:
+            if each.finding:
+                self.findings[each.heals.value] += 1
+                self.later += [str(each)] if len(self.later) < TOLD else []
+                continue
             self.kinds[each.kind.value] += 1
             self.heals[each.heals.value] += 1
             self.wrong_in[each.period or ""] += 1
@@ -102,6 +110,7 @@ class Totals:
             "points": list(map(list, self.points.items())), "pace": [list(each) for each in self.pace],
             "skipped": list(self.skipped), "users": self.users, "entries": self.entries,
             "documents": self.documents, "pending": self.pending,
+            "findings": dict(self.findings), "later": list(self.later),
         }  # fmt: skip
 
     @classmethod
@@ -109,9 +118,10 @@ class Totals:
         """What `row` wrote."""
         sums: dict[str, Sums] = defaultdict(Sums)
         sums |= {period: Sums(*numbers) for period, *numbers in row["sums"]}
-        plain: dict[str, Any] = {name: row[name] for name in ("skipped", "users", "entries", "documents", "pending")}
+        plain: dict[str, Any] = {name: row[name] for name in COUNTED}
         return cls(
-            kinds=Counter(row["kinds"]), heals=Counter(row["heals"]), first=list(map(mismatch_of, row["first"])),
+            kinds=Counter(row["kinds"]), findings=Counter(row["findings"]), heals=Counter(row["heals"]),
+            first=list(map(mismatch_of, row["first"])),
             wrong_in=Counter(dict(row["wrong_in"])), parts={each["name"]: Part(**each) for each in row["parts"]},
             sums=sums, points=Counter(dict(row["points"])), pace=[(each[0], each[1]) for each in row["pace"]], **plain,
         )  # fmt: skip

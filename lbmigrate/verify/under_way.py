@@ -6,89 +6,81 @@ entries are those of the ledger without them, and no more is asked of such an en
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from lbmigrate.ledger import newcomers
-from lbmigrate.records import amount
+from lbmigrate.mongo.concerns import lenient
+from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, EVENTS
-from lbmigrate.values.ids import plain_id
-from lbmigrate.verify.compare import LOOKS_AGAIN, Difference, Sums, confirmed, expected_of, kind_of, label
+from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.values.ids import in_parts, plain_id
+from lbmigrate.verify.entries import READ, Key, stored
+from lbmigrate.verify.expected import Entry, Ledger
+from lbmigrate.verify.result import Kind, Mismatch
+from lbmigrate.verify.values import local_day
 
-AT_ONCE = 500  # differences
-
-Coming = dict[tuple[Any, str], list[str]]  # by user and period, the newest first
-
-
-@dataclass(slots=True)
-class Waiting:
-    """Users of whom events came in since the last backfill that their entries do not have yet.
-
-    `differing` are these and all others whose sums are not what the ledger says.
-    """
-
-    users: set[Any] = field(default_factory=set)
-    differing: set[Any] = field(default_factory=set)
-
-    def sift(self, context: Context, differences: Sequence[Difference]) -> list[Difference]:
-        """Those that stand when looked at again, and lack more than what the next backfill rolls up.
-
-        An event that comes in between two readings looks like a mismatch, so the rest is looked at once more.
-        """
-        wrong = confirmed(context, differences)
-        for _ in range(LOOKS_AGAIN):
-            excused = set(_under_way(context, wrong))
-            self.users |= {each.user for each in excused}
-            wrong = confirmed(context, [each for each in wrong if each not in excused]) if excused else wrong
-            wrong = [each for each in wrong if each not in excused]
-        self.differing |= self.users | {each.user for each in wrong}
-        return wrong
-
-    @property
-    def told(self) -> str:
-        """What to say of them; empty where there are none."""
-        if not self.users:
-            return ""
-        have = "has" if len(self.users) == 1 else "have"
-        who = f"{amount(len(self.users), 'user')} {have} events that came in since the last backfill"
-        return f"{who}, which the next one puts on the board; next: lbmigrate backfill"
+AT_ONCE = 50  # users, all of whose events are held
+LACKING = frozenset({Kind.MISSING, Kind.SCORE, Kind.COUNT, Kind.NEWEST, Kind.STREAK})
 
 
-def _under_way(context: Context, differences: Sequence[Difference]) -> Iterator[Difference]:
-    """Those of the differences that lack nothing but the newest of the events that the next backfill rolls up."""
-    names = newcomers.ids(context, {each.user for each in differences}) if differences else []
-    for kind in context.config.periods if names else ():
-        some = [each for each in differences if kind_of(context, each.period) == kind]
-        coming = _coming(context, kind, names) if some else {}
-        for start in range(0, len(some), AT_ONCE):
-            yield from _excused(context, kind, some[start : start + AT_ONCE], coming)
-
-
-def _excused(context: Context, kind: str, some: Sequence[Difference], coming: Coming) -> list[Difference]:
-    """Those whose entries are what the ledger says without as many of the newest events as they have fewer."""
-    fewer = {each: _events(each.expected) - _events(each.found) for each in some}
-    lacking = {each: coming.get((each.user, each.period), [])[:number] for each, number in fewer.items() if number > 0}
-    whole = {each: names for each, names in lacking.items() if len(names) == fewer[each]}
-    users = list({each.user for each in whole})
-    sums = expected_of(context, users, kind, [name for names in whole.values() for name in names]) if whole else {}
-    return [each for each in whole if sums.get((each.user, each.period)) == each.found]
-
-
-def _events(sums: Sums | None) -> int:
-    return sums[1] if sums and isinstance(sums[1], int) else 0
-
-
-def _coming(context: Context, kind: str, names: Sequence[str]) -> Coming:
-    fields = dict.fromkeys(("userId", "createdAt"), 1)
-    rows = {row["_id"]: row for row in context.target[EVENTS].find({"_id": {"$in": list(names)}, **COUNTED}, fields)}
-    found: Coming = defaultdict(list)
-    zone = ZoneInfo(context.config.timezone)
-    for row in (rows[name] for name in names if name in rows):
-        if isinstance(row["createdAt"], dt.datetime):
-            found[plain_id(row["userId"]), label(row["createdAt"], kind, zone)].append(row["_id"])
+def users_of(context: Context, standing: Sequence[Mismatch]) -> dict[str, set[str]]:
+    """By the users of whom events are under way the periods of entries that lack nothing else."""
+    asked = {exact_text(m.user): m.user for m in standing if m.subject == ENTRIES and m.kind in LACKING}
+    found: dict[str, set[str]] = defaultdict(set)
+    for some in in_parts(list(asked.values()), AT_ONCE):
+        for user, period in _lacking(context, some):
+            found[exact_text(user)].add(period)
     return found
+
+
+def is_under_way(mismatch: Mismatch, coming: dict[str, set[str]]) -> bool:
+    """Whether no more is wrong than what is under way; a streak may wait for a day of another period."""
+    periods = coming.get(exact_text(mismatch.user), ()) if mismatch.subject == ENTRIES else ()
+    if mismatch.kind is Kind.STREAK:
+        return bool(periods)
+    return mismatch.kind in LACKING and mismatch.period in periods
+
+
+def _lacking(context: Context, users: Sequence[Any]) -> Iterator[Key]:
+    """Entries that are what the ledger says without as many of the newest events that came in as they have fewer."""
+    entries, _ = stored(context, users)  # before the events, and these before those that are new among them
+    rows = lenient(context.target)[EVENTS].find({"userId": {"$in": list(users)}, **COUNTED}, {**READ, "_id": 1})
+    events: dict[Any, list[Document]] = defaultdict(list)
+    for row in rows:
+        events[plain_id(row["userId"])].append(row)
+    names = {name: place for place, name in enumerate(newcomers.ids(context, set(events)))}
+    for user, theirs in events.items() if names else ():
+        expected = _entries(context, theirs)
+        coming = sorted((each for each in theirs if each["_id"] in names), key=lambda each: names[each["_id"]])
+        for key in _entries(context, coming):
+            if _has_the_rest(context, key, entries.get((user, key)), expected[key], theirs, coming):
+                yield user, key
+
+
+def _has_the_rest(
+    context: Context,
+    period: str,
+    row: Document | None,
+    expected: Entry,
+    theirs: Sequence[Document],
+    coming: Sequence[Document],
+) -> bool:
+    has = row.get("events") if row else 0
+    fewer = expected.events - has if isinstance(has, int) else 0
+    lacking = [each["_id"] for each in coming if period in _entries(context, [each])][: max(fewer, 0)]
+    if not lacking or len(lacking) != fewer:
+        return False
+    rest = _entries(context, [each for each in theirs if each["_id"] not in lacking]).get(period)
+    if row is None or rest is None:
+        return row is None and rest is None
+    return (row.get("score"), row.get("events"), row.get("lastEventAt")) == (rest.score, rest.events, rest.last)
+
+
+def _entries(context: Context, events: Sequence[Document]) -> dict[str, Entry]:
+    """What the entries of the one user of these events should say, by period."""
+    ledger = Ledger(local_day(context.config.timezone))
+    ledger.add(events)
+    return {period: entry for (_, period), entry in ledger.entries(context.config.periods)}

@@ -16,7 +16,7 @@ from lbmigrate.records import Checkpoint, Compared, Document, Piece
 from lbmigrate.run.workers import Held
 from lbmigrate.values.id_text import encoded
 from lbmigrate.verify import choose
-from lbmigrate.verify.actions import Ledger
+from lbmigrate.verify.actions import Ledger, names_a_range
 from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
 from lbmigrate.verify.totals import ROW, Totals
 from lbmigrate.verify.windows import with_ends
@@ -81,31 +81,28 @@ def _all_users(look: Look, after: Any) -> Iterator[Piece]:
 
 
 def _all_documents(look: Look, ledger: Ledger, number: int, after: Any) -> Iterator[Piece]:
-    """Every range of an action's source; where ids do not run as those of the events do, also the other way."""
-    collection = look.context.sources[ledger.collection]
-    total, done, seen = collection.estimated_document_count(), 0, 0
+    """Every range of an action's sources; where ids do not run as those of the events do, also the other way."""
+    collections = [look.context.sources[name] for name in look.collections(ledger)]
+    spans = [(each, span) for each in collections for span in everything(each)]
     size = look.context.config.backfill.chunk_size
-    spans = everything(collection) if look.has(ledger) else ()
-    first_span, row = (after["span"], after["bounds"]) if after else (0, None)
-    seen = after["seen"] if after else 0
-    for place, span in enumerate(spans):
-        if place < first_span:
-            continue
+    total, done = sum(each.estimated_document_count() for each in collections), 0
+    first_span, row, seen = (after["span"], after["bounds"], after["seen"]) if after else (0, None, 0)
+    in_ranges = any(names_a_range(span) for _, span in spans)  # then all events of the action are read beside documents
+    for place, (collection, span) in enumerate(spans[first_span:], first_span):
         last = Bounds.from_row(row) if row and place == first_span else None
         for item in look.through(with_ends(chunks.cut(collection, span, lambda: size, last), last is None)):
             if isinstance(item, Held):
                 yield Piece(ledger.action, done, max(total, done), "documents", True, held=item.reason)
                 continue
-            bounds, first, final = item
-            found = look.check(ledger, bounds, first, final)
+            found = look.check(ledger, collection.name, *item)
             done, seen = done + found.documents, seen + found.events
             yield from look.settled("sources", few=True)
-            at = {"span": place, "bounds": bounds.row(), "seen": seen}
+            at = {"span": place, "bounds": item[0].row(), "seen": seen}
             mark = None if look.suspects else _mark(look, number, at)
             yield Piece(ledger.action, done, max(total, done), "documents", True, Compared(found.documents), mark)
         if look.context.stopping():
             return
-    if seen != ledger.count():  # events beside those that the sources have: look behind every one of them
+    if not in_ranges and seen != ledger.count():  # events beside those that the sources have: look behind every one
         began = time.monotonic()
         look.take(ledger.check_events({}), began)
     yield from look.settled("sources")

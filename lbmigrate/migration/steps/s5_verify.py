@@ -61,7 +61,7 @@ def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[P
     found = _verification(context, look)
     done = f"{found.entries:,} entries of {amount(found.users, 'user')} {'agree' if found.passed else 'were compared'}"
     done += f"; {found.bound.words}" if found.bound else ""
-    for told in [*verdict.warnings(context), *found.skipped]:
+    for told in [*verdict.warnings(context), *_to_be_settled(look), *found.skipped]:
         yield Piece(NAME, warning=told)
     if look.options.full:
         yield Piece(NAME, checkpoint=whole.ended(look))
@@ -91,8 +91,26 @@ def _verification(context: Context, look: Look) -> Verification:
         mismatches=tuple(seen.first),
         pace=tuple(seen.pace),
         skipped=tuple(seen.skipped),
+        findings=seen.findings,
+        later=tuple(seen.later),
+        pending=seen.pending,
         options=asdict(options),
     )
+
+
+def _to_be_settled(look: Look) -> Iterator[str]:
+    """What is no mismatch and not at its end either, each with the command that ends it."""
+    if number := len(look.coming):
+        have = "has" if number == 1 else "have"
+        who = f"{amount(number, 'user')} {have} events that came in since the last backfill"
+        yield f"{who}, which the next one puts on the board; next: lbmigrate backfill"
+    if number := look.totals.findings[Heal.RECONCILE.value]:
+        what = "counts for a document that has" if number == 1 else "count for documents that have"
+        first = next(each for each in look.totals.later if each.startswith(EVENTS))
+        yield f"{amount(number, 'action')} {what} changed or gone since, such as: {first}; next: lbmigrate reconcile"
+    if number := len(look.outdated):
+        who = f"{amount(number, 'user')} {'is' if number == 1 else 'are'} shown with a name, a picture or a wish"
+        yield f"{who} that their own documents do not have; next: lbmigrate backfill --full"
 
 
 def _settling(context: Context, look: Look) -> str:

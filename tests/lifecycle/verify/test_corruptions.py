@@ -103,4 +103,6 @@ def test_a_document_that_changed_after_the_backfill_is_pending_and_no_mismatch(a
     later = dt.datetime(2090, 1, 1)
     app.database["tasks"].insert_one(task(900, owner=2, updatedAt=later))
     app.database["tasks"].update_one({"_id": oid(1003)}, {"$set": {"status": "open", "updatedAt": later}})
-    assert found(app) == []
+    assert [(each.finding, each.id) for each in found(app)] == [(True, f"task_complete:{oid(1003)}")]
+    assert app.state.get("verdict")["passed"]
+    assert app.state.get("verdict")["pending"] == 1

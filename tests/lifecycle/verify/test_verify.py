@@ -62,7 +62,7 @@ def test_streaks_are_verified_whatever_was_taken_back_moved_or_restored(database
     app.reconcile()
     app.apply(VERIFY, verify=EVERYONE)
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"streak": 1}})
-    with pytest.raises(Mismatch, match=r"user 0*2 in global: a streak of"):
+    with pytest.raises(Mismatch, match=r"user 0*2 in global: the entry has a streak of"):
         app.apply(VERIFY, verify=EVERYONE)
 
 
