@@ -82,6 +82,7 @@ CONTESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "instead", "hint", "verb"), CONTESTED.values(), ids=CONTESTED)
 def test_what_changes_faster_than_it_is_read_goes_through_when_it_is_tried_again(
     migrated, terminal, monkeypatch, module, name, instead, hint, verb
