@@ -23,7 +23,7 @@ from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import in_parts
-from lbmigrate.verify.result import Heal
+from lbmigrate.verify.kinds import Heal
 
 WORK = Work("repair")
 USERS_AT_ONCE = 500

@@ -12,7 +12,8 @@ from lbmigrate.counter.agreement import Agreement
 from lbmigrate.records import amount
 from lbmigrate.report.blocks import Block, Grid, Kinds, Listing, Pace, Report, Section, Weeks, Words, iso
 from lbmigrate.report.counter import against
-from lbmigrate.verify.result import MEANING, Kind, Mismatch, PeriodRow, Verification
+from lbmigrate.verify.kinds import MEANING, Kind
+from lbmigrate.verify.result import Mismatch, PeriodRow, Verification
 
 MOST_PERIODS = 30  # rows of the table of periods, besides those that are not as they should be
 MOST_BARS = 260  # weeks of a chart, five years

@@ -20,8 +20,8 @@ from lbmigrate.verify import judge
 from lbmigrate.verify.checked import Checked
 from lbmigrate.verify.expected import names
 from lbmigrate.verify.explained import Explained
+from lbmigrate.verify.kinds import Kind
 from lbmigrate.verify.reading import Action
-from lbmigrate.verify.result import Kind
 from lbmigrate.verify.rows import Groups, Rows, base_of, grouped, without_number
 from lbmigrate.verify.values import local_day
 

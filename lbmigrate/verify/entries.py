@@ -22,8 +22,9 @@ from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import SMALL, short
 from lbmigrate.verify.expected import Entry, Ledger, is_a_period
+from lbmigrate.verify.kinds import Heal, Kind
 from lbmigrate.verify.people import AVATAR, NAME, OPT_OUT, TELLS, shown
-from lbmigrate.verify.result import Heal, Kind, Mismatch
+from lbmigrate.verify.result import Mismatch
 from lbmigrate.verify.values import local_day
 
 FIELDS = dict.fromkeys(

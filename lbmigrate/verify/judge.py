@@ -16,8 +16,9 @@ from lbmigrate.values.id_text import plain_text
 from lbmigrate.values.ids import plain_id, same_id
 from lbmigrate.values.limits import named, names_a_user
 from lbmigrate.verify.expected import change
+from lbmigrate.verify.kinds import Heal, Kind
 from lbmigrate.verify.reading import Action
-from lbmigrate.verify.result import Heal, Kind, Mismatch
+from lbmigrate.verify.result import Mismatch
 
 SHOWN = 100  # characters of an `_id`
 SETTLED = "; lbmigrate reconcile takes back what no source is behind"

@@ -24,7 +24,8 @@ from lbmigrate.verify.actions import Ledger, ledgers
 from lbmigrate.verify.again import persisting
 from lbmigrate.verify.bound import bound
 from lbmigrate.verify.checked import Checked
-from lbmigrate.verify.result import Bound, Kind, Mismatch
+from lbmigrate.verify.kinds import Kind
+from lbmigrate.verify.result import Bound, Mismatch
 from lbmigrate.verify.totals import Totals
 
 USERS_AT_ONCE = 500

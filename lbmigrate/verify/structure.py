@@ -15,7 +15,8 @@ from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, REJECTS
 from lbmigrate.schema.layout import entries_of
 from lbmigrate.state import layouts
 from lbmigrate.values.excerpts import excerpt
-from lbmigrate.verify.result import Heal, Kind, Mismatch
+from lbmigrate.verify.kinds import Heal, Kind
+from lbmigrate.verify.result import Mismatch
 
 OPT_OUT = "optOutSnapshot"
 SHOWN: Document = {"_id": 1, "userId": 1, "score": 1, "rev": 1}

@@ -19,7 +19,8 @@ from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import in_parts, plain_id
 from lbmigrate.verify.entries import READ, Key, stored
 from lbmigrate.verify.expected import Entry, Ledger
-from lbmigrate.verify.result import Kind, Mismatch
+from lbmigrate.verify.kinds import Kind
+from lbmigrate.verify.result import Mismatch
 from lbmigrate.verify.values import local_day
 
 AT_ONCE = 50  # users, all of whose events are held

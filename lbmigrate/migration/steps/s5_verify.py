@@ -17,8 +17,9 @@ from lbmigrate.records import Checkpoint, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.verify import misfits, sampled, totals, verdict, whole
+from lbmigrate.verify.kinds import Heal, Kind
 from lbmigrate.verify.look import Look
-from lbmigrate.verify.result import Heal, Kind, Mismatch, Verification
+from lbmigrate.verify.result import Mismatch, Verification
 
 NUMBER = 5
 NAME = "verify"

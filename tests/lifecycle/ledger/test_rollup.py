@@ -277,11 +277,11 @@ def test_a_write_that_lost_a_race_is_made_again_from_what_is_there_now(app, monk
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(1)}})
     original, races = rollup._differences, []
 
-    def raced(context, layout, present, wanted):
+    def raced(*given):
         if not races:
             races.append(True)  # somebody else writes between reading and writing
             app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"rev": 1}})
-        return original(context, layout, present, wanted)
+        return original(*given)
 
     monkeypatch.setattr(rollup, "_differences", raced)
     rollup.roll_up(app.context(), {"$in": [oid(1)]})
@@ -294,9 +294,9 @@ def test_an_entry_that_never_holds_still_is_given_up_with_a_message(app, monkeyp
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(1)}})
     original = rollup._differences
 
-    def raced(context, layout, present, wanted):
+    def raced(*given):
         app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"rev": 1}})
-        return original(context, layout, present, wanted)
+        return original(*given)
 
     monkeypatch.setattr(rollup, "_differences", raced)
     monkeypatch.setattr(rollup, "BACKOFF", 0.0)

@@ -122,6 +122,7 @@ def test_a_filter_that_no_database_takes_is_corrected(terminal, data):
 DOUBTFUL = {"$expr": {"$eq": ["$status", "done"]}}
 
 
+@pytest.mark.slow
 def test_a_filter_that_memory_may_not_decide_as_a_server_is_decided_by_one(terminal, data):
     terminal.configure({**TASKS, "where": DOUBTFUL})
     refused = terminal(*REHEARSE, "--engine", "memory")

@@ -82,6 +82,7 @@ CONTESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "instead", "hint", "verb"), CONTESTED.values(), ids=CONTESTED)
 def test_what_changes_faster_than_it_is_read_goes_through_when_it_is_tried_again(
     migrated, terminal, monkeypatch, module, name, instead, hint, verb
@@ -226,7 +227,7 @@ def test_a_board_that_is_asked_oddly_is_asked_as_the_hint_says(migrated, termina
     for odd in ({"$gt": ""}, None):
         with pytest.raises(UsageError) as caught:
             board.rank(odd)
-        assert caught.value.hint == "give rank and around the `user` of a Place, or its text"
+        assert caught.value.hint == "give the `user` of a Place, or its text"
     assert board.rank(places[0].user).rank == board.rank(str(places[0].user)).rank == 1
     with pytest.raises(UsageError) as caught:
         boards.check_period("2031", board)

@@ -44,6 +44,7 @@ def hint_of(outcome):
     return outcome.err.rpartition("next: ")[2].strip()
 
 
+@pytest.mark.slow
 def test_a_filter_that_is_widened_reads_history_anew_and_plan_names_what_settles_it(app, terminal):
     assert terminal("run").code == 0
     assert points(app) == 600
@@ -73,6 +74,7 @@ def test_a_first_pass_that_was_stopped_begins_anew_after_a_correction(app, termi
     assert app["feature_flags"].find_one()["read"] is True
 
 
+@pytest.mark.slow
 def test_since_of_a_run_lasts_and_a_person_may_reach_further_back(app, terminal):
     since = (NEW_YEAR + 50 * DAY).isoformat()
     assert terminal("run", "--since", since).code == 0
@@ -90,6 +92,7 @@ def test_since_of_a_run_lasts_and_a_person_may_reach_further_back(app, terminal)
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_an_earlier_since_than_the_configuration_says_is_refused_and_the_hint_ends_it(app, terminal):
     terminal.configure(TASKS, backfill={"since": "2025-02-20", "chunk_size": 5})
     assert terminal("run").code == 0
@@ -107,6 +110,7 @@ def test_a_rehearsal_begins_where_the_board_does(app, terminal):
     assert terminal("run", "--dry-run", "--json").result["counts"]["emitted"] == 30
 
 
+@pytest.mark.slow
 def test_a_cut_over_with_points_of_other_rules_is_refused_and_the_hint_ends_it(app, terminal):
     assert terminal("run", "--to", "5").code == 0
     terminal.configure({**TASKS, "points": 15})
@@ -146,6 +150,7 @@ def test_what_the_environment_bounds_or_agrees_to_is_told_right_after_the_server
     assert "LBMIGRATE" not in terminal("plan").err
 
 
+@pytest.mark.slow
 def test_bounds_that_leave_nothing_are_a_warning(app, terminal):
     assert terminal("run").code == 0
     none = terminal("backfill", "--since", "2031-01-01", "--quiet")

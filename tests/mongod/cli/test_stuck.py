@@ -54,6 +54,7 @@ def test_one_source_that_is_right_is_enough_for_a_board(app, terminal):
 # --- another time zone ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, terminal):
     app["tasks"].update_many({}, [{"$set": {"completedAt": {"$dateTrunc": {"date": "$completedAt", "unit": "week"}}}}])
     assert terminal("run").code == 0

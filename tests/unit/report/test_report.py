@@ -15,7 +15,8 @@ from lbmigrate.errors import LbmigrateError, Refused, UsageError
 from lbmigrate.report import content, file, html, markdown
 from lbmigrate.report.blocks import Pace, Weeks
 from lbmigrate.report.content import Surroundings
-from lbmigrate.verify.result import MEANING, Bound, Kind, Mismatch, Part, PeriodRow, Verification
+from lbmigrate.verify.kinds import MEANING, Kind
+from lbmigrate.verify.result import Bound, Mismatch, Part, PeriodRow, Verification
 
 AT = dt.datetime(2025, 11, 23, 18, 25)
 HOSTILE = "<script>alert(1)</script>\x1b[31m|`x`\u202e\n# [a](javascript:b)"
