@@ -60,7 +60,10 @@ def is_plain(action: Action, events: Sequence[Document]) -> bool:
 
 
 def judged(action: Action, events: Sequence[Document]) -> Iterator[Mismatch]:
-    """What is wrong with all that the ledger has of an action."""
+    """What is wrong with all that the ledger has of an action.
+
+    An event by this name about another source stands for it once all of them come to what the source is worth.
+    """
     if is_plain(action, events):
         return
     counting = [event for event in events if counts(event)]
@@ -71,8 +74,8 @@ def judged(action: Action, events: Sequence[Document]) -> Iterator[Mismatch]:
     at = next((place[1] for place, (_, stands) in found.items() if stands > 0), action.at)
     wanted = {(action.user, at if action.approximate else action.at): (action.points, 1)}
     if found != wanted:
+        yield from _misfits(action, events)
         yield _differing(action, counting, found, wanted)
-    yield from _misfits(action, events)
 
 
 def _absent(action: Action, events: Sequence[Document]) -> Mismatch:

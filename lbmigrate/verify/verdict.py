@@ -136,7 +136,7 @@ def _too_little(context: Context, row: Document) -> str:
     if bound and bound["rate"] > rules.max_error:
         told = f"the last one says no more than {bound['words']}"
         return f"{told}, and the configuration asks for {rules.max_error:g} (verify.max_error)"
-    if bound and bound["confidence"] < rules.confidence:
+    if bound and bound["confidence"] < rules.confidence and bound["checked"] < bound["population"]:
         return f"the last one is sure to {bound['confidence']:g}, and the configuration asks for {rules.confidence:g}"
     return ""
 

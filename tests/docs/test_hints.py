@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -31,14 +31,19 @@ def name_of(node: ast.expr) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
+CLASSES = {
+    (path, node.name): (node.name, {name_of(base) for base in node.bases})
+    for path, tree in TREES.items()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ClassDef)
+}
+
+
 def errors() -> set[str]:
     """The names of all classes of errors that have a hint."""
-    bases = {
-        node.name: {name_of(base) for base in node.bases}
-        for tree in TREES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    }
+    bases: dict[str, set[str]] = defaultdict(set)
+    for name, above in CLASSES.values():
+        bases[name] |= above
     found = {"LbmigrateError"}
     while more := {name for name, above in bases.items() if above & found} - found:
         found |= more
@@ -63,9 +68,21 @@ HELPERS = helpers()
 WITH_HINT = {**dict.fromkeys(errors(), 1), **PLACES, "kind": 1}  # `kind` is the error of a table
 
 
+@cache
+def namesakes(path: Path) -> set[str]:
+    """Names of errors by which a file imports, or has, a class that is none."""
+    found = {path: {node.name for node in ast.walk(TREES[path]) if isinstance(node, ast.ClassDef)}}
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found[ROOT / f"{node.module.replace('.', '/')}.py"] = {each.name for each in node.names}
+    known = errors()
+    plain = {place for place, (_, above) in CLASSES.items() if not above}
+    return {name for file, names in found.items() for name in names & known if (file, name) in plain}
+
+
 def has_hint(path: Path, node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
-        name = name_of(node.func)
+        name = name_of(node.func) if name_of(node.func) not in namesakes(path) else ""
         place = WITH_HINT.get(name, HELPERS.get((str(path), name), HELPERS.get(("", name))))
         starred = any(isinstance(each, ast.Starred) for each in node.args)
         named = {word.arg for word in node.keywords} & {"hint", "fix"}

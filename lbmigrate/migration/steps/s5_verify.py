@@ -107,8 +107,8 @@ def _to_be_settled(look: Look) -> Iterator[str]:
         yield f"{who}, which the next one puts on the board; next: lbmigrate backfill"
     if number := look.totals.findings[Heal.RECONCILE.value]:
         what = "counts for a document that has" if number == 1 else "count for documents that have"
-        first = next(each for each in look.totals.later if each.startswith(EVENTS))
-        yield f"{amount(number, 'action')} {what} changed or gone since, such as: {first}; next: lbmigrate reconcile"
+        first = next((f", such as: {each}" for each in look.totals.later if each.startswith(EVENTS)), "")
+        yield f"{amount(number, 'action')} {what} changed or gone since{first}; next: lbmigrate reconcile"
     if number := len(look.outdated):
         who = f"{amount(number, 'user')} {'is' if number == 1 else 'are'} shown with a name, a picture or a wish"
         yield f"{who} that their own documents do not have; next: lbmigrate backfill --full"

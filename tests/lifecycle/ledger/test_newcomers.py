@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 from bson import Int64
 
+from lbmigrate.errors import Mismatch
 from lbmigrate.ledger import newcomers
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.run.context import Scope, VerifyOptions
@@ -58,7 +59,7 @@ def verify(app):
 @pytest.mark.parametrize("is_there", [False, True], ids=["without a document", "of an old document"])
 def test_an_event_that_an_app_wrote_is_on_the_board_after_the_next_backfill(app, meta, is_there):
     if is_there:
-        app.database["tasks"].insert_one(task(50, 3, hours=1))
+        app.database["tasks"].insert_one(task(50, 3, hours=0))
     app.database[EVENTS].insert_one(event(meta=meta))
     app.backfill()
     assert scores(app) == {"1": 50, "2": 50, "3": 10}
@@ -70,6 +71,10 @@ def test_an_event_is_of_whom_it_says_and_not_of_whom_its_document_says(app):
     app.database[EVENTS].insert_one(event(meta={"origin": "live"}))
     app.backfill()
     assert scores(app) == {"1": 50, "2": 50, "3": 10}
+    with pytest.raises(Mismatch, match=r"is of user .*, its source of user"):
+        verify(app)
+    app.reconcile()
+    assert scores(app) == {"1": 60, "2": 50, "3": 0}
     verify(app)
 
 
