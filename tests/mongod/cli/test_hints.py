@@ -58,6 +58,7 @@ def test_what_was_here_before_is_looked_at_and_a_newer_state_needs_a_newer_versi
     assert fixes(terminal, "leftovers") == ["pip install --upgrade lbmigrate"]
 
 
+@pytest.mark.slow
 def test_entries_that_a_validator_of_somebody_refuses_are_taken_when_it_is_undone_as_the_plan_shows(app, terminal):
     assert terminal("run", "--to", "3").code == 0
     (before,) = app.list_collections(filter={"name": "leaderboard_entries"})
