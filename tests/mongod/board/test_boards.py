@@ -24,15 +24,6 @@ PEOPLE = 12
 
 
 @pytest.fixture
-def valkey(tmp_path):
-    server = Valkey(tmp_path)
-    server.start()
-    yield server
-    server.kill()
-    client_of.cache_clear()
-
-
-@pytest.fixture
 def app(database, terminal, valkey):
     """A migrated app whose boards are in Redis; number n has n // 2 tasks, so that each score but 0 is a tie."""
     database["users"].insert_many([user(number) for number in range(1, PEOPLE + 1)])
