@@ -425,7 +425,8 @@ def test_a_value_of_another_kind_under_our_name_is_told_and_left_alone(app, conf
 
 
 def test_on_a_cluster_every_verb_keeps_to_the_slots_of_its_boards(small, terminal, tmp_path):
-    server = Valkey(tmp_path, ["--cluster-enabled", "yes"])
+    # Its members would meet at its port + 10,000, which may be no port.
+    server = Valkey(tmp_path, ["--cluster-enabled", "yes", "--cluster-port", str(free_port())])
     server.start()
     try:
         server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
