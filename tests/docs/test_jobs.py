@@ -72,6 +72,7 @@ def unit(path: Path) -> configparser.ConfigParser:
     return parser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run, monkeypatch, request):
     service = unit(path)["Service"]

@@ -110,6 +110,7 @@ def test_files_are_loaded_into_an_empty_database_where_one_holds_their_documents
         assert extjson.load(data, client["two"], ["tasks"]) == {"tasks": 2}
 
 
+@pytest.mark.slow
 def test_a_filter_that_no_database_takes_is_corrected(terminal, data):
     terminal.configure({**TASKS, "where": {"status": {"$regex": "("}}})
     refused = terminal(*REHEARSE)

@@ -230,7 +230,7 @@ def test_a_board_that_is_asked_oddly_is_asked_as_the_hint_says(migrated, termina
         assert caught.value.hint == "give the `user` of a Place, or its text"
     assert board.rank(places[0].user).rank == board.rank(str(places[0].user)).rank == 1
     with pytest.raises(UsageError) as caught:
-        boards.check_period("2031", board)
+        boards.check_known("2031", board)
     assert caught.value.hint == "lbmigrate top --period …"
 
 

@@ -9,6 +9,8 @@ import pytest
 from lbmigrate.mongo.client import open_client
 from tests.apps import NEW_YEAR, TASKS, oid, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 DAY = dt.timedelta(days=1)
 
 
@@ -62,6 +64,7 @@ def test_a_filter_that_is_widened_reads_history_anew_and_plan_names_what_settles
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_a_first_pass_that_was_stopped_begins_anew_after_a_correction(app, terminal):
     terminal.configure({**TASKS, "at": ["finishedAt"], "where": {}})
     app["tasks"].update_many({"_id": {"$lt": oid(1050)}}, [{"$set": {"finishedAt": "$completedAt"}}])
@@ -105,6 +108,7 @@ def test_an_earlier_since_than_the_configuration_says_is_refused_and_the_hint_en
     assert points(app) == 480
 
 
+@pytest.mark.slow
 def test_a_rehearsal_begins_where_the_board_does(app, terminal):
     assert terminal("run", "--since", "2025-02-20").code == 0
     assert terminal("run", "--dry-run", "--json").result["counts"]["emitted"] == 30
@@ -125,6 +129,7 @@ def test_a_cut_over_with_points_of_other_rules_is_refused_and_the_hint_ends_it(a
 # --- the environment ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_user_of_the_environment_who_is_nobody_is_refused_and_the_hint_ends_it(app, terminal, monkeypatch):
     assert terminal("run").code == 0
     monkeypatch.setenv("LBMIGRATE_USER", "lbmigrate_rw")
@@ -193,6 +198,7 @@ def test_a_uri_that_names_another_database_is_refused_before_anything_is_opened(
 # --- nothing to count ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "reason"),
     [
@@ -219,6 +225,7 @@ def test_a_board_that_nothing_is_on_is_not_cut_over_and_the_likely_reason_is_nam
     assert terminal("run").code == 0
 
 
+@pytest.mark.slow
 def test_documents_of_which_none_could_be_scored_are_named_with_the_reason_and_the_hint_ends_it(app, terminal):
     app["tasks"].update_many({}, {"$set": {"completedAt": "soon"}})
     refused = terminal("run")

@@ -9,6 +9,8 @@ import pytest
 from lbmigrate.mongo.process import HOST, free_port
 from tests.apps import TASKS, oid, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 HELD = {"holder": {"host": "another", "pid": 1, "born": 0.0, "command": "lbmigrate run"}, "run": "another"}
 
 
@@ -58,6 +60,7 @@ def test_what_was_here_before_is_looked_at_and_a_newer_state_needs_a_newer_versi
     assert fixes(terminal, "leftovers") == ["pip install --upgrade lbmigrate"]
 
 
+@pytest.mark.slow
 def test_entries_that_a_validator_of_somebody_refuses_are_taken_when_it_is_undone_as_the_plan_shows(app, terminal):
     assert terminal("run", "--to", "3").code == 0
     (before,) = app.list_collections(filter={"name": "leaderboard_entries"})

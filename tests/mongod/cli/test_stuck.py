@@ -6,6 +6,8 @@ import pytest
 
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid, session, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 
 @pytest.fixture
 def app(database, terminal):
@@ -20,6 +22,7 @@ def app(database, terminal):
 MISTYPED = {**TASKS, "where": {"done": True}}
 
 
+@pytest.mark.slow
 def test_a_filter_that_nothing_meets_is_not_cut_over_and_the_hint_ends_it(app, terminal):
     terminal.configure(MISTYPED)
     refused = terminal("run")
@@ -70,6 +73,7 @@ def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, termina
 # --- in parts, and late ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_reconciliation_in_parts_vouches_for_what_it_saw_and_the_hint_finds_the_rest(app, terminal):
     assert terminal("run").code == 0
     assert terminal("reconcile", "--max-docs", "5").code == 3
@@ -86,6 +90,7 @@ def test_a_reconciliation_in_parts_vouches_for_what_it_saw_and_the_hint_finds_th
     assert "every source agrees" in terminal("reconcile").err
 
 
+@pytest.mark.slow
 def test_a_recount_before_the_first_pass_has_ended_names_what_must_come_first(app, terminal):
     assert terminal("recount").code == 2
     assert terminal("run", "--max-docs", "5").code == 3

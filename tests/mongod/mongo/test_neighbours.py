@@ -305,6 +305,7 @@ def test_what_we_make_is_closed_whatever_the_umask_says(yard: Path) -> None:
     assert not [path for path in everything if path.exists() and path.lstat().st_mode & 0o077]
 
 
+@pytest.mark.slow
 def test_a_directory_that_holds_other_things_too_keeps_its_rights(yard: Path) -> None:
     (yard / "project").mkdir(mode=0o755)
     (yard / "project" / "README").touch()
