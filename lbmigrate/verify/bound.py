@@ -18,15 +18,21 @@ EXACT = 10_000  # sample up to which every sum is exact: beyond it integers of m
 def at_most(population: int, wrong: int, checked: int, found: int) -> float:
     """The probability that a sample of `checked` from `population`, `wrong` of them wrong, has at most `found`."""
     if checked <= EXACT:
-        return float(_exactly(population, wrong, checked, found))
+        return _ways(population, wrong, checked, found) / math.comb(population, checked)
     terms = [_log_term(population, wrong, checked, k) for k in range(found + 1)]
     return min(1.0, math.fsum(math.exp(term) for term in terms))
 
 
-def _exactly(population: int, wrong: int, checked: int, found: int) -> Fraction:
+def _ways(population: int, wrong: int, checked: int, found: int) -> int:
+    """How many samples have at most `found`: each summand is made of the one before, which spares most of the work."""
     right = population - wrong
-    ways = sum(math.comb(wrong, k) * math.comb(right, checked - k) for k in range(min(found, checked) + 1))
-    return Fraction(ways, math.comb(population, checked))
+    first = max(0, checked - right)  # a sample has at least so many
+    summand = math.comb(wrong, first) * math.comb(right, checked - first)
+    ways = 0
+    for k in range(first, min(found, checked, wrong) + 1):
+        ways += summand
+        summand = summand * (wrong - k) * (checked - k) // ((k + 1) * (right - checked + k + 1))
+    return ways
 
 
 def _log_term(population: int, wrong: int, checked: int, found: int) -> float:
@@ -53,11 +59,15 @@ def most_wrong(population: int, checked: int, found: int, confidence: float) -> 
 
 
 def sample_size(population: int, confidence: float, max_error: float) -> int:
-    """The smallest sample that, if nothing in it is wrong, bounds the share of wrong ones by `max_error`."""
+    """The smallest sample that, if nothing in it is wrong, bounds the share of wrong ones by `max_error`.
+
+    That is one in which it is too unlikely to find none of the smallest number that is more than this share.
+    """
+    too_many = math.floor(Fraction(max_error) * population) + 1
     low, high = min(population, 1), population
     while low < high:
         middle = (low + high) // 2
-        if most_wrong(population, middle, 0, confidence) <= max_error * population:
+        if at_most(population, too_many, middle, 0) <= 1 - confidence:
             high = middle
         else:
             low = middle + 1

@@ -12,7 +12,7 @@ from lbmigrate.explain import documents, ledger
 from lbmigrate.explain.explain import explain
 from lbmigrate.explain.explanation import Standing
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.run.context import Scope
+from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
 ADA = str(oid(1))
@@ -35,10 +35,18 @@ def told(app, who=ADA, period="global", **more):
 
 def follow(app, command):
     """Do what an explanation says, as the command line does it."""
-    if command == f"lbmigrate backfill --user {ADA}":
+    first, _, then = command.partition(", then: ")
+    if then:
+        follow(app, first)
+        follow(app, then)
+    elif command == f"lbmigrate backfill --user {ADA}":
         app.backfill(scope=Scope(user=ADA))
     elif command in ("lbmigrate backfill --full", "lbmigrate run"):  # which reads all again where events were lost
         app.backfill(scope=Scope(full=True))
+    elif command == "lbmigrate backfill":
+        app.backfill()
+    elif command == "lbmigrate verify":
+        app.apply(STEPS[4:5], verify=VerifyOptions())
     else:
         assert command == "lbmigrate reconcile"
         app.reconcile()
