@@ -10,7 +10,6 @@ import pytest
 from pymongo.database import Database
 
 from lbmigrate.mongo import fake
-from lbmigrate.verify import again
 
 
 @pytest.fixture(params=["fake", "mongod"])
@@ -19,7 +18,6 @@ def anyclient(request: pytest.FixtureRequest) -> Iterator[Any]:
     if request.param == "mongod":
         yield request.getfixturevalue("client")
         return
-    request.getfixturevalue("monkeypatch").setattr(again, "WAITS", (0.0,))  # nothing else writes meanwhile
     with fake.client() as client:
         yield client
 

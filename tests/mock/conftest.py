@@ -9,4 +9,4 @@ from lbmigrate.verify import again
 
 @pytest.fixture(autouse=True)
 def looked_at_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "WAITS", (0.0,))
+    monkeypatch.setattr(again, "WAITS", (0.0, 0.0, 0.0))
