@@ -28,7 +28,7 @@ ALLOWED = {  # what a verification takes from them all the same, and why that ma
     "rules.strays": "how what takes a stray back is named",
 }
 SCORING = (  # what makes events of documents, entries of events, and periods of times
-    "ledger.emit", "ledger.enter", "ledger.entries", "ledger.events", "ledger.rollup", "rules.event",
+    "ledger.emit", "ledger.enter", "ledger.entries", "ledger.events", "ledger.rollup",
     "rules.local_days", "rules.periods", "rules.ranking", "rules.scoring", "rules.unwind", "rules.variables",
     "values.arithmetic", "values.coerce", "values.units",
 )  # fmt: skip
