@@ -76,8 +76,8 @@ def rows(app: App) -> dict:
 
 def about(before: dict, after: dict) -> set:
     """The users whose rows differ, and the indexes."""
-    changed = [each for name in before.keys() | after.keys() for each in (before.get(name), after.get(name))
-               if before.get(name) != after.get(name) and each is not None]  # fmt: skip
+    names = [name for name in before.keys() | after.keys() if repr(before.get(name)) != repr(after.get(name))]
+    changed = [each for name in names for each in (before.get(name), after.get(name)) if each is not None]
     return {repr(each.get("userId")) if isinstance(each, dict) else each for each in changed}
 
 
