@@ -36,9 +36,9 @@ def verify(
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
-    """Compare entries with the ledger, and the ledger with its sources, by a second reading of the configuration.
+    """Compare entries with the ledger, and the ledger with its sources, by a second reading.
 
-    Exits 5 on a mismatch.
+    The configuration is read once more, document by document. Exits 5 on a mismatch.
     """
     with this.connected(tell=False) as connection:
         chosen = options.verify_options(connection.config, sample, top, seed, full, confidence, max_error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,15 +39,17 @@ class BothSides:
         self._begins = here.at if here else None
         self._day, self._kinds = local_day(context.config.timezone), tuple(context.config.periods)
         self._leavers = Leavers(context.state)
+        self._all_due = not self._begins and not self._leavers
 
     def compared(self, expected: dict[str, Action], groups: Groups) -> Checked:
         """What documents are worth beside events in groups; both by the `_id`s of their first events."""
         found = Checked(events=sum(map(len, groups.values())))
         missing: dict[str, Action] = {}
         others: list[tuple[Action, list[Document]]] = []
+        days: Counter[dt.date] = Counter()
         for name, action in expected.items():
-            for period in names(self._kinds, self._day(action.at)) if self._is_due(action) else ():
-                found.points[period] += action.points
+            if self._all_due or self._is_due(action):
+                days[self._day(action.at)] += action.points
             events = groups.pop(name, None)
             if events is None:
                 missing[name] = action
@@ -57,6 +59,9 @@ class BothSides:
                     self._judge(action, events, found)
                 else:
                     others.append((action, events))
+        for date, points in days.items():
+            for period in names(self._kinds, date):
+                found.points[period] += points
         if others:
             self._judge_others(others, missing, found)
         if missing:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pymongo.errors import ExecutionTimeout
+from pymongo.errors import CursorNotFound, ExecutionTimeout
 
 from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
@@ -18,15 +18,16 @@ from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
 from lbmigrate.schema.layout import entries_of, homes, own_periods
 from lbmigrate.state import layouts
-from lbmigrate.values.brackets import TYPES, rank
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user
+from lbmigrate.verify.in_order import behind, place
 
 FEW = 5  # of each odd case
 POOL = 5  # users at the edge of a period are looked for among so many times the sample
 LONGEST_LOOK = 2_000  # milliseconds for an odd case that no index has
 EDGE = frozenset({0, 23})  # hours of a local day
+AT_ONCE, LEAST = 10_000, 100  # users that are held, of all collections and of each
 HOP = 100  # rows that are read of an index at once
 RANKED = [("period", 1), ("score", -1), ("userId", -1)]
 PLACE: Document = {"_id": 0, "userId": 1, "period": 1}
@@ -52,28 +53,36 @@ class Chosen:
 
 def everybody(context: Context, after: Any = None) -> Iterator[Any]:
     """Every user of the entries and of the ledger once, in order, from the one after `after` on. Holds nobody."""
-    there = homes(context.target, layouts.layout(context.state))
-    streams = (_users(context, name, after) for name in (*there, EVENTS))
-    last = None if after is None else exact_text(after)
-    for user in heapq.merge(*streams, key=_place):
+    names = (*homes(context.target, layouts.layout(context.state)), EVENTS)
+    each = max(LEAST, AT_ONCE // len(names))
+    streams = (_users(context, name, after, each) for name in names)
+    last = None
+    for user in heapq.merge(*streams, key=place):
         name = exact_text(user)
         if name != last:
             yield user
         last = name
 
 
-def _place(user: Any) -> tuple[int, Any]:
-    """The server's order of ids."""
-    value = user.bytes if hasattr(user, "bytes") and not isinstance(user, bytes) else user
-    return rank(user), bytes(value) if isinstance(value, bytes) else value
+def _users(context: Context, name: str, after: Any, at_once: int) -> Iterator[Any]:
+    """The users of a collection in order, by hops along its index; what only others have is among them.
+
+    A server closes a cursor that nobody has asked anything for ten minutes; then it is opened anew.
+    """
+    while True:
+        try:
+            for user in _stream(context, name, after, at_once):
+                yield user
+                after = user
+        except CursorNotFound:
+            continue
+        return
 
 
-def _users(context: Context, name: str, after: Any) -> Iterator[Any]:
-    """The users of a collection in order, by hops along its index; what only others have is among them."""
-    later = {"$or": [{"userId": {"$gte": after}}, *({"userId": {"$type": kind}} for kind in TYPES[rank(after) + 1 :])]}
-    stages: list[Document] = [] if after is None else [{"$match": later}]
+def _stream(context: Context, name: str, after: Any, at_once: int) -> Iterator[Any]:
+    stages: list[Document] = [{"$match": behind(after)}] if after is not None else []
     stages += [{"$sort": {"userId": 1}}, {"$group": {"_id": "$userId"}}, {"$sort": {"_id": 1}}]
-    found = lenient(context.target)[name].aggregate(stages, allowDiskUse=True)
+    found = lenient(context.target)[name].aggregate(stages, allowDiskUse=True, batchSize=at_once)
     users = (row["_id"] for row in found)
     return (plain_id(user) for user in users if names_a_user(user))
 

@@ -79,8 +79,8 @@ def _looped(context: Context) -> list[tuple[str, Any, int]]:
     ledger, leavers = Ledger(local_day(context.config.timezone)), Leavers(context.state)
     ledger.add(context.target[EVENTS].find(COUNTED, READ))
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for (user, period), entry in ledger.entries(context.config.periods):
-        if user not in leavers:
+    for user, entries in ledger.entries(context.config.periods):
+        for period, entry in entries.items() if user not in leavers else ():
             sums[period][0] += entry.score
             sums[period][1] += entry.events
     return [(period, points, events) for period, (points, events) in sums.items()]

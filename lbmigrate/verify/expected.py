@@ -39,6 +39,14 @@ class Entry:
     last: dt.datetime = dt.datetime.min
     streak: int = 0
 
+    def grow(self, day: Day, streak: int) -> None:
+        """Take in the next day, and the streak up to it if something stands on that day."""
+        self.score += day.points
+        self.events += day.events
+        self.last = max(self.last, day.last)
+        if day.stands > 0:
+            self.streak = streak
+
 
 @dataclass(slots=True)
 class Ledger:
@@ -48,26 +56,31 @@ class Ledger:
     days: dict[Any, dict[dt.date, Day]] = field(default_factory=dict)
 
     def add(self, events: Iterable[Document]) -> int:
-        """Take in events as they are stored; how many of them count."""
+        """Take in events as they are stored; how many of them count. Fastest where those of a user are in a row."""
         counted = 0
+        user: Any = None
+        theirs: dict[dt.date, Day] = {}
         for event in events:
-            user, points, at = event.get("userId"), event.get("points"), event.get("createdAt")
-            if not isinstance(points, Int64) or not isinstance(at, dt.datetime) or not names_a_user(user):
+            named, points, at = event.get("userId"), event.get("points"), event.get("createdAt")
+            if not isinstance(points, Int64) or not isinstance(at, dt.datetime):
                 continue
-            theirs = self.days.setdefault(plain_id(user), {})
-            date = self.day_of(at)
+            if user is None or named != user or type(named) is not type(user):
+                if not names_a_user(named):
+                    continue
+                user, theirs = named, self.days.setdefault(plain_id(named), {})
+            date, meta = self.day_of(at), event.get("meta")
             day = theirs.get(date)
             if day is None:
                 day = theirs[date] = Day()
             day.points += points
             day.events += 1
-            day.stands += change(event.get("meta"), points)
+            day.stands += change(meta, points) if meta else 1
             day.last = max(day.last, at)
             counted += 1
         return counted
 
-    def entries(self, kinds: Iterable[str]) -> Iterator[tuple[tuple[Any, str], Entry]]:
-        """What the entries of all these users should say, by user and period."""
+    def entries(self, kinds: Iterable[str]) -> Iterator[tuple[Any, dict[str, Entry]]]:
+        """What the entries of each of these users should say, by period."""
         kinds = tuple(kinds)
         for user, theirs in self.days.items():
             found: dict[str, Entry] = {}
@@ -82,17 +95,10 @@ class Ledger:
                     entry = found.get(period)
                     if entry is None:
                         entry = found[period] = Entry()
-                    _grow(entry, day, streak if day.stands > 0 else entry.streak)
-            for period, entry in found.items():
+                    entry.grow(day, streak)
+            for entry in found.values():
                 entry.score = max(-LARGEST_SCORE, min(entry.score, LARGEST_SCORE))
-                yield (user, period), entry
-
-
-def _grow(entry: Entry, day: Day, streak: int) -> None:
-    entry.score += day.points
-    entry.events += day.events
-    entry.last = max(entry.last, day.last)
-    entry.streak = streak
+            yield user, found
 
 
 def change(meta: Any, points: int) -> int:

@@ -12,7 +12,7 @@ from bson.errors import BSONError
 
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes.chunks import Bounds
-from lbmigrate.records import Compared, Piece
+from lbmigrate.records import Compared, Document, Piece
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.run.throttle import Gate
@@ -85,10 +85,10 @@ class Look:
         assert self._gate is not None
         return self._gate.through(items)
 
-    def compare(self, users: list[Any]) -> Compared:
-        """Compare the entries of some users."""
+    def compare(self, users: list[Any], rows: Iterable[Document] | None = None) -> Compared:
+        """Compare the entries of some users; `rows` are these, where they have been read already."""
         began = time.monotonic()
-        found = entries.compare(self.context, users, self.kind)
+        found = entries.compare(self.context, users, self.kind, rows)
         self.totals.compared(found)
         self.suspects += found.wrong
         self._noted(began, found.entries + found.events)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bson import Decimal128, Int64, ObjectId
@@ -28,8 +27,7 @@ POSITION = "__position"  # where $unwind leaves an element's index
 Letter = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """What one source document (or element) is worth now.
 
     `id` is the `_id` that its event has, `source` the `_id` of the document that holds it, `source_id` that of the
@@ -63,6 +61,9 @@ class Reading:
         self._metas = [getter(path) for path in source.meta.values()]
         self._function: Function | None = function_of(config, source)
         self._constant = _constant(source.points)
+        self._least, self._most = source.bounds
+        plain = self._constant is not None and not self._lets and abs(self._constant) <= MOST_POINTS
+        self._fixed = self._constant if plain and self.may_give(self._constant or 0) else None
         computed = self._constant is None and self._function is None
         self._formula = compiled(str(source.points)) if computed else None
 
@@ -98,8 +99,7 @@ class Reading:
 
     def may_give(self, points: int) -> bool:
         """Whether some document may be worth so many points."""
-        least, most = self.source.bounds
-        return least <= points <= most and self._constant in (None, points)
+        return self._least <= points <= self._most and self._constant in (None, points)
 
     def is_too_large(self, document: Document) -> bool:
         """Whether an event of it could not be stored."""
@@ -135,6 +135,8 @@ class Reading:
         raise Unread("no usable time")
 
     def _points(self, document: Document, user: Any, at: dt.datetime) -> int:
+        if self._fixed is not None:
+            return self._fixed
         numbers = {name: let.value(document) for name, let in self._lets}
         if self._constant is not None:
             worth: float = self._constant
@@ -145,8 +147,8 @@ class Reading:
             worth = self._formula(numbers)
         if not math.isfinite(worth) or abs(worth) > MOST_POINTS:
             raise Unread("points are not a number, or too many")
-        points, (least, most) = round(worth), self.source.bounds
-        if not least <= points <= most:
+        points = round(worth)
+        if not self._least <= points <= self._most:
             raise Unread("points are out of bounds")
         return points
 

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -58,7 +58,7 @@ class Rows:
                 first = found.setdefault(action.id, action)
                 if first is not action and not same_id(first.source_id, action.source_id):  # two ids with one text
                     exact = f"{self.action}:{exact_text(action.source_id)}"
-                    found.setdefault(exact, replace(action, id=exact))
+                    found.setdefault(exact, action._replace(id=exact))
         return found, read
 
     def events(self, condition: Document) -> Iterator[Document]:

@@ -17,7 +17,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, ENTRIES, EVENTS
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import in_parts, plain_id
-from lbmigrate.verify.entries import READ, Key, stored
+from lbmigrate.verify.entries import READ, stored
 from lbmigrate.verify.expected import Entry, Ledger
 from lbmigrate.verify.kinds import Kind
 from lbmigrate.verify.result import Mismatch
@@ -45,7 +45,7 @@ def is_under_way(mismatch: Mismatch, coming: dict[str, set[str]]) -> bool:
     return mismatch.kind in LACKING and mismatch.period in periods
 
 
-def _lacking(context: Context, users: Sequence[Any]) -> Iterator[Key]:
+def _lacking(context: Context, users: Sequence[Any]) -> Iterator[tuple[Any, str]]:
     """Entries that are what the ledger says without as many of the newest events that came in as they have fewer."""
     entries, _ = stored(context, users)  # before the events, and these before those that are new among them
     rows = lenient(context.target)[EVENTS].find({"userId": {"$in": list(users)}, **COUNTED}, {**READ, "_id": 1})
@@ -57,7 +57,7 @@ def _lacking(context: Context, users: Sequence[Any]) -> Iterator[Key]:
         expected = _entries(context, theirs)
         coming = sorted((each for each in theirs if each["_id"] in names), key=lambda each: names[each["_id"]])
         for key in _entries(context, coming):
-            if _has_the_rest(context, key, entries.get((user, key)), expected[key], theirs, coming):
+            if _has_the_rest(context, key, entries.get(user, {}).get(key), expected[key], theirs, coming):
                 yield user, key
 
 
@@ -84,4 +84,4 @@ def _entries(context: Context, events: Sequence[Document]) -> dict[str, Entry]:
     """What the entries of the one user of these events should say, by period."""
     ledger = Ledger(local_day(context.config.timezone))
     ledger.add(events)
-    return {period: entry for (_, period), entry in ledger.entries(context.config.periods)}
+    return next((entries for _, entries in ledger.entries(context.config.periods)), {})

@@ -17,6 +17,7 @@ from lbmigrate.run.workers import Held
 from lbmigrate.values.id_text import encoded
 from lbmigrate.verify import choose
 from lbmigrate.verify.actions import Ledger, names_a_range
+from lbmigrate.verify.ahead import Ahead
 from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
 from lbmigrate.verify.totals import ROW, Totals
 from lbmigrate.verify.windows import with_ends
@@ -66,13 +67,13 @@ def _seal(row: Document) -> str:
 
 def _all_users(look: Look, after: Any) -> Iterator[Piece]:
     total = choose.count(look.context)
-    users = choose.everybody(look.context, after)
+    users, ahead = choose.everybody(look.context, after), Ahead(look.context, after)
     done = look.totals.users
     for some in look.through(parts(users, USERS_AT_ONCE)):
         if isinstance(some, Held):
             yield Piece("entries", done, max(total, done), "users", True, held=some.reason)
             continue
-        counts = look.compare(some)
+        counts = look.compare(some, ahead.of(some))
         done = look.totals.users
         yield from look.settled("entries", few=True)
         mark = None if look.suspects else _mark(look, 0, some[-1])

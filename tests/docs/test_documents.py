@@ -16,7 +16,7 @@ from bson import ObjectId, json_util
 from lbmigrate import errors, schema
 from lbmigrate.cli.app import app as command_line
 from lbmigrate.config.load import flatten, read_config
-from lbmigrate.config.pace import Backfill, Live, Throttle
+from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("runbooks/*.md"))]
@@ -240,7 +240,7 @@ def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what
     plain = flatten(read_config(file).config)
     file.write_text(first + rest, "utf-8")
     assert flatten(read_config(file).config) == plain
-    keys = [*Backfill.model_fields, *Throttle.model_fields, *Live.model_fields]
+    keys = [*Backfill.model_fields, *Throttle.model_fields, *Verify.model_fields, *Live.model_fields]
     assert re.findall(r"^  (\w+):", rest, re.MULTILINE) == keys
 
 
