@@ -29,6 +29,7 @@ EVERYTHING = VerifyOptions(full=True)
 pytestmark = [
     pytest.mark.slow,
     by_hand,
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(not HISTORY.is_dir(), reason=f"the data of this test is not here: {HISTORY}"),
 ]
 
@@ -54,7 +55,9 @@ def replace_uri(config, uri):
 
 
 def copied(collection, database):
-    collection.aggregate([{"$out": {"db": database, "coll": collection.name}}])
+    """Put documents into another database; the collection there stays the one that it is."""
+    collection.database.client[database][collection.name].delete_many({})
+    collection.aggregate([{"$merge": {"into": {"db": database, "coll": collection.name}}}])
 
 
 @pytest.fixture
