@@ -171,6 +171,7 @@ def test_user_ids_of_two_types_are_one_user_with_as(app, terminal):
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 40
 
 
+@pytest.mark.slow
 def test_a_user_id_of_another_type_that_the_first_look_missed_is_a_reject_when_it_comes(app, terminal):
     app["tasks"].delete_many({})
     app["tasks"].insert_many([task(number, owner=1) for number in range(1_300)])
@@ -191,6 +192,7 @@ def test_user_ids_of_two_types_in_equal_parts_are_refused_when_they_come(app, te
     assert {type(event["userId"]) for event in app["score_events"].find()} == {ObjectId}
 
 
+@pytest.mark.slow
 def test_a_user_without_a_name_or_with_an_address_for_one_is_on_the_board_without_a_name(app, terminal):
     app["users"].update_one({"_id": oid(1)}, {"$unset": {"name": ""}})
     app["users"].update_one({"_id": oid(2)}, {"$set": {"name": "someone@example.org"}})
