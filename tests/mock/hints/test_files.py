@@ -15,6 +15,8 @@ from lbmigrate.rehearsal import report
 from lbmigrate.values import extjson, json_stream
 from tests.apps import TASKS
 
+pytestmark = pytest.mark.slow
+
 TASK = '{"_id": %s, "userId": 1, "status": "done", "completedAt": {"$date": "2025-01-0%sT00:00:00Z"}}\n'
 TWO = TASK % (1, 1) + TASK % (2, 2)
 MEND = "mend or remove that line, or export the file again"
