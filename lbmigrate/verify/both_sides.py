@@ -15,7 +15,7 @@ from lbmigrate.records import Document
 from lbmigrate.rules.strays import slim, stray_of
 from lbmigrate.run.context import Context
 from lbmigrate.values.id_text import exact_text, former_text, plain_text
-from lbmigrate.values.ids import id_forms, in_parts, is_document_id, readings, same_id
+from lbmigrate.values.ids import id_forms, in_parts, is_document_id, plain_id, readings, same_id
 from lbmigrate.verify import judge
 from lbmigrate.verify.checked import Checked
 from lbmigrate.verify.expected import names
@@ -98,10 +98,14 @@ class BothSides:
         counting = [event for event in events if judge.counts(event)]
         if wrong and not events and self._explained.is_newer(action.changed):
             found.pending += 1
-        elif wrong and counting and self._explained.by_change(action.changed, counting):
+        elif wrong and counting and self._explained.by_change(action.changed, counting, self._known(action, counting)):
             found.wrong += (replace(each, finding=each.kind in MAY_CHANGE) for each in wrong)
         else:
             found.wrong += wrong
+
+    def _known(self, action: Action, events: Sequence[Document]) -> Mapping[str, bool]:
+        """Whether those whom events name, and the document does not, are known at all."""
+        return self._explained.people([each["userId"] for each in events if plain_id(each["userId"]) != action.user])
 
     def _look_for(self, missing: dict[str, Action], found: Checked) -> None:
         """Actions without an event by their usual name: it may have one by another, or be newer than the backfill."""
@@ -138,7 +142,7 @@ class BothSides:
         if not left:
             return
         behind = _Behind.of(self._rows, [events[0] for events in left.values()])
-        gone = [e[0]["userId"] for e in left.values() if behind.action(e[0]) is None and not behind.is_there(e[0])]
+        gone = [e[0]["userId"] for e in left.values() if behind.action(e[0]) is None]
         known = self._explained.people(gone)
         for base, events in left.items():
             action = behind.action(events[0])
@@ -155,7 +159,7 @@ class BothSides:
         self, base: str, events: list[Document], behind: _Behind, known: Mapping[str, bool], found: Checked
     ) -> None:
         if behind.is_there(events[0]):
-            explained = self._explained.by_leaving(behind.changed(events[0]), events)
+            explained = self._explained.by_leaving(behind.changed(events[0]), events, known)
         else:
             explained = self._explained.by_absence(events, known)
         found.wrong.append(replace(judge.orphan(base, events), finding=explained))

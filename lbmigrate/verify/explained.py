@@ -40,28 +40,32 @@ class Explained:
         """
         return changed is not None and self.reached is not None and changed > self.reached
 
-    def by_change(self, changed: dt.datetime | None, events: Sequence[Document]) -> bool:
-        """Whether a document has changed since the action, and since what was before was last settled."""
-        if changed is None or not self._tells_changes or not self._is_timely(events):
+    def by_change(self, changed: dt.datetime | None, events: Sequence[Document], known: Mapping[str, bool]) -> bool:
+        """Whether a document has changed since the action, and since what was before was last settled.
+
+        `known` says of users, by their folded ids, whether they have a document. What is of nobody, in the future, or
+        not what a rule may give has never been right, and nothing explains that.
+        """
+        if changed is None or not self._tells_changes or not self._may_have_been(events, known):
             return False
         after = changed > max(event["createdAt"] for event in events)
         return after and (self.is_newer(changed) or changed > self._since)
 
-    def by_leaving(self, changed: dt.datetime | None, events: Sequence[Document]) -> bool:
+    def by_leaving(self, changed: dt.datetime | None, events: Sequence[Document], known: Mapping[str, bool]) -> bool:
         """Whether a document that is there and in scope no more may have been when its events came into the ledger."""
-        if self._is_emptied or not self._is_timely(events):
+        if not self.by_absence(events, known):
             return False
-        return not self._tells_changes or changed is None or self.by_change(changed, events)
+        return not self._tells_changes or changed is None or self.by_change(changed, events, known)
 
     def by_absence(self, events: Sequence[Document], known: Mapping[str, bool]) -> bool:
-        """Whether events of a document that is not there may once have been right.
+        """Whether events of a document that is not there may once have been right."""
+        return self._may_have_been(events, known) and not self._is_emptied
 
-        `known` says of users, by their folded ids, whether they have a document. What is of nobody, in the future, or
-        not what a rule may give has never been right.
-        """
+    def _may_have_been(self, events: Sequence[Document], known: Mapping[str, bool]) -> bool:
+        points = sum(event["points"] for event in events)  # nothing is left of what was taken back
+        possible = not points or any(reading.may_give(points) for reading in self._readings)
         people = all(known.get(folded_id(event["userId"]), True) for event in events)
-        possible = any(reading.may_give(events[0]["points"]) for reading in self._readings)
-        return possible and people and self._is_timely(events) and not self._is_emptied
+        return possible and people and self._is_timely(events)
 
     def _is_timely(self, events: Sequence[Document]) -> bool:
         latest = self._context.config.backfill.latest(self._context.clock())

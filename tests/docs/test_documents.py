@@ -136,7 +136,7 @@ def weeks_are_to_have_collections(app):
 
 
 def an_old_counter(app):
-    """The app kept a counter before, which has lost a little since; and somebody has deleted a task that was counted."""
+    """The app kept a counter before, which has lost a little since; and a task that was counted is deleted."""
     event = app["score_events"].find_one({"actionType": "task_complete"})
     app["tasks"].delete_one({"_id": event["sourceId"]})
     for entry in app["leaderboard_entries"].find({"period": "global"}):

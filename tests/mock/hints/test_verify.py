@@ -134,11 +134,14 @@ def test_sources_that_changed_or_went_since_are_told_and_settled_by_the_command_
     [{"points": Int64(1_000)}, {"userId": oid(77)}, {"createdAt": dt.datetime(2150, 1, 1)}, {"points": 10.0}],
     ids=["points", "user", "time", "type"],
 )
-@pytest.mark.parametrize("gone", [False, True], ids=["its document there", "its document gone"])
-def test_what_never_was_right_fails_whatever_became_of_its_document(migrated, terminal, change, gone):
+@pytest.mark.parametrize("became", ["there", "gone", "changed", "out of scope"])
+def test_what_never_was_right_fails_whatever_became_of_its_document(migrated, terminal, change, became):
     migrated["score_events"].update_one({"_id": f"task_complete:{oid(1000)}"}, {"$set": change})
-    if gone:
+    if became == "gone":
         migrated["tasks"].delete_one({"_id": oid(1000)})
+    elif became != "there":
+        now = {"updatedAt": LATER} if became == "changed" else {"updatedAt": LATER, "status": "todo"}
+        migrated["tasks"].update_one({"_id": oid(1000)}, {"$set": now})
     assert terminal("verify", "--full").code == 5
     repaired = terminal("verify", "--full", "--repair")
     assert repaired.code == 0, repaired.err
