@@ -129,19 +129,29 @@ def test_sources_that_changed_or_went_since_are_told_and_settled_by_the_command_
     assert (done.code, "next: " in done.err) == (0, False)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"points": Int64(1_000)}, {"userId": oid(77)}, {"createdAt": dt.datetime(2150, 1, 1)}, {"points": 10.0}],
-    ids=["points", "user", "time", "type"],
-)
-@pytest.mark.parametrize("became", ["there", "gone", "changed", "out of scope"])
+NEVER_RIGHT = {
+    "points": {"points": Int64(1_000)},
+    "user": {"userId": oid(77)},
+    "time": {"createdAt": dt.datetime(2150, 1, 1)},
+    "type": {"points": 10.0},  # which counts for nobody: only where its document is there something is missing
+}
+PAIRS = [
+    (change, became)
+    for became in ("there", "changed", "gone", "out of scope")
+    for change in NEVER_RIGHT
+    if change != "type" or became in ("there", "changed")
+]
+
+
+@pytest.mark.parametrize(("change", "became"), PAIRS)
 def test_what_never_was_right_fails_whatever_became_of_its_document(migrated, terminal, change, became):
-    migrated["score_events"].update_one({"_id": f"task_complete:{oid(1000)}"}, {"$set": change})
+    migrated["score_events"].update_one({"_id": f"task_complete:{oid(1000)}"}, {"$set": NEVER_RIGHT[change]})
     if became == "gone":
         migrated["tasks"].delete_one({"_id": oid(1000)})
     elif became != "there":
         now = {"updatedAt": LATER} if became == "changed" else {"updatedAt": LATER, "status": "todo"}
         migrated["tasks"].update_one({"_id": oid(1000)}, {"$set": now})
+    assert terminal("backfill", "--full").code == 0  # so that the entries are what the ledger says
     assert terminal("verify", "--full").code == 5
     repaired = terminal("verify", "--full", "--repair")
     assert repaired.code == 0, repaired.err
