@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from bson import ObjectId
+
 from lbmigrate.records import Document
 from lbmigrate.values.brackets import TYPES, rank
+
+OBJECT_IDS = TYPES.index("objectId")
 
 
 def place(user: Any) -> tuple[int, Any]:
     """Where a user stands: of two users the one with the smaller place comes first."""
+    if type(user) is ObjectId:
+        return OBJECT_IDS, user.binary
     value = user.bytes if hasattr(user, "bytes") and not isinstance(user, bytes) else user
     return rank(user), bytes(value) if isinstance(value, bytes) else value
 
