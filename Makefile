@@ -4,7 +4,7 @@ READY := .venv/.ready
 
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, and each would compile the package again
 
-.PHONY: help demo test test-slow test-all lint bench clean
+.PHONY: help demo test test-slow test-all lint bench package clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -27,6 +27,9 @@ lint: $(READY) ## Check style, format and types
 
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m benchmarks
+
+package: $(READY) ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m hatchling build
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
