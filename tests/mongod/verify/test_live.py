@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 
 import pytest
@@ -16,8 +15,7 @@ from tests.mongod.live import test_race
 from tests.mongod.live.test_race import SOURCES, Racing, fill
 from tests.runs import ended, write_config
 
-TIMES = int(os.environ.get("LBMIGRATE_LIVE_TIMES", "20"))
-WRITERS = 4
+TIMES, WRITERS = 20, 4
 
 
 @pytest.fixture
