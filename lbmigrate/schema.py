@@ -159,8 +159,9 @@ class Index:
 EVENTS_BY_USER = Index(EVENTS, (("userId", 1), ("createdAt", 1)))
 ENTRIES_BY_RANK = Index(ENTRIES, (("period", 1), ("score", -1), ("userId", -1)))
 ENTRIES_BY_USER = Index(ENTRIES, (("userId", 1),))
+ENTRIES_MOVED = Index(ENTRIES, (("moved.period", 1),), {"sparse": True})  # since the histogram (`ledger.histograms`)
 REJECTS_TTL = Index(REJECTS, (("createdAt", 1),), {"expireAfterSeconds": REJECT_DAYS * 86400})
-INDEXES = (EVENTS_BY_USER, ENTRIES_BY_RANK, ENTRIES_BY_USER, REJECTS_TTL)
+INDEXES = (EVENTS_BY_USER, ENTRIES_BY_RANK, ENTRIES_BY_USER, ENTRIES_MOVED, REJECTS_TTL)
 
 
 def present_collections(database: Database[Any]) -> dict[str, Document]:
@@ -230,7 +231,9 @@ def _index_difference(collection: str, spec: Document) -> str:
     if "expireAfterSeconds" in spec:
         return f"{collection}.{spec['name']} has a TTL: leaderboard data would vanish; drop that index"
     ours = {index.keys for index in INDEXES if index.collection == collection}
-    odd = [option for option in ("unique", "sparse", "partialFilterExpression") if spec.get(option)]
+    as_made = [index.options for index in INDEXES if (index.collection, index.keys) == (collection, spec["key"])]
+    usual = as_made[0] if as_made else {}
+    odd = [o for o in ("unique", "sparse", "partialFilterExpression") if spec.get(o) and o not in usual]
     if spec["key"] in ours and odd:
         return f"{collection}.{spec['name']} is {odd[0]}: it may refuse or hide events; drop that index"
     namesakes = [index for index in INDEXES if index.collection == collection and index.name == spec["name"]]

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from lbmigrate.board import calendar, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
-from lbmigrate.board.commands import MOST, Homes, commands, from_redis, take
+from lbmigrate.board.commands import MOST, Homes, commands, from_redis, spared, take
+from lbmigrate.board.numbering import Ask, Reading
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
-from lbmigrate.board.reading import Reading
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 
@@ -109,12 +110,17 @@ class Board:
                 asks = asked.send(found)  # type: ignore[arg-type]  # None begins it
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
-            sent = commands(asks, self._homes)
-            found = [[] for _ in asks]
-            for each in sent:
-                for row in each.home.aggregate(each.stages, batchSize=MOST):
-                    take(asks, each, row, found)
-            found = from_redis(asks, self._homes, found)
+            try:
+                found = self._found(asks)
+            except OperationFailure as error:
+                found = self._found(spared(asks, error))
+
+    def _found(self, asks: Sequence[Ask]) -> list[list[Document]]:
+        found: list[list[Document]] = [[] for _ in asks]
+        for each in commands(asks, self._homes):
+            for row in each.home.aggregate(each.stages, batchSize=MOST):
+                take(asks, each, row, found)
+        return from_redis(asks, self._homes, found)
 
 
 def check_known(period: str, board: Board) -> None:

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
 
+from lbmigrate.board.numbering import Ask, Stages
 from lbmigrate.board.ranks import QuickRanks
-from lbmigrate.board.reading import Ask, Stages
 from lbmigrate.mongo.concerns import lenient
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
+HOMES = frozenset({"entries", "users", "state"})
 MOST = 1_000_000  # documents of a batch: whatever fits into one answer of the server comes in one
 
 
@@ -52,12 +55,19 @@ class Command:
 def commands(asks: Sequence[Ask], homes: Homes) -> list[Command]:
     """One command for all that one database is asked for; in memory one for each ask."""
     groups: list[list[int]] = []
-    places = {part: getattr(homes, ask.where) for part, ask in enumerate(asks) if ask.where != "redis"}
+    places = {part: getattr(homes, ask.where) for part, ask in enumerate(asks) if ask.where in HOMES}
     for part, place in places.items():
         group = next((each for each in groups if _in_one_database(places[each[0]], place)), [])
         groups += [] if group else [group]
         group.append(part)
     return [_command([(part, places[part], asks[part].stages) for part in group]) for group in groups]
+
+
+def spared(asks: Sequence[Ask], error: OperationFailure) -> list[Ask]:
+    """The asks that cannot be done without, others replaced by what is not sent; raises an error that is no refusal."""
+    if error.code != UNAUTHORIZED or not any(ask.spared for ask in asks):
+        raise error
+    return [ask._replace(where="nowhere") if ask.spared else ask for ask in asks]
 
 
 def take(asks: Sequence[Ask], command: Command, row: Document, found: list[list[Document]]) -> None:

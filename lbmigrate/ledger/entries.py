@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from bson import Int64
@@ -26,13 +26,16 @@ DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
 COMPARED = ("rev", *DERIVED)
-FIELDS = dict.fromkeys(("userId", *COMPARED), 1)
+FIELDS = dict.fromkeys(("userId", "moved", *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed
 
 
-def present_entries(database: Database[Any], users: Document) -> Present:
-    """The entries of these users. Of two for one user and period, which only others can make, one goes."""
+def present_entries(database: Database[Any], users: Document, before: Callable[[Container[str]], None]) -> Present:
+    """The entries of these users. Of two for one user and period, which only others can make, one goes.
+
+    `before` is told the periods from which some go.
+    """
     found: Present = {}
     spare: list[Document] = []
     for entry in lenient(database)[ENTRIES].find({"userId": users}, FIELDS):
@@ -40,6 +43,7 @@ def present_entries(database: Database[Any], users: Document) -> Present:
             continue
         if _is_ours(entry) and found.setdefault((plain_id(entry["userId"]), _period(entry)), _held(entry)) is entry:
             continue
+        before({_period(entry)})
         spare.append({"_id": NO_TEXT if is_lost(entry["_id"]) else entry["_id"], "userId": entry["userId"]})
         if len(spare) == SPARE:  # each of them may be large
             _remove_spare(database, spare)
@@ -62,12 +66,16 @@ def _remove_spare(database: Database[Any], spare: list[Document]) -> None:
 
 
 def remove_stale(
-    database: Database[Any], present: Present, wanted: Sequence[Document], kinds: Container[str]
+    database: Database[Any],
+    present: Present,
+    wanted: Sequence[Document],
+    kinds: Container[str],
+    leaving: Callable[[Sequence[Document]], Sequence[Document]],
 ) -> list[Document]:
     """Remove entries of these kinds of periods for which the ledger has nothing: others', or of another time zone.
 
     One that was read before the events has some of them behind it, if it is right. Others have another `rev` by now.
-    Returns the entries that were to go.
+    Returns the entries that were to go; `leaving` has for them the conditions under which they may.
     """
     made = {(entry["userId"], entry["period"]) for entry in wanted} if present else set()
     stale = [
@@ -75,8 +83,8 @@ def remove_stale(
         for (user, period), entry in present.items()
         if (user, period) not in made and "rev" in entry and kind_of(period) in kinds
     ]
-    for entry in stale:
-        _remove(database, {"_id": entry["_id"], "rev": as_read(entry)})
+    for which in leaving(stale) if stale else ():
+        _remove(database, which)
     return stale
 
 
@@ -102,6 +110,11 @@ def _period(entry: Document) -> str:
     """The period of an entry, also of one that has lost it; its `_id` has it too."""
     period = entry.get("period")
     return period if isinstance(period, str) else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
+
+
+def this(entry: Document) -> Document:
+    """The condition for an entry as it was read."""
+    return {"_id": entry["_id"], "rev": as_read(entry)}
 
 
 def as_read(entry: Document) -> Any:

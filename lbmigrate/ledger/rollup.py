@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import random
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import bson
@@ -23,6 +24,7 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 
 from lbmigrate.board.boards import Boards
+from lbmigrate.board.histogram import moved_from
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.board.redis_client import ANSWER, PATIENT
 from lbmigrate.errors import LbmigrateError
@@ -35,7 +37,9 @@ from lbmigrate.ledger.entries import (
     present_entries,
     remove_stale,
 )
+from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
@@ -86,13 +90,18 @@ def days(context: Context, database: Database[Any], users: Document) -> Sums:
 Days = Callable[[Context, Database[Any], Document], Sums]
 
 
-def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
-    """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards."""
-    total, everyone = Rolled(), users
+def roll_up(context: Context, users: Document, ledger: Days = days, redone: bool = False) -> Rolled:
+    """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards.
+
+    `redone` says that a run that takes over from this one rolls the same users up once more (see `histograms`).
+    """
+    total, everyone, histograms = Rolled(), users, Histograms(context)
     for lost in range(CONFLICTS):
-        done, contested = _attempt(context, users, ledger)
+        done, contested = _attempt(context, users, ledger, histograms.marked(redone))
         total += done
         if not contested:
+            if not context.live and (total.inserted or total.changed):
+                histograms.settle(MOST_MOVED)
             if boards := boards_of(context):
                 boards.publish(everyone)
             return total
@@ -110,15 +119,29 @@ def boards_of(context: Context) -> Boards | None:
     return Boards.of(context.config, context.target, context.state, answer)
 
 
-def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
-    database = context.target
+def _attempt(context: Context, users: Document, ledger: Days, marked: Container[str]) -> tuple[Rolled, list[Any]]:
+    database, histograms = context.target, Histograms(context)
     # Before the events: the order that the proof above rests on.
-    present = present_entries(database, users)
+    present = present_entries(database, users, histograms.void)
     owners, wanted = _wanted(context, ledger(context, database, users))
-    absent, updates, changing = _differences(context, present, wanted)
-    contested = [*insert_entries(database, absent), *change_entries(database, updates, changing)]
+    now = context.clock()
+    absent, changes = _differences(present, wanted, marked, now)
+    contested = insert_entries(database, absent)
+    moving = [found for found, changed in changes if "score" in changed]
+    with listing(histograms, moving, marked) as listed:
+        updates = [_update(found, changed, now, marked, listed.names) for found, changed in changes]
+        lost = change_entries(database, updates, [found["userId"] for found, _ in changes])
+        listed.now = None if lost else {found["_id"]: changed.get("score") for found, changed in changes}
+    contested += lost
     boards = boards_of(context)
-    if ledger is days and (gone := remove_stale(database, present, wanted, context.config.periods)) and boards:
+    leaving = partial(histograms.leaving, marked)
+    # A recorder, which has no lease, leaves that to the runs.
+    gone = (
+        remove_stale(database, present, wanted, context.config.periods, leaving)
+        if ledger is days and not context.live
+        else []
+    )
+    if gone and boards:
         boards.remove(gone)
     rolled = Rolled(
         users=owners,
@@ -190,29 +213,34 @@ def _counts(user: Any, points: Any, at: Any) -> bool:
 
 
 def _differences(
-    context: Context, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
-) -> tuple[list[Document], list[UpdateOne], list[Any]]:
-    """Entries that are absent, updates of those that are not as they should be, and the users of the updates."""
-    now = context.clock()
+    present: dict[tuple[Any, str], Document], wanted: Sequence[Document], marked: Container[str], now: Any
+) -> tuple[list[Document], list[tuple[Document, Document]]]:
+    """Entries that are absent; those that are not as they should be, with the fields that they should have."""
     born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
     absent: list[Document] = []
-    updates: list[UpdateOne] = []
-    users: list[Any] = []
+    changes: list[tuple[Document, Document]] = []
     for entry in wanted:
         found = present.get((entry["userId"], entry["period"]))
         if found is None:
             entry.update(born)
+            if entry["period"] in marked:
+                entry["moved"] = moved_from(None, entry["period"])
             absent.append(entry)
         elif changed := {name: entry[name] for name in DERIVED if name not in found or found[name] != entry[name]}:
-            updates.append(_update(found, changed, now))
-            users.append(entry["userId"])
-    return absent, updates, users
+            changes.append((found, changed))
+    return absent, changes
 
 
-def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
-    """Compare-and-set: it matches only the very revision that was read."""
+def _update(found: Document, changed: Document, now: Any, marked: Container[str], listed: Container[str]) -> UpdateOne:
+    """Compare-and-set: it matches only the very revision that was read. Where the score is another, `moved` says so."""
     rev = found.get("rev", 0)
     stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
+    change = {"$set": {**changed, **stamps}}
     if "score" in changed:
-        stamps["lastUpdated"] = now
-    return UpdateOne({"_id": found["_id"], "rev": as_read(found)}, {"$set": {**changed, **stamps}})
+        change["$set"]["lastUpdated"] = now
+        period = changed.get("period") or found["period"]
+        if found["_id"] in listed:
+            change["$unset"] = {"moved": ""}
+        elif period in marked and not isinstance(found.get("moved"), dict):
+            change["$set"]["moved"] = moved_from(found, period)
+    return UpdateOne({"_id": found["_id"], "rev": as_read(found)}, change)
