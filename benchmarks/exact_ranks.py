@@ -1,4 +1,4 @@
-"""`python -m benchmarks.exact_ranks`: what an app's questions cost on a large board, and what quick ranks cost a roll-up.
+"""`python -m benchmarks.exact_ranks`: what questions cost on a large board, and what quick ranks cost a roll-up.
 
 All are asked in turn in one run, on the embedded server: with the histogram and, for comparison, by counting, which is
 what a board does that has none. Users at and about the median rank are asked for.
