@@ -41,7 +41,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "top": ("board", "Show the top of a period, as the app would read it."),
     "rank": ("board", "Show a user's place."),
     "around": ("board", "Show a user among the neighbours."),
-    "boards": ("boards", "The boards in Redis: status, check, rebuild, persist; settled periods: archive, restore."),
+    "boards": (
+        "boards",
+        "Boards in Redis (status, check, rebuild, persist), of settled periods (archive, restore).",
+    ),
     "pause": ("control", "Hold the run after the chunk at hand, and every later one, until `resume`."),
     "resume": ("control", "Let the run go on."),
     "unlock": ("control", "Take the lock from a run that is gone."),

@@ -20,7 +20,7 @@ COLUMNS = ("period", "members", "entries", "ranks from", "expires")
 
 app = new_app(
     no_args_is_help=True,
-    help="The boards: in Redis (status, check, rebuild, persist); of settled periods (archive, restore).",
+    help="Boards in Redis (status, check, rebuild, persist), of settled periods (archive, restore).",
 )
 
 

@@ -138,7 +138,8 @@ def test_systemd_understands_a_unit_and_calls_a_service_little_exposed(path, tmp
 
 
 def cron_jobs() -> list[dict]:
-    return list(yaml.safe_load_all((JOBS / "kubernetes.yaml").read_text("utf-8")))
+    files = (JOBS / "kubernetes.yaml", JOBS / "kubernetes-boards.yaml")
+    return [job for file in files for job in yaml.safe_load_all(file.read_text("utf-8"))]
 
 
 def deployment() -> dict:
@@ -150,12 +151,15 @@ def containers() -> Iterator[dict]:
         yield from job["spec"]["template"]["spec"]["containers"]
 
 
-def test_containers_run_a_command_with_what_the_manifest_gives_them(migrated, scratch, server_uri, run, monkeypatch):
+def test_containers_run_a_command_with_what_the_manifest_gives_them(
+    migrated, scratch, server_uri, valkey, run, monkeypatch
+):
     given = {"/config/leaderboard.yaml": str(scratch / "config" / "leaderboard.yaml")}
+    secrets = {"uri": server_uri, "redis": valkey.url}
     for container in containers():
         for variable in container["env"]:
-            secret = "valueFrom" in variable
-            monkeypatch.setenv(variable["name"], server_uri if secret else given[variable["value"]])
+            secret = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("key")
+            monkeypatch.setenv(variable["name"], secrets[secret] if secret else given[variable["value"]])
         monkeypatch.delenv("MONGODB_URI", raising=False)
         if container["args"][0] in ALWAYS:
             monkeypatch.setenv("LBMIGRATE_MAX_RUNTIME", "1s")

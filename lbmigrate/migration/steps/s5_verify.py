@@ -58,7 +58,8 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("verify", warning=warning)
     yield Piece("verify", len(users), len(users), unit="users", note=message, checkpoint=Checkpoint(ROW, judged))
     if wrong.count:
-        message = f"verification found {amount(wrong.count, 'mismatch')}, such as: {wrong.first[0]}"
+        worst = come_apart.sentence if come_apart else wrong.first[0]
+        message = f"verification found {amount(wrong.count, 'mismatch')}, such as: {worst}"
         hint = come_apart.way if come_apart else _settling(context, wrong, strays_alone=not numbers)
         raise Mismatch(message, hint=hint)
 

@@ -226,7 +226,7 @@ def test_a_board_that_is_asked_oddly_is_asked_as_the_hint_says(migrated, termina
     for odd in ({"$gt": ""}, None):
         with pytest.raises(UsageError) as caught:
             board.rank(odd)
-        assert caught.value.hint == "give rank and around the `user` of a Place, or its text"
+        assert caught.value.hint == "give the `user` of a Place, or its text"
     assert board.rank(places[0].user).rank == board.rank(str(places[0].user)).rank == 1
     with pytest.raises(UsageError) as caught:
         boards.check_period("2031", board)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from bson import json_util
 
+from lbmigrate.board.redis_client import client_of
 from lbmigrate.cli.app import VERBS
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import free_port, prepare_home, start_mongod
@@ -20,6 +21,7 @@ from lbmigrate.state import COLLECTION
 from tests.apps import TASKS, oid, session, task, user
 from tests.docs.test_documents import COMMANDS
 from tests.runs import until
+from tests.valkey import Valkey
 
 MARK = "S3cr3tMark"
 PASSWORD, WRITTEN = f"{MARK}@/%?w", f"{MARK}%40%2F%25%3Fw"
@@ -31,6 +33,8 @@ WALK = (
     "doctor", "plan --json", f"run --backup-ref '{REFERENCE}'", "backfill", f"backfill --user {WHO}", "status --json",
     "history --json", "rejects --json", "verify --full", "top", f"rank {WHO}", f"around {WHO}", "reconcile",
     "recount",
+    "boards rebuild", "boards check", "boards status --json", "boards persist",
+    "boards archive --before 2025-W03 --out old --yes", "boards restore old",
     "reconcile --dry-run", "tail --max-runtime 1s", "pause", "resume", "flag show --json", "flag read off",
     "flag write off", "backup make --out kept --sources", "backup verify kept", f"forget {WHO} --yes",
     "run --dry-run --out outcome", "demo --users 3 --tasks 5 --sessions 2", "rollback --yes", "unlock --yes",
@@ -76,8 +80,20 @@ def test_every_verb_is_walked():
     assert {line.split()[0] for line in WALK} == VERBS.keys()
 
 
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Valkey]:
+    """A Valkey that asks for a password, which is a secret of ours."""
+    home = tmp_path / "valkey"
+    home.mkdir()
+    server = Valkey(home, ["--requirepass", MARK])
+    server.start()
+    yield server
+    server.kill()
+    client_of.cache_clear()
+
+
 @pytest.mark.parametrize("way", DEMAND)
-def test_no_verb_says_or_keeps_a_secret(way, guarded, terminal, tmp_path, monkeypatch, caplog):
+def test_no_verb_says_or_keeps_a_secret(way, guarded, valkey, terminal, tmp_path, monkeypatch, caplog):
     admin, uri = guarded
     name = f"test_{uuid.uuid4().hex[:12]}"
     app = admin[name]
@@ -90,11 +106,13 @@ def test_no_verb_says_or_keeps_a_secret(way, guarded, terminal, tmp_path, monkey
         "users": {"collection": "users", "display_name": ["displayName"]},
         "sources": [{**TASKS, "where": {**TASKS.get("where", {}), "tenant": "${TENANT}"}}],
         "redis": {"url": "${CACHE_URL}"},
+        "layout": "partitioned",
     }
     config.write_text(yaml.safe_dump(written))
     for variable, value in {
-        "MONGODB_URI": uri, "TENANT": MARK, "CACHE_URL": f"redis://:{MARK}@cache/0", "LBMIGRATE_BACKUP_REF": REFERENCE,
-        "LBMIGRATE_CONFIG": str(config), "LBMIGRATE_REDIS_URL": f"redis://cache/0?password={MARK}",
+        "MONGODB_URI": uri, "TENANT": MARK, "LBMIGRATE_BACKUP_REF": REFERENCE,
+        "CACHE_URL": f"redis://:{MARK}@127.0.0.1:{valkey.port}/0",
+        "LBMIGRATE_CONFIG": str(config), "LBMIGRATE_REDIS_URL": f"{valkey.url}?password={MARK}",
     }.items():  # fmt: skip
         monkeypatch.setenv(variable, value)
     try:

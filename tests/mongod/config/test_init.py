@@ -76,3 +76,13 @@ def test_a_database_without_users_or_actions_is_refused_with_what_was_seen(datab
     refused = terminal("config", "init", "made.yaml", "--uri", terminal.uri, "-d", database.name)
     assert (refused.code, "config init --template" in refused.err) == (6, True)
     assert not (tmp_path / "made.yaml").exists()
+
+
+def test_of_several_databases_the_hint_says_how_to_name_the_one_that_is_meant(app, terminal):
+    app.client[f"{app.name}_too"]["notes"].insert_one({})
+    try:
+        refused = terminal("config", "init", "made.yaml", "--uri", terminal.uri)
+        assert (refused.code, "lbmigrate config init --database NAME" in refused.err) == (6, True)
+        assert terminal("config", "init", "made.yaml", "--uri", terminal.uri, "--database", app.name).code == 0
+    finally:
+        app.client.drop_database(f"{app.name}_too")

@@ -47,7 +47,7 @@ def test_whichever_type_an_app_writes_it_is_the_same_action_and_the_same_user(ap
     assert not recorder.record_source("tasks", form(NOW + 1))
     assert app.backfill(scope=Scope(full=True)).emitted == app.reconcile().adjusted - 1 == 0  # the one without a task
     place = Board(app.database, app.config).rank(form(NOW))
-    assert (place.user, place.score) == (NOW, 50)
+    assert (place.original, place.score) == (NOW, 50)
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
