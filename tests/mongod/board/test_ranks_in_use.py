@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from lbmigrate import Board, ScoreRecorder
 from lbmigrate.board import histogram, numbering
 from lbmigrate.ledger import make_histograms, moving
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.make_histograms import Making
+from lbmigrate.live import settling
 from lbmigrate.migration.steps import STEPS, s1_create_collections
 from lbmigrate.schema import ENTRIES, ENTRIES_MOVED
 from lbmigrate.schema.layout import homes, partition
@@ -174,3 +176,27 @@ def test_a_board_on_a_client_of_the_app_finds_what_one_of_ours_finds(app, server
     with MongoClient(server_uri) as client:
         theirs = App(client[app.database.name], app.config)
         assert from_histograms(theirs) == counted(app)
+
+
+def test_a_recorder_takes_what_it_has_changed_into_the_histograms_before_that_is_much(app, monkeypatch):
+    monkeypatch.setattr(settling, "EVERY", 4)
+    monkeypatch.setattr(settling, "MOST_MOVED", 2)
+    record(app, 1, 2, 3)
+    assert moved(app) == 6
+    record(app, 1, 2, 3, 4)
+    assert moved(app) == 0
+    assert from_histograms(app) == counted(app)
+
+
+def test_a_recorder_that_may_not_write_to_the_state_records_all_the_same(app, monkeypatch):
+    monkeypatch.setattr(settling, "EVERY", 2)
+    asked = []
+
+    def refused(*given):
+        asked.append(given)
+        raise OperationFailure("not authorized", 13)
+
+    monkeypatch.setattr(Histograms, "settle", refused)
+    record(app, 1, 2, 3, 4, 5, 6)
+    assert len(asked) == 1
+    assert from_histograms(app) == counted(app)
