@@ -154,7 +154,7 @@ def counted_as(entry: Mapping[str, Any]) -> int | None:
     """The score as which a histogram counts an entry; None if it does not."""
     moved = entry.get("moved")
     score = moved.get("from") if isinstance(moved, Mapping) else entry.get("score")
-    return score if isinstance(score, int) and not isinstance(score, bool) else None
+    return score if _is_whole(score) else None
 
 
 def moved_from(entry: Mapping[str, Any] | None, period: str) -> Document:
@@ -167,8 +167,19 @@ def listed_of(row: Mapping[str, Any]) -> Listed | None:
     kept = row.get("changing")
     if not isinstance(kept, Mapping) or not isinstance(kept.get("entries"), list):
         return None
-    whole = all(isinstance(each, Mapping) and {"entry", "rev", "from"} <= each.keys() for each in kept["entries"])
-    return Listed(kept.get("counted") is True, kept["entries"]) if whole else None
+    return Listed(kept.get("counted") is True, kept["entries"]) if all(map(_is_listed, kept["entries"])) else None
+
+
+def _is_listed(each: Any) -> bool:
+    if not isinstance(each, Mapping) or not {"entry", "rev", "from"} <= each.keys():
+        return False
+    return (
+        isinstance(each["entry"], str) and _is_whole(each["rev"]) and (each["from"] is None or _is_whole(each["from"]))
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _numbers(value: Any) -> Sequence[int]:

@@ -42,11 +42,14 @@ class Ask(NamedTuple):
 Reading = Generator[Sequence[Ask], list[list[Document]], T]
 
 
+def uses_histograms(config: Config) -> bool:
+    """Whether ranks come from histograms: not where Redis has them, nor where the state is in another database."""
+    return config.redis.url is None and config.state.database is None
+
+
 def histogram_of(config: Config, period: str) -> list[Ask]:
-    """What reads a period's histogram; nothing where ranks come from Redis, or where the state lives elsewhere."""
-    if config.redis.url is not None or config.state.database is not None:
-        return []
-    return [_row(period)]
+    """What reads a period's histogram, where ranks come from one."""
+    return [_row(period)] if uses_histograms(config) else []
 
 
 def how_many(period: str, score: Document | None) -> Ask:

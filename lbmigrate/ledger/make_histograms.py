@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbmigrate.board.histogram import SIZE, Histogram
+from lbmigrate.board.numbering import uses_histograms
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.histograms import ATTEMPTS, Histograms
 from lbmigrate.mongo.concerns import is_fake
@@ -23,6 +24,7 @@ class Making:
 
     def __init__(self, context: Context) -> None:
         self._target, self._state, self._histograms = context.target, context.state, Histograms(context)
+        self._used = uses_histograms(context.config) and not is_fake(context.target)
 
     def heal(self) -> Iterator[tuple[str, int]]:
         """Make the histograms that are absent or outgrown: each period, and how many entries it has. Then settle all.
@@ -30,7 +32,7 @@ class Making:
         The last thing that a run does: whoever it rolls up is rolled up.
         """
         layout = layouts.now(self._state)
-        if is_fake(self._target) or layout.moving:
+        if not self._used or layout.moving:
             return
         kept = self._histograms.periods()
         for period in self._periods(layout):

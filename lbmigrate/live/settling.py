@@ -10,6 +10,8 @@ import threading
 import pymongo
 from pymongo.errors import PyMongoError
 
+from lbmigrate.board.numbering import uses_histograms
+from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import UNAUTHORIZED
@@ -27,17 +29,17 @@ class Settling:
         self._context = context
         self._turn = threading.Lock()
         self._since = 0
-        self._forbidden = is_fake(context.target)
+        self._off = is_fake(context.target) or not uses_histograms(context.config)
 
     def recorded(self) -> None:
         """One more action is on the board; never raises what the database says."""
         with self._turn:
             self._since += 1
-            if self._forbidden or self._since < EVERY:
+            if self._off or self._since < EVERY:
                 return
             self._since = 0
         try:
             with pymongo.timeout(SECONDS):
                 Histograms(self._context).settle(MOST_MOVED)
-        except PyMongoError as error:
-            self._forbidden = getattr(error, "code", None) == UNAUTHORIZED  # an app need not write to the state
+        except (PyMongoError, LbmigrateError) as error:
+            self._off = getattr(error, "code", None) == UNAUTHORIZED  # an app need not write to the state

@@ -165,9 +165,12 @@ def test_no_question_takes_more_than_three_commands_where_ranks_come_from_a_hist
 
 
 def test_a_board_counts_where_the_row_of_the_histogram_was_edited_and_where_it_is_gone(app):
-    for change in ({"$set": {"counts": b"odd"}}, {"$set": {"version": 1}}, {"$set": {"changing": []}}):
-        app.state.rows.update_many({"kind": "ranks"}, change)
+    listed = {"counted": True, "entries": [{"entry": 1, "rev": "x", "from": "y"}]}
+    for change in ({"counts": b"odd"}, {"version": 1}, {"changing": []}, {"changing": listed}):
+        app.state.rows.update_many({"kind": "ranks"}, {"$set": change})
         assert ranks(app) == counted(app)
+        app.backfill()
+        assert from_histograms(app) == counted(app)
     app.state.rows.delete_many({"kind": "ranks"})
     assert ranks(app) == counted(app)
 
