@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import yaml
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -23,6 +24,9 @@ from lbmigrate.state import State
 from tests.apps import UNHURRIED, USERS, untimed
 
 T = TypeVar("T")
+by_hand = pytest.mark.skipif(
+    not os.environ.get("LBMIGRATE_LONG"), reason="takes many minutes: LBMIGRATE_LONG=1 make test-slow"
+)
 PATIENCE = 40.0  # seconds after which a test that would hang fails instead
 TICK = 0.01
 FAILPOINTS = "--setParameter=enableTestCommands=1"

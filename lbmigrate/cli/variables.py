@@ -31,7 +31,7 @@ OTHERS = frozenset({
     "ALLOW_FUNCTIONS", "BACKUP_KEY", "CHUNK_SIZE", "CONFIG", "DATABASE", "FORGET_KEY", "FORGET_KEY_FILE", "LAG",
     "MONGOD", "REDIS_URL", "STATE_DATABASE", "TIMEZONE", "URI",
 })  # fmt: skip
-OF_THE_TESTS = frozenset({"POISON", "RACE_DOCS", "RACE_SECONDS", "STATEFUL", "TAIL_KILLS", "TEST_DATABASES"})
+OF_THE_TESTS = frozenset({"LONG", "POISON", "RACE_DOCS", "RACE_SECONDS", "STATEFUL", "TAIL_KILLS", "TEST_DATABASES"})
 KNOWN = frozenset(PREFIX + word for word in SKIPPING | LIMITING | OTHER_OPTIONS | OTHERS | OF_THE_TESTS)
 # What Kubernetes sets in every pod beside a service that is called lbmigrate, or lbmigrate-something.
 OF_A_SERVICE = re.compile(

@@ -68,6 +68,7 @@ FORGED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["_id", "userId", "priority", "status"])
 def test_nothing_that_a_fixture_holds_leaves_the_block_of_code(checkout, place):
     tasks = checkout / "config" / "fixtures" / "tasks.ndjson"
@@ -91,6 +92,7 @@ def test_actions_are_pinned_by_commit_and_no_credentials_stay_in_the_checkout():
     assert [step["with"]["persist-credentials"] for step in actions if "checkout" in step["uses"]] == [False]
 
 
+@pytest.mark.slow
 def test_the_rehearsal_of_the_fixtures_passes_and_its_outcome_is_the_comment(checkout):
     code, comment = outcome(checkout)
     assert code == 0
@@ -101,6 +103,7 @@ def test_the_rehearsal_of_the_fixtures_passes_and_its_outcome_is_the_comment(che
     assert said == ["pr", "comment", "7", "--edit-last", "--create-if-none", "--body-file", "outcome.md"]
 
 
+@pytest.mark.slow
 def test_a_changed_rule_fails_the_job_and_the_comment_says_what_it_changes(checkout):
     config = checkout / "config" / "fixtures" / "leaderboard.yaml"
     config.write_text(config.read_text("utf-8").replace("high: 20", "high: 25"), "utf-8")
@@ -110,6 +113,7 @@ def test_a_changed_rule_fails_the_job_and_the_comment_says_what_it_changes(check
     assert "points 20 → 25" in comment
 
 
+@pytest.mark.slow
 def test_a_mistyped_path_fails_the_job_and_the_comment_names_it(checkout):
     config = checkout / "config" / "fixtures" / "leaderboard.yaml"
     config.write_text(config.read_text("utf-8").replace("user: userId", "user: userID"), "utf-8")

@@ -30,6 +30,9 @@ STAND_INS = {
 }
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+QUICK = {"README.md", "migrate.md"}  # whose commands a quick run types; `make test-slow` those of every other
+walks = [pytest.param(path, marks=[] if path.name in QUICK else pytest.mark.slow) for path in DOCUMENTS]
+every_walk = pytest.mark.parametrize("document", walks, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -148,7 +151,7 @@ NEEDS = {"redis.md": "valkey"}  # a fixture
 # --- trying --------------------------------------------------------------------------------------------------------
 
 
-@every_document
+@every_walk
 def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys, request):
     if document.name in NEEDS:
         request.getfixturevalue(NEEDS[document.name])

@@ -34,6 +34,7 @@ def crontab() -> tuple[dict[str, str], list[tuple[str, str]]]:
     return dict(settings), [(" ".join(entry[:5]), entry[5]) for entry in entries]
 
 
+@pytest.mark.slow
 def test_cron_commands_run_in_the_shell_and_surroundings_that_cron_gives_them(migrated, scratch, server_uri):
     settings, entries = crontab()
     program = scratch / "bin" / "lbmigrate"
@@ -71,6 +72,7 @@ def unit(path: Path) -> configparser.ConfigParser:
     return parser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrated, run, monkeypatch, request):
     service = unit(path)["Service"]
@@ -151,6 +153,7 @@ def containers() -> Iterator[dict]:
         yield from job["spec"]["template"]["spec"]["containers"]
 
 
+@pytest.mark.slow
 def test_containers_run_a_command_with_what_the_manifest_gives_them(
     migrated, scratch, server_uri, valkey, run, monkeypatch
 ):

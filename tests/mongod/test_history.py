@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_the_demo_on_real_history_gives_the_figures_computed_without_this_code(terminal):
     expected = json.loads((HISTORY / "expected.json").read_text())
     done = terminal("demo", "--data", str(HISTORY), "--config", str(HISTORY / "leaderboard.yaml"), "--json")

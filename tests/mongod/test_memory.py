@@ -21,9 +21,9 @@ from pymongo.database import Database
 from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from tests.apps import NEW_YEAR, TASKS, USERS, oid, task, user
-from tests.runs import write_config
+from tests.runs import by_hand, write_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), by_hand]
 
 MOST_MB = 300
 MANY, BIG = 60, 6_000_000  # documents of one kind, and the bytes of each: what all of them need is more than twice that

@@ -72,6 +72,7 @@ def test_a_range_of_the_ledger_is_reconciled_in_parts_with_the_same_outcome(app,
     }
 
 
+@pytest.mark.slow
 def test_who_leaves_with_large_events_is_forgotten_some_at_a_time(app, monkeypatch):
     swell(app, EVENTS, meta={"origin": "live", "note": f"of {oid(1)} {BIG}"})
     parts = []

@@ -110,6 +110,7 @@ def test_files_are_loaded_into_an_empty_database_where_one_holds_their_documents
         assert extjson.load(data, client["two"], ["tasks"]) == {"tasks": 2}
 
 
+@pytest.mark.slow
 def test_a_filter_that_no_database_takes_is_corrected(terminal, data):
     terminal.configure({**TASKS, "where": {"status": {"$regex": "("}}})
     refused = terminal(*REHEARSE)
@@ -122,6 +123,7 @@ def test_a_filter_that_no_database_takes_is_corrected(terminal, data):
 DOUBTFUL = {"$expr": {"$eq": ["$status", "done"]}}
 
 
+@pytest.mark.slow
 def test_a_filter_that_memory_may_not_decide_as_a_server_is_decided_by_one(terminal, data):
     terminal.configure({**TASKS, "where": DOUBTFUL})
     refused = terminal(*REHEARSE, "--engine", "memory")

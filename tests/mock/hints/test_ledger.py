@@ -82,6 +82,7 @@ CONTESTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "instead", "hint", "verb"), CONTESTED.values(), ids=CONTESTED)
 def test_what_changes_faster_than_it_is_read_goes_through_when_it_is_tried_again(
     migrated, terminal, monkeypatch, module, name, instead, hint, verb
@@ -229,7 +230,7 @@ def test_a_board_that_is_asked_oddly_is_asked_as_the_hint_says(migrated, termina
         assert caught.value.hint == "give the `user` of a Place, or its text"
     assert board.rank(places[0].user).rank == board.rank(str(places[0].user)).rank == 1
     with pytest.raises(UsageError) as caught:
-        boards.check_period("2031", board)
+        boards.check_known("2031", board)
     assert caught.value.hint == "lbmigrate top --period …"
 
 

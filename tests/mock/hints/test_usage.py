@@ -53,6 +53,7 @@ WRONG = [  # what is typed, what the hint says, what is typed then
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_the_hint_of_a_mistyped_command_says_goes_through(migrated, terminal):
     for words, said, then in WRONG:
         refused = terminal(*words.split())

@@ -63,6 +63,7 @@ def test_a_run_moves_every_entry_to_where_the_configuration_wants_it(before, aft
     assert moving.pending(as_(app, after).context()) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [("single", "partitioned"), ("partitioned", "single")])
 def test_killed_at_any_write_of_a_move_and_started_again_the_board_was_never_dark(life, before, after):  # noqa: F811
     aim, whole, allowed = everything(made(after)), tops(made(after)), 0

@@ -30,6 +30,7 @@ def typed(terminal, *words, code=0):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [None, {"_id": "leaderboard", "write": False, "read": False, "owner": "web"}])
 def test_a_rollback_that_was_a_mistake_is_taken_back_beside_flags_of_the_app(app, terminal, before):
     flags = app["feature_flags"]

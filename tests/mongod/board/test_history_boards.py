@@ -11,6 +11,7 @@ from lbmigrate import Board, commands
 from lbmigrate.board.redis_client import client_of
 from lbmigrate.config.model import Config
 from lbmigrate.values import extjson
+from tests.runs import by_hand
 from tests.valkey import Valkey
 
 HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
@@ -18,6 +19,7 @@ MOST_AROUND = 40  # users of a period whose neighbours are asked for too
 
 pytestmark = [
     pytest.mark.slow,
+    by_hand,
     pytest.mark.skipif(not (HISTORY / "leaderboard.yaml").is_file(), reason=f"the data is not here: {HISTORY}"),
 ]
 

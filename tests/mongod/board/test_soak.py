@@ -14,11 +14,11 @@ import pytest
 from lbmigrate import commands
 from lbmigrate.board.redis_client import client_of
 from tests.apps import oid
-from tests.runs import until
+from tests.runs import by_hand, until
 from tests.soak.redis_killed import migrated, soak
 from tests.valkey import Valkey
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, by_hand]
 APP = """
 import sys, redis
 url, first, user, told = sys.argv[1], int(sys.argv[2]), sys.argv[3], open(sys.argv[4], "a")

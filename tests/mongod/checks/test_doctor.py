@@ -580,6 +580,7 @@ def test_a_user_who_may_read_the_sources_alone_can_rehearse_and_is_told_what_the
     assert "may not find on" in checked.err
 
 
+@pytest.mark.slow
 def test_rights_on_our_collections_and_reading_the_sources_are_enough_for_everything(lent, terminal):
     app = lent(**SOURCES, **OURS)
     before = picture(app)

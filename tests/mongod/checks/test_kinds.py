@@ -85,6 +85,7 @@ def test_a_source_of_this_kind_is_counted_once_however_often_it_is_read(app, ter
     assert is_complete(app, terminal)
 
 
+@pytest.mark.slow
 def test_doctor_and_tail_say_that_a_view_is_not_followed_and_a_backfill_settles_it(app, terminal):
     a_view(app)
     assert terminal("run").code == 0
@@ -209,6 +210,7 @@ UNFIT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options", "words"), UNFIT.values(), ids=UNFIT)
 def test_what_cannot_be_written_to_is_refused_and_the_command_that_is_named_ends_that(
     app, terminal, name, options, words
@@ -232,6 +234,7 @@ def type_in_the_shell(app, command):
     )
 
 
+@pytest.mark.slow
 def test_a_clustered_ledger_is_as_good(app, terminal):
     app["tasks"].insert_many(TEN)
     app.create_collection(EVENTS, **CLUSTERED)

@@ -222,6 +222,7 @@ def test_a_wrong_entry_ends_verify_with_its_own_exit_code(app, terminal):
     assert found.result["verdict"]["passed"] is False
 
 
+@pytest.mark.slow
 def test_reading_is_not_turned_on_without_a_verdict(app, terminal):
     terminal("run", "--to", "4")
     for words in (("flag", "read", "on"), ("run", "--only", "6")):

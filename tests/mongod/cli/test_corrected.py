@@ -44,6 +44,7 @@ def hint_of(outcome):
     return outcome.err.rpartition("next: ")[2].strip()
 
 
+@pytest.mark.slow
 def test_a_filter_that_is_widened_reads_history_anew_and_plan_names_what_settles_it(app, terminal):
     assert terminal("run").code == 0
     assert points(app) == 600
@@ -61,6 +62,7 @@ def test_a_filter_that_is_widened_reads_history_anew_and_plan_names_what_settles
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_a_first_pass_that_was_stopped_begins_anew_after_a_correction(app, terminal):
     terminal.configure({**TASKS, "at": ["finishedAt"], "where": {}})
     app["tasks"].update_many({"_id": {"$lt": oid(1050)}}, [{"$set": {"finishedAt": "$completedAt"}}])
@@ -73,6 +75,7 @@ def test_a_first_pass_that_was_stopped_begins_anew_after_a_correction(app, termi
     assert app["feature_flags"].find_one()["read"] is True
 
 
+@pytest.mark.slow
 def test_since_of_a_run_lasts_and_a_person_may_reach_further_back(app, terminal):
     since = (NEW_YEAR + 50 * DAY).isoformat()
     assert terminal("run", "--since", since).code == 0
@@ -90,6 +93,7 @@ def test_since_of_a_run_lasts_and_a_person_may_reach_further_back(app, terminal)
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_an_earlier_since_than_the_configuration_says_is_refused_and_the_hint_ends_it(app, terminal):
     terminal.configure(TASKS, backfill={"since": "2025-02-20", "chunk_size": 5})
     assert terminal("run").code == 0
@@ -102,11 +106,13 @@ def test_an_earlier_since_than_the_configuration_says_is_refused_and_the_hint_en
     assert points(app) == 480
 
 
+@pytest.mark.slow
 def test_a_rehearsal_begins_where_the_board_does(app, terminal):
     assert terminal("run", "--since", "2025-02-20").code == 0
     assert terminal("run", "--dry-run", "--json").result["counts"]["emitted"] == 30
 
 
+@pytest.mark.slow
 def test_a_cut_over_with_points_of_other_rules_is_refused_and_the_hint_ends_it(app, terminal):
     assert terminal("run", "--to", "5").code == 0
     terminal.configure({**TASKS, "points": 15})
@@ -121,6 +127,7 @@ def test_a_cut_over_with_points_of_other_rules_is_refused_and_the_hint_ends_it(a
 # --- the environment ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_user_of_the_environment_who_is_nobody_is_refused_and_the_hint_ends_it(app, terminal, monkeypatch):
     assert terminal("run").code == 0
     monkeypatch.setenv("LBMIGRATE_USER", "lbmigrate_rw")
@@ -146,6 +153,7 @@ def test_what_the_environment_bounds_or_agrees_to_is_told_right_after_the_server
     assert "LBMIGRATE" not in terminal("plan").err
 
 
+@pytest.mark.slow
 def test_bounds_that_leave_nothing_are_a_warning(app, terminal):
     assert terminal("run").code == 0
     none = terminal("backfill", "--since", "2031-01-01", "--quiet")
@@ -188,6 +196,7 @@ def test_a_uri_that_names_another_database_is_refused_before_anything_is_opened(
 # --- nothing to count ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "reason"),
     [
@@ -214,6 +223,7 @@ def test_a_board_that_nothing_is_on_is_not_cut_over_and_the_likely_reason_is_nam
     assert terminal("run").code == 0
 
 
+@pytest.mark.slow
 def test_documents_of_which_none_could_be_scored_are_named_with_the_reason_and_the_hint_ends_it(app, terminal):
     app["tasks"].update_many({}, {"$set": {"completedAt": "soon"}})
     refused = terminal("run")

@@ -48,6 +48,7 @@ def begun_by_others(done):
     return lines + [sign for sign in "\x1b\x07\r\u2028\u202e" if sign in said(done)]
 
 
+@pytest.mark.slow
 def test_no_verb_has_a_line_that_somebody_else_has_begun(app, terminal):
     for verb in VERBS:
         done = terminal(*verb.split(), "--debug")

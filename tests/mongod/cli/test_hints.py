@@ -25,6 +25,7 @@ def fixes(terminal, subject):
     return [each["fix"] for each in found if each["subject"] == subject and each["level"] != "ok"]
 
 
+@pytest.mark.slow
 def test_what_doctor_finds_in_the_state_is_over_after_what_it_says(app, terminal):
     assert terminal("run", "--to", "3").code == 0
     rows = app["lbmigrate_state"]
@@ -57,6 +58,7 @@ def test_what_was_here_before_is_looked_at_and_a_newer_state_needs_a_newer_versi
     assert fixes(terminal, "leftovers") == ["pip install --upgrade lbmigrate"]
 
 
+@pytest.mark.slow
 def test_entries_that_a_validator_of_somebody_refuses_are_taken_when_it_is_undone_as_the_plan_shows(app, terminal):
     assert terminal("run", "--to", "3").code == 0
     (before,) = app.list_collections(filter={"name": "leaderboard_entries"})
@@ -70,6 +72,7 @@ def test_entries_that_a_validator_of_somebody_refuses_are_taken_when_it_is_undon
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 30
 
 
+@pytest.mark.slow
 def test_a_server_is_found_where_the_hint_says_that_it_can_be_named(app, terminal, monkeypatch):
     dead = f"mongodb://{HOST}:{free_port()}/?serverSelectionTimeoutMS=100"
     wrong = [

@@ -31,6 +31,7 @@ def board(app, terminal):
     return Board(app, read_config(terminal.config).config)
 
 
+@pytest.mark.slow
 def test_every_verb_finds_entries_in_the_collections_of_their_weeks(app, terminal):
     assert app[ENTRIES].distinct("period") == ["global"]
     assert {spec["name"] for spec in app[f"{ENTRIES}__2025_W01"].list_indexes()} > {"userId_1"}
@@ -69,6 +70,7 @@ def test_the_collection_of_a_week_that_was_dropped_is_made_again(app, terminal):
     assert {spec["name"] for spec in app[f"{ENTRIES}__2025_W02"].list_indexes()} > {"userId_1"}
 
 
+@pytest.mark.slow
 def test_settled_weeks_go_into_a_backup_and_come_back_as_the_ledger_has_them_by_now(app, terminal):
     whole, shown = summary(app), board(app, terminal).top("2025-W02")
     assert terminal("boards", "archive", "--before", "2025-W03", "--out", "old", "--yes").code == 0

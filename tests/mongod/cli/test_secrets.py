@@ -92,6 +92,7 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
     client_of.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", DEMAND)
 def test_no_verb_says_or_keeps_a_secret(way, guarded, valkey, terminal, tmp_path, monkeypatch, caplog):
     admin, uri = guarded

@@ -20,6 +20,7 @@ def app(database, terminal):
 MISTYPED = {**TASKS, "where": {"done": True}}
 
 
+@pytest.mark.slow
 def test_a_filter_that_nothing_meets_is_not_cut_over_and_the_hint_ends_it(app, terminal):
     terminal.configure(MISTYPED)
     refused = terminal("run")
@@ -54,6 +55,7 @@ def test_one_source_that_is_right_is_enough_for_a_board(app, terminal):
 # --- another time zone ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, terminal):
     app["tasks"].update_many({}, [{"$set": {"completedAt": {"$dateTrunc": {"date": "$completedAt", "unit": "week"}}}}])
     assert terminal("run").code == 0
@@ -69,6 +71,7 @@ def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, termina
 # --- in parts, and late ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_reconciliation_in_parts_vouches_for_what_it_saw_and_the_hint_finds_the_rest(app, terminal):
     assert terminal("run").code == 0
     assert terminal("reconcile", "--max-docs", "5").code == 3
@@ -85,6 +88,7 @@ def test_a_reconciliation_in_parts_vouches_for_what_it_saw_and_the_hint_finds_th
     assert "every source agrees" in terminal("reconcile").err
 
 
+@pytest.mark.slow
 def test_a_recount_before_the_first_pass_has_ended_names_what_must_come_first(app, terminal):
     assert terminal("recount").code == 2
     assert terminal("run", "--max-docs", "5").code == 3

@@ -66,6 +66,7 @@ VERBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_verb_tells_that_the_leaderboard_was_dropped_and_the_named_one_brings_it_back(app, terminal):
     before = board(app)
     app.drop_collection(EVENTS)
@@ -85,6 +86,7 @@ def test_every_verb_tells_that_the_leaderboard_was_dropped_and_the_named_one_bri
         assert "is gone" not in said.err
 
 
+@pytest.mark.slow
 def test_a_database_that_was_dropped_and_restored_is_followed_again(app, terminal, state):
     assert terminal(*FOLLOW).code == 0
     assert state.find_one({"_id": "tail"})["token"]
@@ -114,6 +116,7 @@ def test_a_tail_that_follows_ends_when_the_ledger_goes(app, terminal):
     assert EVENTS not in app.list_collection_names()
 
 
+@pytest.mark.slow
 def test_a_backup_of_ours_that_was_restored_is_nothing_to_complain_about(app, terminal, state):
     assert terminal(*FOLLOW).code == 0
     assert terminal("backup", "--sources", "--out", "here").code == 0
@@ -126,6 +129,7 @@ def test_a_backup_of_ours_that_was_restored_is_nothing_to_complain_about(app, te
     assert board(app) == before
 
 
+@pytest.mark.slow
 def test_a_backup_that_was_made_when_they_had_come_apart_is_still_told_so(app, terminal, state):
     restored(app)
     assert terminal("backup", "--sources", "--out", "here").code == 0

@@ -19,6 +19,7 @@ def app(database, terminal):
     return database
 
 
+@pytest.mark.slow
 def test_one_who_is_forgotten_is_on_no_board_and_stays_away(app, terminal):
     assert terminal("rank", ADA).code == 0
     done = terminal("forget", ADA, "--yes", "--json")
@@ -62,6 +63,7 @@ def test_a_rollback_removes_what_is_under_a_tombstone_too(app, terminal):
     assert not {"score_events", "leaderboard_entries"} & set(app.list_collection_names())
 
 
+@pytest.mark.slow
 def test_a_rehearsal_shows_nobody_who_has_left(app, terminal):
     assert ADA in terminal("run", "--dry-run", "--json").out + str(terminal("top", "--json").out)
     assert terminal("forget", ADA, "--yes").code == 0

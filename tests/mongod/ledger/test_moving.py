@@ -19,6 +19,7 @@ from lbmigrate.config.load import read_config
 from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.schema import ENTRIES
 from lbmigrate.schema.layout import partitions
+from tests.runs import by_hand
 
 HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
 FIGURES = ("score_events", "entries", "sha256_global", "sha256_week")
@@ -90,6 +91,7 @@ def killed_in_the_middle(database, process, half):
 
 
 @pytest.mark.slow
+@by_hand
 @pytest.mark.timeout(1800)
 def test_history_moved_and_moved_back_with_a_kill_in_each_has_the_same_digests_and_an_unbroken_top(migrated, database):
     expected = json.loads((HISTORY / "expected.json").read_text())

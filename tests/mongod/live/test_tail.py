@@ -446,6 +446,7 @@ def test_it_begins_though_its_time_is_over_before_it_has_connected(app, terminal
     assert row(app)["token"]
 
 
+@pytest.mark.slow
 def test_two_do_not_follow_at_once_and_a_backfill_goes_on_beside_one(app, server_uri, settings):
     with started(server_uri, settings, "tail"):
         following(app)

@@ -93,6 +93,7 @@ def outcomes(server_uri, config):
     return [run["outcome"] for run in json.loads(ended(server_uri, config, "history", "--json")[1])["runs"]]
 
 
+@pytest.mark.slow
 def test_a_tail_that_gives_no_sign_of_life_is_not_shown_as_up_to_date(app, config, server_uri, killed):
     now = app.client.admin.command("hello")["localTime"]
     State(app).note("tail", at=now.replace(year=2020), lag=0.0, events=7)
@@ -102,6 +103,7 @@ def test_a_tail_that_gives_no_sign_of_life_is_not_shown_as_up_to_date(app, confi
     assert "next: lbmigrate tail" in status
 
 
+@pytest.mark.slow
 def test_a_lost_terminal_ends_a_run_after_the_chunk_at_hand_and_the_same_command_goes_on(app, config, server_uri):
     ours, theirs = pty.openpty()
     environment = {**os.environ, "MONGODB_URI": server_uri, "LBMIGRATE_CONFIG": str(config)}

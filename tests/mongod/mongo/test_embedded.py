@@ -83,6 +83,7 @@ def test_the_server_is_a_primary_and_is_gone_after_the_block(home: Path) -> None
     assert servers_on(home) == []
 
 
+@pytest.mark.slow
 def test_the_data_and_the_address_stay_from_one_time_to_the_next(home: Path) -> None:
     with embedded.serve(home) as first:
         note(first)
@@ -108,6 +109,7 @@ def test_the_starter_may_leave_first(home: Path) -> None:
     assert servers_on(home) == []
 
 
+@pytest.mark.slow
 def test_processes_that_begin_together_share_one_server(home: Path) -> None:
     with ExitStack() as later:
         others = [later.enter_context(other_process(home)) for _ in range(3)]
@@ -142,6 +144,7 @@ def test_a_killed_user_leaves_a_server_that_the_next_one_takes_over_and_stops(ho
     assert servers_on(home) == []
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_its_data_and_a_stale_lock_behind_and_both_are_fine(home: Path) -> None:
     with embedded.serve(home) as uri:
         note(uri)
@@ -209,6 +212,7 @@ def test_a_server_on_a_port_that_is_still_in_use_is_told_and_left_alone(home: Pa
         assert count(uri) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["long " * 40, "UPPER, and a comma", "ümläut", "100%:[x]", "plain"])
 def test_a_directory_of_any_length_and_any_name_is_shared_all_the_same(home: Path, name: str) -> None:
     directory = home / name
@@ -242,6 +246,7 @@ def test_a_directory_that_cannot_be_written_is_a_usage_error(tmp_path: Path, dir
         pass
 
 
+@pytest.mark.slow
 def test_a_server_that_keeps_silent_is_told_with_its_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with other_process(home) as other:
         assert uri_of(other)

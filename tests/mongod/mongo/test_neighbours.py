@@ -164,6 +164,7 @@ def test_files_that_an_earlier_version_left_open_to_all_can_be_locked_by_nobody_
         assert attempts(neighbour, *home.rglob("*")) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listen", [[], ["--port={port}"], ["--bind_ip={yard}/theirs.sock"]])
 def test_a_process_of_another_user_with_the_right_command_line_is_handed_nothing(
     yard: Path, neighbour: pwd.struct_passwd, listen: list[str]
@@ -261,6 +262,7 @@ def test_a_link_in_the_place_of_a_file_of_ours_is_refused_and_what_it_leads_to_i
     assert elsewhere.stat() == before
 
 
+@pytest.mark.slow
 def test_a_socket_is_not_made_where_others_could_put_another_in_its_place(
     yard: Path, neighbour: pwd.struct_passwd
 ) -> None:
@@ -303,6 +305,7 @@ def test_what_we_make_is_closed_whatever_the_umask_says(yard: Path) -> None:
     assert not [path for path in everything if path.exists() and path.lstat().st_mode & 0o077]
 
 
+@pytest.mark.slow
 def test_a_directory_that_holds_other_things_too_keeps_its_rights(yard: Path) -> None:
     (yard / "project").mkdir(mode=0o755)
     (yard / "project" / "README").touch()

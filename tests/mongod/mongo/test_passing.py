@@ -76,6 +76,7 @@ VERBS: dict[str, Verb] = {
 }
 
 
+@pytest.mark.slow
 def test_a_run_and_a_rollback_outlive_errors_that_pass(app, client):
     for command in ("listCollections", "createIndexes", "insert"):
         with failing(client, command, 1, errorCode=365):

@@ -38,6 +38,7 @@ def test_a_dry_run_lists_what_is_due_and_writes_nothing_at_all(app, terminal):
     assert [event["points"] for event in result["listed"]] == [-10]
 
 
+@pytest.mark.slow
 def test_a_reconciliation_is_on_record_and_its_entries_verify(app, terminal):
     app["tasks"].update_many({"userId": oid(3)}, {"$set": {"userId": oid(1)}})
     done = terminal("reconcile", "--json")
@@ -52,6 +53,7 @@ def test_a_reconciliation_is_on_record_and_its_entries_verify(app, terminal):
     assert "every source agrees with the ledger" in again.err
 
 
+@pytest.mark.slow
 def test_a_changed_rule_ends_in_the_digests_of_a_fresh_migration(app, terminal):
     events = {event["_id"]: event for event in app["score_events"].find()}
     terminal.configure(DEARER, SESSIONS)

@@ -138,6 +138,7 @@ def another_primary(client: Any, before: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_the_signals_of_a_set_can_be_read(database):
     most = dt.timedelta(seconds=10)
     allowed = config().throttle.model_copy(update={"max_lag": most, "max_queue": 100})

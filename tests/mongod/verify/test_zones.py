@@ -35,6 +35,7 @@ def test_entries_of_a_zone_that_the_server_knows_otherwise_or_not_at_all_are_ver
     assert app.entries()[f"2023-W27:{oid(1)}"]["score"] == 10 * sum(at.strftime("%V") == "27" for at in local)
 
 
+@pytest.mark.slow
 def test_a_server_computes_the_local_time_of_every_change_as_zoneinfo_does(database):
     for zone in (*DIFFERING, "Africa/Monrovia", "Pacific/Apia", "America/St_Johns"):
         edges = [at + dt.timedelta(seconds=s) for at, _ in changes(zone)[1:] for s in (-1, 0, 1)]

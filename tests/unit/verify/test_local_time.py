@@ -58,6 +58,7 @@ def computed(expression: Any, at: dt.datetime) -> Any:
     return expression
 
 
+@pytest.mark.slow
 @given(moments())
 def test_the_roll_up_and_the_verification_find_the_local_days_that_zoneinfo_has(given: Any) -> None:
     zone, times = given
