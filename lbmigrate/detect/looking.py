@@ -17,6 +17,7 @@ from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.mongo.sample import some, some_piped
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.values.paths import pluck
 
 SAMPLE = 400  # documents of each collection
 MOST_COLLECTIONS = 100
@@ -84,16 +85,10 @@ def _found(collection: Collection[Any], key: str, values: Sequence[Any]) -> Iter
     for part in _parts(values):
         try:
             rows = collection.find({key: {"$in": part}}, {key: 1}).max_time_ms(MOST_MS)
-            yield from (value for row in rows if (value := _at(row, key)).__hash__)
+            yield from (value for value in pluck(list(rows), [key])[key] if value.__hash__)
         except PyMongoError:  # the sample alone decides then
             return
 
 
 def _parts(values: Sequence[Any]) -> Iterable[list[Any]]:
     return (list(values[start : start + IDS]) for start in range(0, len(values), IDS))
-
-
-def _at(row: Any, path: str) -> Any:
-    for part in path.split("."):
-        row = row.get(part) if isinstance(row, dict) else None
-    return row

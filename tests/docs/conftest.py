@@ -15,9 +15,8 @@ from bson import json_util
 from pymongo.database import Database
 
 from lbmigrate import demodata
-from lbmigrate.board.redis_client import client_of
 from lbmigrate.cli.main import status
-from tests.valkey import Valkey
+from tests.valkey import Valkey, running
 
 END = dt.datetime(2025, 11, 3)
 
@@ -82,9 +81,6 @@ def migrated(app: Database[Any], run: Run) -> Database[Any]:
 @pytest.fixture
 def valkey(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Valkey]:
     """A Valkey that the environment leads every command to."""
-    server = Valkey(tmp_path)
-    server.start()
-    monkeypatch.setenv("LBMIGRATE_REDIS_URL", server.url)
-    yield server
-    server.kill()
-    client_of.cache_clear()
+    with running(tmp_path) as server:
+        monkeypatch.setenv("LBMIGRATE_REDIS_URL", server.url)
+        yield server

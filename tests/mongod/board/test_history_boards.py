@@ -8,11 +8,9 @@ import pytest
 import yaml
 
 from lbmigrate import Board, commands
-from lbmigrate.board.redis_client import client_of
 from lbmigrate.config.model import Config
 from lbmigrate.values import extjson
 from tests.runs import by_hand
-from tests.valkey import Valkey
 
 HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
 MOST_AROUND = 40  # users of a period whose neighbours are asked for too
@@ -22,15 +20,6 @@ pytestmark = [
     by_hand,
     pytest.mark.skipif(not (HISTORY / "leaderboard.yaml").is_file(), reason=f"the data is not here: {HISTORY}"),
 ]
-
-
-@pytest.fixture
-def valkey(tmp_path):
-    server = Valkey(tmp_path)
-    server.start()
-    yield server
-    server.kill()
-    client_of.cache_clear()
 
 
 @pytest.fixture

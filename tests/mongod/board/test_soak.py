@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from lbmigrate import commands
-from lbmigrate.board.redis_client import client_of
 from tests.apps import oid
 from tests.runs import by_hand, until
 from tests.soak.redis_killed import migrated, soak
-from tests.valkey import Valkey
 
 pytestmark = [pytest.mark.slow, by_hand]
 APP = """
@@ -30,15 +28,6 @@ for number in range(first, first + 10_000_000):
         both.execute()
     print(number, file=told, flush=True)
 """
-
-
-@pytest.fixture
-def valkey(tmp_path):
-    server = Valkey(tmp_path)
-    server.start()
-    yield server
-    server.kill()
-    client_of.cache_clear()
 
 
 def test_with_redis_killed_at_random_moments_no_rank_is_wrong_and_a_rebuild_heals(database, server_uri, tmp_path):

@@ -9,17 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.board.sorted_sets import GHOST, Outdated, Showing, SortedSets, Standing
-from tests.valkey import Valkey
+from tests.valkey import running
 
 MEMBERS = "abcd"
 
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory):
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.kill()
+    with running(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
 
 
 class Writers:

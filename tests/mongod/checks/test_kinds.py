@@ -11,6 +11,8 @@ from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
 from lbmigrate.state import COLLECTION
 from tests.apps import NEW_YEAR, TASKS, oid, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 TEN = [task(number, owner=1 + number % 3, priority="low") for number in range(10)]
 CLUSTERED = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}}
 SERIES = {"timeseries": {"timeField": "completedAt"}}

@@ -9,6 +9,8 @@ import pytest
 from lbmigrate.mongo.client import open_client
 from tests.apps import NEW_YEAR, TASKS, oid, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 DAY = dt.timedelta(days=1)
 
 

@@ -9,6 +9,8 @@ import pytest
 from lbmigrate.mongo.process import HOST, free_port
 from tests.apps import TASKS, oid, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 HELD = {"holder": {"host": "another", "pid": 1, "born": 0.0, "command": "lbmigrate run"}, "run": "another"}
 
 

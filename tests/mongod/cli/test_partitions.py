@@ -12,6 +12,8 @@ from lbmigrate.schema.layout import partitions
 from lbmigrate.state import layouts
 from tests.apps import TASKS, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 OLD = {f"{ENTRIES}__2024_W52", f"{ENTRIES}__2025_W01"}
 
 

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from bson import json_util
 
-from lbmigrate.board.redis_client import client_of
 from lbmigrate.cli.app import VERBS
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import free_port, prepare_home, start_mongod
@@ -21,7 +20,7 @@ from lbmigrate.state import COLLECTION
 from tests.apps import TASKS, oid, session, task, user
 from tests.docs.test_documents import COMMANDS
 from tests.runs import until
-from tests.valkey import Valkey
+from tests.valkey import Valkey, running
 
 MARK = "S3cr3tMark"
 PASSWORD, WRITTEN = f"{MARK}@/%?w", f"{MARK}%40%2F%25%3Fw"
@@ -85,11 +84,8 @@ def valkey(tmp_path: Path) -> Iterator[Valkey]:
     """A Valkey that asks for a password, which is a secret of ours."""
     home = tmp_path / "valkey"
     home.mkdir()
-    server = Valkey(home, ["--requirepass", MARK])
-    server.start()
-    yield server
-    server.kill()
-    client_of.cache_clear()
+    with running(home, "--requirepass", MARK) as server:
+        yield server
 
 
 @pytest.mark.slow

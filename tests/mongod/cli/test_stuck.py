@@ -6,6 +6,8 @@ import pytest
 
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid, session, task, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 
 @pytest.fixture
 def app(database, terminal):

@@ -24,6 +24,8 @@ from lbmigrate.testing import messy
 from lbmigrate.values import extjson
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, ticking, untimed, user
 
+pytestmark = pytest.mark.slow  # verbs typed one after the other at a server: a quick run has others of their kind
+
 EXAMPLES = int(os.environ.get("LBMIGRATE_TEST_DATABASES", "40"))
 
 # --- any database ----------------------------------------------------------------------------------------------------
