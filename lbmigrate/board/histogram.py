@@ -9,11 +9,12 @@ instant, whoever writes, dies or sleeps:
                           + the moved entries that have a higher score - those that are counted with a higher one
 
 `from` never changes while the row has one `version`, however often the entry does. A question reads, in this order, the
-row; the unmoved entries of the buckets in which the scores in question lie (at most SIZE of them, unless they have one
-score); the moved entries; and the version once more. Is it the same, then an entry that is not among the moved ones has
-not changed since the row was read, so it was seen where it is counted; and a moved one counts with the score that it
-had when it was read. So each entry counts once, with a score that it had between the question and the answer: a rank is
-exact, and lies between the ranks of that time where scores only grow. Is it another one, they are counted.
+row; its version, for another server may answer from here on, which is behind; the unmoved entries of the buckets in
+which the scores in question lie (at most SIZE of them, unless they have one score); the moved entries; and the version
+once more. Is it the same each time, then an entry that is not among the moved ones has not changed since the row was
+read, so it was seen where it is counted; and a moved one counts with the score that it had when it was read. So each
+entry counts once, with a score that it had between the question and the answer: a rank is exact, and lies between the
+ranks of that time where scores only grow. Is it another one, they are counted.
 
 Entries that are being settled into the histogram are listed in its row, and count by that list until they are (see
 `ledger.histograms`). What people write into the entries by hand no histogram knows of, until it is made anew.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -113,7 +114,7 @@ class Histogram:
         return len(buckets) <= MOST_BUCKETS and self.above[max(buckets) + 1] >= WORTH
 
     def readings(self, period: str, scores: Iterable[int]) -> list[list[Document]]:
-        """The stages that read the entries that `ranks` needs, in this order, and then the row's version."""
+        """The stages that read the entries that `ranks` needs, in this order, between two looks at the row."""
         lowest: dict[int, int] = {}
         for score in scores:
             bucket = self.bucket(score)
@@ -123,14 +124,14 @@ class Histogram:
         moved = [{"$match": {"moved.period": period, **({"_id": {"$nin": ids}} if ids else {})}}, *_read(counted=True)]
         return [*within, moved, *([[{"$match": {"_id": {"$in": ids}}}, *_read(counted=False)]] if ids else [])]
 
-    def ranks(
-        self, scores: Iterable[int], rows: Sequence[Document], after: Sequence[Document]
-    ) -> dict[int, int] | None:
-        """The competition rank of each of the scores, from what `readings` found; None if `after` is another row."""
-        if [row.get("version") for row in after] != [self.version]:
-            return None
-        moved = {row["moved"]: row for row in rows if "moved" in row}
-        unmoved = sorted(row["score"] for row in rows if "score" in row and row["userId"] not in moved)
+    def is_in(self, rows: Sequence[Document]) -> bool:
+        """Whether what was found is the row from which this was read."""
+        return [row.get("version") for row in rows] == [self.version]
+
+    def ranks(self, scores: Iterable[int], rows: Sequence[Document]) -> dict[int, int]:
+        """The competition rank of each of the scores, from what `readings` found while the row was there."""
+        moved = {_key(row["moved"]): row for row in rows if "moved" in row}
+        unmoved = sorted(row["score"] for row in rows if "score" in row and _key(row["userId"]) not in moved)
         now = sorted(row["now"] for row in moved.values() if isinstance(row.get("now"), int))
         then = sorted(score for score in map(_counted, moved.values()) if score is not None)
         for each in self.listed.entries if self.listed else ():
@@ -186,6 +187,11 @@ def _numbers(value: Any) -> Sequence[int]:
     if not isinstance(value, bytes) or len(value) % 8:
         return ()
     return array("q", value)
+
+
+def _key(user: Any) -> Any:
+    """A user as a key; what names nobody, and others have put there, may be no key."""
+    return user if isinstance(user, Hashable) else str(user)
 
 
 def _counted(row: Document) -> int | None:

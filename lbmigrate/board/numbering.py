@@ -102,12 +102,12 @@ def _ranked(
     histogram = next((Histogram.of(row) for rows in kept for row in rows), None)
     if histogram and histogram.helps(scores):
         asks = [Ask("entries", stages, period, dict) for stages in histogram.readings(period, scores)]
-        # In this order: the row is read after the entries.
-        found, *parts, after = yield [more, *asks, _row(period, VERSION)]
-        ranks = histogram.ranks(scores, [row for part in parts for row in part], after)
-        if ranks is None:  # it was written meanwhile
-            ranks = _by_score(scores, *(yield [*_counts(period, scores)]))
-        return found, ranks
+        # In this order: the row before the entries, for another server may answer, and once more after them.
+        look = _row(period, VERSION)
+        found, before, *parts, after = yield [more, look, *asks, look]
+        if histogram.is_in(before) and histogram.is_in(after):
+            return found, histogram.ranks(scores, [row for part in parts for row in part])
+        return found, _by_score(scores, *(yield [*_counts(period, scores)]))
     grouping, counting = _counts(period, scores)
     found, grouped, *higher = yield [more, grouping, *_quickest(config, period, counting, scores)]
     if len(higher) == 2 and (higher[0] or not higher[1]):  # the boards in Redis are stale, or cannot be asked

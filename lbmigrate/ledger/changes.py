@@ -15,7 +15,7 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 
 from lbmigrate.board.histogram import moved_from
-from lbmigrate.ledger.entries import DERIVED, WHOLE, Present, as_read, change_entries, insert_entries
+from lbmigrate.ledger.entries import DERIVED, WHOLE, Present, change_entries, insert_entries, this
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.partitions import open_partitions
@@ -110,4 +110,4 @@ def update(found: Document, changed: Document, now: Any, marked: Container[str],
             change["$unset"] = {"moved": ""}
         elif period in marked and not isinstance(found.get("moved"), dict):
             change["$set"]["moved"] = moved_from(found, period)
-    return UpdateOne({"_id": found["_id"], "rev": as_read(found)}, change)
+    return UpdateOne(this(found), change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
 COMPARED = ("rev", *DERIVED)
-FIELDS = dict.fromkeys(("userId", "moved", *COMPARED), 1)
+FIELDS = dict.fromkeys(("userId", "createdAt", "moved", *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed
 Before = Callable[[Container[str]], None]  # is told the periods from which entries go that nobody has counted out
@@ -134,6 +135,8 @@ def _held(entry: Document) -> Document:
         value = entry.get(name)
         if type(value) not in SMALL and not (isinstance(value, str) and len(value) <= AVATAR_LENGTH):
             entry[name] = ""  # which is never right, and no revision
+    if not isinstance(entry.get("createdAt"), dt.datetime):
+        entry.pop("createdAt", None)
     moved = entry.pop("moved", None)
     if isinstance(moved, Mapping):
         score = moved.get("from")
@@ -149,7 +152,12 @@ def _period(entry: Document) -> str:
 
 def this(entry: Document) -> Document:
     """The condition for an entry as it was read."""
-    return {"_id": entry["_id"], "rev": as_read(entry)}
+    return {"_id": entry["_id"], "rev": as_read(entry), **made_at(entry.get("createdAt"))}
+
+
+def made_at(moment: Any) -> Document:
+    """The condition that an entry did not go meanwhile and come again: then it begins with the first revision."""
+    return {"createdAt": moment} if isinstance(moment, dt.datetime) else {}
 
 
 def as_read(entry: Document) -> Any:

@@ -24,6 +24,7 @@ from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
+from lbmigrate.ledger.uncounting import remove
 from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN, counts
@@ -87,7 +88,7 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
 
 def _remove_entries(context: Context, theirs: Document) -> tuple[int, bool]:
     """How many entries went, and whether some are left that somebody wrote meanwhile."""
-    removed = sum(Histograms(context).remove(name, theirs) for name in _homes(context))
+    removed = sum(remove(Histograms(context), name, theirs) for name in _homes(context))
     return removed, any(context.target[name].find_one(theirs, {"_id": 1}) for name in _homes(context))
 
 

@@ -10,9 +10,10 @@ counted as changes in one way only, in three steps, each a write to one document
 
 The row is written only by who has its last `version`, and that is read before the entries. Killed after the first or
 the second step, the list stays, and counts; whoever writes the row next takes these steps again. Since a revision never
-comes back, a process that slept meanwhile changes nothing with its second step, nor with its third, the version being
-another. What an entry is counted as does not depend on when it is looked at, so making a histogram is one look at every
-entry in the order of `_id`, which never changes; if the version is another afterwards, it is made again.
+comes back, as an entry that goes and is made again has another `createdAt`, a process that slept meanwhile changes
+nothing with its second step, nor with its third, the version being another. What an entry is counted as does not depend
+on when it is looked at, so making a histogram is one look at every entry in the order of `_id`, which never changes; if
+the version is another afterwards, it is made again.
 
 Two rules make that hold for all entries. Who removes one that is counted first has it not counted. And where the period
 has no histogram yet, only who holds the lease, as who makes one does, writes entries without a mark, or removes them. A
@@ -27,7 +28,8 @@ whoever has begun a step before finds another version. A copy has the marks of w
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+import datetime as dt
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from bson import Int64, ObjectId
@@ -35,20 +37,20 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
-from lbmigrate.board.histogram import ROW, Histogram, Listed, counted_as, listed_of
+from lbmigrate.board.histogram import ROW, Histogram, Listed, counted_as, listed_of, moved_from
 from lbmigrate.ledger.binding import identities
-from lbmigrate.ledger.entries import this
-from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.ledger.entries import made_at
+from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema.layout import Layout, is_home
+from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
 from lbmigrate.state.rows import LAYOUT
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import portions, room
 
 MOST_MOVED = 1_000  # entries; each one is read for every rank, so a roll-up settles them when there are more
 ATTEMPTS = 5
-COUNTED_AS: Document = {"rev": 1, "score": 1, "moved": 1}
+COUNTED_AS: Document = {"rev": 1, "createdAt": 1, "score": 1, "moved": 1}
 MOST_REVISIONS = 2**62
 
 
@@ -63,24 +65,24 @@ class Histograms:
     """The histograms of one leaderboard. Any number of processes may work on them at once."""
 
     def __init__(self, context: Context) -> None:
-        self._target, self._state, self.rows = context.target, context.state, context.state.rows
+        self.target, self.state, self.rows = context.target, context.state, context.state.rows
 
     def entries(self, name: str) -> Collection[Any]:
         """One of the collections of entries."""
-        return self._target[name]
+        return lenient(self.target)[name]
 
     def home(self, period: str) -> Collection[Any]:
         """The one with the entries of a period."""
-        return self.entries(layouts.layout(self._state).home(period))
+        return self.entries(layouts.layout(self.state).home(period))
 
     def marked(self, redone: bool) -> Container[str]:
         """The periods in which a change of a score has to be marked; `redone` as in `rollup.roll_up`."""
-        if is_fake(self._target):
+        if is_fake(self.target):
             return frozenset()
         return self.periods() if redone else Always()
 
     def periods(self, counted: bool = True) -> frozenset[str]:
-        """The periods that have a histogram; with `counted` false, or only a row in which one may come."""
+        """The periods that have a histogram; with `counted` false, also those that only have a row for one."""
         rows = self.rows.find({**_ANY, **({"counts": {"$exists": True}} if counted else {})}, {"_id": 1})
         return frozenset(map(_period, rows))
 
@@ -88,7 +90,7 @@ class Histograms:
 
     def settle(self, more_than: int, periods: Container[str] = Always()) -> None:
         """Take into the histograms of these periods what has moved since, where that is more than so many entries."""
-        layout = layouts.layout(self._state) if (kept := self.periods()) else Layout()
+        layout = layouts.layout(self.state) if (kept := self.periods()) else Layout()
         by_home: dict[str, list[str]] = {}
         for period in sorted(kept):
             if period in periods:
@@ -98,62 +100,19 @@ class Histograms:
             for group in self.entries(name).aggregate([moved, {"$sortByCount": "$moved.period"}]):
                 if group["count"] > more_than:
                     for _ in range(group["count"] // MOST_MOVED + 1):
-                        self._settle(group["_id"], {"moved.period": group["_id"]}, counted=True)
+                        self.settle_some(group["_id"], {"moved.period": group["_id"]}, counted=True)
 
-    def remove(self, name: str, theirs: Document) -> int:
-        """Remove the entries in a collection that meet a condition; how many went. One written meanwhile stays."""
-        entries = self.entries(name)
-        if is_fake(self._target):
-            return entries.delete_many(theirs).deleted_count
-        before, layout = self.periods(counted=False), layouts.layout(self._state)
-        found = list(entries.find(theirs, {**COUNTED_AS, "period": 1}))
-        counted = [e for e in found if is_ours(e) and e["period"] in before and is_home(layout, name, e)]
-        removed = sum(entries.delete_one(which).deleted_count for which in self.uncount(counted))
-        if len(counted) < len(found):
-            self.void({entry.get("period") for entry in found if not is_ours(entry)})
-            others = {**theirs, "_id": {"$nin": [entry["_id"] for entry in counted]}}
-            removed += entries.delete_many(others).deleted_count
-            self.void(self.periods(counted=False) - before)  # made by a run that took over in between
-        return removed
+    def settle_some(self, period: str, which: Document, counted: bool) -> bool:
+        """The three steps for the entries of a period that meet a condition, or as many of them as a list has room for.
 
-    def leaving(self, marked: Container[str], stale: Sequence[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
-        """Entries with their periods: the conditions under which they can go, where they are counted no more by then.
-
-        That is so in periods with a histogram.
+        False where somebody else wrote the row meanwhile.
         """
-        counted = [entry for _, entry in stale if is_ours(entry) and entry["period"] in marked]
-        names = {entry["_id"] for entry in counted}
-        yield from ((period, this(entry)) for period, entry in stale if entry["_id"] not in names)
-        yield from ((which["moved"]["period"], which) for which in self.uncount(counted))
-
-    def uncount(self, entries: Sequence[Document]) -> list[Document]:
-        """Have entries counted no more, so that they can go; returns conditions that they meet until they count again.
-
-        Of an entry that somebody else has changed, or whose row is written all the time, there is none.
-        """
-        periods: dict[str, list[str]] = {}
-        for entry in entries:
-            periods.setdefault(entry["period"], []).append(entry["_id"])
-        for period, ids in periods.items():
-            for part in in_parts(ids, MOST_MOVED):
-                any(self._settle(period, {"_id": {"$in": part}}, counted=False) for _ in range(ATTEMPTS))
-        return [
-            {"_id": entry["_id"], "moved": {"period": entry["period"], "from": None}, "rev": Int64(entry["rev"] + 1)}
-            for entry in entries
-        ]
-
-    def _settle(self, period: str, which: Document, counted: bool) -> bool:
-        """The three steps for some entries of a period. False where somebody else wrote the row meanwhile."""
         row = self.free(period)
         found = self.home(period).find(which, COUNTED_AS).limit(MOST_MOVED)
-        listed = [
-            {"entry": entry["_id"], "rev": entry["rev"], "from": counted_as(entry)}
-            for entry in found
-            if isinstance(entry["_id"], str) and _is_revision(entry.get("rev"))
-        ]
-        if not listed:
+        some = first_of(entry for entry in found if isinstance(entry["_id"], str) and _is_revision(entry.get("rev")))
+        if not some:
             return True
-        opened = self.write(row, {"changing": Listed(counted, listed).row()})
+        opened = self.write(row, {"changing": Listed(counted, list(map(as_listed, some))).row()})
         return opened is not None and self.close(opened) is not None
 
     def close(self, row: Document) -> Document | None:
@@ -162,9 +121,10 @@ class Histograms:
         if listed is None:  # it was edited: nobody knows what the histogram counts
             return self.write(row, {}, "changing", "bounds", "counts")
         period = _period(row)
-        mark = {"$unset": {"moved": ""}} if listed.counted else {"$set": {"moved": {"period": period, "from": None}}}
+        mark = {"$unset": {"moved": ""}} if listed.counted else {"$set": {"moved": moved_from(None, period)}}
+        change = {**mark, "$inc": {"rev": Int64(1)}}
         steps = [
-            UpdateOne({"_id": each["entry"], "rev": each["rev"]}, {**mark, "$inc": {"rev": Int64(1)}})
+            UpdateOne({"_id": each["entry"], "rev": each["rev"], **made_at(each.get("made"))}, change)
             for each in listed.entries
         ]
         entries = self.home(period)
@@ -206,23 +166,23 @@ class Histograms:
             return None
         return {**{name: value for name, value in row.items() if name not in without}, **fields}
 
-    def void(self, periods: Container[str] = Always(), counted: bool = True) -> None:
+    def void(self, periods: Container[Any] = Always()) -> None:
         """Have ranks counted until the next run: of something that goes it is not known how it is counted.
 
-        With `counted` false nobody completes a histogram either who has begun to make it.
+        Nobody completes a histogram either who has begun to make it.
         """
-        for period in self.periods(counted):
+        for period in self.periods(counted=False):
             if period in periods:
                 while self.write(self.free(period), {}, "bounds", "counts") is None:
                     pass
 
     def forget_others(self) -> None:
         """Remove rows about a collection of entries that is not there any more, or is not where their entries are."""
-        if is_fake(self._target):
+        if is_fake(self.target):
             return
-        kept, layout = self.rows.find({**_ANY, "of": {"$exists": True}}, {"of": 1}).to_list(), layouts.now(self._state)
+        kept, layout = self.rows.find({**_ANY, "of": {"$exists": True}}, {"of": 1}).to_list(), layouts.now(self.state)
         homes = {row["_id"]: layout.home(_period(row)) for row in kept}
-        here = identities(self._target, set(homes.values())) if kept else {}
+        here = identities(self.target, set(homes.values())) if kept else {}
         gone = [row["_id"] for row in kept if row["of"] != here.get(homes[row["_id"]])]
         if gone:
             self.rows.delete_many({"_id": {"$in": gone}})
@@ -233,6 +193,17 @@ _ANY: Document = {"_id": {"$gte": f"{ROW}:", "$lt": f"{ROW};"}}
 
 def _period(row: Document) -> str:
     return str(row["_id"].partition(":")[2])
+
+
+def first_of(entries: Iterable[Document], most: int = MOST_MOVED) -> list[Document]:
+    """As many of these entries as a list has room for."""
+    return next(portions(entries, lambda entry: room(entry["_id"]), most), [])
+
+
+def as_listed(entry: Document) -> Document:
+    """An entry as a list has it."""
+    made = entry.get("createdAt") if isinstance(entry.get("createdAt"), dt.datetime) else None
+    return {"entry": entry["_id"], "rev": entry["rev"], "made": made, "from": counted_as(entry)}
 
 
 def is_ours(entry: Document) -> bool:

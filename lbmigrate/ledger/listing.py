@@ -11,8 +11,8 @@ from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lbmigrate.board.histogram import ROW, Histogram, Listed, counted_as
-from lbmigrate.ledger.histograms import COUNTED_AS, Histograms, is_ours
+from lbmigrate.board.histogram import ROW, Histogram, Listed
+from lbmigrate.ledger.histograms import COUNTED_AS, Histograms, as_listed, first_of, is_ours
 from lbmigrate.records import Document
 
 MOST = 2_000  # entries of a list; each one is read for every rank while it is there
@@ -45,7 +45,7 @@ def listing(histograms: Histograms, moving: Sequence[Document], marked: Containe
         return
     with _ONE_LIST:
         for period, entries in by_period.items():
-            _list(histograms, found, period, entries[:MOST])
+            _list(histograms, found, period, first_of(entries, MOST))
         yield found
         for row in found.rows.values():
             histogram = Histogram.of(row)
@@ -63,8 +63,7 @@ def _list(histograms: Histograms, found: Listing, period: str, entries: Sequence
     # Once more, after the row: as which score an entry is counted is known only of the row's version.
     now = histograms.home(period).find({"_id": {"$in": list(revisions)}}, COUNTED_AS)
     same = [entry for entry in now if entry.get("rev") == revisions[entry["_id"]]]
-    listed = [{"entry": entry["_id"], "rev": entry["rev"], "from": counted_as(entry)} for entry in same]
-    opened = histograms.write(row, {"changing": Listed(True, listed).row()})
+    opened = histograms.write(row, {"changing": Listed(True, list(map(as_listed, same))).row()})
     if opened:
         found.rows[period] = opened
         found.names.update(entry["_id"] for entry in same)

@@ -25,11 +25,13 @@ class Making:
     def __init__(self, context: Context) -> None:
         self._target, self._state, self._histograms = context.target, context.state, Histograms(context)
         self._used = uses_histograms(context.config) and not is_fake(context.target)
+        self._anew = context.scope.full and not context.scope.bounded
 
     def heal(self) -> Iterator[tuple[str, int]]:
         """Make the histograms that are absent or outgrown: each period, and how many entries it has. Then settle all.
 
-        The last thing that a run does: whoever it rolls up is rolled up.
+        The last thing that a run does: whoever it rolls up is rolled up. One that computes all entries again makes all
+        histograms anew, for what it has found otherwise nobody may have counted.
         """
         layout = layouts.now(self._state)
         if not self._used or layout.moving:
@@ -59,7 +61,7 @@ class Making:
     def _needs_one(self, period: str, kept: frozenset[str]) -> bool:
         if period in kept:
             histogram = Histogram.of(self._histograms.free(period))
-            return histogram is None or any(self._outgrown(period, histogram))
+            return self._anew or histogram is None or any(self._outgrown(period, histogram))
         entries = self._histograms.home(period)
         some = entries.find({"period": period}, {"_id": 0, "period": 1}).skip(LEAST - 1).limit(1)
         return any(True for _ in some)

@@ -30,6 +30,7 @@ from lbmigrate.ledger.changes import differences
 from lbmigrate.ledger.entries import places_by_period, places_of, present_entries, remove_stale
 from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.uncounting import leaving
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
@@ -120,8 +121,8 @@ def _attempt(context: Context, users: Document, ledger: Days, marked: Container[
     found = differences(seen.layout, present, wanted, marked, context.clock())
     contested = found.write(database, histograms)
     if ledger is days and not context.live:  # a recorder, which has no lease, leaves that to the runs
-        leaving = partial(histograms.leaving, marked)
-        gone = remove_stale(database, seen.layout, present, wanted, context.config.periods, leaving)
+        going = partial(leaving, histograms, marked)
+        gone = remove_stale(database, seen.layout, present, wanted, context.config.periods, going)
         if gone and (boards := boards_of(context)):
             boards.remove(gone)
     written = found.periods

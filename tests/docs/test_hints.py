@@ -61,6 +61,7 @@ def helpers() -> dict[tuple[str, str], int]:
 
 HELPERS = helpers()
 WITH_HINT = {**dict.fromkeys(errors(), 1), **PLACES, "kind": 1}  # `kind` is the error of a table
+TO_A_SERVER = {"aggregate"}  # whose hint names an index
 
 
 def has_hint(path: Path, node: ast.AST) -> bool:
@@ -69,7 +70,8 @@ def has_hint(path: Path, node: ast.AST) -> bool:
         place = WITH_HINT.get(name, HELPERS.get((str(path), name), HELPERS.get(("", name))))
         starred = any(isinstance(each, ast.Starred) for each in node.args)
         named = {word.arg for word in node.keywords} & {"hint", "fix"}
-        return bool(named) or (place is not None and (starred or len(node.args) > place))
+        told = bool(named) and name not in TO_A_SERVER
+        return told or (place is not None and (starred or len(node.args) > place))
     return isinstance(node, ast.JoinedStr) and any(
         isinstance(part, ast.Constant) and is_told(part) for part in node.values
     )

@@ -6,6 +6,7 @@ import datetime as dt
 import random
 import threading
 from contextlib import suppress
+from itertools import count
 
 import pytest
 from bson import Int64
@@ -16,17 +17,19 @@ from pymongo.errors import DuplicateKeyError
 
 from lbmigrate import Board
 from lbmigrate.board import histogram
-from lbmigrate.board.histogram import Histogram, counted_as, moved_from
+from lbmigrate.board.histogram import Histogram, moved_from
 from lbmigrate.ledger import make_histograms
 from lbmigrate.ledger.changes import update
-from lbmigrate.ledger.histograms import Histograms
+from lbmigrate.ledger.histograms import Histograms, as_listed
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.make_histograms import Making
+from lbmigrate.ledger.uncounting import remove
 from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, ENTRIES_MOVED
 from tests.apps import App, config, oid
 
 PERIOD = "global"
 PEOPLE, BEST = 12, 9
+CLOCK = count()
 
 
 class Death(BaseException):
@@ -58,8 +61,10 @@ class Mortal:
 
 
 def entry(number, score, **fields):
-    whole = {"userId": oid(number), "period": PERIOD, "score": Int64(score), "events": Int64(1), "rev": Int64(1)}
-    return {"_id": f"{PERIOD}:{oid(number)}", **whole, **fields}
+    """One that is made now, later than any other."""
+    made = dt.datetime(2025, 1, 1) + dt.timedelta(seconds=next(CLOCK))
+    counted = {"score": Int64(score), "events": Int64(1), "rev": Int64(1), "createdAt": made}
+    return {"_id": f"{PERIOD}:{oid(number)}", "userId": oid(number), "period": PERIOD, **counted, **fields}
 
 
 @pytest.fixture
@@ -81,7 +86,7 @@ def from_histogram(app, scores):
         return None
     readings = kept.readings(PERIOD, scores)
     rows = [row for stages in readings for row in app.database[ENTRIES].aggregate(stages)]
-    return kept.ranks(scores, rows, list(app.state.rows.find({"_id": f"ranks:{PERIOD}"})))
+    return kept.ranks(scores, rows) if kept.is_in(list(app.state.rows.find({"_id": f"ranks:{PERIOD}"}))) else None
 
 
 def counted(app, scores):
@@ -142,7 +147,7 @@ class World:
                 listed.now = {found["_id"]: score}
 
     def remove(self, number, life):
-        self.histograms(life).remove(ENTRIES, {"userId": oid(number)})
+        remove(self.histograms(life), ENTRIES, {"userId": oid(number)})
 
     def make(self, life):
         list(self.making(life).heal())
@@ -160,8 +165,7 @@ class World:
         row = steps.free(PERIOD)
         if found is None:
             return
-        listed = {"entry": found["_id"], "rev": found["rev"], "from": counted_as(found)}
-        if opened := steps.write(row, {"changing": {"counted": is_counted, "entries": [listed]}}):
+        if opened := steps.write(row, {"changing": {"counted": is_counted, "entries": [as_listed(found)]}}):
             self.asleep.append(lambda: steps.close(opened))
 
     def fall_asleep_making(self):
