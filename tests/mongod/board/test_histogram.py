@@ -12,7 +12,6 @@ import pytest
 from bson import Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from lbmigrate import Board
@@ -113,11 +112,7 @@ class World:
     def update(self, number, score):
         """What a writer that has read the entry is about to send."""
         found = self.entries.find_one({"_id": f"{PERIOD}:{oid(number)}"})
-        if found is None:
-            return None
-        mark = {} if "moved" in found else {"moved": moved_from(found, PERIOD)}
-        change = {"$set": {"score": Int64(score), "rev": Int64(found["rev"] + 1), **mark}}
-        return UpdateOne({"_id": found["_id"], "rev": found["rev"]}, change)
+        return found and update(found, {"score": Int64(score)}, dt.datetime(2025, 1, 1), {PERIOD}, ())
 
     def move(self, number, score):
         if update := self.update(number, score):
@@ -210,6 +205,50 @@ def test_a_histogram_says_what_counting_says_whoever_moves_goes_dies_or_sleeps(a
             getattr(world, deed)(*given_to)
         ranks = from_histogram(app, asked)
         assert ranks in (None, counted(app, asked)), (deed, given_to)
+
+
+@pytest.fixture
+def world(app):
+    """One with a histogram of ten entries."""
+    world = World(app)
+    world.entries.insert_many([entry(number, number) for number in range(1, 11)])
+    world.make(10**6)
+    return world
+
+
+def test_who_slept_while_an_entry_went_and_came_again_settles_nothing_of_the_new_one(app, world):
+    world.insert(11, 4)
+    world.fall_asleep_settling(11, is_counted=True)
+    world.settle(10**6)
+    world.remove(11, 10**6)
+    world.insert(11, 7)
+    world.wake(0)
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+
+
+def test_who_slept_while_an_entry_went_and_came_again_does_not_write_an_old_score_into_the_new_one(app, world):
+    world.insert(11, 4)
+    world.fall_asleep_moving(11, 5)
+    world.remove(11, 10**6)
+    world.insert(11, 7)
+    world.wake(0)
+    assert world.entries.find_one({"userId": oid(11)})["score"] == 7
+
+
+def test_an_entry_of_nobody_is_counted_as_a_count_counts_it(app, world):
+    world.entries.insert_one(entry(11, 5, userId={"id": 1}))
+    world.entries.insert_one(entry(12, 5, userId=[1]))
+    world.make_anew(10**6)
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+
+
+def test_what_goes_with_a_user_whose_entry_others_have_changed_is_counted_no_more(app, world):
+    for change in ({"period": ["global"]}, {"rev": "x"}):
+        world.entries.update_one({"userId": oid(3)}, {"$set": change})
+        world.remove(3, 10**6)
+        assert from_histogram(app, range(12)) in (None, counted(app, range(12)))
+        world.entries.insert_one(entry(3, 6))
+        world.make_anew(10**6)
 
 
 def test_ranks_come_from_the_histogram_in_each_question(app):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from bson import Int64
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from lbmigrate import Board, ScoreRecorder
-from lbmigrate.board import histogram, numbering
+from lbmigrate.board import histogram, numbering, reading
 from lbmigrate.ledger import make_histograms, moving
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.make_histograms import Making
 from lbmigrate.live import settling
 from lbmigrate.migration.steps import STEPS, s1_create_collections
+from lbmigrate.run.context import Scope
 from lbmigrate.schema import ENTRIES, ENTRIES_MOVED
 from lbmigrate.schema.layout import homes, partition
 from lbmigrate.state import layouts
@@ -131,6 +133,40 @@ def test_who_began_to_make_a_histogram_before_entries_moved_does_not_complete_it
     made = histogram.Histogram.made(row["version"], making._scores(home, "2025-W01"))
     as_(app, "single" if app.config.layout == "partitioned" else "partitioned").apply([s1_create_collections])
     assert steps.write(row, made.row()) is None
+
+
+def test_a_server_that_is_behind_when_it_is_asked_and_not_any_more_by_the_end_is_asked_to_count(app):
+    """The row comes from one server, what is read by it from another, which learns of the last changes meanwhile."""
+    record(app, 2, 7)
+    homes = {"entries": entries(app, "global"), "state": app.state.rows, "users": app.database["users"]}
+    behind = {name: list(home.find()) for name, home in homes.items()}
+    record(app, 1, 1, 1, 3)
+    app.backfill()
+    now, expected = {name: list(home.find()) for name, home in homes.items()}, counted(app)["global"][oid(5)]
+
+    def put(documents):
+        for name, home in homes.items():
+            home.delete_many({})
+            home.insert_many(documents[name])
+
+    def answers(asks):
+        return [[ask.keep(row) for row in homes[ask.where].aggregate(ask.stages)] for ask in asks]
+
+    question = reading.rank(app.config, "global", [oid(5)], hidden=False)
+    *asks, last = question.send(answers(next(question)))
+    put(behind)
+    found = answers(asks)
+    put(now)
+    with pytest.raises(StopIteration) as over:
+        question.send(answers(question.send([*found, *answers([last])])))
+    assert over.value.value.rank == expected
+
+
+def test_a_full_backfill_makes_the_histograms_anew_so_a_score_written_by_hand_is_out_of_them(app):
+    by_hand = {"$set": {"score": Int64(999)}}
+    entries(app, "global").update_one({"userId": oid(2), "period": "global"}, by_hand)
+    app.backfill(scope=Scope(full=True))
+    assert from_histograms(app) == counted(app)
 
 
 def test_a_histogram_of_a_collection_that_was_dropped_is_forgotten(app):
