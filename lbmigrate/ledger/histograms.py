@@ -185,7 +185,7 @@ class Histograms:
         here = identities(self.target, set(homes.values())) if kept else {}
         gone = [row["_id"] for row in kept if row["of"] != here.get(homes[row["_id"]])]
         if gone:
-            self.rows.delete_many({"_id": {"$in": gone}})
+            self.rows.delete_many({"_id": {"$in": [*gone, ROW]}})  # and what says that all periods were looked at
 
 
 _ANY: Document = {"_id": {"$gte": f"{ROW}:", "$lt": f"{ROW};"}}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbmigrate.board.histogram import SIZE, Histogram
+from lbmigrate.board.histogram import ROW, SIZE, Histogram
 from lbmigrate.board.numbering import uses_histograms
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.histograms import ATTEMPTS, Histograms
 from lbmigrate.mongo.concerns import is_fake
-from lbmigrate.records import Document
+from lbmigrate.records import Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, ENTRIES_MOVED, present_collections, present_indexes
 from lbmigrate.schema.layout import Layout, homes, period_of
@@ -26,6 +26,7 @@ class Making:
         self._target, self._state, self._histograms = context.target, context.state, Histograms(context)
         self._used = uses_histograms(context.config) and not is_fake(context.target)
         self._anew = context.scope.full and not context.scope.bounded
+        self._seen: int | None = None  # entries, where all periods were looked at
 
     def heal(self) -> Iterator[tuple[str, int]]:
         """Make the histograms that are absent or outgrown: each period, and how many entries it has. Then settle all.
@@ -44,15 +45,28 @@ class Making:
                     yield period, made
         self._histograms.settle(0)
 
+    def looked(self) -> Checkpoint | None:
+        """What to remember once `heal` has ended: where no entries come until the next run, it need not look again."""
+        kept = self._state.get(ROW).get("entries")
+        return None if self._seen is None or self._seen == kept else Checkpoint(ROW, {"entries": self._seen})
+
     def _periods(self, layout: Layout) -> Iterator[str]:
-        """The periods whose entries are in a collection that has enough of them, and the indexes to find them."""
+        """The periods that may need one: those that have a row, and where entries have come since the last look, all.
+
+        Of these, those in a collection that has enough entries, and the indexes to find them.
+        """
+        sizes = {name: self._target[name].estimated_document_count() for name in homes(self._target, layout)}
+        self._seen = sum(sizes.values())
+        if self._seen == self._state.get(ROW).get("entries"):
+            yield from sorted(self._histograms.periods(counted=False))
+            return
         present = present_collections(self._target)
-        for name in homes(self._target, layout):
-            entries = self._target[name]
-            if entries.estimated_document_count() < LEAST or not self._is_indexed(name, present):
-                continue
-            periods = entries.distinct("period") if name == ENTRIES else [period_of(name)]
-            yield from (each for each in periods if isinstance(each, str) and layout.home(each) == name)
+        for name in (name for name, size in sizes.items() if size >= LEAST):
+            if self._is_indexed(name, present):
+                periods = self._target[name].distinct("period") if name == ENTRIES else [period_of(name)]
+                yield from (each for each in periods if isinstance(each, str) and layout.home(each) == name)
+            else:
+                self._seen = None
 
     def _is_indexed(self, name: str, present: dict[str, Document]) -> bool:
         keys = {spec["key"] for spec in present_indexes(self._target, name, present)}

@@ -201,9 +201,9 @@ SHAPES: dict[str, Shape] = {
         "stale": Field(YES_OR_NO, instead=lambda row: True, due=_always), "since": _TIME, "why": _TEXT,
         "failure": _TEXT, "rebuiltAt": _TIME,
     }, "the boards in Redis count as stale; next: lbmigrate boards rebuild"),
-    "ranks": Shape(r"ranks:.+", {
-        "version": Field(OBJECT_ID, needed=True), "bounds": Field(BYTES), "counts": Field(BYTES), "of": _TEXT,
-        "changing": Field(RECORD),
+    "ranks": Shape(r"ranks|ranks:.+", {  # `entries` is of the row without a period: how many there were
+        "version": Field(OBJECT_ID), "bounds": Field(BYTES), "counts": Field(BYTES), "of": _TEXT,
+        "changing": Field(RECORD), "entries": _WHOLE,
     }, f"ranks of that period are counted until {NEXT_RUN} has made its histogram anew", _ranks_problem),
     "forgotten": Shape(r"forgotten:.+", {
         "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME, "again": Field(YES_OR_NO),

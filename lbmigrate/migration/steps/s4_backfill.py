@@ -115,8 +115,13 @@ def _nothing_met(context: Context, source: Source) -> str:
 
 def _histograms(context: Context) -> Iterator[Piece]:
     """Make the histograms that ranks are read from where there are none, and settle what has moved since."""
-    for period, count in () if context.stopping() else Making(context).heal():
+    if context.stopping():
+        return
+    making = Making(context)
+    for period, count in making.heal():
         yield Piece("ranks", note=f"ranks of {period} come from a histogram of {count:,} entries")
+    if looked := making.looked():
+        yield Piece("ranks", checkpoint=looked)
 
 
 def _boards(context: Context) -> Iterator[Piece]:

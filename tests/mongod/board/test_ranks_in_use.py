@@ -20,6 +20,7 @@ from lbmigrate.schema.layout import homes, partition
 from lbmigrate.state import layouts
 from tests.apps import App, config, oid, task, user
 from tests.mongod.board.test_board import QUESTIONS, Commands, filled, listened  # noqa: F401  fixtures
+from tests.runs import PATIENCE
 
 PEOPLE, PERIODS = 12, ["global", "2025-W01", "2025-W02"]
 
@@ -30,6 +31,7 @@ def small_and_unhurried(monkeypatch):
     monkeypatch.setattr(histogram, "SIZE", 3)
     monkeypatch.setattr(numbering.Histogram, "helps", lambda *_: True)
     monkeypatch.setattr(make_histograms, "LEAST", 1)
+    monkeypatch.setattr(settling, "SECONDS", PATIENCE)
     monkeypatch.setattr(layouts, "GRACE", 0)
     monkeypatch.setattr(layouts, "LOOK_AGAIN", 0)
     monkeypatch.setattr("lbmigrate.board.whereabouts.LOOK_AGAIN", 0)
@@ -82,7 +84,7 @@ def moved(app):
 
 
 def record(app, *people):
-    recorder = ScoreRecorder(app.database, app.config, strict=True, clock=app.clock)
+    recorder = ScoreRecorder(app.database, app.config, strict=True, budget=PATIENCE, clock=app.clock)
     for who in people:
         number = 90_000 + app.database["score_events"].count_documents({})
         recorder.record("task_complete", oid(who), oid(number), at=task(1, hours=30)["completedAt"])
@@ -167,6 +169,15 @@ def test_a_full_backfill_makes_the_histograms_anew_so_a_score_written_by_hand_is
     entries(app, "global").update_one({"userId": oid(2), "period": "global"}, by_hand)
     app.backfill(scope=Scope(full=True))
     assert from_histograms(app) == counted(app)
+
+
+def test_where_no_entries_have_come_a_run_looks_only_at_periods_that_had_a_histogram(app, monkeypatch):
+    app.backfill()
+    monkeypatch.setattr(Making, "_is_indexed", lambda *_: pytest.fail("looked at all"))
+    app.backfill()
+    Histograms(app.context()).void()
+    app.backfill()
+    assert Histograms(app.context()).periods() == {*PERIODS}
 
 
 def test_a_histogram_of_a_collection_that_was_dropped_is_forgotten(app):

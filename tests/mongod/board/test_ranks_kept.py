@@ -18,6 +18,7 @@ from lbmigrate.migration.steps import STEPS, s1_create_collections
 from lbmigrate.run.context import Scope
 from tests.apps import TASKS, USERS, App, config, oid, task, user
 from tests.mongod.board.test_ranks_in_use import PERIODS, entries, moved, small_and_unhurried  # noqa: F401  fixture
+from tests.runs import PATIENCE
 
 PEOPLE = range(1, 9)
 WRITES = {
@@ -76,7 +77,6 @@ def life(monkeypatch):
             mortal(kind, name)
     monkeypatch.setattr(settling, "EVERY", 1)
     monkeypatch.setattr(settling, "MOST_MOVED", 2)
-    monkeypatch.setattr(settling, "SECONDS", 60)
     return life
 
 
@@ -116,7 +116,7 @@ class World:
 
     def record(self, who, hours, writes):
         done, app = self.finish(who, hours), self.app
-        recorder = ScoreRecorder(self.database, app.config, strict=True, clock=self.clock)
+        recorder = ScoreRecorder(self.database, app.config, strict=True, budget=PATIENCE, clock=self.clock)
         at = done["completedAt"]
         self.life.lives_through(lambda: recorder.record("task_complete", oid(who), done["_id"], at=at), writes)
 
