@@ -2,6 +2,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, and each would compile the package again
+
 .PHONY: help demo test test-slow test-all lint bench clean
 
 help: ## Say what there is to make

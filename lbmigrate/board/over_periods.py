@@ -44,4 +44,4 @@ def periods() -> Reading[list[str]]:
         first: Stages = [{"$limit": 1}, {"$project": {"_id": 1}}]
         present = yield [Ask("entries", first, period) for period in some]
         names += [period for period, rows in zip(some, present, strict=True) if rows]
-    return sorted(filter(names_a_period, dict.fromkeys(names)), reverse=True)
+    return sorted(dict.fromkeys(filter(names_a_period, names)), reverse=True)

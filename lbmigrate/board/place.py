@@ -87,8 +87,8 @@ LONGEST_PERIOD = 64  # characters; what is longer, or has several lines, names n
 
 
 def names_a_period(value: Any) -> bool:
-    """Whether this is a text that a period may be called by; others may have written anything."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_PERIOD and "\n" not in value
+    """Whether this is a text that a period may be called by; others may have written anything, code included."""
+    return type(value) is str and 0 < len(value) <= LONGEST_PERIOD and "\n" not in value
 
 
 def slim(entry: Document) -> Document:

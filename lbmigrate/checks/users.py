@@ -9,8 +9,8 @@ from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, shares
 from lbmigrate.config.model import Source, Users
 from lbmigrate.errors import Refused
-from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.sample import some, some_piped
+from lbmigrate.ledger.user_ids import OneUserType, spread
+from lbmigrate.mongo.sample import some
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document, amount
 from lbmigrate.run.context import Context
@@ -119,12 +119,9 @@ def _acquaintance(context: Context, source: Source, rows: list[Document]) -> tup
     """How many documents of a source were looked at, and whether any of their users is known."""
     if _any_known(context, source, rows):
         return len(rows), True
-    collection = context.sources[source.collection]
-    stages: list[Document] = [{"$match": source.where}] if source.where and not source.unwind else []
     # both ends may be those of old accounts: what lies between is looked at before anything is refused
-    shown = {"$project": projection_of([source.user.path])}
-    spread = some_piped(collection, [*stages, {"$sample": {"size": STRANGERS}}, shown]) if len(rows) >= SAMPLE else []
-    return len(rows), _any_known(context, source, spread)
+    between = spread(context.sources[source.collection], source, STRANGERS) if len(rows) >= SAMPLE else []
+    return len(rows), _any_known(context, source, between)
 
 
 def _any_known(context: Context, source: Source, rows: list[Document]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -39,11 +40,13 @@ def init(
     guesses are marked with CHECK. At a terminal a few questions are asked; --yes takes the likeliest answers. Without a
     server (--uri, LBMIGRATE_URI or MONGODB_URI) it is the commented template.
     """
-    _must_be_free(path)
+    with _writable(path):
+        _must_be_free(path)
     uri = this.overrides.get("database.uri") or os.environ.get("LBMIGRATE_URI") or os.environ.get("MONGODB_URI")
     text, told = (starter(), {"template": True}) if template or not uri else _looked(this, uri, yes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    with _writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     following = "config check" if "template" in told else "doctor"
     if uri and not os.environ.get("MONGODB_URI") and "template" not in told:
         this.console.note("the file takes the server from MONGODB_URI; set it, or go on with --uri")
@@ -53,11 +56,20 @@ def init(
 
 def _must_be_free(path: Path) -> None:
     """Nothing that somebody wrote is replaced; the template as it is shipped may be."""
-    if path.exists() and path.read_bytes() != starter().encode():
+    if path.is_dir() or (path.exists() and path.read_bytes() != starter().encode()):
         raise UsageError(
             f"{path} exists already and is left as it is",
             f"lbmigrate config check --config {path}, or name another file: lbmigrate config init NAME.yaml",
         )
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "name a file that can be written: lbmigrate config init NAME.yaml"
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint) from error
 
 
 def _looked(this: Invocation, uri: str, yes: bool) -> tuple[str, dict[str, object]]:

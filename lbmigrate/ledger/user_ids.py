@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import chain
+from typing import Any
+
+from pymongo.collection import Collection
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
 from lbmigrate.ledger.odd import kinds_in
-from lbmigrate.mongo.sample import both_ends
+from lbmigrate.mongo.sample import both_ends, some_piped
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -27,8 +30,9 @@ class OneUserType:
 
     Starts from what the ledger and both ends of every source hold, so that a mixture is refused before anything is
     written: of sources whose users are of different types, and of a source that mixes them itself. A few documents
-    (FEW) of another type are none: each is a reject, and what the `sample` from either end missed is judged the same
-    way when its chunk is scored.
+    (FEW) of another type are none: each is a reject, and what the `sample` from either end missed is counted as its
+    chunks are scored. Few are judged by the whole of a source: those of one old account may stand side by side, at an
+    end of a collection or in a chunk of their own.
 
     `seen` are documents of the sources, by their names, that somebody has looked at already.
     """
@@ -36,8 +40,9 @@ class OneUserType:
     def __init__(
         self, context: Context, sample: int = 500, seen: Mapping[str, Sequence[Document]] | None = None
     ) -> None:
-        self._judges = True
+        self._context, self._judges = context, True
         self._places: dict[str, str] = {}
+        self._odd: Counter[str] = Counter()  # documents of another type, by their source
         ledger = kinds_in(context.target)
         settled = ledger.total() >= TELLING
         looks = {s.name: _sample(context, s, sample, settled) for s in context.config.sources} if seen is None else seen
@@ -46,7 +51,7 @@ class OneUserType:
             self._places[ledger.most_common(1)[0][0]] = f"{EVENTS}.userId"
         for source, found in sampled:
             if not settled or found.total() >= TELLING:  # beside a board, a few documents are no mistake of the config
-                self._see(_common(found), source)
+                self._see(self._common_throughout(source, found, sample), source)
 
     def of_rejects(self) -> OneUserType:
         """The same for documents that were rejected before: however many are of another type, that is known."""
@@ -74,11 +79,30 @@ class OneUserType:
             self._see(kinds, source)
         if kinds <= self._places.keys():
             return events, []
-        counted = Counter(id_type(event["userId"]) or "unknown" for event in events)
-        telling = (len(events) >= TELLING and self._judges) or not self._places
-        self._see(_common(counted) if telling else set(), source)
-        good = [event for event in events if self.knows(event["userId"])]
-        return good, [self._reject(event, source) for event in events if not self.knows(event["userId"])]
+        if not self._places:
+            self._see(_common(Counter(id_type(event["userId"]) or "unknown" for event in events)), source)
+        odd = [event for event in events if not self.knows(event["userId"])]
+        if self._judges and self._are_many(odd, source):
+            self._see(_kinds(odd), source)
+        return [event for event in events if self.knows(event["userId"])], [self._reject(each, source) for each in odd]
+
+    def _are_many(self, odd: Sequence[Document], source: Source) -> bool:
+        """Whether these of another type are, with those counted before, no longer a few documents of their source."""
+        names = {event["sourceId"].partition("/")[0] for event in odd} if source.unwind else odd
+        self._odd[source.name] += len(names)
+        number = self._odd[source.name]
+        return number >= TELLING and number > FEW * self._context.sources[source.collection].estimated_document_count()
+
+    def _common_throughout(self, source: Source, ends: Counter[str], size: int) -> set[str]:
+        """The types that are more than a few of a source, of whose ends these are the types.
+
+        A mixture, or another type than the known one, is believed of a large collection when what lies between the
+        ends has it too.
+        """
+        found = _common(ends)
+        if len(found | self._places.keys()) == 1 or ends.total() < size:
+            return found
+        return _common(_types(source, spread(self._context.sources[source.collection], source, size))) or found
 
     def _reject(self, event: Document, source: Source) -> Reject:
         user = event["userId"]
@@ -132,6 +156,13 @@ def _common(counted: Counter[str]) -> set[str]:
 def _sample(context: Context, source: Source, size: int, bounded: bool) -> list[Document]:
     collection, projection = context.sources[source.collection], projection_of([source.user.path])
     return list(chain(*both_ends(collection, source.where, projection, size, bounded=bounded)))
+
+
+def spread(collection: Collection[Any], source: Source, size: int) -> list[Document]:
+    """So many documents in scope from all over a collection, with their users. Reads all that are in scope."""
+    scope: list[Document] = [{"$match": source.where}] if source.where and not source.unwind else []
+    shown = {"$project": projection_of([source.user.path])}
+    return some_piped(collection, [*scope, {"$sample": {"size": size}}, shown])
 
 
 def _types(source: Source, rows: Sequence[Document]) -> Counter[str]:

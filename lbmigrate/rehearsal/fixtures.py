@@ -48,5 +48,5 @@ def _try_filter(found: Connection, source: Source) -> None:
     try:
         list(found.sources[source.collection].aggregate([*unwind.elements(source), {"$limit": 1}]))
     except Exception as error:  # whichever database it is
-        hint = "correct it, then: lbmigrate config check"
+        hint = f"correct `where` of the source {source.name} in the configuration, then type the same command again"
         raise UsageError(f"{source.name}: its `where` cannot be evaluated: {error}", hint) from error

@@ -23,19 +23,31 @@ from lbmigrate.cli.app import app
 ROOT = Path(__file__).parents[2]
 CODE = ROOT / "lbmigrate"
 TABLE: dict[str, str | list[str]] = yaml.safe_load((Path(__file__).parent / "hints.yaml").read_text("utf-8"))
-TREES = {path: ast.parse(path.read_text("utf-8")) for path in sorted(CODE.rglob("*.py"))}
 PLACES = {"Finding": 3, "Apart": 2}  # classes of ours, and the place of what to do among their arguments
+TO_A_SERVER = {"aggregate"}  # whose hint names an index
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """The code, read when the first test asks: every process of a run imports this module."""
+    return {path: ast.parse(path.read_text("utf-8")) for path in sorted(CODE.rglob("*.py"))}
 
 
 def name_of(node: ast.expr) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
+@cache
+def with_hint() -> dict[str, int]:
+    """Classes that are handed a hint, and the place of it among their arguments."""
+    return {**dict.fromkeys(errors(), 1), **PLACES, "kind": 1}  # `kind` is the error of a table
+
+
 def errors() -> set[str]:
     """The names of all classes of errors that have a hint."""
     bases = {
         node.name: {name_of(base) for base in node.bases}
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
@@ -45,13 +57,14 @@ def errors() -> set[str]:
     return found
 
 
+@cache
 def helpers() -> dict[tuple[str, str], int]:
     """Functions that are handed a hint, by where they may be called from, and the place of it among their arguments.
 
     One whose name begins with `_` is for its own file.
     """
     found = {}
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
             names = [each.arg for each in node.args.args if each.arg != "self"]
             if "hint" in names and not node.name.startswith("__"):
@@ -59,15 +72,10 @@ def helpers() -> dict[tuple[str, str], int]:
     return found
 
 
-HELPERS = helpers()
-WITH_HINT = {**dict.fromkeys(errors(), 1), **PLACES, "kind": 1}  # `kind` is the error of a table
-TO_A_SERVER = {"aggregate"}  # whose hint names an index
-
-
 def has_hint(path: Path, node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         name = name_of(node.func)
-        place = WITH_HINT.get(name, HELPERS.get((str(path), name), HELPERS.get(("", name))))
+        place = with_hint().get(name, helpers().get((str(path), name), helpers().get(("", name))))
         starred = any(isinstance(each, ast.Starred) for each in node.args)
         named = {word.arg for word in node.keywords} & {"hint", "fix"}
         told = bool(named) and name not in TO_A_SERVER
@@ -101,7 +109,7 @@ def with_hints(path: Path, tree: ast.Module) -> Iterator[str]:
 
 def places() -> Counter[str]:
     return Counter(
-        f"{path.relative_to(CODE)} {name}" for path, tree in TREES.items() for name in with_hints(path, tree)
+        f"{path.relative_to(CODE)} {name}" for path, tree in trees().items() for name in with_hints(path, tree)
     )
 
 
@@ -152,8 +160,11 @@ def verbs(group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:
     return found
 
 
-VERBS = verbs(typer.main.get_command(app))
-VERBS["backup",] |= VERBS["backup", "make"]
+@cache
+def known() -> dict[tuple[str, ...], set[str]]:
+    found = verbs(typer.main.get_command(app))
+    found["backup",] |= found["backup", "make"]
+    return found
 
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -170,9 +181,9 @@ def unknown(text: str) -> Iterator[str]:
     """The commands of ours in a text that no command line takes: `lbmigrate` and a verb, followed by its options."""
     for found in re.finditer(r"\blbmigrate ([a-z]+)(?: ([a-z]+))?((?: +(?!lbmigrate)[^\s;]+)*)", text):
         first, second, rest = found[1], found[2] or "", found[3]
-        verb = next((each for each in ((first, second), (first,)) if each in VERBS), None)
+        verb = next((each for each in ((first, second), (first,)) if each in known()), None)
         options = re.findall(r"(?<=\s)--?[a-z][\w-]*", rest)
-        if verb is None or not set(options) <= VERBS[verb]:
+        if verb is None or not set(options) <= known()[verb]:
             yield found[0]
 
 
@@ -195,5 +206,6 @@ PROSE = {
 
 
 def test_every_command_that_a_text_names_is_one_of_ours():
-    told = ((path, line, each) for path, tree in TREES.items() for line, text in texts(tree) for each in unknown(text))
+    read = ((path, line, text) for path, tree in trees().items() for line, text in texts(tree))
+    told = ((path, line, each) for path, line, text in read for each in unknown(text))
     assert [each for each in told if each[2].split()[1] not in PROSE] == []

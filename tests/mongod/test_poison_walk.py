@@ -185,6 +185,7 @@ def accounted_for(app: Database[Any]) -> bool:
     return any(app[name].count_documents({}) for name in (REJECTS,)) or app[EVENTS].count_documents({}) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "name"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def test_one_odd_value_stops_nobody_else(app: Database[Any], terminal: Terminal, place: str, name: str) -> None:
     later = place.split(".", maxsplit=1)[0] in (EVENTS, ENTRIES, "feature_flags")

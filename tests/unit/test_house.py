@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -65,9 +66,9 @@ LONG_FILES: set[str] = set()  # paths under lbmigrate that may exceed MOST_LINES
 MOST_LINES = 250
 LONG_FUNCTION = 35
 
-TREES = {path.relative_to(PACKAGE): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+PATHS = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 FLOOR = {name: floor for name, (floor, _) in ROOMS.items()}
-every_module = pytest.mark.parametrize("path", TREES, ids=str)
+every_module = pytest.mark.parametrize("path", PATHS, ids=str)
 
 
 def room(path: Path) -> str:
@@ -78,13 +79,19 @@ def module(path: Path) -> str:
     return ".".join(("lbmigrate", *path.with_suffix("").parts)).removesuffix(".__init__")
 
 
-MODULES = {module(path): path for path in TREES}
+MODULES = {module(path): path for path in PATHS}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The code of a file, parsed when the first test asks: every process of a test run imports this module."""
+    return ast.parse((PACKAGE / path).read_text("utf-8"))
 
 
 def imports(path: Path) -> set[str]:
     """The dotted names of everything that a module imports, wherever in the file it does so."""
     names: set[str] = set()
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -99,12 +106,12 @@ def ours(path: Path) -> set[str]:
 
 
 def test_every_room_is_listed_with_its_floor_and_its_purpose():
-    assert {room(path) for path in TREES} == ROOMS.keys(), "say in ROOMS in this file what a room is for"
+    assert {room(path) for path in PATHS} == ROOMS.keys(), "say in ROOMS in this file what a room is for"
     assert all(purpose for _, purpose in ROOMS.values())
 
 
 def test_few_modules_stand_beside_the_packages():
-    beside = [path for path in TREES if len(path.parts) == 1]
+    beside = [path for path in PATHS if len(path.parts) == 1]
     assert len(beside) <= MODULES_BESIDE_THE_PACKAGES, "put it into the room that would look for it"
 
 
@@ -129,7 +136,7 @@ def test_one_library_has_one_room(path):
 @every_module
 def test_only_the_state_package_names_the_state_collection(path):
     if room(path) != "state":
-        constants = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Constant)]
+        constants = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)]
         assert not [node.lineno for node in constants if node.value == "lbmigrate_state"]
 
 
@@ -142,8 +149,8 @@ def test_files_are_short(path):
 def test_nine_in_ten_functions_are_short():
     functions = [
         (node.end_lineno - node.lineno + 1, f"{path}:{node.lineno} {node.name}")
-        for path, tree in TREES.items()
-        for node in ast.walk(tree)
+        for path in PATHS
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef)
     ]
     long = sorted((each for each in functions if each[0] > LONG_FUNCTION), reverse=True)

@@ -8,7 +8,7 @@ import re
 import uuid
 
 import pytest
-from bson import Binary, Int64, Regex
+from bson import Binary, Code, Decimal128, Int64, Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -173,6 +173,17 @@ def test_reading_the_board_of_an_untouched_database_makes_nothing(database):
     assert board.rank("1") is None
     assert board.periods() == []
     assert database.list_collection_names() == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [Decimal128("NaN"), Decimal128("1"), Regex(".*"), {"a": 1}, 5, None, Code("1", {})],
+    ids=lambda odd: type(odd).__name__,
+)
+def test_what_no_period_can_be_called_by_is_no_period(database, odd):
+    fill(database, [(1, "seen")])
+    database["leaderboard_entries"].insert_one({"_id": "odd", "userId": oid(9), "period": odd, "score": Int64(1)})
+    assert Board(database, config()).periods() == [WEEK]
 
 
 def test_friends_have_the_places_that_they_have_on_the_whole_board(database):

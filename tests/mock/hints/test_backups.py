@@ -12,6 +12,8 @@ import pytest
 from lbmigrate.backup.archive import MANIFEST, SEAL, UNFINISHED, Archive
 from tests.apps import TASKS, picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kept(migrated, terminal):

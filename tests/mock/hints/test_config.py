@@ -12,6 +12,8 @@ from lbmigrate.live.recorder import ScoreRecorder
 from lbmigrate.values import formula
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, oid
 
+pytestmark = pytest.mark.slow
+
 # --- the file ------------------------------------------------------------------------------------------------------
 
 

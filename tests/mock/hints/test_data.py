@@ -6,6 +6,8 @@ import pytest
 
 from tests.apps import SESSIONS, TASKS, USERS, oid, task, user
 
+pytestmark = pytest.mark.slow
+
 
 def found(terminal):
     """Every fact that is no ok, with its fix."""

@@ -19,6 +19,8 @@ from lbmigrate.records import Checkpoint
 from lbmigrate.state import Holder, Lease, State
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, task
 
+pytestmark = pytest.mark.slow
+
 
 def typed(terminal, hint):
     """Type the commands that a hint names, one after the other; each must go through."""

@@ -12,6 +12,8 @@ from lbmigrate.ledger.leavers import KEY, KEY_FILE, SALT
 from lbmigrate.state import COLLECTION
 from tests.apps import TASKS, oid, task
 
+pytestmark = pytest.mark.slow
+
 LATER = dt.datetime(2026, 1, 1)
 SECRET = "a secret that is long enough to be one"
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.apps import oid
 
+pytestmark = pytest.mark.slow
+
 YES = ("run", "--yes")
 
 

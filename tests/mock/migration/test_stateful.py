@@ -583,5 +583,5 @@ def test_whatever_happens_in_any_order_the_board_is_what_the_documents_say(new_d
     monkeypatch.setattr(workers, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(workers, "wait", wait)
     monkeypatch.setattr(Leaderboard, "new_database", staticmethod(new_database), raising=False)
-    examples = settings.default.max_examples // 2  # each is long
+    examples = settings.default.max_examples // 4  # each is long
     run_state_machine_as_test(Leaderboard, settings=settings(max_examples=examples, stateful_step_count=40))

@@ -39,6 +39,7 @@ def filled(document: dict[str, Any], field: str, size: int) -> dict[str, Any]:
     return {**document, field: "x" * room}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spare", [0, 40], ids=lambda spare: f"{spare} bytes left")
 def test_a_document_that_fits_while_its_event_does_not_is_rejected_alone(app, spare):
     big = filled(task(20), "priority", LARGEST - spare)

@@ -119,6 +119,7 @@ TAMPERED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_would_change_what_becomes_of_documents_is_left_out_and_told(app, archive, name):
     before = picture(app.database)
@@ -136,6 +137,7 @@ def test_what_would_change_what_becomes_of_documents_is_left_out_and_told(app, a
     assert app.apply().emitted == 0
 
 
+@pytest.mark.slow
 def test_rejects_expire_as_ours_do_whatever_a_backup_says(app, archive):
     def sooner(found):
         found["indexes"][1]["expireAfterSeconds"] = 1
@@ -180,6 +182,7 @@ def test_what_no_backup_of_ours_holds_is_refused_before_anything_is_written(app,
 # --- known by a digest or a key ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_backup_that_was_changed_is_known_by_the_digest_that_was_printed_when_it_was_made(app, terminal, tmp_path):
     app.database["sessions"].insert_one({"_id": 1})
     made = terminal("backup", "--sources", "--out", "here", "--json")
@@ -196,6 +199,7 @@ def test_a_backup_that_was_changed_is_known_by_the_digest_that_was_printed_when_
     assert app.database.list_collection_names() == []
 
 
+@pytest.mark.slow
 def test_a_backup_is_sealed_with_a_key_that_no_command_line_holds(app, terminal, tmp_path, monkeypatch):
     app.database["sessions"].insert_one({"_id": 1})
     (tmp_path / "key").write_text(f"{KEY}\n")
@@ -229,6 +233,7 @@ def test_a_key_that_could_be_guessed_is_refused(terminal, tmp_path, key):
 # --- nothing is left --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["fill", "name"])
 def test_a_restore_that_fails_anywhere_leaves_nothing(app, archive, monkeypatch, broken):
     app.database.client.drop_database(app.database)
@@ -251,6 +256,7 @@ def test_a_restore_that_fails_anywhere_leaves_nothing(app, archive, monkeypatch,
     assert not [name for name in app.database.list_collection_names() if name.startswith(PREFIX)]
 
 
+@pytest.mark.slow
 def test_what_an_app_has_added_meanwhile_is_not_taken_back(app, archive, monkeypatch):
     app.database.client.drop_database(app.database)
     naming = restore.Restoring.name
@@ -282,6 +288,7 @@ def emptied(app, archive):
     return flags, ours
 
 
+@pytest.mark.slow
 def test_beside_flags_of_the_app_only_our_own_comes_back(app, archive, emptied):
     flags, ours = emptied
     flags.delete_one({"_id": "leaderboard"})
@@ -293,12 +300,14 @@ def test_beside_flags_of_the_app_only_our_own_comes_back(app, archive, emptied):
     assert app.apply().emitted == 0
 
 
+@pytest.mark.slow
 def test_a_flag_that_is_there_as_it_was_stays(app, archive, emptied):
     flags, ours = emptied
     bring_back(app, archive)
     assert flags.find_one({"_id": "leaderboard"}) == ours
 
 
+@pytest.mark.slow
 def test_a_flag_that_is_there_and_another_is_replaced_and_no_other(app, archive, emptied):
     flags, ours = emptied
     flags.update_one({"_id": "leaderboard"}, {"$set": {"write": False, "read": False, "owner": "web"}})
@@ -307,6 +316,7 @@ def test_a_flag_that_is_there_and_another_is_replaced_and_no_other(app, archive,
     assert bson.encode(flags.find_one({"_id": "dark mode"})) == bson.encode({"_id": "dark mode", "on": True})
 
 
+@pytest.mark.slow
 def test_a_flag_without_a_collection_of_flags_comes_back_alone(app, archive, emptied):
     flags, ours = emptied
     flags.drop()
@@ -325,6 +335,7 @@ def test_flags_of_the_app_are_in_a_backup_of_its_sources_alone(app, tmp_path):
         assert {bson.decode(each.raw)["_id"] for each in found} == names
 
 
+@pytest.mark.slow
 def test_a_restore_that_fails_leaves_the_flag_as_it_found_it(app, archive, emptied, monkeypatch):
     flags, _ = emptied
     flags.update_one({"_id": "leaderboard"}, {"$set": {"owner": "web"}})

@@ -124,6 +124,7 @@ def test_documents_that_are_older_than_the_validator_come_back(database, archive
     assert image(database) == before
 
 
+@pytest.mark.slow
 def test_a_backup_comes_back_in_another_database(app, archive, client):
     take(app, archive)
     other = client[f"{app.database.name}_copy"]
@@ -167,6 +168,7 @@ def begun(app, archive, done):
     raise AssertionError(done)
 
 
+@pytest.mark.slow
 def test_what_is_written_meanwhile_is_not_in_a_backup(app, archive):
     before = image(app.database)
     with archive.held():
@@ -203,6 +205,7 @@ def test_a_backup_in_two_goes_is_not_of_one_moment(app, archive):
     assert "several goes" in archive.manifest().notes[0]
 
 
+@pytest.mark.slow
 def test_a_standalone_server_is_backed_up_without_a_moment(home, archive):
     server = start_mongod(home / "alone", free_port())
     try:
@@ -338,6 +341,7 @@ def test_a_restore_over_data_exits_6_and_names_the_collections(migrated, termina
     assert picture(migrated) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_backup_exits_6_and_names_the_file(migrated, terminal, tmp_path, client):
     assert terminal("backup", "--out", "here").code == 0
     path = tmp_path / "here" / migrated.name / "score_events.bson.gz"
@@ -350,6 +354,7 @@ def test_a_damaged_backup_exits_6_and_names_the_file(migrated, terminal, tmp_pat
     assert migrated.list_collection_names() == []
 
 
+@pytest.mark.slow
 def test_a_backup_of_another_database_needs_the_option(migrated, terminal, client, monkeypatch):
     assert terminal("backup", "--out", "here").code == 0
     name = f"{migrated.name}_copy"

@@ -61,6 +61,7 @@ VERBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_other_verb_touches_flags_of_the_app(app, terminal):
     kept = theirs(app)
     typed(terminal, "run")

@@ -96,6 +96,7 @@ def test_what_is_recorded_live_is_on_its_boards_at_once_and_a_repeat_changes_not
     assert valkey.board() == before
 
 
+@pytest.mark.slow
 def test_a_period_that_begins_gets_its_board_with_the_first_action(app, config, valkey):
     assert recorded(app, config, 900, 3)  # of today: the history is older
     newest = max(period for period in app["leaderboard_entries"].distinct("period") if period != "global")
@@ -147,6 +148,7 @@ def test_without_redis_recording_goes_on_and_ranks_are_counted(app, config, valk
     assert valkey.board() == entries(app)
 
 
+@pytest.mark.slow
 def test_a_board_that_missed_something_is_not_believed_until_it_is_rebuilt(app, config, valkey, terminal):
     State(app).note("boards", stale=True, since=None, why="a publication failed", failure="x")
     valkey.client.zadd("lb:global", {"somebody": 10**6})
@@ -156,6 +158,7 @@ def test_a_board_that_missed_something_is_not_believed_until_it_is_rebuilt(app, 
     assert valkey.board() == entries(app)
 
 
+@pytest.mark.slow
 def test_the_next_backfill_rebuilds_what_a_redis_that_lost_its_data_lacks(app, config, valkey, terminal):
     valkey.kill()
     valkey.start()  # nothing is saved
@@ -166,6 +169,7 @@ def test_the_next_backfill_rebuilds_what_a_redis_that_lost_its_data_lacks(app, c
     assert terminal("boards", "check").code == 0
 
 
+@pytest.mark.slow
 def test_a_redis_started_anew_from_an_old_file_is_not_believed(app, config, valkey, terminal):
     valkey.client.save()
     assert recorded(app, config, 900, 12)
@@ -204,6 +208,7 @@ def test_a_board_that_was_edited_is_named_and_the_hint_heals_it(app, valkey, ter
         assert valkey.board() == entries(app)
 
 
+@pytest.mark.slow
 def test_a_board_deleted_by_hand_is_not_believed_when_the_next_score_makes_its_key_anew(app, config, valkey, terminal):
     valkey.client.delete("lb:global")
     assert recorded(app, config, 900, 3)
@@ -215,6 +220,7 @@ def test_a_board_deleted_by_hand_is_not_believed_when_the_next_score_makes_its_k
     assert not terminal("boards", "status", "--json").result["stale"]
 
 
+@pytest.mark.slow
 def test_a_rollback_removes_the_boards(app, valkey, terminal):
     assert terminal("rollback", "--to", "3", "--yes").code == 0
     assert list(valkey.client.scan_iter("*lb:*")) == []
@@ -222,6 +228,7 @@ def test_a_rollback_removes_the_boards(app, valkey, terminal):
     assert valkey.board() == entries(app)
 
 
+@pytest.mark.slow
 def test_a_score_that_a_sorted_set_cannot_hold_is_refused_by_name(app, config, valkey, terminal):
     app["leaderboard_entries"].update_one({"userId": oid(3), "period": "global"}, {"$set": {"score": Int64(2**53 + 1)}})
     refused = terminal("boards", "rebuild")
@@ -230,6 +237,7 @@ def test_a_score_that_a_sorted_set_cannot_hold_is_refused_by_name(app, config, v
     assert valkey.board() != {}  # the board that was there stays
 
 
+@pytest.mark.slow
 def test_a_week_that_is_over_expires_in_redis_and_never_in_mongodb(app, valkey, terminal):
     terminal.configure(TASKS, redis={"url": valkey.url, "keep": "1000w"})
     assert terminal("boards", "rebuild").code == 0
@@ -268,6 +276,7 @@ def test_what_an_app_scored_first_becomes_events_and_counts_once(app, config, va
     assert terminal("boards", "check").code == 0
 
 
+@pytest.mark.slow
 def test_an_action_that_is_known_already_leaves_the_score_that_it_has(app, config, valkey, terminal):
     assert recorded(app, config, 900, 3)
     scored(valkey, 900, 3)  # the app told both ways
@@ -281,6 +290,7 @@ def test_an_action_that_is_known_already_leaves_the_score_that_it_has(app, confi
     assert str(oid(3)) not in valkey.board()
 
 
+@pytest.mark.slow
 def test_killed_before_it_acknowledges_it_reads_the_actions_again_and_doubles_nothing(app, config, valkey, terminal):
     scored(valkey, 900, 3)
     real = client_of(valkey.url)
@@ -299,6 +309,7 @@ ODD = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_actions_that_can_be_no_event_are_set_aside_with_the_reason_and_stop_no_other(app, valkey, terminal):
     good = {"action": "task_complete", "user": str(oid(3)), "source": str(oid(900))}
     for odd in ODD:
@@ -313,6 +324,7 @@ def test_actions_that_can_be_no_event_are_set_aside_with_the_reason_and_stop_no_
     assert valkey.client.xlen("lb:actions") == 0
 
 
+@pytest.mark.slow
 def test_while_recording_is_off_the_actions_stay_in_redis(app, valkey, terminal):
     scored(valkey, 900, 3)
     assert terminal("flag", "write", "off").code == 0
@@ -357,6 +369,7 @@ def small(database, terminal):
     client_of.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", list(UNFIT)[:-1])
 def test_a_redis_that_cannot_take_boards_is_told_and_the_migration_goes_on(small, terminal, tmp_path, said):
     server = Valkey(tmp_path, UNFIT[said])
@@ -373,6 +386,7 @@ def test_a_redis_that_cannot_take_boards_is_told_and_the_migration_goes_on(small
         server.kill()
 
 
+@pytest.mark.slow
 def test_doctor_says_that_a_redis_would_drop_boards_when_its_memory_is_full(small, terminal, tmp_path):
     said = list(UNFIT)[-1]
     server = Valkey(tmp_path, UNFIT[said])
@@ -388,6 +402,7 @@ def test_doctor_says_that_a_redis_would_drop_boards_when_its_memory_is_full(smal
         server.kill()
 
 
+@pytest.mark.slow
 def test_what_is_no_redis_a_wrong_password_and_nobody_there_are_told_apart(small, terminal, valkey):
     with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         urls = {
@@ -414,6 +429,7 @@ def test_without_the_client_the_extra_is_named_and_nothing_else_needs_it(small, 
         assert "pip install 'lbmigrate[redis]'" in refused.err
 
 
+@pytest.mark.slow
 def test_a_value_of_another_kind_under_our_name_is_told_and_left_alone(app, config, valkey, terminal):
     valkey.client.delete("lb:global")
     valkey.client.set("lb:global", "mine")
@@ -424,6 +440,7 @@ def test_a_value_of_another_kind_under_our_name_is_told_and_left_alone(app, conf
     assert valkey.client.get("lb:global") == "mine"
 
 
+@pytest.mark.slow
 def test_on_a_cluster_every_verb_keeps_to_the_slots_of_its_boards(small, terminal, tmp_path):
     # Its members would meet at its port + 10,000, which may be no port.
     server = Valkey(tmp_path, ["--cluster-enabled", "yes", "--cluster-port", str(free_port())])
@@ -444,6 +461,7 @@ def test_on_a_cluster_every_verb_keeps_to_the_slots_of_its_boards(small, termina
         server.kill()
 
 
+@pytest.mark.slow
 def test_forgetting_says_so_when_redis_cannot_be_asked_and_is_done_when_it_is_back(app, valkey, terminal):
     valkey.client.save()
     valkey.kill()
@@ -456,6 +474,7 @@ def test_forgetting_says_so_when_redis_cannot_be_asked_and_is_done_when_it_is_ba
     assert app["leaderboard_entries"].count_documents({"userId": oid(3)}) == 0
 
 
+@pytest.mark.slow
 def test_a_password_in_the_url_is_shown_nowhere(app, terminal, valkey):
     terminal.configure(TASKS, redis={"url": f"redis://anna:hunter22@127.0.0.1:{valkey.port}/0"})
     for verb in ("status", "check", "rebuild", "persist"):

@@ -304,6 +304,7 @@ def test_of_paths_that_stand_in_for_each_other_one_suffices(app, terminal):
     assert "none of 12 documents of sessions in scope has durationSec" in warnings["sessions"]
 
 
+@pytest.mark.slow
 def test_the_collections_of_this_migration_are_no_leftovers(app, terminal):
     assert terminal("run").code == 0
     assert found(terminal, "warning") == {}
@@ -337,6 +338,7 @@ def test_a_disk_without_room_for_what_a_run_would_write_is_refused(app, terminal
     assert terminal("run").code == 6
 
 
+@pytest.mark.slow
 def test_a_uri_that_asks_for_unacknowledged_writes_is_told_and_not_heeded(app, terminal):
     given = terminal("doctor", "--uri", f"{terminal.uri}&w=0", "--json").result["findings"]
     assert [f["level"] for f in given if f["subject"] == "write concern"] == ["warning"]
@@ -355,6 +357,7 @@ def test_what_a_uri_says_of_reading_and_writing_is_told_by_every_verb_and_not_he
     assert "w=majority" not in done.err.partition("not used")[2], "that is what is done"
 
 
+@pytest.mark.slow
 def test_options_of_a_uri_that_do_nothing_are_told_by_doctor_and_by_nobody_else(app, terminal):
     there = ("--uri", f"{terminal.uri}&apName=a&maxPoolSize=many&tlsCertificateKeyFilePasswort=s3cret&compressors=lz4")
     terminal("run", *there)
@@ -550,6 +553,7 @@ OURS = {
 }
 
 
+@pytest.mark.slow
 def test_a_user_with_nothing_but_read_can_check_plan_and_rehearse(lent, terminal):
     app = lent("read")
     before = picture(app)

@@ -118,6 +118,7 @@ def migrated(app, become, terminal):
     return app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", LINES)
 def test_each_verb_works_with_the_rights_of_its_row_and_no_others(migrated, become, terminal, verb):
     migrated["tasks"].insert_one(task(90, owner=2))
@@ -132,6 +133,7 @@ def test_the_table_has_a_row_for_every_verb_that_is_tried_here():
     assert {*LINES, "backup restore"} == set(privileges.VERBS)
 
 
+@pytest.mark.slow
 def test_a_restore_after_a_loss_works_with_the_rights_of_its_row(migrated, become, terminal):
     become("backup", "pause")
     done(terminal, "backup", "make", "kept")
@@ -154,6 +156,7 @@ SHORT = {
 CHANGED = [(verb, *right) for verb, rights in SHORT.items() for right in rights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "collection", "action"), CHANGED)
 def test_a_right_that_a_verb_misses_is_named_before_anything_is_written(
     migrated, become, terminal, verb, collection, action
@@ -169,6 +172,7 @@ def test_a_right_that_a_verb_misses_is_named_before_anything_is_written(
     assert f"may not {action}" not in terminal(*LINES[verb][-1]).err
 
 
+@pytest.mark.slow
 def test_a_restore_that_misses_a_right_leaves_nothing_behind(migrated, become, terminal):
     become("backup")
     done(terminal, "backup", "make", "kept")

@@ -12,7 +12,7 @@ from bson import ObjectId
 from lbmigrate.mongo.client import open_client, server_time
 from lbmigrate.mongo.process import HOST, free_port, start_mongod
 from lbmigrate.state import Holder, Lease, State
-from tests.apps import SESSIONS, TASKS, oid, picture, task, user
+from tests.apps import SESSIONS, TASKS, oid, picture, session, task, user
 
 
 @pytest.fixture
@@ -171,6 +171,7 @@ def test_user_ids_of_two_types_are_one_user_with_as(app, terminal):
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 40
 
 
+@pytest.mark.slow
 def test_a_user_id_of_another_type_that_the_first_look_missed_is_a_reject_when_it_comes(app, terminal):
     app["tasks"].delete_many({})
     app["tasks"].insert_many([task(number, owner=1) for number in range(1_300)])
@@ -181,16 +182,49 @@ def test_a_user_id_of_another_type_that_the_first_look_missed_is_a_reject_when_i
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 12_990
 
 
-def test_user_ids_of_two_types_in_equal_parts_are_refused_when_they_come(app, terminal):
+def test_many_user_ids_of_another_type_are_refused_when_they_come(app, terminal):
     app["tasks"].delete_many({})
     app["tasks"].insert_many([task(number, owner=1) for number in range(1_300)])
-    middle = {"_id": {"$gte": oid(1600), "$lt": oid(1650)}}
+    middle = {"_id": {"$gte": oid(1500), "$lt": oid(1800)}}  # between the ends that are looked at first
     app["tasks"].update_many(middle, {"$set": {"userId": str(oid(1))}})
     terminal.configure(TASKS, backfill={"chunk_size": 100, "workers": 1})
     refused(terminal("run"), 6, "user ids are of 2 types")
     assert {type(event["userId"]) for event in app["score_events"].find()} == {ObjectId}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("owner", [None, "deleted account", 0, ...], ids=["null", "text", "number", "absent"])
+@pytest.mark.parametrize("first", [500, 3_000], ids=["oldest", "newest"])
+def test_many_documents_of_a_deleted_account_at_one_end_keep_nobody_from_the_board(app, terminal, owner, first):
+    app["tasks"].delete_many({})
+    app["tasks"].insert_many([task(1_000 + number, owner=1, hours=number) for number in range(2_000)])
+    left = [task(first + number, owner=2, hours=first) for number in range(200)]
+    for each in left:
+        each.update(userId=owner) if owner is not ... else each.pop("userId")
+    app["tasks"].insert_many(left)
+    terminal.configure(TASKS, backfill={"chunk_size": 100, "workers": 2})
+    for words in (("doctor",), ("run",), ("backfill", "--full"), ("reconcile",), ("verify", "--full")):
+        assert terminal(*words).code == 0, words
+    assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(1)}"})["score"] == 20_000
+    assert app["lbmigrate_rejects"].count_documents({}) == 200
+
+
+@pytest.mark.slow
+def test_on_a_live_board_the_odd_document_of_a_small_source_holds_no_other_up(app, terminal):
+    app["sessions"].insert_one(session(1))
+    app["tasks"].insert_many([task(number, owner=1) for number in range(10, 30)])
+    terminal.configure(TASKS, SESSIONS)
+    assert terminal("run").code == 0
+    app["sessions"].delete_many({})
+    app["sessions"].insert_one(session(77, userId="nobody"))
+    app["tasks"].insert_one(task(77, owner=1))
+    for words in (("backfill",), ("reconcile", "--allow", "100"), ("backfill", "--full"), ("verify", "--full")):
+        assert terminal(*words).code == 0, words
+    assert app["score_events"].find_one({"_id": f"task_complete:{oid(1077)}"})
+    assert app["lbmigrate_rejects"].distinct("sourceId") == [session(77)["_id"]]
+
+
+@pytest.mark.slow
 def test_a_user_without_a_name_or_with_an_address_for_one_is_on_the_board_without_a_name(app, terminal):
     app["users"].update_one({"_id": oid(1)}, {"$unset": {"name": ""}})
     app["users"].update_one({"_id": oid(2)}, {"$set": {"name": "someone@example.org"}})

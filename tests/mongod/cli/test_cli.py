@@ -75,6 +75,7 @@ def test_a_second_run_writes_nothing_outside_the_state(app, terminal, request):
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_neither_a_run_nor_a_rollback_writes_to_the_sources(app, terminal, profile):
     sources = {name: documents for name, documents in picture(app).items() if name not in OWN}
     assert terminal("run").code == 0
@@ -101,6 +102,7 @@ def test_what_is_new_since_the_last_run_is_all_that_a_backfill_reads(app, termin
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_a_bounded_backfill_takes_one_user_and_one_stretch_of_time(app, terminal):
     terminal("run", "--to", "3")
     until = (NEW_YEAR.replace(day=3)).isoformat()
@@ -113,6 +115,7 @@ def test_a_bounded_backfill_takes_one_user_and_one_stretch_of_time(app, terminal
     assert app["score_events"].count_documents({}) == 42
 
 
+@pytest.mark.slow
 def test_steps_can_be_taken_one_at_a_time(app, terminal):
     assert terminal("run", "--to", "2").code == 0
     assert app["score_events"].count_documents({}) == 0
@@ -126,6 +129,7 @@ def test_steps_can_be_taken_one_at_a_time(app, terminal):
     assert app["feature_flags"].find_one()["write"] is True
 
 
+@pytest.mark.slow
 def test_data_can_be_kept_when_everything_is_turned_off(app, terminal):
     terminal("run")
     before = picture(app)
@@ -170,6 +174,7 @@ def test_looking_at_a_database_that_is_not_there_does_not_make_it(database, term
     assert database.name not in database.client.list_database_names()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [words for words, _ in LOOKING if words[0] not in ("rollback", "verify")], ids=str)
 def test_looking_at_a_migrated_app_writes_nothing(app, terminal, request, words):
     terminal("run")
@@ -278,6 +283,7 @@ def test_a_rollback_leaves_what_was_there_before_and_so_does_a_second_one(app, t
     app.client.drop_database(f"{app.name}_elsewhere")
 
 
+@pytest.mark.slow
 def test_a_rollback_drops_no_index_that_only_has_the_name_of_ours(app, terminal):
     app["leaderboard_entries"].create_index([("score", 1)], name="userId_1")
     before = picture(app)
@@ -286,6 +292,7 @@ def test_a_rollback_drops_no_index_that_only_has_the_name_of_ours(app, terminal)
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_a_rollback_asks_before_it_removes_anything(app, terminal):
     terminal("run")
     before = picture(app)

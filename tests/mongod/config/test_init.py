@@ -50,6 +50,15 @@ def test_a_file_that_somebody_wrote_is_left_as_it_is_and_the_template_as_shipped
     assert yaml.safe_load(made.read_text())["users"]["collection"] == "benutzer"
 
 
+@pytest.mark.parametrize("name", [".", "a-file/board.yaml", "x" * 300])
+def test_where_nothing_can_be_written_another_name_is_asked_for(terminal, tmp_path, name):
+    (tmp_path / "a-file").write_text("somebody's")
+    refused = terminal("config", "init", name, "--template")
+    assert (refused.code, "Traceback" in refused.err, "unexpected" in refused.err) == (2, False, False)
+    assert "lbmigrate config init NAME.yaml" in refused.hint
+    assert terminal("config", "init", "NAME.yaml", "--template").code == 0
+
+
 def test_without_a_server_it_is_the_template(terminal, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MONGODB_URI", raising=False)

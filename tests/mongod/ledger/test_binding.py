@@ -103,6 +103,7 @@ def test_a_database_that_was_dropped_and_restored_is_followed_again(app, termina
     assert terminal(*FOLLOW).code == 0
 
 
+@pytest.mark.slow
 def test_a_tail_that_follows_ends_when_the_ledger_goes(app, terminal):
     with connect(load_config(terminal.config)) as connection:
         stop = Stop(sleep=lambda _: None)
@@ -141,6 +142,7 @@ def test_a_backup_that_was_made_when_they_had_come_apart_is_still_told_so(app, t
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_a_rename_is_another_collection_and_its_return_the_old_one(app, terminal):
     app[EVENTS].rename("aside")
     app[EVENTS].insert_many(app["aside"].find())
@@ -149,6 +151,7 @@ def test_a_rename_is_another_collection_and_its_return_the_old_one(app, terminal
     assert terminal("backfill").code == 0
 
 
+@pytest.mark.slow
 def test_documents_are_not_counted_where_the_metadata_says_enough(app, terminal, state):
     app.command("profile", 2)
     try:

@@ -36,6 +36,7 @@ def test_one_who_is_forgotten_is_on_no_board_and_stays_away(app, terminal):
     assert terminal("plan").code == 0
 
 
+@pytest.mark.slow
 def test_neither_the_record_of_the_run_nor_the_lock_tells_who_it_was(app, terminal):
     assert terminal("forget", ADA, "--yes").code == 0
     assert app["lbmigrate_state"].find_one({"verb": "forget"})["outcome"] == "done"
@@ -43,6 +44,7 @@ def test_neither_the_record_of_the_run_nor_the_lock_tells_who_it_was(app, termin
     assert ADA not in str(list(app["lbmigrate_rejects"].find()))
 
 
+@pytest.mark.slow
 def test_without_a_terminal_nobody_is_forgotten_unasked(app, terminal):
     before = picture(app)
     done = terminal("forget", ADA)
@@ -51,12 +53,14 @@ def test_without_a_terminal_nobody_is_forgotten_unasked(app, terminal):
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_somebody_whom_nobody_knows_is_told_so(app, terminal):
     before, rows = picture(app), list(app["lbmigrate_state"].find())
     assert terminal("forget", "eve", "--yes").code == 2
     assert (picture(app), list(app["lbmigrate_state"].find())) == (before, rows)
 
 
+@pytest.mark.slow
 def test_a_rollback_removes_what_is_under_a_tombstone_too(app, terminal):
     assert terminal("forget", ADA, "--yes").code == 0
     assert terminal("rollback", "--yes").code == 0

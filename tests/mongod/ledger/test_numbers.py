@@ -36,6 +36,7 @@ def test_numbers_of_every_type_are_one_user_with_one_entry(app):
     assert [entry["userId"] for entry in entries if entry["optOutSnapshot"]] == [NOW + 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS, ids=["double", "long", "decimal", "decimal with a zero"])
 def test_whichever_type_an_app_writes_it_is_the_same_action_and_the_same_user(app, form):
     written = {"_id": f"task_complete:{NOW}", "userId": float(NOW), "actionType": "task_complete", "points": Int64(10)}

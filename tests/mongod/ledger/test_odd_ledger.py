@@ -82,6 +82,7 @@ STOLEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", STOLEN.values(), ids=STOLEN)
 def test_stolen_points_are_taken_back_or_count_for_nobody_and_the_others_arrive(app, fields):
     put_event(app, **fields)
@@ -95,6 +96,7 @@ def test_stolen_points_are_taken_back_or_count_for_nobody_and_the_others_arrive(
     verify(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", STOLEN.values(), ids=STOLEN)
 def test_somebody_who_had_an_odd_event_can_leave(app, fields):
     put_event(app, **fields)
@@ -122,6 +124,7 @@ def test_a_walk_over_everyone_ends_although_a_user_is_not_utf8(app, size):
     assert {oid(1), oid(2)} <= found
 
 
+@pytest.mark.slow
 def test_points_beyond_what_an_event_may_have_are_taken_back_in_parts(app):
     for number in (1, 2, 3):
         name = f"task_complete:{task(1)['_id']}#{number}"

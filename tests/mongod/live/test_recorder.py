@@ -69,6 +69,7 @@ def test_how_the_apps_client_is_set_up_does_not_matter(app, server_uri):
     assert f"global:{uuid.UUID(int=1)}" in app.entries()
 
 
+@pytest.mark.slow
 def test_a_write_that_no_majority_has_yet_is_seen(app):
     eager = app.database["tasks"].with_options(write_concern=WriteConcern(1, j=False))
     recorder = ScoreRecorder(app.database, app.config, strict=True, budget=60)

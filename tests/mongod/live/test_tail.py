@@ -172,6 +172,7 @@ def test_a_document_that_cannot_be_scored_holds_nobody_up(app):
     assert app.database["lbmigrate_rejects"].find_one()["sourceId"] == oid(1020)
 
 
+@pytest.mark.slow
 def test_nobody_is_rolled_up_twice_for_one_batch(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -196,6 +197,7 @@ def test_a_batch_whose_checkpoint_was_not_saved_is_done_again_and_counts_once(ap
     oracle.check(app.database)
 
 
+@pytest.mark.slow
 def test_killed_after_any_piece_it_loses_nothing(app):
     """Each piece's checkpoint is saved, and then nothing more happens; a new one goes on."""
     number = itertools.count(20)
@@ -211,6 +213,7 @@ def test_killed_after_any_piece_it_loses_nothing(app):
     oracle.check(app.database)
 
 
+@pytest.mark.slow
 def test_what_was_written_while_nobody_followed_is_recorded_by_the_next(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -252,6 +255,7 @@ def history_lost(app):
     return failing(app.database.client, "aggregate", 1, errorCode=286, namespace=place)
 
 
+@pytest.mark.slow
 def test_the_first_tail_knows_that_it_has_not_seen_what_was_before(app):
     assert gap(app.state, app.config) is None
     pieces = follower(app)
@@ -262,6 +266,7 @@ def test_the_first_tail_knows_that_it_has_not_seen_what_was_before(app):
     walk(app, pieces, lambda: row(app)["missed"] is None)
 
 
+@pytest.mark.slow
 def test_a_pass_that_was_open_already_does_not_close_the_gap(app):
     opened = app.context()
     list(itertools.islice(STEPS[3].apply(opened), 0))
@@ -293,6 +298,7 @@ def test_a_lost_history_is_told_and_a_backfill_makes_up_for_it(forgetful):
     oracle.check(app.database)
 
 
+@pytest.mark.slow
 def test_one_who_is_killed_after_a_lost_history_does_not_forget_the_gap(forgetful):
     app = forgetful
     since = row(app)["reached"]
@@ -311,6 +317,7 @@ def test_a_server_that_steps_down_for_a_moment_is_waited_for(forgetful):
     oracle.check(forgetful.database)
 
 
+@pytest.mark.slow
 def test_a_collection_replaced_by_a_rename_asks_for_a_full_backfill(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -357,6 +364,7 @@ def test_a_database_that_is_there_again_is_followed_from_then_on(app):
 # --- where it does not work --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_standalone_server_is_told_what_to_become(mongod, home):
     server = mongod_standalone(home)
     with MongoClient(server.uri) as client:
@@ -434,6 +442,7 @@ def test_it_runs_until_a_signal_and_tells_how_to_go_on(app, server_uri, settings
     assert app.state.get(FOLLOWING)["holder"] is None
 
 
+@pytest.mark.slow
 def test_it_ends_well_when_its_time_is_over(app, terminal):
     done = terminal("tail", "--max-runtime", "1s", "--json")
     assert done.code == 0
@@ -553,6 +562,7 @@ def test_before_the_first_backfill_it_follows_and_asks_for_one(database, server_
     assert len(app.event_ids()) == 6
 
 
+@pytest.mark.slow
 def test_a_state_elsewhere_is_where_the_tail_keeps_its_progress(app, terminal):
     elsewhere = app.database.client[f"{app.database.name}_state"]
     try:
@@ -584,6 +594,7 @@ def test_a_document_whose_id_is_not_utf8_keeps_no_other_from_the_board(app):
     walk(app, pieces, lambda: has(app, good))
 
 
+@pytest.mark.slow
 def test_a_change_that_is_too_large_to_be_shown_is_told_and_what_follows_is_recorded(app):
     pieces, early, late = follower(app), task(60), task(61)
     save(app, next(pieces))

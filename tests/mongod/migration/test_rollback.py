@@ -88,6 +88,7 @@ def test_a_rollback_killed_again_and_again_gets_there(app, terminal):
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_nobody_records_or_shows_any_more_when_the_first_document_goes(app, terminal, monkeypatch):
     terminal("run")
     flags = []
@@ -106,6 +107,7 @@ def test_nobody_records_or_shows_any_more_when_the_first_document_goes(app, term
 # --- what stays, what goes ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rollback_leaves_a_record_of_itself(app, terminal):
     terminal("run")
     terminal("rollback", "--yes")
@@ -115,6 +117,7 @@ def test_a_rollback_leaves_a_record_of_itself(app, terminal):
     assert [step["status"] for step in steps] == ["reverted"] * 6
 
 
+@pytest.mark.slow
 def test_data_goes_in_bounded_chunks(app, terminal, monkeypatch):
     terminal("run")
     sizes = []
@@ -134,6 +137,7 @@ def test_data_goes_in_bounded_chunks(app, terminal, monkeypatch):
     assert list(app["score_events"].find()) == THEIRS
 
 
+@pytest.mark.slow
 def test_a_rollback_after_a_run_that_was_never_finished_leaves_nothing_of_it(app, terminal):
     before = picture(app)
     assert terminal("run", "--max-docs", "10").code == 3
@@ -142,6 +146,7 @@ def test_a_rollback_after_a_run_that_was_never_finished_leaves_nothing_of_it(app
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_what_others_make_after_a_rollback_is_none_of_its_business(app, terminal):
     terminal("run")
     terminal("rollback", "--yes")
@@ -169,6 +174,7 @@ def test_kept_data_is_where_the_next_run_goes_on(app, terminal):
     assert app["feature_flags"].find_one()["read"] is True
 
 
+@pytest.mark.slow
 def test_a_rollback_after_keeping_the_data_still_knows_what_was_made(app, terminal):
     before = picture(app)
     terminal("run")
@@ -180,6 +186,7 @@ def test_a_rollback_after_keeping_the_data_still_knows_what_was_made(app, termin
 # --- showing and asking ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_what_would_go_and_changes_nothing(app, terminal):
     terminal("run")
     before, rows = picture(app), list(app["lbmigrate_state"].find())
@@ -206,6 +213,7 @@ def typed(monkeypatch, words):
     monkeypatch.setattr(sys, "stdin", Keyboard(words))
 
 
+@pytest.mark.slow
 def test_the_name_of_the_database_typed_lets_the_data_go(app, terminal, monkeypatch):
     before = picture(app)
     terminal("run")
@@ -218,6 +226,7 @@ def test_the_name_of_the_database_typed_lets_the_data_go(app, terminal, monkeypa
     assert picture(app) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["yes\n", "y\n", "APP\n", "test_\n", "admin\n"])
 def test_another_name_typed_changes_nothing(app, terminal, monkeypatch, words):
     terminal("run")
@@ -230,6 +239,7 @@ def test_another_name_typed_changes_nothing(app, terminal, monkeypatch, words):
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_instead_changes_nothing(app, terminal, monkeypatch):
     terminal("run")
     before = picture(app)

@@ -204,6 +204,7 @@ def test_a_limit_ends_a_run_with_work_left_and_the_next_one_does_the_rest(site, 
 # --- refused -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_state_of_a_newer_version_is_refused_before_anything_is_written(site):
     State(site.database).rows.insert_one({"_id": "step:1", "kind": "step", "layout": 99, "fence": 0})
     before = state_rows(site.database)

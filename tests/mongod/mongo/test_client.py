@@ -37,6 +37,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None:
     with pytest.raises(LbmigrateError, match="rejected the user name or the password") as caught:
         open_client(f"mongodb://bob:wrong-hunter@{guarded.address}/").__enter__()

@@ -101,6 +101,7 @@ def test_a_second_process_shares_the_server_and_the_last_one_stops_it(home: Path
     assert servers_on(home) == []
 
 
+@pytest.mark.slow
 def test_the_starter_may_leave_first(home: Path) -> None:
     with ExitStack() as later:
         with embedded.serve(home) as ours:
@@ -117,6 +118,7 @@ def test_processes_that_begin_together_share_one_server(home: Path) -> None:
         assert len(servers_on(home)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["start.lock", "users.lock"])
 def test_nobody_starts_a_server_while_another_starts_or_stops_one(
     home: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +135,7 @@ def test_nobody_starts_a_server_while_another_starts_or_stops_one(
         assert count(uri) == 0
 
 
+@pytest.mark.slow
 def test_a_killed_user_leaves_a_server_that_the_next_one_takes_over_and_stops(home: Path) -> None:
     with other_process(home) as other:
         theirs = uri_of(other)
@@ -228,6 +231,7 @@ def test_a_directory_of_any_length_and_any_name_is_shared_all_the_same(home: Pat
     assert socket.is_relative_to(home) == socket.parent.exists()  # what was made elsewhere is gone
 
 
+@pytest.mark.slow
 def test_processes_with_different_temporary_directories_share_a_server_too(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def test_a_fault_that_passes_changes_nothing(app, client, wanted, fault, command
     assert {row["status"] for row in app.chunks()} == {"rolled"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "collection"),
     [
@@ -164,6 +165,7 @@ def added(app: App) -> None:
     app.database["tasks"].insert_many([task(number, updatedAt=dt.datetime(2027, 1, 1)) for number in range(50, 53)])
 
 
+@pytest.mark.slow
 def test_a_verdict_does_not_cover_events_of_an_attempt_that_was_killed(app):
     verified(app)
     added(app)
@@ -175,6 +177,7 @@ def test_a_verdict_does_not_cover_events_of_an_attempt_that_was_killed(app):
         app.apply([s6_cut_over])
 
 
+@pytest.mark.slow
 def test_a_verdict_does_not_cover_events_of_an_attempt_that_broke(app, client):
     verified(app)
     added(app)
@@ -185,6 +188,7 @@ def test_a_verdict_does_not_cover_events_of_an_attempt_that_broke(app, client):
         app.apply([s6_cut_over])
 
 
+@pytest.mark.slow
 def test_a_verdict_does_not_cover_events_that_came_after_the_clock_went_back(app):
     verified(app)
     added(app)

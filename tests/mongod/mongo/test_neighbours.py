@@ -126,6 +126,7 @@ def given_to(path: Path, who: pwd.struct_passwd, mode: int = 0o700) -> Path:
 # --- reading, locking, standing in -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["short", "so long a name that its socket is elsewhere " * 3])
 def test_another_user_can_neither_read_nor_connect_nor_lock_nor_replace_anything(
     yard: Path, neighbour: pwd.struct_passwd, name: str
@@ -151,6 +152,7 @@ def test_another_user_can_neither_read_nor_connect_nor_lock_nor_replace_anything
     assert not server.is_running()
 
 
+@pytest.mark.slow
 def test_files_that_an_earlier_version_left_open_to_all_can_be_locked_by_nobody_else(
     home: Path, neighbour: pwd.struct_passwd
 ) -> None:
@@ -223,6 +225,7 @@ def test_a_directory_of_another_user_is_refused_and_left_as_it_is(yard: Path, ne
     assert stat.S_IMODE(home.stat().st_mode) == 0o777
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o757])
 def test_a_directory_that_others_can_write_is_refused_until_the_hint_is_followed(yard: Path, mode: int) -> None:
     home = yard / "open"
@@ -235,6 +238,7 @@ def test_a_directory_that_others_can_write_is_refused_until_the_hint_is_followed
         assert stat.S_IMODE(home.stat().st_mode) & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_a_link_that_another_user_made_is_not_followed(yard: Path, neighbour: pwd.struct_passwd) -> None:
     (yard / "private").mkdir(mode=0o700)
     (yard / "link").symlink_to(yard / "private")
@@ -293,6 +297,7 @@ def test_a_directory_that_another_user_made_in_the_place_of_our_sockets_is_refus
 # --- files --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_we_make_is_closed_whatever_the_umask_says(yard: Path) -> None:
     before = os.umask(0)
     try:

@@ -140,6 +140,7 @@ def begun(app: App, *outcomes: Exception | Piece) -> tuple[Driver, Callable[[], 
     return Driver(app.context(stop=Calm())), pieces, times
 
 
+@pytest.mark.slow
 def test_a_work_that_does_not_get_on_ends_after_a_few_attempts(app):
     driver, pieces, times = begun(app, *[OperationFailure("so", 365)] * 20)
     with pytest.raises(OperationFailure):
@@ -169,6 +170,7 @@ def test_a_fault_that_does_not_pass_is_raised_at_once(app):
 # --- the flag's own write says whether it changed anything -----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_switch_whose_confirmation_was_lost_counts_as_turned(app, client):
     late = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
     with failing(client, "update", 1, **late):

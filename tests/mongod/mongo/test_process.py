@@ -17,6 +17,7 @@ from lbmigrate.mongo.program import find_mongod
 pytestmark = pytest.mark.usefixtures("mongod")
 
 
+@pytest.mark.slow
 def test_a_server_that_will_not_start_is_told_with_its_own_words(home: Path) -> None:
     (home / "data").mkdir()
     (home / "data" / "WiredTiger").write_text("not a database")
@@ -35,6 +36,7 @@ def test_a_wrong_option_is_told_with_its_own_words(home: Path) -> None:
     assert "unrecognised option '--nonsense'" in "".join(caught.value.details)
 
 
+@pytest.mark.slow
 def test_a_server_that_ignores_a_polite_end_is_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = start_mongod(home, free_port())
     server.process.suspend()

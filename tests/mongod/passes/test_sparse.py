@@ -73,6 +73,7 @@ def test_a_look_that_has_seen_all_from_one_end_does_not_look_from_the_other(app)
     assert [len(rows) for rows in both_ends(app["tasks"], {"status": "done"}, {"userId": 1}, 10)] == [10, 10]
 
 
+@pytest.mark.slow
 def test_what_is_new_is_found_all_the_same(app, terminal):
     assert terminal("run").code == 0
     late = NEW_YEAR + dt.timedelta(hours=ALL)

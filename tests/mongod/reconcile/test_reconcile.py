@@ -25,6 +25,7 @@ def app(database, terminal):
     return database
 
 
+@pytest.mark.slow
 def test_a_dry_run_lists_what_is_due_and_writes_nothing_at_all(app, terminal):
     app["tasks"].update_one({"_id": oid(1003)}, {"$set": {"status": "todo"}})
     before, state = picture(app), list(app["lbmigrate_state"].find())
@@ -68,6 +69,7 @@ def test_a_changed_rule_ends_in_the_digests_of_a_fresh_migration(app, terminal):
         assert found[name] == fresh[name], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [oid, "user-{:03}".format, lambda number: uuid.UUID(int=number), int])
 def test_a_roll_up_sees_what_stands_whatever_names_its_users(database, terminal, make):
     terminal.configure(TASKS)
@@ -104,6 +106,7 @@ def test_a_database_without_a_leaderboard_is_told_what_to_do_first(database, ter
     assert database.list_collection_names() == []
 
 
+@pytest.mark.slow
 def test_a_limit_ends_it_early_and_the_next_one_goes_on(app, terminal):
     terminal.configure(DEARER, SESSIONS)
     assert terminal("reconcile", "--max-docs", "5").code == 3

@@ -51,6 +51,7 @@ def newest_run(app: Any) -> str:
     return str(app[COLLECTION].find_one({"_id": re.compile("^run:")}, sort=[("startedAt", -1)])["_id"])
 
 
+@pytest.mark.slow
 def test_every_verb_that_looks_names_the_row_the_field_and_what_ends_it(app: Any, terminal: Any) -> None:
     run = newest_run(app)
     set_in(app, run, startedAt="yesterday")
@@ -86,6 +87,7 @@ def test_a_lease_without_a_readable_end_is_not_stolen_and_unlock_ends_it(app: An
     assert terminal("backfill").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holder", ["ann", {"host": 5}, {"pid": -1, "host": "x", "born": 0.0}, [], None])
 def test_a_lease_whose_holder_cannot_be_read_is_not_stolen_either(app: Any, terminal: Any, holder: Any) -> None:
     set_in(app, "lock", holder=holder, expiresAt=dt.datetime(9999, 1, 1))
@@ -95,6 +97,7 @@ def test_a_lease_whose_holder_cannot_be_read_is_not_stolen_either(app: Any, term
     assert terminal("backfill").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fence",
     ["7", None, MISSING, float("nan"), Int64(2**63 - 1), -5, [1], 10**12, {"a": 1}],
@@ -112,12 +115,14 @@ def test_a_fence_that_was_damaged_keeps_no_run_from_working(app: Any, terminal: 
     assert len(set(fences)) == 1
 
 
+@pytest.mark.slow
 def test_a_lock_that_was_deleted_is_made_anew_above_every_row(app: Any, terminal: Any) -> None:
     app[COLLECTION].delete_one({"_id": "lock"})
     assert terminal("backfill").code == 0
     assert terminal("backfill").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [7, oid(1), None, True, dt.datetime(2025, 1, 1), "note", {"a": 1}], ids=repr)
 def test_a_row_that_nobody_knows_is_named_and_left_alone(app: Any, terminal: Any, name: Any) -> None:
     stranger = {"_id": name, "kind": "chunk", "status": "emitted", "source": "tasks", "pass": 1, "users": 5}
@@ -131,6 +136,7 @@ def test_a_row_that_nobody_knows_is_named_and_left_alone(app: Any, terminal: Any
     assert terminal("forget", str(oid(2)), "--yes").code == 0
 
 
+@pytest.mark.slow
 def test_an_open_chunk_whose_bounds_were_lost_is_read_again_with_all_of_its_source(app: Any, terminal: Any) -> None:
     chunk = app[COLLECTION].find_one({"_id": re.compile("^chunk:tasks:")})
     app["score_events"].delete_one({"sourceId": task(3)["_id"]})
@@ -146,6 +152,7 @@ def test_an_open_chunk_whose_bounds_were_lost_is_read_again_with_all_of_its_sour
     assert "lbmigrate_state:" not in terminal("backfill").err
 
 
+@pytest.mark.slow
 def test_a_switch_that_somebody_turned_off_stays_off_though_its_row_was_damaged(app: Any, terminal: Any) -> None:
     assert terminal("flag", "write", "off").code == 0
     set_in(app, "step:3", status=5)
@@ -155,6 +162,7 @@ def test_a_switch_that_somebody_turned_off_stays_off_though_its_row_was_damaged(
     assert app["feature_flags"].find_one()["write"] is False
 
 
+@pytest.mark.slow
 def test_whoever_has_left_stays_away_though_the_tombstone_is_gone(app: Any, terminal: Any) -> None:
     assert terminal("forget", str(oid(2)), "--yes").code == 0
     app[COLLECTION].update_one({"tombstone": {"$exists": True}}, {"$unset": {"tombstone": ""}})

@@ -74,6 +74,7 @@ def test_of_processes_that_race_for_the_lease_exactly_one_wins(
         State(database).rows.update_one({"_id": "lock"}, {"$set": {"expiresAt": now}})
 
 
+@pytest.mark.slow
 def test_the_lease_of_a_killed_process_is_free_long_before_it_ends(
     runners: list[subprocess.Popen[str]], database: Database[Document]
 ) -> None:
