@@ -25,7 +25,7 @@ from lbmigrate.run.stop import Stop
 from lbmigrate.state import COLLECTION, State
 
 NEW_YEAR = dt.datetime(2025, 1, 1)
-WRITING_TIMES = {"createdAt", "updatedAt", "lastUpdated", "rev"}
+WRITING_TIMES = {"createdAt", "updatedAt", "lastUpdated", "rev", "moved"}
 TASKS: Document = {
     "name": "tasks",
     "collection": "tasks",

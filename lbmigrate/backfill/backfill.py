@@ -199,4 +199,6 @@ def _noted(selections: Iterator[Document], begun: list[Document]) -> Iterator[Do
 
 
 def _roll_up_some(context: Context, users: Document) -> tuple[Document, Rolled]:
-    return users, retrying(lambda: rollup.roll_up(context, users), attempts=context.config.backfill.attempts)
+    return users, retrying(
+        lambda: rollup.roll_up(context, users, redone=True), attempts=context.config.backfill.attempts
+    )

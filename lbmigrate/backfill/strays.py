@@ -35,7 +35,7 @@ def roll_up(context: Context) -> Iterator[Piece]:
         present = set(database[EVENTS].distinct("userId", {"userId": {"$in": users}, **COUNTED}))
         absent = [user for user in users if user not in present]
         if absent:
-            retrying(partial(rollup.roll_up, everywhere, {"$in": absent}))
+            retrying(partial(rollup.roll_up, everywhere, {"$in": absent}, redone=True))
         done += len(absent)
     note = f"looked at {done:,} users who have entries and no events" if done else ""
     yield Piece(SUBJECT, done, done, unit="users", checkpoint=Checkpoint(PROGRESS, {"strays": False}), note=note)

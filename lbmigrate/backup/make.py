@@ -26,6 +26,7 @@ from lbmigrate.backup import archive, contents
 from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.backup.record import record, record_part
+from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Copied, Document, Piece, Work
@@ -73,7 +74,12 @@ class Making:
     sources: bool
 
     def only(self, name: str) -> Document:
-        """Which documents of a collection: of the flags our own, for the others are the app's, like its sources."""
+        """Which documents of a collection: of the flags our own, for the others are the app's, like its sources.
+
+        Histograms stay out: entries of another moment do not go with them, and a run makes them anew.
+        """
+        if name == self.context.state.rows.name:
+            return {"kind": {"$ne": HISTOGRAM}}
         flag = self.context.config.flag
         return {"_id": flag.id} if name == flag.collection and not self.sources else {}
 

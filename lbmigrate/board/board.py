@@ -16,10 +16,9 @@ from pymongo.errors import OperationFailure
 from lbmigrate.board import calendar, over_periods, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
 from lbmigrate.board.commands import MOST, Homes, commands, from_redis, lists, take
+from lbmigrate.board.numbering import Ask, Reading
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
-from lbmigrate.board.reading import Ask, Reading
 from lbmigrate.errors import UsageError
-from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 
 if TYPE_CHECKING:
@@ -120,9 +119,7 @@ class Board:
         try:
             found = self._read(asked)
         except OperationFailure as error:
-            if asked is asks or error.code != UNAUTHORIZED:
-                raise
-            where.give_up()
+            where.give_up(asked, error)
             return self._read(asks)
         return self._read(asks) if asked is not asks and where.note(found.pop()) else found
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 
+from lbmigrate.board.numbering import Ask, Stages
 from lbmigrate.board.ranks import QuickRanks
-from lbmigrate.board.reading import Ask, Stages
 from lbmigrate.board.whereabouts import Whereabouts
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
@@ -18,6 +18,7 @@ from lbmigrate.records import Document
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
+HOMES = frozenset({"entries", "users", "state"})
 MOST = 1_000_000  # documents of a batch: whatever fits into one answer of the server comes in one
 
 
@@ -55,9 +56,10 @@ class Command:
 
 
 def commands(asks: Sequence[Ask], homes: Homes) -> list[Command]:
-    """One command for all that one database is asked for; in memory one for each ask."""
+    """One command for all that one database is asked for, in this order; in memory one for each ask."""
     groups: list[list[int]] = []
-    places = {part: homes.of_ask(ask) for part, ask in enumerate(asks) if ask.where in ("entries", "users", "state")}
+    sent = [part for part, ask in enumerate(asks) if ask.where in HOMES and not (ask.spared and homes.where.forbidden)]
+    places = {part: homes.of_ask(asks[part]) for part in sent}
     for part, place in places.items():
         group = next((each for each in groups if _in_one_database(places[each[0]], place)), [])
         groups += [] if group else [group]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lbmigrate.board.numbering import Ask, Reading, Stages, how_many, number
 from lbmigrate.board.place import PastPlace, is_whole, names_a_period, past_place_of
-from lbmigrate.board.reading import SHOWN, Ask, Reading, Stages, count_of, number_of, of_users
+from lbmigrate.board.reading import SHOWN, of_users
 
 AT_ONCE = 200  # collections of single periods that are read by one command
 
@@ -29,8 +30,8 @@ def history(ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
     entries = [entry for entry in found[:n] if is_whole(entry)]
     if not entries:
         return []
-    counts = yield [count_of(entry["period"], {"$gt": entry["score"]}) for entry in entries]
-    return [past_place_of(entry, 1 + number_of(count)) for entry, count in zip(entries, counts, strict=True)]
+    counts = yield [how_many(entry["period"], {"$gt": entry["score"]}) for entry in entries]
+    return [past_place_of(entry, 1 + number(count)) for entry, count in zip(entries, counts, strict=True)]
 
 
 def periods() -> Reading[list[str]]:

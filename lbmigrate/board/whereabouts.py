@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from lbmigrate.board.reading import Ask
+from pymongo.errors import OperationFailure
+
+from lbmigrate.board.numbering import Ask
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 from lbmigrate.schema.layout import ALL, LOOK_AGAIN, PARTITIONED, ROW, Layout, is_partition, period_of
 
-LOOK = Ask("state", [{"$match": {"_id": ROW}}])
+LOOK = Ask("state", [{"$match": {"_id": ROW}}], spared=True)
 
 
 class Whereabouts:
@@ -22,11 +25,11 @@ class Whereabouts:
     def __init__(self, configured: str) -> None:
         self.layout = Layout(ALL if configured == PARTITIONED else "")
         self._next = float("-inf")
-        self._forbidden = False
+        self.forbidden = False  # to read what an answer can do without
 
     def with_look(self, asks: Sequence[Ask]) -> Sequence[Ask]:
         """What is to be read, with a look at the layout behind it if that is due."""
-        due = not self._forbidden and time.monotonic() >= self._next
+        due = not self.forbidden and time.monotonic() >= self._next
         return [*asks, LOOK] if due and any(ask.where in ("entries", "partitions") for ask in asks) else asks
 
     def note(self, rows: Sequence[Document]) -> bool:
@@ -35,9 +38,11 @@ class Whereabouts:
         self._next = time.monotonic() + LOOK_AGAIN
         return self.layout != before
 
-    def give_up(self) -> None:
-        """The client may not look."""
-        self._forbidden = True
+    def give_up(self, asked: Sequence[Ask], error: OperationFailure) -> None:
+        """Do without what is `spared` from now on, since the client may not read it. Raises any other error."""
+        if error.code != UNAUTHORIZED or not any(ask.spared for ask in asked):
+            raise error
+        self.forbidden = True
 
     def own(self, names: Iterable[str]) -> list[Document]:
         """The periods that have a collection of their own, of the names of all collections."""

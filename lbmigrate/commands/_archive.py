@@ -17,6 +17,7 @@ from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Refused, UsageError
 from lbmigrate.ledger import bound, rollup, walk
+from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying
@@ -78,6 +79,7 @@ def _archived(context: Context, into: Archive, periods: Sequence[str], again: st
         layouts.put(context.state, archived=sorted(archived | set(absent)))
     yield Piece("archive", checkpoint=bound.removing(context))
     context.stop.wait(layouts.GRACE)  # for whoever rolls up, and has not looked since
+    Histograms(context).void(periods)
     for period in periods:
         if context.stopping():
             return

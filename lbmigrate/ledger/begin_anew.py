@@ -12,6 +12,7 @@ from dataclasses import replace
 from lbmigrate import feature_flag
 from lbmigrate.ledger import unknown_leavers
 from lbmigrate.ledger.binding import SWITCHES, Apart, Loss, apart, holds
+from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.odd import ROW as ODD
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved
 from lbmigrate.run.context import Context
@@ -31,6 +32,7 @@ def begin_anew(context: Context, found: Apart) -> Iterator[Piece]:
     """
     if found.loss is Loss.FOREIGN:
         raise found.refused()
+    Histograms(context).void()
     yield Piece(EVENTS, unit="events", warning=found.sentence)
     if unknown := unknown_leavers.told(unknown_leavers.number(context)):
         yield Piece(EVENTS, unit="events", warning=f"{unknown}; next: {unknown_leavers.NEXT}")

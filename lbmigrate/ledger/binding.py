@@ -9,7 +9,7 @@ It may be off after a crash, so where it has fallen the documents are counted be
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,12 +100,12 @@ def check(context: Context, bears: Container[Loss] = ()) -> Apart | None:
     return found
 
 
-def identities(database: Database[Any]) -> dict[str, str]:
-    """Those of the ledger and the entries that are there, each with what the server knows it by.
+def identities(database: Database[Any], names: Iterable[str] = (EVENTS, ENTRIES)) -> dict[str, str]:
+    """Those of the collections that are there, each with what the server knows it by.
 
     That is empty where a server gives none: there a collection that was made anew shows by what it has lost.
     """
-    found = database.list_collections(filter={"name": {"$in": [EVENTS, ENTRIES]}})
+    found = database.list_collections(filter={"name": {"$in": list(names)}})
     return {info["name"]: bytes(info.get("info", {}).get("uuid", b"")).hex() for info in found}
 
 

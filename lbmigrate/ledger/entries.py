@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, field
+import datetime as dt
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from bson import Int64
@@ -29,36 +29,22 @@ DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
 COMPARED = ("rev", *DERIVED)
-FIELDS = dict.fromkeys(("userId", *COMPARED), 1)
+FIELDS = dict.fromkeys(("userId", "createdAt", "moved", *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed
+Before = Callable[[Container[str]], None]  # is told the periods from which entries go that nobody has counted out
 
 
-@dataclass(slots=True)
-class Changes:
-    """What is to be written to one collection: entries that are absent, updates of others, and the entries of those."""
-
-    absent: list[Document] = field(default_factory=list)
-    updates: list[UpdateOne] = field(default_factory=list)
-    updated: list[Document] = field(default_factory=list)
-
-    @property
-    def changing(self) -> list[Any]:
-        return [entry["userId"] for entry in self.updated]
-
-    @property
-    def made(self) -> list[Document]:
-        return [*self.absent, *self.updated]
-
-
-def present_entries(database: Database[Any], layout: Layout, places: Iterable[tuple[str, Document]]) -> Present:
+def present_entries(
+    database: Database[Any], layout: Layout, places: Iterable[tuple[str, Document]], before: Before
+) -> Present:
     """The entries of some users: in each place, a collection, of those whose id meets its condition (`places_of`).
 
     Of two for one user and period, which only others can make, one goes.
     """
     found: Present = {}
     for name, users in places:
-        _add_present(lenient(database)[name], layout, users, found)
+        _add_present(lenient(database)[name], layout, users, found, before)
     return found
 
 
@@ -77,7 +63,7 @@ def places_by_period(layout: Layout, users: Document, entries: Iterable[Document
     return [(ENTRIES, users), *((name, {"$in": some}) for name, some in parts)]
 
 
-def _add_present(collection: Collection[Any], layout: Layout, users: Document, found: Present) -> None:
+def _add_present(collection: Collection[Any], layout: Layout, users: Document, found: Present, before: Before) -> None:
     spare: list[Document] = []
     for entry in collection.find({"userId": users}, FIELDS):
         if not names_a_user(entry["userId"]):
@@ -88,6 +74,8 @@ def _add_present(collection: Collection[Any], layout: Layout, users: Document, f
         key = plain_id(entry["userId"]), _period(entry)
         if _is_ours(entry) and here and found.setdefault(key, _held(entry)) is entry:
             continue
+        if here:
+            before({_period(entry)})
         spare.append({"_id": NO_TEXT if is_lost(entry["_id"]) else entry["_id"], "userId": entry["userId"]})
         if len(spare) == SPARE:  # each of them may be large
             _remove_spare(collection, spare)
@@ -109,12 +97,17 @@ def _remove_spare(collection: Collection[Any], spare: list[Document]) -> None:
 
 
 def remove_stale(
-    database: Database[Any], layout: Layout, present: Present, wanted: Sequence[Document], kinds: Container[str]
+    database: Database[Any],
+    layout: Layout,
+    present: Present,
+    wanted: Sequence[Document],
+    kinds: Container[str],
+    leaving: Callable[[Sequence[tuple[str, Document]]], Iterable[tuple[str, Document]]],
 ) -> list[Document]:
     """Remove entries of these kinds of periods for which the ledger has nothing: others', or of another time zone.
 
     One that was read before the events has some of them behind it, if it is right. Others have another `rev` by now.
-    Returns the entries that were to go.
+    Returns the entries that were to go; `leaving` has for them, by their periods, the conditions under which they may.
     """
     made = {(entry["userId"], entry["period"]) for entry in wanted} if present else set()
     stale = [
@@ -122,8 +115,8 @@ def remove_stale(
         for (user, period), entry in present.items()
         if (user, period) not in made and "rev" in entry and kind_of(period) in kinds
     ]
-    for period, entry in stale:
-        _remove(database[layout.home(period)], {"_id": entry["_id"], "rev": as_read(entry)})
+    for period, which in leaving(stale) if stale else ():
+        _remove(database[layout.home(period)], which)
     return [entry for _, entry in stale]
 
 
@@ -142,6 +135,12 @@ def _held(entry: Document) -> Document:
         value = entry.get(name)
         if type(value) not in SMALL and not (isinstance(value, str) and len(value) <= AVATAR_LENGTH):
             entry[name] = ""  # which is never right, and no revision
+    if not isinstance(entry.get("createdAt"), dt.datetime):
+        entry.pop("createdAt", None)
+    moved = entry.pop("moved", None)
+    if isinstance(moved, Mapping):
+        score = moved.get("from")
+        entry["moved"] = {"from": score if type(score) in WHOLE else None}
     return entry
 
 
@@ -151,13 +150,23 @@ def _period(entry: Document) -> str:
     return period if isinstance(period, str) else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
 
 
+def this(entry: Document) -> Document:
+    """The condition for an entry as it was read."""
+    return {"_id": entry["_id"], "rev": as_read(entry), **made_at(entry.get("createdAt"))}
+
+
+def made_at(moment: Any) -> Document:
+    """The condition that an entry did not go meanwhile and come again: then it begins with the first revision."""
+    return {"createdAt": moment} if isinstance(moment, dt.datetime) else {}
+
+
 def as_read(entry: Document) -> Any:
     """The condition that an entry's `rev` is still the one that was read; one that is no number nobody counts up."""
     rev = entry.get("rev")
     return rev if rev is None or type(rev) in WHOLE else {"$not": {"$type": "long"}}
 
 
-def insert_entries(collection: Collection[Any], absent: Sequence[Document]) -> list[Any]:
+def insert_entries(collection: Collection[Any], absent: Sequence[Document], before: Before) -> list[Any]:
     """Insert entries; returns the users for whom somebody else was faster.
 
     Where the `_id` is that of another user, whose id has the same text, the entry has the exact text of its user's.
@@ -167,13 +176,13 @@ def insert_entries(collection: Collection[Any], absent: Sequence[Document]) -> l
             collection.insert_many(absent, ordered=False)
     except BulkWriteError as error:
         lost = [absent[failure["index"]] for failure in _collisions(collection.name, error)]
-        namesakes = _renamed(collection, lost)
+        namesakes = _renamed(collection, lost, before)
         faster = [entry["userId"] for entry in lost if not any(entry is each for each in namesakes)]
-        return faster + insert_entries(collection, namesakes)
+        return faster + insert_entries(collection, namesakes, before)
     return []
 
 
-def _renamed(collection: Collection[Any], lost: Sequence[Document]) -> list[Document]:
+def _renamed(collection: Collection[Any], lost: Sequence[Document], before: Before) -> list[Document]:
     """Those entries whose `_id` is another user's, with one of their own."""
     parts = in_parts([entry["_id"] for entry in lost])
     rows = (row for part in parts for row in collection.find({"_id": {"$in": part}}, {"userId": 1}))
@@ -182,6 +191,7 @@ def _renamed(collection: Collection[Any], lost: Sequence[Document]) -> list[Docu
     for entry in others:
         exact = f"{entry['period']}:{exact_text(entry['userId'])}"
         if entry["_id"] == exact:  # which can be nobody else's: somebody wrote it by hand
+            before({entry["period"]})
             collection.delete_one({"_id": exact, "userId": {"$ne": entry["userId"]}})
         entry["_id"] = exact
     return others

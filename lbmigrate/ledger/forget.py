@@ -21,8 +21,10 @@ from lbmigrate.ledger import rollup, unknown_leavers
 from lbmigrate.ledger import traces as found_in
 from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
+from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_of
 from lbmigrate.ledger.traces import Traces
+from lbmigrate.ledger.uncounting import remove
 from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN, counts
@@ -70,12 +72,11 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     boards = rollup.boards_of(context)
     entries = events = 0
     while not context.stopping():
-        gone = (retrying(partial(database[name].delete_many, theirs)) for name in _homes(context))
-        removed = sum(done.deleted_count for done in gone)
+        removed, left = retrying(partial(_remove_entries, context, theirs))
         if boards:
             boards.leave(traces.forms)  # each time round: somebody may have published what was there before
         found = next(_parts(database[EVENTS].find(theirs).limit(AT_ONCE)), [])
-        if not removed and not found:
+        if not removed and not left and not found:
             yield from _clean(context, traces)
             note = f"removed {amount(entries, 'document')} from {ENTRIES}, a tombstone is on {amount(events, 'event')}"
             yield Piece(EVENTS, events, events, unit="events", note=note)
@@ -83,6 +84,12 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
         _entomb(context, traces, found, leavers)
         entries, events = entries + removed, events + len(found)
         yield Piece(EVENTS, events, unit="events", counts=Forgotten(removed, len(found)))
+
+
+def _remove_entries(context: Context, theirs: Document) -> tuple[int, bool]:
+    """How many entries went, and whether some are left that somebody wrote meanwhile."""
+    removed = sum(remove(Histograms(context), name, theirs) for name in _homes(context))
+    return removed, any(context.target[name].find_one(theirs, {"_id": 1}) for name in _homes(context))
 
 
 def bury(context: Context, leavers: Leavers, events: Sequence[Document]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from lbmigrate.ledger import copying, rollup, walk
+from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.partitions import open_partitions
 from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Piece, amount
@@ -44,6 +45,7 @@ def pieces(context: Context) -> Iterator[Piece]:
     layouts.put(context.state, until=now.until, moving=True)
     yield Piece(SUBJECT, note="entries are being moved; the app goes on reading and recording")
     context.stop.wait(layouts.GRACE)
+    Histograms(context).void()  # they are about the entries where they were
     moving = _forward if aim.until else _backward
     removing = _remove_from_base if aim.until else _drop
     yield from moving(context)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import random
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from typing import Any
 
 import bson
@@ -20,27 +20,17 @@ from bson import ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.int64 import Int64
-from pymongo import UpdateOne
 from pymongo.database import Database
 
 from lbmigrate.board.boards import Boards
 from lbmigrate.board.profiles import profiles_of
 from lbmigrate.board.redis_client import ANSWER, PATIENT
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.entries import (
-    DERIVED,
-    WHOLE,
-    Changes,
-    as_read,
-    change_entries,
-    insert_entries,
-    places_by_period,
-    places_of,
-    present_entries,
-    remove_stale,
-)
+from lbmigrate.ledger.changes import differences
+from lbmigrate.ledger.entries import places_by_period, places_of, present_entries, remove_stale
+from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
-from lbmigrate.ledger.partitions import open_partitions
+from lbmigrate.ledger.uncounting import leaving
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, amount
@@ -56,7 +46,6 @@ from lbmigrate.values.ids import plain_id
 from lbmigrate.values.limits import names_a_user
 from lbmigrate.values.paths import pluck
 
-FIRST_REVISION = Int64(1)
 CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, unicode_decode_error_handler="replace"
 )
@@ -93,11 +82,14 @@ def days(context: Context, database: Database[Any], users: Document) -> Sums:
 Days = Callable[[Context, Database[Any], Document], Sums]
 
 
-def roll_up(context: Context, users: Document, ledger: Days = days) -> Rolled:
-    """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards."""
-    total, everyone = Rolled(), users
+def roll_up(context: Context, users: Document, ledger: Days = days, redone: bool = False) -> Rolled:
+    """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards.
+
+    `redone` says that a run that takes over from this one rolls the same users up once more (see `histograms`).
+    """
+    total, everyone, histograms = Rolled(), users, Histograms(context)
     for lost in range(CONFLICTS):
-        done, contested = _attempt(context, users, ledger)
+        done, contested = _attempt(context, users, ledger, histograms.marked(redone))
         total += done
         if not contested:
             if boards := boards_of(context):
@@ -117,30 +109,29 @@ def boards_of(context: Context) -> Boards | None:
     return Boards.of(context.config, context.target, context.state, answer)
 
 
-def _attempt(context: Context, users: Document, ledger: Days) -> tuple[Rolled, list[Any]]:
-    database, seen = context.target, layouts.look(context.state)
+def _attempt(context: Context, users: Document, ledger: Days, marked: Container[str]) -> tuple[Rolled, list[Any]]:
+    database, histograms, seen = context.target, Histograms(context), layouts.look(context.state)
     # Before the events: the order that the proof above rests on.
-    present = present_entries(database, seen.layout, _places(context, seen.layout, users, ledger))
+    places = _places(context, seen.layout, users, ledger)
+    present = present_entries(database, seen.layout, places, histograms.void)
     owners, wanted = _wanted(context, ledger(context, database, users))
     if archived := seen.layout.archived:
         present = {key: entry for key, entry in present.items() if key[1] not in archived}
         wanted = [entry for entry in wanted if entry["period"] not in archived]
-    changes = _differences(context, seen.layout, present, wanted)
-    open_partitions(database, [name for name, each in changes.items() if each.absent])
-    contested: dict[Any, None] = {}
-    for name, each in changes.items():
-        lost = insert_entries(database[name], each.absent), change_entries(database[name], each.updates, each.changing)
-        contested |= dict.fromkeys(chain.from_iterable(lost))
-    if ledger is days:
-        gone = remove_stale(database, seen.layout, present, wanted, context.config.periods)
+    found = differences(seen.layout, present, wanted, marked, context.clock())
+    contested = found.write(database, histograms)
+    if ledger is days and not context.live:  # a recorder, which has no lease, leaves that to the runs
+        going = partial(leaving, histograms, marked)
+        gone = remove_stale(database, seen.layout, present, wanted, context.config.periods, going)
         if gone and (boards := boards_of(context)):
             boards.remove(gone)
-    written = [entry for each in changes.values() for entry in each.made]
-    if not layouts.stands(context.state, seen, {entry["period"] for entry in written}):
-        contested |= dict.fromkeys(entry["userId"] for entry in written)  # a run has moved what was there
-    inserted, changed = (sum(len(getattr(each, name)) for each in changes.values()) for name in ("absent", "updates"))
-    unchanged = len(wanted) - inserted - changed
-    return Rolled(users=owners, inserted=inserted, changed=changed, unchanged=unchanged), list(contested)
+    written = found.periods
+    if not layouts.stands(context.state, seen, written):
+        contested |= dict.fromkeys(found.users)  # a run has moved what was there
+    if written and not context.live:
+        histograms.settle(MOST_MOVED, written)
+    unchanged = len(wanted) - found.inserted - found.changed
+    return Rolled(users=owners, inserted=found.inserted, changed=found.changed, unchanged=unchanged), list(contested)
 
 
 def _places(context: Context, layout: Layout, users: Document, ledger: Days) -> list[tuple[str, Document]]:
@@ -210,36 +201,3 @@ def _decoded(batch: Sequence[Document]) -> Columns:
 def _counts(user: Any, points: Any, at: Any) -> bool:
     """What the server lets through all the same: users that name nobody, and arrays, of which it asks the elements."""
     return names_a_user(user) and isinstance(points, Int64) and isinstance(at, dt.datetime)
-
-
-def _differences(
-    context: Context, layout: Layout, present: dict[tuple[Any, str], Document], wanted: Sequence[Document]
-) -> dict[str, Changes]:
-    """By their collections, the entries that are absent, and those that are not as they should be."""
-    now = context.clock()
-    born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
-    found_in: dict[str, Changes] = {}
-    for entry in wanted:
-        found = present.get((entry["userId"], entry["period"]))
-        if found is None:
-            entry.update(born)
-            found_in.setdefault(layout.home(entry["period"]), Changes()).absent.append(entry)
-        elif changed := {name: entry[name] for name in DERIVED if not _has(found, name, entry[name])}:
-            changes = found_in.setdefault(layout.home(entry["period"]), Changes())
-            changes.updates.append(_update(found, changed, now))
-            changes.updated.append(entry)
-    return found_in
-
-
-def _has(found: Document, name: str, value: Any) -> bool:
-    """Whether an entry has this value; a score of 10.0 is none of 10, and no long."""
-    return name in found and found[name] == value and (type(value) is not Int64 or type(found[name]) is Int64)
-
-
-def _update(found: Document, changed: Document, now: Any) -> UpdateOne:
-    """Compare-and-set: it matches only the very revision that was read."""
-    rev = found.get("rev", 0)
-    stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
-    if "score" in changed:
-        stamps["lastUpdated"] = now
-    return UpdateOne({"_id": found["_id"], "rev": as_read(found)}, {"$set": {**changed, **stamps}})

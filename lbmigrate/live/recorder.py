@@ -25,6 +25,7 @@ from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
 from lbmigrate.live.patience import Late, Patience, Turns
+from lbmigrate.live.settling import Settling
 from lbmigrate.passes.beginning import within
 from lbmigrate.records import Document
 from lbmigrate.rules.event import check_source_id, constant_points, former_ids, live_event, source_named, source_of
@@ -69,6 +70,7 @@ class ScoreRecorder:
         self._counting = threading.Lock()
         self._one_type: OneUserType | None = None
         self._recall = Recall()
+        self._settling = Settling(self._context)
         self.failures = self.left = self.ahead = 0
 
     def record(
@@ -108,7 +110,10 @@ class ScoreRecorder:
     def _guarded(self, work: Callable[[], bool]) -> bool:
         try:
             with self._patience.spent():
-                return work() if self._flag.write else self._unknown()
+                new = work() if self._flag.write else self._unknown()
+            if new:
+                self._settling.recorded()
+            return new
         except Exception as error:  # whatever it is: the app's own action has happened
             with self._counting:
                 self.failures += 1

@@ -91,8 +91,9 @@ class Index:
 EVENTS_BY_USER = Index(EVENTS, (("userId", 1), ("createdAt", 1)))
 ENTRIES_BY_RANK = Index(ENTRIES, (("period", 1), ("score", -1), ("userId", -1)))
 ENTRIES_BY_USER = Index(ENTRIES, (("userId", 1),))
+ENTRIES_MOVED = Index(ENTRIES, (("moved.period", 1),), {"sparse": True})  # since the histogram (`ledger.histograms`)
 REJECTS_TTL = Index(REJECTS, (("createdAt", 1),), {"expireAfterSeconds": REJECT_DAYS * 86400})
-INDEXES = (EVENTS_BY_USER, ENTRIES_BY_RANK, ENTRIES_BY_USER, REJECTS_TTL)
+INDEXES = (EVENTS_BY_USER, ENTRIES_BY_RANK, ENTRIES_BY_USER, ENTRIES_MOVED, REJECTS_TTL)
 
 
 def base_of(name: str) -> str:
@@ -185,8 +186,9 @@ def update_of_validator(name: str) -> str:
 def _index_difference(collection: str, spec: Document) -> str:
     if "expireAfterSeconds" in spec:
         return f"{collection}.{spec['name']} has a TTL: leaderboard data would vanish; drop that index"
-    ours = {index.keys for index in indexes_of(collection)}
-    odd = [option for option in ("unique", "sparse", "partialFilterExpression") if spec.get(option)]
+    ours = {index.keys: index.options for index in indexes_of(collection)}
+    usual = ours.get(spec["key"], {})
+    odd = [o for o in ("unique", "sparse", "partialFilterExpression") if spec.get(o) and o not in usual]
     if spec["key"] in ours and odd:
         return f"{collection}.{spec['name']} is {odd[0]}: it may refuse or hide events; drop that index"
     namesakes = [index for index in indexes_of(collection) if index.name == spec["name"]]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bson import json_util
+from bson import ObjectId, json_util
 from bson.errors import BSONError
 
 from lbmigrate.records import Document
@@ -195,6 +195,7 @@ FENCE = Form(f"a number from 0 to {MOST_FENCE}", is_fence)
 BYTES = Form("binary data", lambda value: isinstance(value, bytes) and bool(value))
 ID = Form("an id (ObjectId, text, whole number, UUID)", lambda value: id_type(value) is not None)
 RECORD = Form("an object", _is_object)
+OBJECT_ID = Form("an ObjectId", lambda value: isinstance(value, ObjectId))
 HOLDER = record(
     "a process: host, pid, born", host=_is_text, pid=is_whole, born=_is_number, command_=_is_text, table_=_is_text
 )

@@ -43,13 +43,18 @@ def layout(state: State) -> Layout:
     return look(state).layout
 
 
+def now(state: State) -> Layout:
+    """The same as of this moment, whoever looked when."""
+    state.known_layout = None
+    return layout(state)
+
+
 def stands(state: State, seen: Seen, periods: Iterable[str]) -> bool:
     """Whether entries of these periods, written since then, are where they belong."""
     if not seen.layout.moving and time.monotonic() - seen.at < TRUSTED:
         return True
-    state.known_layout = None
-    now = layout(state)
-    return all(now.home(period) == seen.layout.home(period) for period in periods)
+    found = now(state)
+    return all(found.home(period) == seen.layout.home(period) for period in periods)
 
 
 def put(state: State, **fields: object) -> None:

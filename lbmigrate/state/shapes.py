@@ -32,6 +32,7 @@ from lbmigrate.state.forms import (
     MOMENT,
     NAMES,
     NUMBER,
+    OBJECT_ID,
     OPTIONS,
     PASS,
     PAUSE,
@@ -94,6 +95,12 @@ def lost_pass(row: Document) -> Document:
 def _chunk_problem(row: Document) -> str:
     """Only an open chunk is read again."""
     return chunk_problem(row) if row.get("status") in OPEN else ""
+
+
+def _ranks_problem(row: Document) -> str:
+    """What a histogram counts is known only where the list of what is being settled is whole."""
+    kept = row.get("changing", {"entries": []})
+    return "" if isinstance(kept, dict) and isinstance(kept.get("entries"), list) else "changing has no list of entries"
 
 
 def _tombstone(row: Document) -> str:
@@ -210,6 +217,10 @@ SHAPES: dict[str, Shape] = {
         "stale": Field(YES_OR_NO, instead=lambda row: True, due=_always), "since": _TIME, "why": _TEXT,
         "failure": _TEXT, "rebuiltAt": _TIME,
     }, "the boards in Redis count as stale; next: lbmigrate boards rebuild"),
+    "ranks": Shape(r"ranks|ranks:.+", {  # `entries` is of the row without a period: how many there were
+        "version": Field(OBJECT_ID), "bounds": Field(BYTES), "counts": Field(BYTES), "of": _TEXT,
+        "changing": Field(RECORD), "entries": _WHOLE,
+    }, f"ranks of that period are counted until {NEXT_RUN} has made its histogram anew", _ranks_problem),
     "forgotten": Shape(r"forgotten:.+", {
         "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME, "again": Field(YES_OR_NO),
     }, f"whoever has left stays away; {NEXT_RUN} puts it right"),

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 CODE = ROOT / "lbmigrate"
 TABLE: dict[str, str | list[str]] = yaml.safe_load((Path(__file__).parent / "hints.yaml").read_text("utf-8"))
 PLACES = {"Finding": 3, "Apart": 2}  # classes of ours, and the place of what to do among their arguments
+TO_A_SERVER = {"aggregate"}  # whose hint names an index
 
 
 @cache
@@ -94,7 +95,8 @@ def has_hint(path: Path, node: ast.AST) -> bool:
         place = with_hint().get(name, helpers().get((str(path), name), helpers().get(("", name))))
         starred = any(isinstance(each, ast.Starred) for each in node.args)
         named = {word.arg for word in node.keywords} & {"hint", "fix"}
-        return bool(named) or (place is not None and (starred or len(node.args) > place))
+        told = bool(named) and name not in TO_A_SERVER
+        return told or (place is not None and (starred or len(node.args) > place))
     return isinstance(node, ast.JoinedStr) and any(
         isinstance(part, ast.Constant) and is_told(part) for part in node.values
     )

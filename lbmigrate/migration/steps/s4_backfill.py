@@ -8,10 +8,13 @@ from functools import partial
 from typing import Any
 
 from lbmigrate.backfill import backfill, recheck, refresh_profiles, strays
+from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import binding, bound, moving, newcomers, rollup
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
+from lbmigrate.ledger.histograms import Histograms
+from lbmigrate.ledger.make_histograms import Making
 from lbmigrate.ledger.partitions import open_ahead
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import beginning, likely, passes
@@ -34,6 +37,7 @@ def apply(context: Context) -> Iterator[Piece]:
     found = binding.apart(context)
     if found and not (found.loss is Loss.SOME_ENTRIES or (found.in_place and context.scope.full)):
         raise found.refused()  # what everything is read again for, or computed again, is settled here
+    Histograms(context).forget_others()
     if found:
         yield from begin_anew(context, found)
         yield Piece("entries", checkpoint=bound.bound(context))
@@ -62,6 +66,7 @@ def apply(context: Context) -> Iterator[Piece]:
     yield from strays.roll_up(context)
     yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
+    yield from _histograms(context)
     yield from _boards(context)
     if not context.stopping():
         yield from _closed(context, seen, newest)
@@ -108,6 +113,17 @@ def _nothing_met(context: Context, source: Source) -> str:
     return f"{source.name}: no document of {source.collection} meets {hidden(str(source.where))}" + (why and f": {why}")
 
 
+def _histograms(context: Context) -> Iterator[Piece]:
+    """Make the histograms that ranks are read from where there are none, and settle what has moved since."""
+    if context.stopping():
+        return
+    making = Making(context)
+    for period, count in making.heal():
+        yield Piece("ranks", note=f"ranks of {period} come from a histogram of {count:,} entries")
+    if looked := making.looked():
+        yield Piece("ranks", checkpoint=looked)
+
+
 def _boards(context: Context) -> Iterator[Piece]:
     """Rebuild the boards in Redis that are not there, have lost something, or were not heard of for a while."""
     boards = rollup.boards_of(context)
@@ -120,7 +136,8 @@ def revert(context: Context) -> Iterator[Piece]:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
-    yield Piece("events", checkpoint=RowsRemoved(("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW)))
+    kinds = ("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW, HISTOGRAM)
+    yield Piece("events", checkpoint=RowsRemoved(kinds))
     yield Piece("events", checkpoint=bound.taken_back(context))
     boards = rollup.boards_of(context)
     if boards and (dropped := boards.drop_all()):

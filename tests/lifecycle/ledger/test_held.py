@@ -40,12 +40,19 @@ def swell(app, collection, **fields):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"x": BIG}, {"displayNameSnapshot": BIG}, {"avatarSnapshot": [BIG]}, {"score": BIG}]
+    "fields",
+    [
+        {"x": BIG},
+        {"moved": {"from": BIG, "period": BIG}},
+        {"displayNameSnapshot": BIG},
+        {"avatarSnapshot": [BIG]},
+        {"score": BIG},
+    ],
 )
 def test_of_entries_no_more_is_held_than_is_compared_and_they_are_made_right(app, fields):
     right = {name: (entry["score"], entry["displayNameSnapshot"]) for name, entry in app.entries().items()}
     swell(app, ENTRIES, **fields)
-    held = present_entries(app.database, Layout(), [(ENTRIES, {"$in": [oid(1), oid(2)]})])
+    held = present_entries(app.database, Layout(), [(ENTRIES, {"$in": [oid(1), oid(2)]})], lambda _: None)
     assert len(held) == len(right)
     assert len(str(held)) < len(BIG)
     assert all(len(place.name or "") < 3_000 for place in Board(app.database, app.config).top())

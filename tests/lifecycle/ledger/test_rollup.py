@@ -219,10 +219,10 @@ def test_a_walk_never_passes_over_users_who_are_not_done_yet(app, monkeypatch):
     app.config = config(backfill={"workers": 2})
     original, second_done = rollup.roll_up, threading.Event()
 
-    def slow_at_first(context, users):
+    def slow_at_first(context, users, **more):
         if "$gte" in users:
             assert second_done.wait(20)
-        return original(context, users)
+        return original(context, users, **more)
 
     monkeypatch.setattr(rollup, "roll_up", slow_at_first)
     for piece in STEPS[3].apply(app.context()):
@@ -275,7 +275,7 @@ def test_a_write_that_lost_a_race_is_made_again_from_what_is_there_now(app, monk
     app.backfill()
     right = shown(app)
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(1)}})
-    original, races = rollup._differences, []
+    original, races = rollup.differences, []
 
     def raced(*given):
         if not races:
@@ -283,7 +283,7 @@ def test_a_write_that_lost_a_race_is_made_again_from_what_is_there_now(app, monk
             app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"rev": 1}})
         return original(*given)
 
-    monkeypatch.setattr(rollup, "_differences", raced)
+    monkeypatch.setattr(rollup, "differences", raced)
     rollup.roll_up(app.context(), {"$in": [oid(1)]})
     assert shown(app) == right
     assert app.entries()[GLOBAL]["rev"] == 3
@@ -292,13 +292,13 @@ def test_a_write_that_lost_a_race_is_made_again_from_what_is_there_now(app, monk
 def test_an_entry_that_never_holds_still_is_given_up_with_a_message(app, monkeypatch):
     app.backfill()
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": {"score": Int64(1)}})
-    original = rollup._differences
+    original = rollup.differences
 
     def raced(*given):
         app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$inc": {"rev": 1}})
         return original(*given)
 
-    monkeypatch.setattr(rollup, "_differences", raced)
+    monkeypatch.setattr(rollup, "differences", raced)
     monkeypatch.setattr(rollup, "BACKOFF", 0.0)
     with pytest.raises(LbmigrateError, match="entries of 1 user change faster"):
         rollup.roll_up(app.context(), {"$in": [oid(1)]})

@@ -70,7 +70,8 @@ def test_each_step_says_what_would_go(app):
     assert lines[3] == ["remove feature_flags/leaderboard, which was not there before"]
     assert lines[2] == [
         "drop score_events.userId_1_createdAt_1", "drop leaderboard_entries.period_1_score_-1_userId_-1",
-        "drop leaderboard_entries.userId_1", "drop lbmigrate_rejects.createdAt_1",
+        "drop leaderboard_entries.userId_1", "drop leaderboard_entries.moved.period_1",
+        "drop lbmigrate_rejects.createdAt_1",
     ]  # fmt: skip
     assert lines[1] == ["drop lbmigrate_rejects", "drop leaderboard_entries", "drop score_events"]
 

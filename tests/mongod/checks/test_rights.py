@@ -11,13 +11,19 @@ from typing import Any
 
 import pytest
 import yaml
+from pymongo import MongoClient
 
+from lbmigrate import Board
+from lbmigrate.board.histogram import Histogram
 from lbmigrate.checks import privileges
 from lbmigrate.config.load import read_config
+from lbmigrate.ledger import make_histograms
+from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import start_mongod
 from lbmigrate.records import Document
-from tests.apps import oid, picture, session, task, user
+from tests.apps import App, oid, picture, session, task, user
+from tests.mongod.board.test_board import Commands
 from tests.runs import replica_set
 
 RUNBOOK = Path(__file__).parents[3] / "runbooks" / "rights.md"
@@ -184,6 +190,31 @@ def test_doctor_names_the_verbs_that_a_user_may_not_do(app, become, terminal):
     assert any("may not do 'backup restore'" in fact and "is missing" in fact for fact in told)
     assert any("may not do 'rollback'" in fact for fact in told)
     assert not any("'backfill'" in fact for fact in told)
+
+
+def test_a_board_of_an_app_that_may_not_read_the_state_has_the_same_ranks(guarded, monkeypatch):
+    monkeypatch.setattr(make_histograms, "LEAST", 1)
+    monkeypatch.setattr(Histogram, "helps", lambda *_: True)
+    admin, uri = guarded
+    name, heard = uuid.uuid4().hex, Commands()
+    app = App(admin[f"test_{name[:12]}"])
+    app.database["users"].insert_many([user(number) for number in (1, 2, 3)])
+    app.database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(10)])
+    app.apply(STEPS[:4])
+    places = [{"db": app.database.name, "collection": each} for each in ("leaderboard_entries", "users")]
+    admin.admin.command(
+        {"createRole": name, "privileges": [{"resource": each, "actions": ["find"]} for each in places], "roles": []}
+    )
+    admin.admin.command("createUser", name, pwd="s3cret", roles=[{"role": name, "db": "admin"}])
+    with MongoClient(as_user(uri, name, "s3cret"), event_listeners=[heard]) as client:
+        board, whole = Board(client[app.database.name], app.config), Board(app.database, app.config)
+        for number in (1, 2, 3):
+            assert board.rank(oid(number)) == whole.rank(oid(number))
+            assert board.around(oid(number), n=1) == whole.around(oid(number), n=1)
+        heard.names.clear()
+        board.rank(oid(1))
+        assert heard.names.count("aggregate") == 2, "what was refused once is not asked for again"
+    admin.drop_database(app.database.name)
 
 
 # --- what the runbook says ------------------------------------------------------------------------------------------

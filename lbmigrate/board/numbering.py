@@ -1,0 +1,139 @@
+"""What a question is made of, and how the entries that it has found become places, with their ranks.
+
+Ranks count everybody, hidden or not. They come from Redis where there is one, from the period's histogram where that is
+quicker than counting, or are counted; exact they are in each of these ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from lbmigrate.board.histogram import ROW, Histogram
+from lbmigrate.board.place import Place, Ranks, is_whole, place_of, slim
+from lbmigrate.board.profiles import forms_of, of_document, profile_paths, profiles_from
+from lbmigrate.records import Document
+from lbmigrate.values.paths import projection_of
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config, Users
+
+T = TypeVar("T")
+Stages = list[Document]
+VERSION: Document = {"$project": {"version": 1}}
+
+
+class Ask(NamedTuple):
+    """One thing to read: from which of the board's collections, and the stages of an aggregation.
+
+    Redis is asked for `{"period": …, "above": score}`: how many have a higher score, and nothing if it cannot tell.
+    The partitions are the periods that have a collection of their own, each as `{"period": …}`, and no stages.
+    What is `spared` an answer can do without: where the client may not read it, nothing is found.
+    """
+
+    where: Literal["entries", "users", "state", "redis", "partitions"]
+    stages: Stages
+    period: str = "global"  # of the entries: it says which collection they are in
+    keep: Callable[[Document], Document] = slim  # what is kept of each document that is read, so that none is large
+    spared: bool = False
+
+
+Reading = Generator[Sequence[Ask], list[list[Document]], T]
+
+
+def uses_histograms(config: Config) -> bool:
+    """Whether ranks come from histograms: not where Redis has them, nor where the state is in another database."""
+    return config.redis.url is None and config.state.database is None
+
+
+def histogram_of(config: Config, period: str) -> list[Ask]:
+    """What reads a period's histogram, where ranks come from one."""
+    return [_row(period)] if uses_histograms(config) else []
+
+
+def how_many(period: str, score: Document | None) -> Ask:
+    """How many entries a period has, with such a score."""
+    condition = {"period": period} if score is None else {"period": period, "score": score}
+    return Ask("entries", [{"$match": condition}, {"$count": "n"}], period)
+
+
+def number(counts: Sequence[Document]) -> int:
+    """What `how_many` has found."""
+    return int(counts[0]["n"]) if counts else 0
+
+
+def places(
+    config: Config,
+    period: str,
+    entries: Iterable[Document],
+    kept: Sequence[Sequence[Document]] = (),
+    hidden: bool = False,
+) -> Reading[list[Place]]:
+    """Entries as places in board order, without the users who opted out unless hidden ones are asked for.
+
+    `kept` is what `histogram_of` has found.
+    """
+    whole = [entry for entry in entries if is_whole(entry) and (hidden or not entry.get("optOutSnapshot"))]
+    if not whole:
+        return []
+    ids, users = [entry["userId"] for entry in whole], config.users
+    profiles, ranks = yield from _ranked(config, period, _profiles(users, ids), [e["score"] for e in whole], kept)
+    now = profiles_from(users, ids, profiles)
+    shown = [entry for entry in whole if hidden or not now[entry["userId"]]["optOutSnapshot"]]
+    found = [place_of(entry, ranks[entry["score"]], now[entry["userId"]]) for entry in shown]
+    return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
+
+
+def _row(period: str, *stages: Document) -> Ask:
+    return Ask("state", [{"$match": {"_id": f"{ROW}:{period}"}}, *stages], keep=dict, spared=True)
+
+
+def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
+    wanted = {users.key: {"$in": forms_of(ids)}}
+    stages: Stages = [{"$match": wanted}, {"$project": projection_of(profile_paths(users))}]
+    return Ask("users", stages, keep=partial(of_document, users))
+
+
+def _ranked(
+    config: Config, period: str, more: Ask, scores: Sequence[int], kept: Sequence[Sequence[Document]]
+) -> Reading[tuple[list[Document], dict[int, int]]]:
+    """What `more` finds, and the rank of each of the scores."""
+    histogram = next((Histogram.of(row) for rows in kept for row in rows), None)
+    if histogram and histogram.helps(scores):
+        asks = [Ask("entries", stages, period, dict) for stages in histogram.readings(period, scores)]
+        # In this order: the row before the entries, for another server may answer, and once more after them.
+        look = _row(period, VERSION)
+        found, before, *parts, after = yield [more, look, *asks, look]
+        if histogram.is_in(before) and histogram.is_in(after):
+            return found, histogram.ranks(scores, [row for part in parts for row in part])
+        return found, _by_score(scores, *(yield [*_counts(period, scores)]))
+    grouping, counting = _counts(period, scores)
+    found, grouped, *higher = yield [more, grouping, *_quickest(config, period, counting, scores)]
+    if len(higher) == 2 and (higher[0] or not higher[1]):  # the boards in Redis are stale, or cannot be asked
+        higher = yield [counting]
+    return found, _by_score(scores, grouped, higher[-1])
+
+
+def _counts(period: str, scores: Sequence[int]) -> tuple[Ask, Ask]:
+    """How many entries there are with each score from the highest of these to above the lowest, and with higher ones.
+
+    Counting is five times as fast as grouping, so that only the scores in question are grouped.
+    """
+    within = {"period": period, "score": {"$lte": max(scores), "$gt": min(scores)}}
+    grouped = Ask("entries", [{"$match": within}, {"$group": {"_id": "$score", "n": {"$sum": 1}}}], period)
+    return grouped, how_many(period, {"$gt": max(scores)})
+
+
+def _quickest(config: Config, period: str, counting: Ask, scores: Sequence[int]) -> Sequence[Ask]:
+    """How many there are above these scores: counted, or whether the boards in Redis are stale and what they say."""
+    if config.redis.url is None:
+        return [counting]
+    stale = Ask("state", [{"$match": {"_id": "boards", "stale": True}}])
+    return [stale, Ask("redis", [{"period": period, "above": max(scores)}])]
+
+
+def _by_score(scores: Sequence[int], grouped: Iterable[Document], higher: Sequence[Document]) -> dict[int, int]:
+    counts = {int(row["_id"]): row["n"] for row in grouped if isinstance(row["_id"], int)}
+    ranks = Ranks(number(higher), {min(scores): 0} | counts)
+    return {score: ranks.of(score) for score in scores}

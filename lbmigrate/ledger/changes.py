@@ -1,0 +1,118 @@
+"""What a roll-up writes: entries that are absent, and changes of others, each where the entries of its period are.
+
+Where the score of an entry is another, the same write says so for the period's histogram (`histograms`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import Int64
+from pymongo import UpdateOne
+from pymongo.database import Database
+
+from lbmigrate.board.histogram import moved_from
+from lbmigrate.ledger.entries import DERIVED, WHOLE, Present, change_entries, insert_entries, this
+from lbmigrate.ledger.histograms import Histograms
+from lbmigrate.ledger.listing import listing
+from lbmigrate.ledger.partitions import open_partitions
+from lbmigrate.records import Document
+from lbmigrate.schema.layout import Layout
+
+FIRST_REVISION = Int64(1)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be written to one collection: entries that are absent, and others as found with the fields to set."""
+
+    absent: list[Document] = field(default_factory=list)
+    changed: list[tuple[Document, Document]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Differences:
+    """All that is to be written, by the collections."""
+
+    now: Any
+    marked: Container[str]  # the periods in which a change of a score has to be marked
+    homes: dict[str, Changes] = field(default_factory=lambda: defaultdict(Changes))
+
+    @property
+    def periods(self) -> set[str]:
+        """Those of the entries that are to be written."""
+        absent = {entry["period"] for each in self.homes.values() for entry in each.absent}
+        return absent | {_period(*change) for each in self.homes.values() for change in each.changed}
+
+    @property
+    def users(self) -> list[Any]:
+        absent = [entry["userId"] for each in self.homes.values() for entry in each.absent]
+        return [*absent, *(kept["userId"] for each in self.homes.values() for kept, _ in each.changed)]
+
+    @property
+    def inserted(self) -> int:
+        return sum(len(each.absent) for each in self.homes.values())
+
+    @property
+    def changed(self) -> int:
+        return sum(len(each.changed) for each in self.homes.values())
+
+    def write(self, database: Database[Any], histograms: Histograms) -> dict[Any, None]:
+        """Write all of it; the users for whom somebody else was faster."""
+        open_partitions(database, [name for name, each in self.homes.items() if each.absent])
+        contested: dict[Any, None] = {}
+        for name, each in self.homes.items():
+            contested |= dict.fromkeys(insert_entries(database[name], each.absent, histograms.void))
+            moving = [found for found, changed in each.changed if "score" in changed]
+            with listing(histograms, moving, self.marked) as listed:
+                updates = [update(*change, self.now, self.marked, listed.names) for change in each.changed]
+                lost = change_entries(database[name], updates, [found["userId"] for found, _ in each.changed])
+                listed.now = None if lost else {found["_id"]: fields.get("score") for found, fields in each.changed}
+            contested |= dict.fromkeys(lost)
+        return contested
+
+
+def differences(
+    layout: Layout, present: Present, wanted: Sequence[Document], marked: Container[str], now: Any
+) -> Differences:
+    """The entries that are absent, and those that are not as they should be."""
+    born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
+    found = Differences(now, marked)
+    for entry in wanted:
+        period = entry["period"]
+        kept = present.get((entry["userId"], period))
+        if kept is None:
+            entry.update(born)
+            if period in marked:
+                entry["moved"] = moved_from(None, period)
+            found.homes[layout.home(period)].absent.append(entry)
+        elif changed := {name: entry[name] for name in DERIVED if not _has(kept, name, entry[name])}:
+            found.homes[layout.home(period)].changed.append((kept, changed))
+    return found
+
+
+def _has(kept: Document, name: str, value: Any) -> bool:
+    """Whether an entry has this value; a score of 10.0 is none of 10, and no long."""
+    return name in kept and kept[name] == value and (type(value) is not Int64 or type(kept[name]) is Int64)
+
+
+def _period(kept: Document, changed: Document) -> str:
+    return str(changed.get("period") or kept["period"])
+
+
+def update(found: Document, changed: Document, now: Any, marked: Container[str], listed: Container[str]) -> UpdateOne:
+    """Compare-and-set: it matches only the very revision that was read. Where the score is another, `moved` says so."""
+    rev = found.get("rev", 0)
+    stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
+    change: Document = {"$set": {**changed, **stamps}}
+    if "score" in changed:
+        change["$set"]["lastUpdated"] = now
+        period = _period(found, changed)
+        if found["_id"] in listed:
+            change["$unset"] = {"moved": ""}
+        elif period in marked and not isinstance(found.get("moved"), dict):
+            change["$set"]["moved"] = moved_from(found, period)
+    return UpdateOne(this(found), change)
