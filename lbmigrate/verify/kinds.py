@@ -23,7 +23,6 @@ class Kind(StrEnum):
     WRONG_USER = "wrong user"
     DUPLICATE_ACTION = "duplicate action"
     TYPE = "type"
-    SUM = "sum"
     STRUCTURE = "structure"
     QUERY = "query"
     HISTORY = "history"
@@ -45,7 +44,6 @@ MEANING: dict[Kind, str] = {
     Kind.WRONG_USER: "the ledger has another user for an action than its source",
     Kind.DUPLICATE_ACTION: "one action counts more than once",
     Kind.TYPE: "a field is of another type than it must be",
-    Kind.SUM: "points, events or entries of a whole period do not add up",
     Kind.STRUCTURE: "a collection, an index or a validator is not as it must be",
     Kind.QUERY: "the board's query does not run on its index",
     Kind.HISTORY: "the state says that the ledger lacks a part of its history",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from pymongo.database import Database
 
 from lbmigrate import schema
 from lbmigrate.mongo.concerns import is_fake
@@ -36,11 +33,6 @@ def structure(context: Context) -> Iterator[Mismatch]:
     for told in schema.differences(database):
         if "validator" not in told:  # which step 1 leaves as it is
             yield Mismatch(Kind.STRUCTURE, told.partition(" ")[0], told.partition(" ")[0], reason=told)
-
-
-def validators(database: Database[Any]) -> list[str]:
-    """What is odd about the validators: they guard what comes, and say nothing of what is there."""
-    return [told for told in schema.differences(database) if "validator" in told]
 
 
 def query(context: Context, period: str, top: int) -> Iterator[Mismatch]:

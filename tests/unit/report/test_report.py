@@ -197,7 +197,7 @@ def test_a_verdict_of_an_earlier_version_makes_a_report_as_well():
 def test_very_many_periods_are_cut_short_but_for_those_that_are_wrong():
     days = [(dt.date(2020, 1, 1) + dt.timedelta(days=n)).isoformat() for n in range(2_000)]
     rows = tuple(PeriodRow(day, 1, 10, 1, 10, 1, 10, wrong=int(n == 5)) for n, day in enumerate(days))
-    made = page(replace(FULL, passed=False, kinds={"sum": 1}, periods=rows))
+    made = page(replace(FULL, passed=False, kinds={"score": 1}, periods=rows))
     assert days[5] in made.text
     assert days[6] not in made.text
     assert "1,969 older periods, in which nothing differs, are left out" in made.text
