@@ -25,6 +25,13 @@ def amount(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def ago(span: dt.timedelta) -> str:
+    """How long ago something was, in its largest unit: `6 d ago`, `3 h ago`."""
+    seconds = max(0, int(span.total_seconds()))
+    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
+    return f"{seconds // size} {unit} ago"
+
+
 class Tally(Protocol):
     """What a piece of work came to. Each kind of work has counters of its own; those of one kind add up."""
 
@@ -162,7 +169,8 @@ class Piece:
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
     unknown, `estimated` says that it came from metadata and may be off. `note` is a sentence worth a line of its own,
-    `warning` one worth a yellow line; `held` says why nothing is begun for now.
+    `warning` one worth a yellow line; `held` says why nothing is begun for now, `hold_kind` in one word, and `ends`
+    what ends that. `entries` are those that were written.
     """
 
     subject: str
@@ -175,6 +183,9 @@ class Piece:
     note: str = ""
     warning: str = ""
     held: str = ""
+    hold_kind: str = ""
+    ends: str = ""
+    entries: int = 0
 
 
 class Way(StrEnum):
@@ -191,6 +202,9 @@ class Work:
 
     title: str
     number: int | None = None
+
+    def __str__(self) -> str:
+        return self.title if self.number is None else f"{self.number} {self.title}"
 
 
 @dataclass(frozen=True, slots=True)

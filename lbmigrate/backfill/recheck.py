@@ -41,7 +41,7 @@ def recheck(context: Context, one_type: OneUserType, gate: Gate) -> Iterator[Pie
     done = 0
     for rows in gate.through(_some(context, after)):
         if isinstance(rows, Held):
-            yield Piece(SUBJECT, done, held=rows.reason)
+            yield rows.on(Piece(SUBJECT, done))
             continue
         emitted = sum(_look(context, source, one_type.of_rejects(), rows) for source in context.config.sources)
         done += len(rows)

@@ -95,6 +95,17 @@ class Invocation:
             finally:
                 self._warn(connection)
 
+    @contextmanager
+    def connected_silently(self) -> Iterator[Connection]:
+        """A connection of which nothing is said, for verbs that say one line."""
+        with opened(self.loaded().config) as connection:
+            yield connection
+
+    @property
+    def as_json(self) -> bool:
+        """Whether the result is wanted as JSON."""
+        return self.console.as_json
+
     def _warn(self, connection: Connection) -> None:
         """Name the rows of the state that were met, are not as they must be, and are not put right yet."""
         found = list(connection.state.flaws)

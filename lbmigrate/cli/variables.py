@@ -24,7 +24,8 @@ LIMITING = frozenset({
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
     "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST", "ENGINE",
-    "JSON", "KEEP", "LOCK_TTL", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE", "WAIT_LOCK", "WORKERS",
+    "JSON", "KEEP", "HEALTH", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE",
+    "WAIT_LOCK", "WATCH", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.
 OTHERS = frozenset({

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TextIO
 
 from rich.console import RenderableType
 
 from lbmigrate.board.place import Place
 from lbmigrate.checks.finding import Finding
-from lbmigrate.console import tables
+from lbmigrate.console import standing, tables
 from lbmigrate.console.format import jsonable
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
@@ -46,6 +46,16 @@ class Console:
     ) -> None:
         self._as_json, self._quiet, self._clock = as_json, quiet, clock
         self._out, self._err = Screen(stdout or sys.stdout), Screen(stderr or sys.stderr)
+
+    @property
+    def as_json(self) -> bool:
+        """Whether stdout is for one object."""
+        return self._as_json
+
+    @property
+    def is_live(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn again."""
+        return self._out.live
 
     # --- narration, on stderr ----------------------------------------------------------------------------------
 
@@ -86,14 +96,25 @@ class Console:
         self._show(*tables.plan(plan))
 
     def status(self, status: Status) -> None:
-        self._show(*tables.status(status))
+        self._show(*standing.status(status, self._out.width))
+
+    @contextmanager
+    def redrawn(self) -> Iterator[Callable[[Status], None]]:
+        """Within the block, a status is shown in place of the one before; afterwards the last one stays."""
+        with self._out.redrawn() as draw:
+            yield lambda found: draw(standing.status(found, self._out.width))
+
+    def say(self, line: str) -> None:
+        """One line on stdout, as a monitor reads it."""
+        if not self._as_json:
+            self._out.write(f"{said(line)}\n")
 
     def board(self, period: str, places: Sequence[Place], highlight: Any | None = None) -> None:
         """The board, with the line of the user `highlight` set off."""
         self._show(board(period, places, highlight, self._out.width, self._out.terminal))
 
     def history(self, rows: Sequence[Document]) -> None:
-        self._show(*tables.history(rows))
+        self._show(*standing.history(rows, self._out.width))
 
     def flag(self, switches: Switches, document: Mapping[str, Any]) -> None:
         """Both sides of the flag, and who set it last."""

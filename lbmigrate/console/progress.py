@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from lbmigrate.console.format import countdown, duration, rate, summary
-from lbmigrate.console.pace import Line, Stage
 from lbmigrate.console.screen import Screen
+from lbmigrate.migration.pace import Line, Stage
 from lbmigrate.records import Listener, Piece, Report, Way
 from lbmigrate.telling.foreign import plain
 
@@ -55,8 +55,7 @@ class Progress:
     def _take(self, report: Report) -> None:
         now = self._clock()
         if report.event == "begin":
-            number = "" if report.work.number is None else f"{report.work.number} "
-            self._stage = Stage(f"{number}{plain(report.work.title)}", begun=now, seen=now)
+            self._stage = Stage(plain(report.work), begun=now, seen=now)
         elif report.event == "end":
             self._end("✓", WORDS[report.way], "green")
         elif report.piece is not None and self._stage is not None:

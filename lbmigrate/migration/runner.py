@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from lbmigrate.checks import rights
 from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
 from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.binding import Loss
+from lbmigrate.migration.account import Account
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
@@ -83,13 +84,14 @@ def started(
     rights.check(context, verb)
     binding.refuse_foreign(context)
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
-    with recorded(context, lease, verb, command) as check:
+    account = Account(context)
+    with recorded(context, lease, verb, command, account.row) as check:
 
         def both() -> None:
             check()
             guard()
 
-        driver = Driver(context, both, terms.listen)
+        driver = Driver(context, both, terms.listen, account)
         if row == LOCK and (told := mend(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
         before = None if bears is None else binding.check(context, bears)
@@ -101,8 +103,13 @@ def started(
 
 
 @contextmanager
-def recorded(context: Context, lease: Lease | None, verb: str, command: str) -> Iterator[Guard]:
-    """Hold the lease, if one is needed, and keep a record of the run; yields what raises when the lease is lost."""
+def recorded(
+    context: Context, lease: Lease | None, verb: str, command: str, account: Callable[[], Document] = dict
+) -> Iterator[Guard]:
+    """Hold the lease, if one is needed, and keep a record of the run; yields what raises when the lease is lost.
+
+    What it came to by the `account` is in its record at the end.
+    """
     context.state.check_layout()
     with held(lease) if lease else nullcontext(unguarded) as check, _collecting_seldom(), formula.single_threaded():
         row, begun = _begun(context, verb, command)
@@ -120,7 +127,7 @@ def recorded(context: Context, lease: Lease | None, verb: str, command: str) -> 
             # A lost lease or a server that is gone must not hide what ended the run.
             with suppress(LbmigrateError, PyMongoError), pymongo.timeout(LAST_WORDS):
                 check()
-                context.state.put(Checkpoint(row, {**end, "endedAt": context.clock()}))
+                context.state.put(Checkpoint(row, {**account(), **end, "held": None, "endedAt": context.clock()}))
 
 
 @contextmanager

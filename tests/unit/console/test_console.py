@@ -20,9 +20,9 @@ from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import Console, progress
 from lbmigrate.console import format as words
-from lbmigrate.console.pace import Line, Stage
 from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
 from lbmigrate.feature_flag import Switches
+from lbmigrate.migration.pace import Line, Stage
 from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.records import (
