@@ -47,6 +47,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "pause": ("control", "Hold the run after the chunk at hand, and every later one, until `resume`."),
     "resume": ("control", "Let the run go on."),
+    "tune": ("control", "Change how hard the run that is going on presses, within one chunk."),
     "unlock": ("control", "Take the lock from a run that is gone."),
     "config": ("config", "The configuration: init, check, show, schema."),
 }

@@ -19,11 +19,13 @@ SKIPPING = frozenset({
 })  # fmt: skip
 # … what says how much is done at a time, or that more is …
 LIMITING = frozenset({
-    "BEFORE", "BETWEEN", "FULL", "HEAL", "MAX_DOCS", "MAX_RUNTIME", "SAMPLE", "SOURCES", "TOP", "VERIFY_FULL",
+    "BEFORE", "BETWEEN", "FULL", "HEAL", "MAX_DOCS", "MAX_RUNTIME", "NICE", "RESET", "SAMPLE",
+    "SOURCES", "TOP", "VERIFY_FULL",
 })  # fmt: skip
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
-    "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST", "ENGINE",
+    "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST",
+    "DOCUMENTS_PER_SECOND", "ENGINE",
     "JSON", "KEEP", "HEALTH", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE",
     "WAIT_LOCK", "WATCH", "WORKERS",
 })  # fmt: skip

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._archive import archive_boards, restore_boards, settled_boards
     from lbmigrate.commands._backup import make_backup, restore_backup, verify_backup
     from lbmigrate.commands._boards import boards_status, check_boards, persist_boards, rebuild_boards
-    from lbmigrate.commands._control import pause, resume, unlock
+    from lbmigrate.commands._control import pause, resume, tune, unlock
     from lbmigrate.commands._demo import demo
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._flag import turn_flag
@@ -65,6 +65,7 @@ HOMES = {
     "settled_boards": "lbmigrate.commands._archive",
     "status": "lbmigrate.commands._look",
     "tail": "lbmigrate.commands._tail",
+    "tune": "lbmigrate.commands._control",
     "turn_flag": "lbmigrate.commands._flag",
     "unlock": "lbmigrate.commands._control",
     "verify": "lbmigrate.commands._run",
@@ -101,6 +102,7 @@ __all__ = [
     "settled_boards",
     "status",
     "tail",
+    "tune",
     "turn_flag",
     "unlock",
     "verify",

@@ -15,7 +15,7 @@ from lbmigrate.console.looks import looks
 from lbmigrate.console.tables import facts, figure, generic, state, step_name
 from lbmigrate.migration.health import SILENT
 from lbmigrate.migration.status import Progress, SourceStatus, Status
-from lbmigrate.records import Document, ago
+from lbmigrate.records import Document, ago, amount
 from lbmigrate.state import Holder, runs
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.telling.foreign import plain
@@ -122,7 +122,7 @@ def _going_on(found: Status) -> Iterator[tuple[str, Any]]:
 
 def _pace(progress: Mapping[str, Any], tuned: Mapping[str, Any] | None, run: str) -> str:
     most = progress["perSecond"]
-    told = f"{progress['workers']:,} workers, " + (f"at most {most:g} documents/s" if most else "no limit")
+    told = f"{amount(progress['workers'], 'worker')}, " + (f"at most {most:g} documents/s" if most else "no limit")
     if tuned and run == f"run:{tuned['run']}":
         told += f"; tuned by {plain(tuned['by'])} at {cell(tuned['at'])}"
     return told

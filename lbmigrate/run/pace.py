@@ -36,11 +36,11 @@ class Pace:
 
     def batch(self, most: int) -> int:
         """How many documents to read at a time, so that what is let through at once is little."""
-        return most if self.per_second is None else max(1, min(most, int(self.per_second * AT_ONCE)))
+        return most if self.per_second is None else max(1, int(min(most, self.per_second * AT_ONCE)))
 
     def chunk(self, most: int) -> int:
         """How many documents a new chunk should have at most."""
-        return most if self.per_second is None else max(1, min(most, int(self.per_second * BETWEEN_PIECES)))
+        return most if self.per_second is None else max(1, int(min(most, self.per_second * BETWEEN_PIECES)))
 
     def take(self, documents: int, stop: Stop) -> None:
         """Wait until so many documents are due; a stop, or another pace, ends the wait."""

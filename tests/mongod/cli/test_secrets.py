@@ -34,7 +34,7 @@ WALK = (
     "recount",
     "boards rebuild", "boards check", "boards status --json", "boards persist",
     "boards archive --before 2025-W03 --out old --yes", "boards restore old",
-    "reconcile --dry-run", "tail --max-runtime 1s", "pause", "resume", "flag show --json", "flag read off",
+    "reconcile --dry-run", "tail --max-runtime 1s", "pause", "resume", "tune --workers 1", "flag show --json", "flag read off",
     "flag write off", "backup make --out kept --sources", "backup verify kept", f"forget {WHO} --yes",
     "run --dry-run --out outcome", "demo --users 3 --tasks 5 --sessions 2", "rollback --yes", "unlock --yes",
     "backup restore kept --yes",

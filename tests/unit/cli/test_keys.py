@@ -34,9 +34,16 @@ def test_the_terminal_is_afterwards_as_it_was_before(terminal):
     import sys
 
     before = termios.tcgetattr(sys.stdin.fileno())
-    with pytest.raises(ZeroDivisionError), keys.one_at_a_time():
-        assert termios.tcgetattr(sys.stdin.fileno()) != before
-        raise ZeroDivisionError
+    within = []
+
+    def looked():
+        with keys.one_at_a_time():
+            within.append(termios.tcgetattr(sys.stdin.fileno()))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        looked()
+    assert within != [before]
     assert termios.tcgetattr(sys.stdin.fileno()) == before
 
 

@@ -122,3 +122,26 @@ def test_a_hold_is_told_at_once_and_ends_what_is_under_way_before_anything_else_
     assert hold == Held("a pause")
     assert {item for item, _ in rest[:2]} == {1, 2}
     assert rest[2] == (3, 3)
+
+
+def test_fewer_workers_end_what_they_have_begun_and_more_begin_at_once() -> None:
+    number, most, at_work, turn = [1], [0], [0], threading.Lock()
+
+    def work(item: int) -> int:
+        with turn:
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+        threading.Event().wait(0.01)
+        with turn:
+            at_work[0] -= 1
+        return item
+
+    def items() -> Iterator[int]:
+        for item in range(40):
+            number[0] = 1 if item < 10 else 4 if item < 30 else 1
+            if item == 10:
+                assert most[0] == 1
+            yield item
+
+    assert sorted(overlapped(work, items(), lambda: number[0])) == list(range(40))
+    assert 1 < most[0] <= 4
