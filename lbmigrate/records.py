@@ -211,14 +211,18 @@ class Work:
 class Report:
     """One thing that the runner tells whoever listens: a work that begins, a piece of it, or its end.
 
-    `counts` of an end are those of all its pieces, None where nothing is counted.
+    `counts` of an end are those of all its pieces, None where nothing is counted. Around all works stand the start and
+    the finish of a run with `facts`: run, verb, database, command, by; of a finish also outcome, error, seconds and the
+    sums. Whoever hears a start may refuse it. `look` tells how everything stands after a run.
     """
 
-    event: Literal["begin", "piece", "end"]
+    event: Literal["start", "begin", "piece", "end", "finish"]
     work: Work
     way: Way = Way.APPLY
     piece: Piece | None = None
     counts: Tally | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    look: Callable[[], Any] | None = None
 
 
 Listener = Callable[[Report], None]

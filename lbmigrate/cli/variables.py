@@ -26,7 +26,8 @@ LIMITING = frozenset({
 OTHER_OPTIONS = frozenset({
     "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS", "DIGEST",
     "DOCUMENTS_PER_SECOND", "ENGINE",
-    "JSON", "KEEP", "HEALTH", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE",
+    "JSON", "KEEP", "HEALTH", "HOOKS", "LOCK_TTL", "LOG_FORMAT", "MAX_STALENESS",
+    "METRICS_FILE", "METRICS_PUSH", "N", "OUT", "PERIOD", "QUIET", "SEED", "SHARD", "TEMPLATE",
     "WAIT_LOCK", "WATCH", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.

@@ -10,7 +10,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def verify(
     this: Invocation,
     sample: options.Sample = None,

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from typing import Any, TextIO
 
 from rich.console import RenderableType
@@ -15,6 +16,7 @@ from lbmigrate.board.place import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import standing, tables
 from lbmigrate.console.format import jsonable
+from lbmigrate.console.json_log import JsonLog
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
@@ -32,6 +34,7 @@ __all__ = ["Console"]
 class Console:
     """One verb's voice. `as_json` keeps stdout for one object, `quiet` keeps to results, warnings and errors.
 
+    With `json_log` all narration is events, an object a line; errors as well.
     `clock` counts seconds from anywhere; rates and times left are reckoned with it.
     """
 
@@ -40,12 +43,14 @@ class Console:
         *,
         as_json: bool = False,
         quiet: bool = False,
+        json_log: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._as_json, self._quiet, self._clock = as_json, quiet, clock
         self._out, self._err = Screen(stdout or sys.stdout), Screen(stderr or sys.stderr)
+        self._log = JsonLog(stderr or sys.stderr, clock, quiet) if json_log else None
 
     @property
     def as_json(self) -> bool:
@@ -61,24 +66,39 @@ class Console:
 
     def header(self, uri: str, database: str, detail: str = "") -> None:
         """The first words of every verb: which server (its URI already redacted) and which database."""
-        if not self._quiet:
+        if self._log:
+            self._log.event("connected", server=uri, database=database, **({"detail": detail} if detail else {}))
+        elif not self._quiet:
             more = f"  {plain(detail)}" if detail else ""
             server, name = plain(uri), plain(database)
             self._err.line(("server ", "dim"), server, ("  database ", "dim"), (name, "bold"), (more, "dim"))
 
     def listening(self) -> AbstractContextManager[Listener]:
         """Within the block, a run that reports to the listener is shown as it goes."""
+        if self._log:
+            return self._log.listening()
         return Progress(self._err, self._clock, self._quiet).shown()
 
     def note(self, text: str) -> None:
-        if not self._quiet:
+        if self._log:
+            self._log.event("note", message=text)
+        elif not self._quiet:
             self._err.sentence("·", text)
 
     def warning(self, text: str) -> None:
+        if self._log:
+            self._log.event("warning", "warning", message=text)
+            return
         self._err.sentence("!", text, "yellow")
 
     def error(self, error: LbmigrateError) -> None:
         """What failed, line by line where that is meant, every problem of a configuration, and the next thing to do."""
+        if self._log:
+            problems = [asdict(each) for each in getattr(error, "problems", ())]
+            more = {"problems": problems} if problems else {}
+            facts = {"message": error.message, "next": error.hint, "code": error.exit_code}
+            self._log.event("error", "error", **facts, details=list(error.details), **more)
+            return
         style = "bold yellow" if isinstance(error, WorkRemains) else "bold red"
         self._err.line(("lbmigrate:", style), f" {said(error.message)}")
         for line in error.details:

@@ -77,6 +77,17 @@ class Account:
             return True
         return bool(piece.done or piece.entries) and self.monotonic() - self._told >= PULSE
 
+    def sums(self) -> Document:
+        """What it all came to; `active` and what it was `held` for are seconds."""
+        return {
+            "documents": self.documents,
+            "events": self.events,
+            "entries": self.entries,
+            "rejects": self.rejects,
+            "active": round(self.active, 3),
+            "held": {kind: round(seconds, 3) for kind, seconds in self.held.items()},
+        }
+
     def row(self) -> Document:
         """As the record of the run keeps it (`state.shapes`)."""
         self._told, self._shown = self.monotonic(), set(self.lines)
@@ -85,12 +96,7 @@ class Account:
             "progress": {
                 "at": self.context.clock(),
                 "work": self.title,
-                "documents": self.documents,
-                "events": self.events,
-                "entries": self.entries,
-                "rejects": self.rejects,
-                "active": round(self.active, 3),
-                "held": {kind: round(seconds, 3) for kind, seconds in self.held.items()},
+                **self.sums(),
                 "workers": pace.workers,
                 "perSecond": pace.per_second,
                 "lines": [line.row() for line in self.lines.values()],

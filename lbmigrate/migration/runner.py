@@ -12,10 +12,11 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from lbmigrate.checks import rights
-from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
+from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.migration.account import Account
+from lbmigrate.migration.announced import Announced, ended_by
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
@@ -31,15 +32,6 @@ from lbmigrate.values import formula
 
 STATE = Work("the state's rows")
 LAST_WORDS = 2.0  # seconds for them, if the server is gone
-ENDS: tuple[tuple[type[BaseException], RunStatus], ...] = (
-    (KeyboardInterrupt, RunStatus.INTERRUPTED),
-    (Stopped, RunStatus.STOPPED),
-    (WorkRemains, RunStatus.WORK_REMAINS),
-    (LeaseLost, RunStatus.LEASE_LOST),
-    (Mismatch, RunStatus.MISMATCH),
-    (Refused, RunStatus.REFUSED),
-    (BaseException, RunStatus.FAILED),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,9 @@ def started(
     binding.refuse_foreign(context)
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
     account = Account(context)
-    with recorded(context, lease, verb, command, account.row) as check:
+    announced = Announced(context, account, terms.listen, verb, command)
+    with announced.to_its_end(), recorded(context, lease, verb, command, account.row) as check:
+        announced.begin()
 
         def both() -> None:
             check()
@@ -120,8 +114,7 @@ def recorded(
             yield check
             end = {"outcome": RunStatus.RUNNING.to(RunStatus.DONE)}
         except BaseException as error:
-            status = next(status for kind, status in ENDS if isinstance(error, kind))
-            end = {"outcome": RunStatus.RUNNING.to(status), "error": hidden(str(error))[:2000]}
+            end = {"outcome": RunStatus.RUNNING.to(ended_by(error)), "error": hidden(str(error))[:2000]}
             raise
         finally:
             # A lost lease or a server that is gone must not hide what ended the run.

@@ -61,6 +61,7 @@ class Status:
     progress: tuple[Progress, ...] = ()
     verdict_age: float | None = None
     rejects: int = 0
+    boards: Document = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def status(context: Context) -> Status:
         progress=tuple(_others(context, lines)),
         verdict_age=(now - verdict_row["at"]).total_seconds() if verdict_row else None,
         rejects=_estimate(context, REJECTS),
+        boards=context.state.get("boards"),
     )
 
 

@@ -19,6 +19,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "__init__": (9, "the public names, imported when they are asked for"),
     "commands": (9, "the verbs as plain functions, for the command line and for Python"),
     "console": (9, "everything that an operator sees: tables, progress, numbers as words"),
+    "observers": (9, "others who listen to a run: hooks, metrics"),
     "migration": (8, "the six steps, applied and reverted: the driver, the plan, the status"),
     "live": (7, "now: what an app calls, and what follows the app's changes"),
     "reconcile": (7, "sources that changed: what they are worth now, and the adjustments that follow"),
@@ -59,6 +60,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pandas": {"rules"},
     "psutil": {"mongo", "state"},
     "redis": {"board"},
+    "prometheus_client": {"observers"},
 }
 
 MODULES_BESIDE_THE_PACKAGES = 8
