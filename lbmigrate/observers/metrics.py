@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,7 @@ class Metrics:
                 _library().write_to_textfile(str(self.file), self._registry)  # beside it, then renamed
             if self.gateway and self._registry is not None and (last or not self._failed):
                 push(self.gateway, self._registry, dict(zip(LABELS, self._labels, strict=True)))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             if not self._failed:
                 self.warn(f"the metrics cannot be written: {hidden(str(error))}; the run goes on")
             self._failed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -21,8 +22,6 @@ def push(url: str, registry: CollectorRegistry, labels: Mapping[str, str]) -> No
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
 
-    def logged_in(where: str, method: str, seconds: float | None, headers: Any, data: bytes) -> Any:
-        return exposition.basic_auth_handler(where, method, seconds, headers, data, user, password)
-
-    handler = logged_in if user else exposition.default_handler
+    logged_in = partial(exposition.basic_auth_handler, username=user, password=password)
+    handler: Any = logged_in if user else exposition.default_handler
     exposition.push_to_gateway(plain, JOB, registry, dict(labels), PATIENCE, handler)

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 from lbmigrate.run.members import members
 from lbmigrate.state import State
 from lbmigrate.telling.secrets import hidden
 
 LAG, QUEUE = "throttle.max_lag, throttle.ignore_members", "throttle.max_queue"
+FORBIDDEN = "forbidden"  # the kind of what cannot be read for want of a right
 LOOK_AGAIN = 1.0  # seconds for which a look at the server holds good
 
 
@@ -148,10 +150,17 @@ def readable(name: str, signal: Signal) -> Signal:
     def read() -> Reading:
         try:
             return signal()
+        except OperationFailure as error:
+            forbidden = FORBIDDEN if error.code == UNAUTHORIZED else ""
+            return Reading(Level.UNKNOWN, _unread(name, error), kind=forbidden)
         except (PyMongoError, NotImplementedError, OSError, LookupError, TypeError, ValueError) as error:
-            return Reading(Level.UNKNOWN, f"{name} cannot be read: {hidden(str(error).partition(', full error')[0])}")
+            return Reading(Level.UNKNOWN, _unread(name, error))
 
     return read
+
+
+def _unread(name: str, error: Exception) -> str:
+    return f"{name} cannot be read: {hidden(str(error).partition(', full error')[0])}"
 
 
 def cached(signal: Signal, monotonic: Callable[[], float] = time.monotonic) -> Signal:

@@ -16,6 +16,7 @@ from lbmigrate.config.pace import Throttle
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Context
 from lbmigrate.run.indicators import (
+    FORBIDDEN,
     Latency,
     Level,
     Operator,
@@ -96,9 +97,12 @@ class Gate:
         return next((each for each in (signal() for signal in self._signals) if each.level is Level.STOP), None)
 
     def unreadable(self) -> list[str]:
-        """Which signals cannot be read at the moment, and why: the run goes on without them."""
+        """Which signals cannot be read at the moment, and why: the run goes on without them.
+
+        Those for which a right is missing are not among them: that does not change, and `doctor` says it.
+        """
         readings = [signal() for signal in self._signals]
-        return [reading.reason for reading in readings if reading.level is Level.UNKNOWN]
+        return [each.reason for each in readings if each.level is Level.UNKNOWN and each.kind != FORBIDDEN]
 
 
 class Steering:

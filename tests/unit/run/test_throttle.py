@@ -258,6 +258,13 @@ def test_a_server_that_gives_no_such_figure_makes_its_signal_unknown(answer, nam
     assert reading.reason.startswith(f"{name} cannot be read: ")
 
 
+def test_what_may_not_be_read_is_not_told_by_every_run():
+    lag = readable("replication lag", replication_lag(answering(OperationFailure("not authorized", 13)), TEN))
+    gone = readable("the server's queue", server_queue(answering(AutoReconnect("gone")), 100))
+    assert lag().level is Level.UNKNOWN
+    assert gate(lag, gone).unreadable() == ["the server's queue cannot be read: gone"]
+
+
 def test_a_costly_signal_is_read_once_a_second():
     clock = SimpleNamespace(now=5.0)
     read = cached(told(NORMAL, STOP), lambda: clock.now)
