@@ -19,7 +19,7 @@ SKIPPING = frozenset({
 })  # fmt: skip
 # … what says how much is done at a time, or that more is …
 LIMITING = frozenset({
-    "BEFORE", "BETWEEN", "FULL", "HEAL", "MAX_DOCS", "MAX_RUNTIME", "NICE", "RESET", "SAMPLE",
+    "BEFORE", "BETWEEN", "FULL", "HEAL", "MAX_DOCS", "MAX_RUNTIME", "NICE", "REASON", "RESET", "SAMPLE",
     "SOURCES", "TOP", "VERIFY_FULL",
 })  # fmt: skip
 # … and what does neither.

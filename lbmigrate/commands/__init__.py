@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
-    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, status
+    from lbmigrate.commands._look import come_apart, doctor, history, plan, status
     from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
+    from lbmigrate.commands._rejects import reject_groups, rejects, retry_rejects, show_reject
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
@@ -56,9 +57,12 @@ HOMES = {
     "reconcile": "lbmigrate.commands._reconcile",
     "propose": "lbmigrate.commands._propose",
     "recount": "lbmigrate.commands._recount",
-    "rejects": "lbmigrate.commands._look",
+    "reject_groups": "lbmigrate.commands._rejects",
+    "rejects": "lbmigrate.commands._rejects",
     "restore_backup": "lbmigrate.commands._backup",
     "restore_boards": "lbmigrate.commands._archive",
+    "retry_rejects": "lbmigrate.commands._rejects",
+    "show_reject": "lbmigrate.commands._rejects",
     "resume": "lbmigrate.commands._control",
     "rollback": "lbmigrate.commands._rollback",
     "run": "lbmigrate.commands._run",
@@ -93,13 +97,16 @@ __all__ = [
     "rebuild_boards",
     "reconcile",
     "recount",
+    "reject_groups",
     "rejects",
     "restore_backup",
     "restore_boards",
     "resume",
+    "retry_rejects",
     "rollback",
     "run",
     "settled_boards",
+    "show_reject",
     "status",
     "tail",
     "tune",

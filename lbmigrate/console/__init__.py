@@ -15,16 +15,17 @@ from rich.console import RenderableType
 from lbmigrate.board.place import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import standing, tables
-from lbmigrate.console.format import jsonable
+from lbmigrate.console.format import cell, jsonable
 from lbmigrate.console.json_log import JsonLog
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
 from lbmigrate.feature_flag import Switches
+from lbmigrate.ledger.reject_groups import Group
 from lbmigrate.migration.plan import Plan
 from lbmigrate.migration.status import Status
-from lbmigrate.records import Document, Listener
+from lbmigrate.records import Document, Listener, amount
 from lbmigrate.telling.foreign import plain
 from lbmigrate.telling.secrets import without_known
 
@@ -135,6 +136,35 @@ class Console:
 
     def history(self, rows: Sequence[Document]) -> None:
         self._show(*standing.history(rows, self._out.width))
+
+    def reject_groups(self, groups: Sequence[Group], total: int, number: int) -> None:
+        """What is wrong with documents that could not be scored. Ids are whole at any width, and can be copied."""
+        if self._as_json:
+            return
+        self._out.line(("Rejects", "bold"), f"  {total:,} in {amount(number, 'group')}" if total else "  none")
+        for each in groups:
+            self._out.line((f"{each.documents:>9,}  ", "bold"), f"{said(each.source)}: {said(each.reason)}")
+            self._out.line(("           such as ", "dim"), said(str(each.example)))
+            if each.said != each.reason:
+                self._out.line(("           which says ", "dim"), said(each.said))
+
+    def rejects(self, rows: Sequence[Document]) -> None:
+        """Documents that could not be scored, each with its id, whole, and the reason below it."""
+        if self._as_json:
+            return
+        self._out.line(("Rejects", "bold"), "" if rows else "  none")
+        for row in rows:
+            at = cell(row.get("createdAt"))
+            self._out.line((f"{at}  ", "dim"), f"{said(str(row.get('source')))}  {said(str(row.get('sourceId')))}")
+            self._out.line("  ", said(str(row.get("reason"))))
+
+    def reject(self, row: Document, fields: Mapping[str, Any] | None) -> None:
+        """One of them, with what its fields hold now."""
+        known = (("document", "sourceId"), ("source", "source"), ("collection", "collection"), ("reason", "reason"))
+        rows = [*known, ("rejected at", "createdAt"), ("by run", "run")]
+        gone = [("now", "the document is gone, or stands in an array")] if fields is None else []
+        held = [(f"now {path}", f"{value!r}") for path, value in (fields or {}).items()]
+        self._show(tables.facts([*((name, row.get(key)) for name, key in rows), *gone, *held]))
 
     def flag(self, switches: Switches, document: Mapping[str, Any]) -> None:
         """Both sides of the flag, and who set it last."""
