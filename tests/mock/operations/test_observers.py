@@ -221,7 +221,10 @@ def test_what_cannot_be_written_is_told_once_and_ends_nothing(app, terminal, tmp
     (tmp_path / "a.prom").mkdir()
     done = terminal("run", "--metrics-file", str(tmp_path / "a.prom"))
     assert (done.code, done.err.count("the metrics cannot be written")) == (0, 1)
-    assert terminal("run", "--metrics-file", str(tmp_path / "none" / "a.prom")).code == 2
+    missing = terminal("run", "--metrics-file", str(tmp_path / "none" / "a.prom"))
+    assert (missing.code, missing.hint) == (2, f"mkdir -p {tmp_path}/none")
+    (tmp_path / "none").mkdir()
+    assert terminal("run", "--metrics-file", str(tmp_path / "none" / "a.prom")).code == 0
     done = terminal("backfill", "--metrics-push", f"http://anna:{SECRET}@127.0.0.1:1")
     assert (done.code, "the metrics cannot be written" in done.err, SECRET in done.err) == (0, True, False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -245,3 +246,30 @@ def test_what_a_hold_ends_with_is_kept_and_gone_with_it(app, rows):
     driver.listen = lambda report: seen.append(rows.find_one({"_id": "run:r"}) or {})
     driver.carry_out(Work("it"), iter([held, Piece("a", 1, 2, checkpoint=Checkpoint("odd", {"count": 1}))]))
     assert [row.get("heldEnds") for row in seen[1:3]] == ["lbmigrate resume", None]
+
+
+def test_a_pause_is_shown_with_what_ends_it(migrated, terminal):
+    assert terminal("pause").code == 0
+    [line] = [line for line in terminal("status").out.splitlines() if line.startswith("paused")]
+    assert line.endswith("next: lbmigrate resume")
+    assert terminal("resume").code == 0
+    assert "paused" not in terminal("status").out
+
+
+def test_a_hold_is_shown_with_the_reason_since_when_and_what_ends_it(app, connection, terminal):
+    stop = connection.config.throttle.flag_file
+    assert stop is None
+    held = connection.config.throttle.model_copy(update={"flag_file": str(terminal.config.parent / "stop")})
+    here = replace(connection, config=connection.config.model_copy(update={"throttle": held}))
+    flag, seen = terminal.config.parent / "stop", []
+    flag.touch()
+
+    def listen(report):
+        if report.piece and report.piece.held:
+            seen.append(terminal("status").out)
+            flag.unlink()
+
+    commands.run(here, no_backup=True, terms=Terms(listen=listen))
+    [line] = [line for line in seen[0].splitlines() if line.startswith("held")]
+    assert re.search(rf"{flag} exists, since \S+Z; ends when somebody removes {flag}", line)
+    assert "held" not in terminal("status").out
