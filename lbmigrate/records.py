@@ -168,9 +168,8 @@ class Piece:
     """A durable piece of work: it is written, and whoever receives it saves `checkpoint` so that it is not done again.
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
-    unknown, `estimated` says that it came from metadata and may be off. `note` is a sentence worth a line of its own,
-    `warning` one worth a yellow line; `held` says why nothing is begun for now, `hold_kind` in one word, and `ends`
-    what ends that. `entries` are those that were written.
+    unknown, `estimated` says that it may be off. `note` is a sentence worth a line of its own, `warning` a yellow one;
+    `held` says why nothing is begun for now, `hold_kind` the same in a word, `ends` what ends it. `entries` were written.
     """
 
     subject: str
@@ -211,9 +210,8 @@ class Work:
 class Report:
     """One thing that the runner tells whoever listens: a work that begins, a piece of it, or its end.
 
-    `counts` of an end are those of all its pieces, None where nothing is counted. Around all works stand the start and
-    the finish of a run with `facts`: run, verb, database, command, by; of a finish also outcome, error, seconds and the
-    sums. Whoever hears a start may refuse it. `look` tells how everything stands after a run.
+    `counts` of an end are those of all its pieces, None where nothing is counted. Around all works stand a run's start,
+    which a listener may refuse, and its finish, with `facts` (`Announced`) and a `look` at how everything stands.
     """
 
     event: Literal["start", "begin", "piece", "end", "finish"]

@@ -40,7 +40,7 @@ def _sources(found: Status, width: int) -> RenderableType:
     left_out = set() if moving else {"rate", "left"}
     if moving and width < ROOMY:
         left_out |= {"emitted", "watermark"}
-    names = [name for name in every[0] if name not in left_out]
+    names = [name for name in (every[0] if every else ()) if name not in left_out]
     return generic("Sources", names, [[row[name] for name in names] for row in every])
 
 
