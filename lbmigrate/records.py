@@ -169,7 +169,7 @@ class Piece:
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
     unknown, `estimated` says that it may be off. `note` is a sentence worth a line of its own, `warning` a yellow one;
-    `held` says why nothing is begun for now, `hold_kind` the same in a word, `ends` what ends it. `entries` were written.
+    `held` says why nothing is begun for now, `hold_kind` that in a word, `ends` what ends it. `entries` were written.
     """
 
     subject: str
