@@ -25,6 +25,13 @@ def amount(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
+def ago(span: dt.timedelta) -> str:
+    """How long ago something was, in its largest unit: `6 d ago`, `3 h ago`."""
+    seconds = max(0, int(span.total_seconds()))
+    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
+    return f"{seconds // size} {unit} ago"
+
+
 class Tally(Protocol):
     """What a piece of work came to. Each kind of work has counters of its own; those of one kind add up."""
 
@@ -161,9 +168,9 @@ class Piece:
     """A durable piece of work: it is written, and whoever receives it saves `checkpoint` so that it is not done again.
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
-    unknown, `estimated` says that it came from metadata and may be off. `note` is a sentence worth a line of its own,
-    `warning` one worth a yellow line; `held` says why nothing is begun for now. `found` are mismatches, for whoever
-    exports them.
+    unknown, `estimated` says that it may be off. `note` is a sentence worth a line of its own, `warning` a yellow one;
+    `held` says why nothing is begun for now, `hold_kind` that in a word, `ends` what ends it. `entries` were written;
+    `found` are mismatches, for whoever exports them.
     """
 
     subject: str
@@ -176,6 +183,9 @@ class Piece:
     note: str = ""
     warning: str = ""
     held: str = ""
+    hold_kind: str = ""
+    ends: str = ""
+    entries: int = 0
     found: tuple[Any, ...] = ()
 
 
@@ -194,19 +204,25 @@ class Work:
     title: str
     number: int | None = None
 
+    def __str__(self) -> str:
+        return self.title if self.number is None else f"{self.number} {self.title}"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """One thing that the runner tells whoever listens: a work that begins, a piece of it, or its end.
 
-    `counts` of an end are those of all its pieces, None where nothing is counted.
+    `counts` of an end are those of all its pieces, None where nothing is counted. Around all works stand a run's start,
+    which a listener may refuse, and its finish, with `facts` (`Announced`) and a `look` at how everything stands.
     """
 
-    event: Literal["begin", "piece", "end"]
+    event: Literal["start", "begin", "piece", "end", "finish"]
     work: Work
     way: Way = Way.APPLY
     piece: Piece | None = None
     counts: Tally | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    look: Callable[[], Any] | None = None
 
 
 Listener = Callable[[Report], None]

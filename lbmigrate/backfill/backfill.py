@@ -21,7 +21,7 @@ from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
-from lbmigrate.passes import passes
+from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
 from lbmigrate.run.context import Context
@@ -43,16 +43,20 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     current, opened = passes.open_pass(context, source)
     if opened:
         yield Piece(source.name, checkpoint=opened, note=_told(source, current))
-    total, estimated = passes.size(context, source, current.spans, counted=not current.why)
+    total, estimated, sized = pass_size.kept_size(context, source, current)
+    if sized:
+        yield Piece(source.name, checkpoint=sized)
     done = context.state.read_in_pass(source.name, current.number)
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
     circuit = _Circuit(context, source)
-    todo = takewhile(lambda _: circuit.closed, passes.todo(context, source, current, size))
+    todo = takewhile(
+        lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))
+    )
     work = partial(isolate.emit_chunk, context, source, one_type, _seen(context, current))
-    for came in overlapped(work, gate.through(todo), context.workers):
+    for came in overlapped(work, gate.through(todo), context.pace.threads):
         if isinstance(came, Held):
-            yield Piece(source.name, done, max(total, done), estimated=estimated, held=came.reason)
+            yield came.on(Piece(source.name, done, max(total, done), estimated=estimated))
             continue
         outcome = circuit.judged(came)
         counts = outcome.emitted.counts
@@ -165,12 +169,12 @@ def _touched(context: Context, others: Callable[[], list[Any] | None]) -> list[A
 def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:
     done = 0
     selections = gate.through(walk.selections(users))
-    for outcome in overlapped(partial(_roll_up_some, context), selections, context.workers):
+    for outcome in overlapped(partial(_roll_up_some, context), selections, context.pace.threads):
         if isinstance(outcome, Held):
-            yield Piece("entries", done, len(users), unit="users", held=outcome.reason)
+            yield outcome.on(Piece("entries", done, len(users), unit="users"))
             continue
         done += outcome[1].users
-        yield Piece("entries", done, len(users), unit="users")
+        yield Piece("entries", done, len(users), unit="users", entries=outcome[1].written)
 
 
 def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Iterator[Piece]:
@@ -180,16 +184,18 @@ def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Itera
     begun: list[Document] = []
     all_users = walk.everyone(context.target, after)
     done = 0
-    for outcome in overlapped(partial(_roll_up_some, context), gate.through(_noted(all_users, begun)), context.workers):
+    for outcome in overlapped(
+        partial(_roll_up_some, context), gate.through(_noted(all_users, begun)), context.pace.threads
+    ):
         if isinstance(outcome, Held):
-            yield Piece("entries", done, unit="users", held=outcome.reason)
+            yield outcome.on(Piece("entries", done, unit="users"))
             continue
         users, rolled = outcome
         begun.remove(users)
         done += rolled.users
         frontier = begun[0].get("$gt", after) if begun else users["$lte"]
         rolling = Checkpoint(STEP, {"rolling": {"until": until, "after": frontier}})
-        yield Piece("entries", done, unit="users", checkpoint=rolling)
+        yield Piece("entries", done, unit="users", checkpoint=rolling, entries=rolled.written)
 
 
 def _noted(selections: Iterator[Document], begun: list[Document]) -> Iterator[Document]:

@@ -5,7 +5,6 @@ A document that cannot be read, scored or stored becomes a reject with the reaso
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -54,7 +53,7 @@ class Outcome:
 
 def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
     """Emit a chunk whatever it takes. Never raises what a checkpoint of its siblings should survive."""
-    began = time.monotonic()
+    began = context.pace.clock()
     attempt = _Attempts(context, source, one_type, seen, chunk.tried)
     condition = chunk.bounds.condition()
     try:
@@ -62,9 +61,9 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
             emitted, salvaged = attempt(condition), False
         except IN_THE_DOCUMENTS:
             emitted, salvaged = _salvaged(context, source, attempt, chunk.bounds), True
-        return Outcome(chunk, time.monotonic() - began, emitted, salvaged, attempt.tried)
+        return Outcome(chunk, context.pace.clock() - began, emitted, salvaged, attempt.tried)
     except (LbmigrateError, PyMongoError) as error:
-        return Outcome(chunk, time.monotonic() - began, attempts=attempt.tried, error=error)
+        return Outcome(chunk, context.pace.clock() - began, attempts=attempt.tried, error=error)
 
 
 def emit_listed(context: Context, source: Source, one_type: OneUserType, ids: list[Any]) -> Emitted:

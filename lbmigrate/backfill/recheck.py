@@ -6,8 +6,8 @@ of somebody else; and what was deleted no pass reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
 
 from lbmigrate.backfill import isolate
@@ -16,8 +16,10 @@ from lbmigrate.ledger import rejects, rollup, walk
 from lbmigrate.ledger.emit import Emitted
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
+from lbmigrate.passes.beginning import within
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Reject
 from lbmigrate.rules import unwind
+from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held
@@ -33,7 +35,20 @@ AT_ONCE, AT_ONCE_SIZE = 200, 8_000_000  # rows, and their bytes: somebody else m
 FIELDS = dict.fromkeys(("source", "sourceId", "reason"), 1)
 
 
-def recheck(context: Context, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
+def retry(context: Context, wanted: Callable[[str], bool]) -> Iterator[Piece]:
+    """Look again at all rejects whose reason is wanted, whenever that is asked for."""
+    context = within(replace(context, scope=replace(context.scope, full=True)))
+    gate = throttle.gate(context)
+    yield from recheck(context, OneUserType(context), gate, wanted)
+
+
+def _all(_: str) -> bool:
+    return True
+
+
+def recheck(
+    context: Context, one_type: OneUserType, gate: Gate, wanted: Callable[[str], bool] = _all
+) -> Iterator[Piece]:
     """Look at rejects again, all of them where everything is read again. Leaves them alone in a bounded backfill."""
     if context.scope.bounded or context.scope.share < 1:
         return
@@ -41,9 +56,10 @@ def recheck(context: Context, one_type: OneUserType, gate: Gate) -> Iterator[Pie
     done = 0
     for rows in gate.through(_some(context, after)):
         if isinstance(rows, Held):
-            yield Piece(SUBJECT, done, held=rows.reason)
+            yield rows.on(Piece(SUBJECT, done))
             continue
-        emitted = sum(_look(context, source, one_type.of_rejects(), rows) for source in context.config.sources)
+        meant = [row for row in rows if wanted(str(row.get("reason", "")))]
+        emitted = sum(_look(context, source, one_type.of_rejects(), meant) for source in context.config.sources)
         done += len(rows)
         yield _scored(context, done, emitted) if emitted else Piece(SUBJECT, done)
         if done >= MOST and not context.scope.full:

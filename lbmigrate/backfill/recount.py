@@ -102,9 +102,9 @@ def _walk(context: Context, source: Source, one_type: OneUserType, gate: Gate) -
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
     todo = gate.through(passes.todo(context, beside, current, size))
-    for compared in overlapped(partial(_compare, context, source, one_type), todo, context.workers):
+    for compared in overlapped(partial(_compare, context, source, one_type), todo, context.pace.threads):
         if isinstance(compared, Held):
-            yield Piece(source.name, done, unit=UNIT, held=compared.reason)
+            yield compared.on(Piece(source.name, done, unit=UNIT))
             continue
         outcome = compared.outcome
         size.note(outcome.seconds, outcome.emitted.counts.read)

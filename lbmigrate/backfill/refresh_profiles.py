@@ -60,12 +60,13 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
     done = 0
     for some in gate.through(_changed(context, before(since, context.config.backfill.lag))):
         if isinstance(some, Held):
-            yield Piece(SUBJECT, done, unit="users", held=some.reason)
+            yield some.on(Piece(SUBJECT, done, unit="users"))
             continue
+        written = 0
         for users in walk.selections(retrying(partial(_outdated, context, some))):
-            retrying(partial(rollup.roll_up, context, users))
+            written += retrying(partial(rollup.roll_up, context, users)).written
         done += len(some)
-        yield Piece(SUBJECT, done, unit="users")
+        yield Piece(SUBJECT, done, unit="users", entries=written)
 
 
 def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:

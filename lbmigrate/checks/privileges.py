@@ -70,7 +70,8 @@ VERBS: dict[str, tuple[dict[str, str], ...]] = {
 ALIKE = {
     **dict.fromkeys(("doctor", "status", "history", "rejects", "top", "rank", "around", "run --dry-run"), "plan"),
     **dict.fromkeys(("boards status", "boards check"), "plan"),
-    **dict.fromkeys(("resume", "unlock", "boards rebuild"), "pause"),
+    "rejects retry": "backfill",
+    **dict.fromkeys(("resume", "tune", "unlock", "boards rebuild"), "pause"),
     "boards persist": "backfill",
     **dict.fromkeys(("flag write on", "flag write off", "flag read on", "flag read off"), "flag"),
     "demo": "run",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.checks.finding import Finding
 from lbmigrate.config.pace import Throttle
 from lbmigrate.mongo.client import without_effect
 from lbmigrate.mongo.concerns import overruled
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.run.context import Context
 from lbmigrate.run.members import Member, has_majority, members, survives
 from lbmigrate.telling.secrets import LOCAL
 
+GRANT = "give the user the role clusterMonitor; or, to do without for good, throttle: {max_lag: null, max_queue: null}"
 IGNORE = "name it in throttle.ignore_members if no run is to wait for it"
 FRAGILE = (
     "with one member less no majority has what is written: every write of lbmigrate then waits and fails, and what the"
@@ -28,6 +30,11 @@ def findings(context: Context) -> Iterator[Finding]:
     settings = context.config.throttle
     try:
         found = members(context.sources, settings.ignore_members)
+    except OperationFailure as error:
+        if error.code == UNAUTHORIZED and (settings.max_lag is not None or settings.max_queue is not None):
+            fact = "this user may not see replication lag and load, so a run gives way to neither"
+            yield Finding("warning", "throttle", fact, GRANT)
+        return
     except (
         PyMongoError,
         LookupError,

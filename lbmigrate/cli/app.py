@@ -37,7 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "flag": ("flag", "The feature flag: show, write on|off, read on|off."),
     "status": ("status", "Show how far each step, source and run is."),
     "history": ("status", "Show what each run did, newest first."),
-    "rejects": ("rejects", "Show source documents that could not be scored, and why, newest first."),
+    "rejects": ("rejects", "Documents that could not be scored: groups (or no verb at all), list, show, retry."),
     "top": ("board", "Show the top of a period, as the app would read it."),
     "rank": ("board", "Show a user's place."),
     "around": ("board", "Show a user among the neighbours."),
@@ -48,6 +48,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Show why a user's score is what it is, and what would change it."),
     "pause": ("control", "Hold the run after the chunk at hand, and every later one, until `resume`."),
     "resume": ("control", "Let the run go on."),
+    "tune": ("control", "Change how hard the run that is going on presses, within one chunk."),
     "unlock": ("control", "Take the lock from a run that is gone."),
     "config": ("config", "The configuration: init, check, show, schema."),
 }

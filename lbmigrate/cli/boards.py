@@ -50,7 +50,7 @@ def check(this: Invocation) -> None:
     this.console.result({"verb": "boards check", "boards": count})
 
 
-@verb(app)
+@verb(app, works=True)
 def rebuild(this: Invocation, lock_ttl: options.LockTtl = options.LOCK_TTL, wait_lock: options.WaitLock = None) -> None:
     """Make every board in Redis anew from the entries, while it is read and written."""
     with this.connected() as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
@@ -58,7 +58,7 @@ def rebuild(this: Invocation, lock_ttl: options.LockTtl = options.LOCK_TTL, wait
     this.console.result({"verb": "boards rebuild", "boards": built})
 
 
-@verb(app)
+@verb(app, works=True)
 def persist(
     this: Invocation,
     max_runtime: options.MaxRuntime = None,
@@ -73,7 +73,7 @@ def persist(
     this.console.result({"verb": "boards persist", "counts": asdict(counts)})
 
 
-@verb(app)
+@verb(app, works=True)
 def archive(
     this: Invocation,
     before: Annotated[
@@ -102,7 +102,7 @@ def archive(
     this.console.result({"verb": "boards archive", "periods": periods, "directory": str(into) if periods else None})
 
 
-@verb(app)
+@verb(app, works=True)
 def restore(
     this: Invocation,
     directory: Directory,

@@ -1,11 +1,16 @@
-"""The verbs that steer a run from another terminal: pause, resume, unlock."""
+"""The verbs that steer a run from another terminal: pause, resume, tune, unlock."""
 
 from __future__ import annotations
+
+from typing import Annotated
+
+import typer
 
 from lbmigrate import commands
 from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.errors import UsageError
 from lbmigrate.mongo.client import server_time
 from lbmigrate.state import lease
 
@@ -29,6 +34,37 @@ def resume(this: Invocation) -> None:
         control = connection.state.get("control")
     this.console.note("resumed; a held run goes on within seconds" if paused else "nothing was paused")
     this.console.result({"verb": "resume", "control": control})
+
+
+PerSecond = Annotated[
+    float | None,
+    typer.Option(envvar="LBMIGRATE_DOCUMENTS_PER_SECOND", min=0, help="Documents to read a second; 0 is no limit."),
+]
+Nice = Annotated[
+    float | None,
+    typer.Option(envvar="LBMIGRATE_NICE", min=0, max=100, help="Rest after a chunk, as a share of its time."),
+]
+Reset = Annotated[bool, typer.Option("--reset", envvar="LBMIGRATE_RESET", help="As the configuration says again.")]
+
+
+@verb(app)
+def tune(
+    this: Invocation,
+    documents_per_second: PerSecond = None,
+    workers: options.Workers = None,
+    nice: Nice = None,
+    reset: Reset = False,
+) -> None:
+    """Change how hard the run that is going on presses, within one chunk.
+
+    It holds for this run alone; `status` shows it.
+    """
+    if not reset and documents_per_second is None and workers is None and nice is None:
+        raise UsageError("say what to change", "lbmigrate tune --documents-per-second 500, --workers 1, or --reset")
+    with this.connected() as connection:
+        found = commands.tune(connection, per_second=documents_per_second, workers=workers, nice=nice, reset=reset)
+    this.console.note("tuned; the run takes it over within one chunk. next: lbmigrate status")
+    this.console.result({"verb": "tune", "control": found})
 
 
 @verb(app)

@@ -15,7 +15,7 @@ from lbmigrate.commands._forget import backups_before, check_user
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def forget(
     this: Invocation,
     user: Annotated[str, typer.Argument(help="The user's id, as in the users collection.")],

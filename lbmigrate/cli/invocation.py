@@ -16,12 +16,14 @@ import typer
 
 from lbmigrate import commands
 from lbmigrate.cli import options, signals, variables
+from lbmigrate.cli.observed import NOBODY, LogFormat, Observers
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
 from lbmigrate.errors import UsageError
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.concerns import overruled
+from lbmigrate.records import Report
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.telling import secrets
@@ -51,6 +53,10 @@ QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", envvar="LBMIGRATE_QUIET", help="Print results, warnings and errors only.")
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", envvar="LBMIGRATE_DEBUG", help="Show tracebacks.")]
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option("--log-format", envvar="LBMIGRATE_LOG_FORMAT", help="Narration as text, or an object a line."),
+]
 SHARED: dict[str, tuple[Any, Any]] = {
     "config": (ConfigOption, None),
     "uri": (UriOption, None),
@@ -59,6 +65,13 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "json": (JsonOption, False),
     "quiet": (QuietOption, False),
     "debug": (DebugOption, False),
+    "log_format": (LogFormatOption, LogFormat.TEXT),
+}
+# Of the verbs that work: who else is to hear of it.
+OBSERVED: dict[str, tuple[Any, Any]] = {
+    "metrics_file": (options.MetricsFile, None),
+    "metrics_push": (options.MetricsPush, None),
+    "hooks": (options.HooksDirectory, None),
 }
 
 
@@ -73,6 +86,7 @@ class Invocation:
     overrides: dict[str, Any]
     console: Console
     allow_functions: str | None = None
+    observers: Observers = NOBODY
     variables: tuple[str, ...] = ()  # of the environment, from which options of the verb took their values
 
     def loaded(self, **more: Any) -> Loaded:
@@ -94,6 +108,17 @@ class Invocation:
                 yield connection
             finally:
                 self._warn(connection)
+
+    @contextmanager
+    def connected_silently(self) -> Iterator[Connection]:
+        """A connection of which nothing is said, for verbs that say one line."""
+        with opened(self.loaded().config) as connection:
+            yield connection
+
+    @property
+    def as_json(self) -> bool:
+        """Whether the result is wanted as JSON."""
+        return self.console.as_json
 
     def _warn(self, connection: Connection) -> None:
         """Name the rows of the state that were met, are not as they must be, and are not put right yet."""
@@ -135,7 +160,13 @@ class Invocation:
         ttl = options.seconds(lock_ttl, "--lock-ttl")
         patience = options.seconds(wait_lock, "--wait-lock") if wait_lock else 0.0
         stop = Stop(limits)
-        with signals.heeded(stop, self.console.warning), self.console.listening() as listen:
+        others = self.observers.listeners(self.console.warning)
+        with signals.heeded(stop, self.console.warning), self.console.listening() as shown:
+
+            def listen(report: Report) -> None:
+                for each in (shown, *others):
+                    each(report)
+
             yield Terms(ttl, patience, workers, stop, listen, command_line())
 
 
@@ -144,8 +175,14 @@ def command_line(*more: str) -> str:
     return secrets.command_line(["lbmigrate", *sys.argv[1:], *more], os.environ)
 
 
-def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function whose first parameter is the Invocation; the shared options are added after its own."""
+def verb(
+    app: typer.Typer, name: str | None = None, *, works: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function whose first parameter is the Invocation; the shared options are added after its own.
+
+    One that `works` has the options for those who listen to a run as well.
+    """
+    added_options = SHARED | OBSERVED if works else SHARED
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
@@ -153,12 +190,13 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., N
             variables.refuse_unknown(os.environ)
             _refuse_halves(given)
             shared = {key: given.pop(key) for key in SHARED}
-            function(replace(_invocation(**shared), variables=_variables(typed)), **given)
+            observers = Observers(*(given.pop(key) for key in OBSERVED)) if works else NOBODY
+            function(replace(_invocation(**shared), observers=observers, variables=_variables(typed)), **given)
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         added = [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-            for key, (kind, default) in SHARED.items()
+            for key, (kind, default) in added_options.items()
         ]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads its options from here
             [
@@ -197,7 +235,10 @@ def _invocation(
     json: bool,
     quiet: bool,
     debug: bool,
+    log_format: LogFormat,
 ) -> Invocation:
     given = {"database.uri": uri, "database.name": database}
     overrides = {key: value for key, value in given.items() if value is not None}
-    return Invocation(config, overrides, Console(as_json=json, quiet=quiet), allow_functions)
+    return Invocation(
+        config, overrides, Console(as_json=json, quiet=quiet, json_log=log_format is LogFormat.JSON), allow_functions
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 
 import typer
 
@@ -29,23 +30,23 @@ def status(arguments: list[str] | None = None) -> int:
     try:
         ended = app(given, standalone_mode=False, prog_name="lbmigrate")
     except typer.TyperException as error:
-        return _misused(error)
+        return _misused(error, given)
     except (typer.Abort, KeyboardInterrupt):
         ended = INTERRUPTED
     except LbmigrateError as error:
         _trace(given, error)
-        _say(error)
+        _say(error, given)
         return error.exit_code
     except Exception as error:  # the last net: an operator gets a sentence, --debug gets the rest
         _trace(given, error)
-        _say(LbmigrateError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug"))
+        _say(LbmigrateError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug"), given)
         return LbmigrateError.exit_code
     if ended == INTERRUPTED:  # which typer makes of an interrupt, and no verb returns
-        _say(LbmigrateError("interrupted; completed work is saved", "type the same command again: it goes on"))
+        _say(LbmigrateError("interrupted; completed work is saved", "type the same command again: it goes on"), given)
     return ended if isinstance(ended, int) else 0
 
 
-def _misused(error: typer.TyperException) -> int:
+def _misused(error: typer.TyperException, arguments: list[str]) -> int:
     """A verb or an option that does not exist, or a value that does not fit."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "lbmigrate"
@@ -55,7 +56,7 @@ def _misused(error: typer.TyperException) -> int:
         return UsageError.exit_code
     if command == "lbmigrate" and message.startswith("No such option"):
         hint = "options follow the verb, as in `lbmigrate plan --uri …`; lbmigrate --help"
-    _say(UsageError(message, hint))
+    _say(UsageError(message, hint), arguments)
     return UsageError.exit_code
 
 
@@ -67,10 +68,19 @@ def _discreet(message: str) -> str:
     return message
 
 
-def _say(error: LbmigrateError) -> None:
+def _say(error: LbmigrateError, arguments: list[str]) -> None:
     from lbmigrate.console import Console  # noqa: PLC0415  only who fails needs a console: --help opens fast
 
-    Console().error(error)
+    Console(json_log=_wants_json_lines(arguments)).error(error)
+
+
+def _wants_json_lines(arguments: list[str]) -> bool:
+    """Whether narration is for programs, as typed or by the variable: an error may come before options are read."""
+    words = [
+        part for word in arguments for part in (word.split("=", 1) if word.startswith("--log-format=") else [word])
+    ]
+    typed = [value for name, value in pairwise(words) if name == "--log-format"]
+    return (typed or [os.environ.get("LBMIGRATE_LOG_FORMAT", "")])[-1].lower() == "json"
 
 
 def _trace(arguments: list[str], error: Exception) -> None:

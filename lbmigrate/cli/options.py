@@ -101,6 +101,17 @@ Between = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", envvar="LBMIGRATE_YES", help="Do it without asking.")]
 Period = Annotated[str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 …")]
 
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(envvar="LBMIGRATE_METRICS_FILE", help="Write metrics for the node exporter to this file (*.prom)."),
+]
+MetricsPush = Annotated[
+    str | None, typer.Option(envvar="LBMIGRATE_METRICS_PUSH", help="Push metrics to the Pushgateway at this URL.")
+]
+HooksDirectory = Annotated[
+    Path | None, typer.Option("--hooks", envvar="LBMIGRATE_HOOKS", help="Call the executables of this directory.")
+]
+
 LOCK_TTL = "60s"
 
 

@@ -20,7 +20,7 @@ COLUMNS = ("adjustment", "user", "points", "reason", "at")
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def reconcile(
     this: Invocation,
     dry_run: Annotated[

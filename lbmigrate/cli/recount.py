@@ -12,7 +12,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def recount(
     this: Invocation,
     max_runtime: options.MaxRuntime = None,

@@ -1,26 +1,80 @@
-"""The verb about documents that could not be scored: rejects."""
+"""The noun of documents that could not be scored: groups (or no verb at all), list, show, retry."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lbmigrate import commands
+from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 
-app = new_app()
+Reason = Annotated[
+    str, typer.Option("--reason", envvar="LBMIGRATE_REASON", help="Only those whose reason has these words.")
+]
+Number = Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many.")]
+
+
+class Rejects(TyperGroup):
+    """A group whose own options are those of `groups`. A mistyped verb is an error."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = {*self.commands, *ctx.help_option_names}
+        plain = not args or (args[0].startswith("-") and not named.intersection(args))
+        return super().parse_args(ctx, ["groups", *args] if plain else args)
+
+
+app = new_app(cls=Rejects, help="Documents that could not be scored: groups (or no verb at all), list, show, retry.")
 
 
 @verb(app)
-def rejects(
-    this: Invocation,
-    n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many documents.")] = 20,
-) -> None:
-    """Show source documents that could not be scored, and why, newest first."""
+def groups(this: Invocation, n: Number = 20) -> None:
+    """Show what is wrong with documents that could not be scored: each reason, how many, and one example."""
     with this.connected() as connection:
+        found = commands.reject_groups(connection)
         rows = commands.rejects(connection, n)
-    shown = [[row.get(name) for name in ("source", "sourceId", "reason", "createdAt")] for row in rows]
-    this.console.table("Rejects", ("source", "document", "reason", "at"), shown)
-    this.console.result({"verb": "rejects", "rejects": rows})
+    total = sum(group.documents for group in found)
+    this.console.reject_groups(found[:n], total, len(found))
+    told = {"total": total, "groups": [asdict(group) for group in found], "rejects": rows}
+    this.console.result({"verb": "rejects", **told})
+
+
+@verb(app, "list")
+def list_(this: Invocation, n: Number = 20, reason: Reason = "") -> None:
+    """Show the documents one by one, newest first, each with its id and the reason."""
+    with this.connected() as connection:
+        rows = commands.rejects(connection, n, reason=reason)
+    this.console.rejects(rows)
+    this.console.result({"verb": "rejects list", "rejects": rows})
+
+
+@verb(app)
+def show(this: Invocation, name: Annotated[str, typer.Argument(help="The id of the document.")]) -> None:
+    """Show one document that could not be scored: why, when, and what its fields hold now."""
+    with this.connected() as connection:
+        found = commands.show_reject(connection, name)
+    for each in found:
+        this.console.reject(each.row, each.fields)
+    this.console.result({"verb": "rejects show", "rejects": [asdict(each) for each in found]})
+
+
+@verb(app, works=True)
+def retry(
+    this: Invocation,
+    reason: Reason = "",
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Score them once more, all or those with one reason; nothing else is read.
+
+    What a correction of the configuration or of the documents has made right is on the board afterwards.
+    """
+    with this.connected(tell=False) as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+        found = commands.retry_rejects(connection, reason=reason, terms=terms)
+    scored = found.tried - found.left
+    this.console.note(f"of {found.tried:,} rejects {scored:,} are none any more, {found.left:,} are left")
+    this.console.result({"verb": "rejects retry", **asdict(found)})

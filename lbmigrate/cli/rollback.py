@@ -17,7 +17,7 @@ from lbmigrate.migration.rollback import StepPreview
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def rollback(
     this: Invocation,
     to: Annotated[int, typer.Option(envvar="LBMIGRATE_ROLLBACK_TO", help="The step to go back to.")] = 0,

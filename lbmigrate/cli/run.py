@@ -24,7 +24,7 @@ SHOWN = 10
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def run(
     this: Invocation,
     to: options.To = None,

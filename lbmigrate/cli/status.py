@@ -3,38 +3,80 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from lbmigrate import commands
-from lbmigrate.cli import options
+from lbmigrate.cli import keys, options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
-from lbmigrate.errors import WorkRemains
+from lbmigrate.errors import UsageError, WorkRemains
+from lbmigrate.migration import health as judging
 
 app = new_app()
 
-
+EVERY = 2.0  # seconds between two looks
 MaxStaleness = Annotated[
     str | None,
-    typer.Option(envvar="LBMIGRATE_MAX_STALENESS", help="Exit 3 if the verdict is older, failed or overtaken: 2h."),
+    typer.Option(envvar="LBMIGRATE_MAX_STALENESS", help="Exit 3 if a source was not read, or verified, for: 2h."),
+]
+Watch = Annotated[bool, typer.Option("--watch", envvar="LBMIGRATE_WATCH", help="Look again every two seconds; q ends.")]
+Health = Annotated[
+    bool, typer.Option("--health", envvar="LBMIGRATE_HEALTH", help="One line for a monitor, and an exit code.")
 ]
 
 
 @verb(app)
-def status(this: Invocation, max_staleness: MaxStaleness = None) -> None:
+def status(this: Invocation, max_staleness: MaxStaleness = None, watch: Watch = False, health: Health = False) -> None:
     """Show how far each step, source and run is."""
     most = dt.timedelta(seconds=options.seconds(max_staleness, "--max-staleness")) if max_staleness else None
+    if watch:
+        _watch(this, alone=not (most or health or this.as_json))
+    elif health:
+        _judge(this, most)
+    else:
+        _show(this, most)
+
+
+def _show(this: Invocation, most: dt.timedelta | None) -> None:
     with this.connected() as connection:
         found = commands.status(connection)
-        stale = commands.staleness(connection, most) if most else []
     this.console.status(found)
-    result = {"stale": stale} if most else {}
-    this.console.result({"verb": "status", **asdict(found), **result})
-    if stale:
-        raise WorkRemains(stale[0], "lbmigrate verify", stale[1:])
+    old = judging.stale(found, most) if most else []
+    told = {"stale": [each.told for each in old]} if most else {}
+    this.console.result({"verb": "status", **asdict(found), **told})
+    if old:
+        raise WorkRemains(old[0].told, old[0].next, [f"{each.told}; next: {each.next}" for each in old[1:]])
+
+
+def _judge(this: Invocation, most: dt.timedelta | None) -> None:
+    """One line on stdout and nothing else, so that a monitor shows what matters."""
+    with this.connected_silently() as connection:
+        found = commands.status(connection)
+    wrong = judging.troubles(found, most)
+    line = judging.in_a_line(found, wrong)
+    this.console.say(line)
+    code = wrong[0].code if wrong else 0
+    this.console.result({"verb": "status", "health": line, "code": code, "troubles": [asdict(each) for each in wrong]})
+    if code:
+        raise typer.Exit(code)
+
+
+def _watch(this: Invocation, alone: bool) -> None:
+    """A screen that is drawn again until `q` or Ctrl-C; each look is the whole of what `status` says."""
+    if not alone:
+        raise UsageError("--watch goes with none of --health, --max-staleness and --json", "lbmigrate status --watch")
+    if not this.console.is_live or not sys.stdin.isatty():
+        told = "--watch needs a terminal that can be drawn on"
+        raise UsageError(told, "lbmigrate status, or for a monitor: lbmigrate status --health")
+    with this.connected() as connection, keys.one_at_a_time() as pressed, this.console.redrawn() as draw:
+        while True:
+            draw(commands.status(connection))
+            if pressed(EVERY) in keys.END:
+                return
 
 
 @verb(app)

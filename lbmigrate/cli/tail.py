@@ -15,7 +15,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def tail(
     this: Invocation,
     heal: Annotated[

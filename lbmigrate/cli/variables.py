@@ -19,14 +19,16 @@ SKIPPING = frozenset({
 })  # fmt: skip
 # … what says how much is done at a time, or that more is …
 LIMITING = frozenset({
-    "BEFORE", "BETWEEN", "CONFIDENCE", "FULL", "HEAL", "MAX_DOCS", "MAX_ERROR", "MAX_RUNTIME", "REPAIR", "SAMPLE",
+    "BEFORE", "BETWEEN", "CONFIDENCE", "FULL", "HEAL", "MAX_DOCS", "MAX_ERROR", "MAX_RUNTIME", "NICE", "REASON",
+    "REPAIR", "RESET", "SAMPLE",
     "SOURCES", "TOP", "VERIFY_FULL",
 })  # fmt: skip
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
     "AGAINST", "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS",
-    "DIGEST", "ENGINE", "EXPORT", "JSON", "KEEP", "LOCK_TTL", "MAX_STALENESS", "N", "OUT", "PERIOD", "QUIET",
-    "REPORT", "SEED", "SHARD", "TEMPLATE", "WAIT_LOCK", "WORKERS",
+    "DIGEST", "DOCUMENTS_PER_SECOND", "ENGINE", "EXPORT", "HEALTH", "HOOKS", "JSON", "KEEP", "LOCK_TTL", "LOG_FORMAT",
+    "MAX_STALENESS", "METRICS_FILE", "METRICS_PUSH", "N", "OUT", "PERIOD", "QUIET", "REPORT", "SEED", "SHARD",
+    "TEMPLATE", "WAIT_LOCK", "WATCH", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.
 OTHERS = frozenset({

@@ -17,7 +17,7 @@ from lbmigrate.run.stop import Limits
 app = new_app()
 
 
-@verb(app)
+@verb(app, works=True)
 def verify(
     this: Invocation,
     sample: options.Sample = None,

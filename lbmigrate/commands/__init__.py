@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from lbmigrate.commands._archive import archive_boards, restore_boards, settled_boards
     from lbmigrate.commands._backup import make_backup, restore_backup, verify_backup
     from lbmigrate.commands._boards import boards_status, check_boards, persist_boards, rebuild_boards
-    from lbmigrate.commands._control import pause, resume, unlock
+    from lbmigrate.commands._control import pause, resume, tune, unlock
     from lbmigrate.commands._demo import demo
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._explain import explain
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget
-    from lbmigrate.commands._look import come_apart, doctor, history, plan, rejects, staleness, status
+    from lbmigrate.commands._look import come_apart, doctor, history, plan, status
     from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
+    from lbmigrate.commands._rejects import reject_groups, rejects, retry_rejects, show_reject
     from lbmigrate.commands._repair import repair
     from lbmigrate.commands._report import compare_counter, write_report
     from lbmigrate.commands._rollback import preview_rollback, rollback
@@ -61,17 +62,20 @@ HOMES = {
     "reconcile": "lbmigrate.commands._reconcile",
     "propose": "lbmigrate.commands._propose",
     "recount": "lbmigrate.commands._recount",
-    "rejects": "lbmigrate.commands._look",
+    "reject_groups": "lbmigrate.commands._rejects",
+    "rejects": "lbmigrate.commands._rejects",
     "repair": "lbmigrate.commands._repair",
     "restore_backup": "lbmigrate.commands._backup",
     "restore_boards": "lbmigrate.commands._archive",
+    "retry_rejects": "lbmigrate.commands._rejects",
+    "show_reject": "lbmigrate.commands._rejects",
     "resume": "lbmigrate.commands._control",
     "rollback": "lbmigrate.commands._rollback",
     "run": "lbmigrate.commands._run",
     "settled_boards": "lbmigrate.commands._archive",
-    "staleness": "lbmigrate.commands._look",
     "status": "lbmigrate.commands._look",
     "tail": "lbmigrate.commands._tail",
+    "tune": "lbmigrate.commands._control",
     "turn_flag": "lbmigrate.commands._flag",
     "unlock": "lbmigrate.commands._control",
     "verify": "lbmigrate.commands._run",
@@ -102,17 +106,20 @@ __all__ = [
     "rebuild_boards",
     "reconcile",
     "recount",
+    "reject_groups",
     "rejects",
     "repair",
     "restore_backup",
     "restore_boards",
     "resume",
+    "retry_rejects",
     "rollback",
     "run",
     "settled_boards",
-    "staleness",
+    "show_reject",
     "status",
     "tail",
+    "tune",
     "turn_flag",
     "unlock",
     "verify",

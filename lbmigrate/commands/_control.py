@@ -1,6 +1,8 @@
-"""The verbs that steer a run from another terminal: pause, resume, unlock."""
+"""The verbs that steer a run from another terminal: pause, resume, tune, unlock."""
 
 from __future__ import annotations
+
+import math
 
 from lbmigrate.checks import rights
 from lbmigrate.config.model import Config
@@ -12,6 +14,8 @@ from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import utc_now
 from lbmigrate.state import lease
 from lbmigrate.state.operator import operator
+
+NOT_NOW = "for later runs set throttle.documents_per_second and backfill.workers in the configuration"
 
 
 def pause(where: Config | Connection) -> Document:
@@ -36,6 +40,38 @@ def resume(where: Config | Connection) -> bool:
         if retrying(lambda: connection.state.rows.find_one(said, {"_id": 1})):
             connection.state.note("control", paused=None)
         return paused
+
+
+def tune(
+    where: Config | Connection,
+    *,
+    per_second: float | None = None,
+    workers: int | None = None,
+    nice: float | None = None,
+    reset: bool = False,
+) -> Document:
+    """Change how hard the run that is going on presses, from its next chunk on; the row that says so.
+
+    `per_second` are documents, 0 without limit; what is not named stays as it was tuned before. With `reset` the
+    configuration decides again. It holds for this run alone. Raises UsageError where no run is going on.
+    """
+    if per_second is not None and not math.isfinite(per_second):
+        raise UsageError(f"{per_second} documents a second is no number to go by", "0 is without limit")
+    asked = {"perSecond": per_second, "workers": workers, "nice": nice}
+    with opened(where) as connection:
+        rights.check(connection.context(), "tune")
+        binding.refuse_foreign(connection.context())
+        lock = connection.state.get(lease.LOCK)
+        if not lock.get("run") or not lease.is_held(lock, server_time(connection.state.rows.database)):
+            raise UsageError("no run is going on that could be tuned", NOT_NOW)
+        before = connection.state.get("control").get("tuned") or {}
+        kept = (
+            {} if reset or before.get("run") != lock["run"] else {name: before[name] for name in asked.keys() & before}
+        )
+        given = {name: value for name, value in asked.items() if value is not None}
+        who = {"run": lock["run"], "by": operator(), "at": utc_now()}
+        connection.state.note("control", tuned={**kept, **given, **who})
+        return connection.state.get("control")
 
 
 def unlock(where: Config | Connection) -> Document:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lbmigrate.console.format import cell
 from lbmigrate.migration.status import Status
+from lbmigrate.records import ago
 from lbmigrate.telling.foreign import plain
 
 WEEKLY = dt.timedelta(days=8)  # what a job of every week never exceeds
@@ -34,10 +35,3 @@ def _told(at: dt.datetime, source: str, now: dt.datetime, command: str) -> Text 
     told = "never" if at == dt.datetime.min else f"{ago(now - at)}, {cell(at)}"
     late = command and now - at > WEEKLY
     return Text(f"{told} ({plain(source)}); next: {command}", "yellow") if late else f"{told} ({plain(source)})"
-
-
-def ago(span: dt.timedelta) -> str:
-    """How long ago something was, in its largest unit: `6 d ago`, `3 h ago`."""
-    seconds = max(0, int(span.total_seconds()))
-    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
-    return f"{seconds // size} {unit} ago"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -11,9 +12,10 @@ from rich.live import Live
 from rich.text import Text
 
 from lbmigrate.console.format import countdown, duration, rate, summary
-from lbmigrate.console.pace import Line, Stage
 from lbmigrate.console.screen import Screen
-from lbmigrate.records import Listener, Piece, Report, Way
+from lbmigrate.migration.pace import Line, Stage
+from lbmigrate.records import Listener, Piece, Report, Way, amount
+from lbmigrate.state.statuses import RunStatus
 from lbmigrate.telling.foreign import plain
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
@@ -55,10 +57,11 @@ class Progress:
     def _take(self, report: Report) -> None:
         now = self._clock()
         if report.event == "begin":
-            number = "" if report.work.number is None else f"{report.work.number} "
-            self._stage = Stage(f"{number}{plain(report.work.title)}", begun=now, seen=now)
+            self._stage = Stage(plain(report.work), begun=now, seen=now)
         elif report.event == "end":
             self._end("✓", WORDS[report.way], "green")
+        elif report.event == "finish":
+            self._summary(report.facts)
         elif report.piece is not None and self._stage is not None:
             self._piece(self._stage, report.piece, now)
 
@@ -96,6 +99,12 @@ class Progress:
         if told and not fits:
             self._screen.sentence("   ", told, "dim")
 
+    def _summary(self, facts: Mapping[str, Any]) -> None:
+        """What a run came to, when it has let go of everything."""
+        self._end("·", "stopped", "yellow")
+        if not self._quiet:
+            self._screen.sentence("·", run_summary(facts))
+
     def _say(self, text: str) -> None:
         if not self._quiet:
             self._screen.line((text, "dim"))
@@ -109,6 +118,33 @@ class Progress:
         bars = [bar(line, self._screen.width) for line in list(stage.open.values())]
         held = f"  held: {plain(stage.held)}" if stage.held else ""
         return Group(*bars, Text.assemble("  ", stage.title, (f"  {age}", "dim"), (held, "yellow")))
+
+
+NEXT = {"4 backfill": "lbmigrate verify", "5 verify": "lbmigrate run", "6 cut-over": "lbmigrate top"}  # after a run
+
+
+def run_summary(facts: Mapping[str, Any]) -> str:
+    """What was done, how long it took and how fast, what could not be scored, and what is next."""
+    active = facts.get("active") or 0.0
+    documents = facts["documents"]
+    speed = f" ({rate(documents / active)})" if documents and active else ""
+    counted = (f"{amount(facts[name], name[:-1])}" for name in ("events", "rejects") if facts[name])
+    entries = f"{facts['entries']:,} entries" if facts["entries"] else ""
+    read = f"{amount(documents, 'document')}{speed}" if documents else ""
+    held = sum(facts["held"].values())
+    waited = f", held for {duration(held)}" if held >= 1 else ""
+    did = ", ".join(filter(None, [read, *counted, entries])) or "nothing to do"
+    told = f"{facts['verb']} {facts['outcome']} in {duration(facts['seconds'])}{waited}: {did}  (run {facts['run']})"
+    return f"{told}; next: {_next(facts)}" if _next(facts) else told
+
+
+def _next(facts: Mapping[str, Any]) -> str:
+    """The next command after a good end; one that was not good has its own."""
+    if facts["outcome"] != RunStatus.DONE:
+        return ""
+    if facts["rejects"]:
+        return "lbmigrate rejects"
+    return NEXT.get(facts["last_work"], "") if facts["verb"] == "run" else ""
 
 
 def underway(line: Line) -> str:

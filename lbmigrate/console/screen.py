@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console as RichConsole
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -81,6 +84,20 @@ class Screen:
                 self.rich.print(view)
             else:
                 self._print_trimmed(view)
+
+    @contextmanager
+    def redrawn(self) -> Iterator[Callable[[Sequence[RenderableType]], None]]:
+        """Within the block, views take the place of those before. What does not fit the terminal's height is cut."""
+        with Live(console=self.rich, auto_refresh=False, screen=True) as live:
+            shown: list[RenderableType] = []
+
+            def draw(views: Sequence[RenderableType]) -> None:
+                shown[:] = views
+                parts = [part for view in views for part in (view, Text())]
+                live.update(Group(*parts, Text("q ends", "dim")), refresh=True)
+
+            yield draw
+        self.draw(*shown)
 
     def write(self, text: str) -> None:
         """Text as it is."""

@@ -11,15 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lbmigrate.checks.finding import Finding
-from lbmigrate.console.format import cell, duration, iso
-from lbmigrate.console.looks import looks
+from lbmigrate.console.format import cell, iso
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, StepOutlook
-from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.passes.outlook import SourceOutlook
-from lbmigrate.records import Document
-from lbmigrate.state import Holder
-from lbmigrate.state.statuses import ChunkStatus, RunStatus, StepStatus
+from lbmigrate.state.statuses import RunStatus, StepStatus
 from lbmigrate.telling.foreign import plain
 
 STATES: dict[str, str] = {
@@ -32,7 +28,6 @@ STATES: dict[str, str] = {
     RunStatus.STOPPED: "yellow",
     **dict.fromkeys((StepStatus.OFF, StepStatus.REVERTING, StepStatus.REVERTED, StepStatus.KEPT), "yellow"),
 }
-SILENT = 10.0  # seconds without a sign of life, of which a tail gives one every two
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "refusal": ("✗", "red")}
 
 
@@ -59,7 +54,8 @@ def _is_figure(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _figure(text: str) -> Text:
+def figure(text: str) -> Text:
+    """A number in words, for a column of figures."""
     return Text(text, justify="right", no_wrap=True)
 
 
@@ -78,7 +74,8 @@ def bare_table(header: bool = True) -> Table:
     return Table(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
 
 
-def _state(word: str) -> Text:
+def state(word: str) -> Text:
+    """A status, in its colour."""
     return Text(plain(word), STATES.get(word, "red"))
 
 
@@ -96,15 +93,16 @@ def plan(found: Plan) -> list[RenderableType]:
 
 def _outlook(step: StepOutlook) -> tuple[Any, ...]:
     todo = Text("\n".join(map(plain, step.todo))) if step.todo else Text("nothing", "dim")
-    return _step(step), _state(step.status), todo
+    return step_name(step), state(step.status), todo
 
 
-def _step(step: StepOutlook) -> Text:
+def step_name(step: StepOutlook) -> Text:
+    """A step by its number and its name."""
     return Text(f"{step.number} {plain(step.name)}", no_wrap=True)
 
 
 def _source(source: SourceOutlook) -> tuple[Any, ...]:
-    documents = _figure(f"{'~' if source.estimated else ''}{source.documents:,}")
+    documents = figure(f"{'~' if source.estimated else ''}{source.documents:,}")
     return source.name, source.collection, documents, source.chunks, source.way
 
 
@@ -122,82 +120,7 @@ def findings(found: Sequence[Finding]) -> RenderableType:
     return table
 
 
-# --- status and history --------------------------------------------------------------------------------------------
-
-
-def status(found: Status) -> list[RenderableType]:
-    """Steps, sources, and the figures and people around them."""
-    steps = [(_step(step), _state(step.status), step.finished_at) for step in found.steps]
-    columns = ("source", "chunks", "read", "emitted", "rejected", "watermark")
-    return [
-        generic("Steps", ("step", "state", "finished"), steps),
-        generic("Sources", columns, map(_progress, found.sources)),
-        facts(_standing(found)),
-    ]
-
-
-def _progress(source: SourceStatus) -> tuple[Any, ...]:
-    closed = sum(number for status, number in source.chunks.items() if status != ChunkStatus.CLAIMED)
-    chunks = _figure(f"{closed:,} of {sum(source.chunks.values()):,}")
-    counts = (source.counts.get(name, 0) for name in ("read", "emitted", "rejected"))
-    return source.name, chunks, *counts, source.watermark
-
-
-def _standing(found: Status) -> Iterable[tuple[str, Any]]:
-    yield "events", found.events
-    yield "entries", found.entries
-    yield from looks(found)
-    yield "verdict", _judgement(found.verdict)
-    if found.rules:
-        yield "rules", Text("\n".join(map(plain, found.rules)), "yellow")
-    yield "lock", _holder(found.lock)
-    if paused := found.control.get("paused"):
-        yield "paused", Text(f"by {plain(paused['by'])} since {cell(paused['at'])}", "yellow")
-    if tail := found.tail:
-        yield "tail", _follower(tail)
-    if held := found.last_run.get("held"):
-        yield "held", Text(f"{plain(held)}, since {cell(found.last_run.get('heldSince'))}", "yellow")
-    if run := found.last_run:
-        took = f", {_took(run)}" if "endedAt" in run and "startedAt" in run else ""
-        began = f" at {cell(run.get('startedAt'))}{took}, by {plain(run.get('by', '?'))}"
-        outcome = run.get("outcome", "?")
-        yield "last run", Text.assemble(plain(run.get("verb", "?")), " ", _state(outcome), began)
-
-
-def _follower(tail: Mapping[str, Any]) -> str | Text:
-    """How far behind a tail is, which nobody can say of one that gives no sign of life."""
-    seen = f"seen {cell(tail.get('at'))}, {tail.get('events', 0):,} events"
-    if not tail.get("following", True):
-        return Text(f"nobody follows; {seen}; next: lbmigrate tail", "yellow")
-    silent = tail.get("silent") or 0.0
-    if silent > SILENT:
-        return Text(f"no sign of life for {duration(silent)}, {seen}", "yellow")
-    return f"{tail.get('lag') or 0:.1f} s behind, {seen}"
-
-
-def _holder(lock: Mapping[str, Any]) -> str | Text:
-    holder = Holder.of(lock)
-    if not lock.get("held", holder is not None):
-        return Text(f"free: {plain(holder)} died without letting go", "yellow") if holder else "free"
-    until = lock.get("expiresAt")
-    return f"{plain(holder or 'somebody')}, until {'nobody knows when' if until == dt.datetime.max else cell(until)}"
-
-
-def _took(run: Mapping[str, Any]) -> str:
-    return duration((run["endedAt"] - run["startedAt"]).total_seconds())
-
-
-def history(rows: Sequence[Document]) -> list[RenderableType]:
-    """The runs, newest first, and below them what went wrong in those that failed."""
-    columns = ("started", "verb", "outcome", "took", "by")
-    runs = generic("Runs", columns, map(_run, rows))
-    failed = [(row.get("startedAt"), " ".join(row["error"].split())) for row in rows if row.get("error")]
-    return [runs, generic("What went wrong", ("started", "error"), failed)] if failed else [runs]
-
-
-def _run(row: Document) -> tuple[Any, ...]:
-    took = _figure(_took(row) if "endedAt" in row and "startedAt" in row else "–")
-    return row.get("startedAt"), row.get("verb"), _state(row.get("outcome", "?")), took, row.get("by")
+# --- the flag ------------------------------------------------------------------------------------------------------
 
 
 def flag(switches: Switches, document: Mapping[str, Any]) -> RenderableType:

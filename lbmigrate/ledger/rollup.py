@@ -63,6 +63,10 @@ class Rolled:
     changed: int = 0
     unchanged: int = 0
 
+    @property
+    def written(self) -> int:
+        return self.inserted + self.changed
+
     def __add__(self, other: Rolled) -> Rolled:
         return Rolled(
             self.users + other.users,

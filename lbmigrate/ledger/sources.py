@@ -40,10 +40,16 @@ def read(
     `among` are stages that unwound elements go through besides.
 
     A batch has at most a chunk's number of documents, and no more bytes than the server sends at once (16 MB): memory
-    does not follow the size of a document, or the number of its elements. Raises BSONError for a batch with a document
-    that cannot be read.
+    does not follow the size of a document, or the number of its elements. Each comes when it is due by the pace of the
+    run. Raises BSONError for a batch with a document that cannot be read.
     """
-    size = context.config.backfill.chunk_size
+    for some in _read(context, source, condition, among):
+        context.pace.take(len(some), context.stop)
+        yield some
+
+
+def _read(context: Context, source: Source, condition: Document, among: Sequence[Document]) -> Iterator[list[Document]]:
+    size = context.pace.batch(context.config.backfill.chunk_size)
     collection, projection = _readable(context)[source.collection], projection_of(scoring.paths(source))
     if source.unwind:
         shown = {"$project": {**projection, unwind.POSITION: 1}}

@@ -39,6 +39,7 @@ ROW = "tail"
 WORK = Work(ROW)
 HEARTBEAT = 2.0  # seconds between two signs of life while nothing changes
 HOLD = 1.0  # seconds between two looks at a flag that is off
+ON = "lbmigrate flag write on"
 BACKFILL = "schedule lbmigrate backfill for it, as jobs/ shows"
 FAILURES = 5  # in a row, after which a server that does not answer ends the tail
 
@@ -179,7 +180,7 @@ class Tail:
         self._beat = self._monotonic()
         held = kept["held"] or ""
         saved = Checkpoint(ROW, kept)
-        return Piece(ROW, changed, None, "changes", False, counts, saved, note=note, warning=warning, held=held)
+        return Piece(ROW, changed, None, "changes", False, counts, saved, note, warning, held, "flag", ON)
 
 
 # --- for those who look ------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from itertools import chain
 from pymongo.errors import PyMongoError
 
 from lbmigrate.errors import Refused, UsageError
+from lbmigrate.migration.account import Account
 from lbmigrate.migration.steps import Step, s3_dual_write, turned_off, work_of
 from lbmigrate.mongo.client import is_worth_another_try
-from lbmigrate.records import Checkpoint, Listener, Piece, Report, Tally, Way, Work, ignore
+from lbmigrate.records import Checkpoint, Document, Listener, Mark, Piece, Report, Tally, Way, Work, ignore
 from lbmigrate.run.context import Context
 from lbmigrate.state.statuses import StepStatus
 
@@ -30,11 +31,15 @@ def unguarded() -> None:
 
 @dataclass(slots=True)
 class Driver:
-    """Drives work to its end. `guard` is called around each piece and raises when the run must not go on."""
+    """Drives work to its end. `guard` is called around each piece and raises when the run must not go on.
+
+    Where there is an `account`, the record of the run has what it comes to with every checkpoint.
+    """
 
     context: Context
     guard: Guard = unguarded
     listen: Listener = ignore
+    account: Account | None = None
     _held: str = ""
 
     def apply(self, steps: Sequence[Step]) -> dict[str, Tally]:
@@ -68,7 +73,7 @@ class Driver:
 
         What begins the pieces, given in their stead, may begin them anew after a fault that should have passed.
         """
-        self.listen(Report("begin", work))
+        self._begin(work, Way.APPLY)
         counts = self._through(work, self._persistent(pieces) if callable(pieces) else pieces, Way.APPLY)
         if not self.context.stopping():
             self.listen(Report("end", work, counts=counts))
@@ -76,12 +81,17 @@ class Driver:
 
     def _walk(self, step: Step, pieces: Iterator[Piece], way: Way, end: StepStatus) -> Tally | None:
         work = work_of(step)
-        self.listen(Report("begin", work, way))
+        self._begin(work, way)
         counts = self._through(work, pieces, way)
         if not self.context.stopping():
             self._mark(step, end, finishedAt=self.context.clock())
             self.listen(Report("end", work, way, counts=counts))
         return counts
+
+    def _begin(self, work: Work, way: Way) -> None:
+        if self.account:
+            self.account.begin(str(work))
+        self.listen(Report("begin", work, way))
 
     def _persistent(self, begin: Pieces) -> Iterator[Piece]:
         """The pieces of a work that may be stopped anywhere and begun again, as it is after a fault that passes.
@@ -121,12 +131,23 @@ class Driver:
     def _save(self, piece: Piece) -> None:
         """A piece is durable when it arrives here; only then is its checkpoint saved."""
         self.guard()
-        if piece.checkpoint is not None:
-            self.context.state.save(piece.checkpoint)
-        if piece.held != self._held:
-            since = {} if self._held and piece.held else {"heldSince": self.context.clock()}  # a lag that grows is one
-            self._held = piece.held
-            self.context.state.put(Checkpoint(f"run:{self.context.run}", {"held": piece.held or None, **since}))
+        noted = self._hold(piece)
+        if self.account:
+            self.account.take(piece)
+            noted |= self.account.row() if noted or self.account.is_due(piece) else {}
+        marks: list[Mark] = [] if piece.checkpoint is None else [piece.checkpoint]
+        if noted:
+            marks.append(Checkpoint(f"run:{self.context.run}", noted))  # in one command with the checkpoint
+        if marks:
+            self.context.state.save(*marks)
+
+    def _hold(self, piece: Piece) -> Document:
+        """What the record is to say of a hold that begins, changes or ends."""
+        if piece.held == self._held:
+            return {}
+        since = {} if self._held and piece.held else {"heldSince": self.context.clock()}  # a lag that grows is one
+        self._held = piece.held
+        return {"held": piece.held or None, "heldEnds": piece.ends or None, **since}
 
     def _mark(self, step: Step, status: StepStatus, **more: object) -> None:
         self.guard()

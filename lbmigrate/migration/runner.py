@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import secrets
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -12,9 +12,11 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from lbmigrate.checks import rights
-from lbmigrate.errors import LbmigrateError, LeaseLost, Mismatch, Refused, Stopped, WorkRemains
+from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import binding, bound
 from lbmigrate.ledger.binding import Loss
+from lbmigrate.migration.account import Account
+from lbmigrate.migration.announced import Announced, ended_by
 from lbmigrate.migration.driver import Driver, Guard, unguarded
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
@@ -30,15 +32,6 @@ from lbmigrate.values import formula
 
 STATE = Work("the state's rows")
 LAST_WORDS = 2.0  # seconds for them, if the server is gone
-ENDS: tuple[tuple[type[BaseException], RunStatus], ...] = (
-    (KeyboardInterrupt, RunStatus.INTERRUPTED),
-    (Stopped, RunStatus.STOPPED),
-    (WorkRemains, RunStatus.WORK_REMAINS),
-    (LeaseLost, RunStatus.LEASE_LOST),
-    (Mismatch, RunStatus.MISMATCH),
-    (Refused, RunStatus.REFUSED),
-    (BaseException, RunStatus.FAILED),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +76,16 @@ def started(
     rights.check(context, verb)
     binding.refuse_foreign(context)
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
-    with recorded(context, lease, verb, command) as check:
+    account = Account(context)
+    announced = Announced(context, account, terms.listen, verb, command)
+    with announced.to_its_end(), recorded(context, lease, verb, command, account.row) as check:
+        announced.begin()
 
         def both() -> None:
             check()
             guard()
 
-        driver = Driver(context, both, terms.listen)
+        driver = Driver(context, both, terms.listen, account)
         if row == LOCK and (told := mend(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
         before = None if bears is None else binding.check(context, bears)
@@ -101,8 +97,13 @@ def started(
 
 
 @contextmanager
-def recorded(context: Context, lease: Lease | None, verb: str, command: str) -> Iterator[Guard]:
-    """Hold the lease, if one is needed, and keep a record of the run; yields what raises when the lease is lost."""
+def recorded(
+    context: Context, lease: Lease | None, verb: str, command: str, account: Callable[[], Document] = dict
+) -> Iterator[Guard]:
+    """Hold the lease, if one is needed, and keep a record of the run; yields what raises when the lease is lost.
+
+    What it came to by the `account` is in its record at the end.
+    """
     context.state.check_layout()
     with held(lease) if lease else nullcontext(unguarded) as check, _collecting_seldom(), formula.single_threaded():
         row, begun = _begun(context, verb, command)
@@ -113,14 +114,13 @@ def recorded(context: Context, lease: Lease | None, verb: str, command: str) -> 
             yield check
             end = {"outcome": RunStatus.RUNNING.to(RunStatus.DONE)}
         except BaseException as error:
-            status = next(status for kind, status in ENDS if isinstance(error, kind))
-            end = {"outcome": RunStatus.RUNNING.to(status), "error": hidden(str(error))[:2000]}
+            end = {"outcome": RunStatus.RUNNING.to(ended_by(error)), "error": hidden(str(error))[:2000]}
             raise
         finally:
             # A lost lease or a server that is gone must not hide what ended the run.
             with suppress(LbmigrateError, PyMongoError), pymongo.timeout(LAST_WORDS):
                 check()
-                context.state.put(Checkpoint(row, {**end, "endedAt": context.clock()}))
+                context.state.put(Checkpoint(row, {**account(), **end, "held": None, "endedAt": context.clock()}))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.client import server_time
-from lbmigrate.passes import passes, watermark
+from lbmigrate.passes import pass_size, watermark
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.read_plan import ReadPlan, is_indexed, read_plan
 from lbmigrate.records import amount
@@ -39,7 +39,7 @@ def outlook(context: Context, source: Source) -> SourceOutlook:
     """What the next pass over a source would read. Counting is given up where it takes long; then it is an estimate."""
     found = read_plan(context, source, server_time(context.sources))
     mark = watermark.mark(context, source)
-    documents, estimated = passes.size(context, source, found.spans)
+    documents, estimated = pass_size.size(context, source, found.spans)
     chunks = -(-documents // context.config.backfill.chunk_size)
     way = _way(context, found, mark.value)
     return SourceOutlook(source.name, source.collection, documents, estimated, chunks, way, mark.value, mark.why)

@@ -6,13 +6,10 @@ it neither moves the watermark nor disturbs an unfinished ordinary pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
-
-from pymongo.collection import Collection
-from pymongo.errors import ExecutionTimeout
 
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.client import server_time
@@ -21,16 +18,14 @@ from lbmigrate.passes import chunks, watermark
 from lbmigrate.passes.chunks import Bounds, Size, Span
 from lbmigrate.passes.read_plan import read_plan
 from lbmigrate.records import Checkpoint, Document, RowsRemoved
-from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.state.shapes import OPEN
 from lbmigrate.state.statuses import ChunkStatus
 
+FRESH = "freshAt"  # on a watermark row: when the last pass that came to its end had begun, so all before it is read
 WHOLE = "wholeAt"  # on a watermark row: when the last pass that read everything and came to its end had begun
 PASSES_KEPT = 50  # with all their chunks
-COUNTING_MS = 250  # a bar is not worth more of the server's time
-LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +93,6 @@ def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tupl
         "scope": context.scope.row(),
         "full": context.scope.full or outline.whole,
         "spans": [span.row() for span in outline.spans],
-        "planned": 0,
         "done": False,
         "next": outline.watermark,
         "why": why,
@@ -146,9 +140,23 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     if not kept or kept["done"]:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"], **watermark.rules_of(context, source)}
+    if moved and "began" in kept:
+        moved[FRESH] = kept["began"]
     if moved and "began" in kept and (kept.get("full") or kept.get("why")):
         moved[WHOLE] = kept["began"]
     return Checkpoint(row, {"pass.done": True, **moved})
+
+
+def fresh_at(row: Document) -> dt.datetime | None:
+    """Up to when all that changed was read and is in the entries, by a watermark's row; None where nothing is.
+
+    An earlier version kept the watermark alone, which is no later.
+    """
+    kept = row.get("pass", {})
+    if row.get("value") is None:
+        return None
+    found: dt.datetime = row.get(FRESH) or (kept.get("began") if kept.get("done") else None) or row["value"]
+    return found
 
 
 def spent(context: Context, source: Source) -> RowsRemoved:
@@ -210,31 +218,3 @@ def _claim(context: Context, row: str, bounds: Bounds, tried: int, described: Do
     claimed = {"attempts": tried + 1, "run": context.run, "claimedAt": context.clock()}
     context.state.put(Checkpoint(row, {**described, **claimed}))
     return Claimed(row, bounds, tried)
-
-
-def size(context: Context, source: Source, spans: Sequence[Span], *, counted: bool = True) -> tuple[int, bool]:
-    """How many documents a pass will read, and whether that is an estimate: counting must not delay the work.
-
-    Without `counted` it is estimated, where counting is as much work as reading: each time everything is walked again.
-    """
-    collection = context.sources[source.collection]
-    if not counted:
-        return _estimate(collection, source), True
-    try:
-        return sum(_span_size(collection, source, span) for span in spans), False
-    except ExecutionTimeout:
-        return _estimate(collection, source), True
-
-
-def _estimate(collection: Collection[Any], source: Source) -> int:
-    """From the number of all documents, and the share of the first ones that meet the source's filter."""
-    total = int(collection.estimated_document_count())
-    stages: list[Document] = [{"$limit": LOOKED_AT}, {"$match": source.where}, {"$count": "matching"}]
-    found = list(collection.aggregate(stages))
-    return total * found[0]["matching"] // max(1, min(LOOKED_AT, total)) if found else 0
-
-
-def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:
-    within = span.extra or {span.key: {"$gte": span.low, "$lte": span.high}}
-    condition: Document = unwind.within(within, source)
-    return int(collection.count_documents(condition, maxTimeMS=COUNTING_MS))

@@ -5,7 +5,6 @@ The ledger is walked like a source: a pass of its own for each action, cut into 
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +17,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying, server_time
-from lbmigrate.passes import chunks, passes
+from lbmigrate.passes import chunks, pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
@@ -132,14 +131,14 @@ def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -
     current, opened, doubt = _open(beside, ledger, places.spans(context, action))
     if opened:
         yield Piece(action.name, unit="sources", checkpoint=opened)
-    total, _ = passes.size(beside, ledger, current.spans)
+    total, _ = pass_size.size(beside, ledger, current.spans)
     done = context.state.read_in_pass(ledger.name, current.number)
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
-    todo = gate.through(passes.todo(beside, ledger, current, size))
-    for outcome in overlapped(partial(_settle, context, action, one_type, doubt), todo, context.workers):
+    todo = gate.through(passes.todo(beside, ledger, current, lambda: context.pace.chunk(size())))
+    for outcome in overlapped(partial(_settle, context, action, one_type, doubt), todo, context.pace.threads):
         if isinstance(outcome, Held):
-            yield Piece(action.name, done, max(total, done), "sources", True, held=outcome.reason)
+            yield outcome.on(Piece(action.name, done, max(total, done), "sources", True))
             continue
         size.note(outcome.seconds, outcome.found.sources)
         gate.note(outcome.seconds, outcome.found.sources)
@@ -203,7 +202,7 @@ class _Outcome:
 
 
 def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doubt, chunk: Claimed) -> _Outcome:
-    began, tried = time.monotonic(), chunk.tried
+    began, tried = context.pace.clock(), chunk.tried
 
     def attempt() -> Found:
         nonlocal tried
@@ -212,7 +211,7 @@ def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doub
         return settle(context, action, chunk.bounds, one_type, doubted)
 
     found = retrying(attempt, attempts=context.config.backfill.attempts)
-    return _Outcome(chunk, tried, time.monotonic() - began, found)
+    return _Outcome(chunk, tried, context.pace.clock() - began, found)
 
 
 def _closing(context: Context, outcome: _Outcome) -> Checkpoint:

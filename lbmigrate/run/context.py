@@ -12,6 +12,7 @@ from pymongo.database import Database
 from lbmigrate.config.model import Config
 from lbmigrate.mongo.concerns import durable, fresh
 from lbmigrate.records import Document
+from lbmigrate.run.pace import Pace
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import State
 
@@ -104,6 +105,7 @@ class Context:
     shard: bool = False  # step 2 spreads the collections over the shards of a cluster
     clock: Clock = utc_now
     stop: Stop = field(default_factory=Stop)
+    pace: Pace = field(default_factory=Pace)  # in force: `throttle.gate` begins it, and `tune` changes it
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", durable(self.target))

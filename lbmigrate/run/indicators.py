@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
+from lbmigrate.mongo.faults import UNAUTHORIZED
+from lbmigrate.records import Document
 from lbmigrate.run.members import members
 from lbmigrate.state import State
 from lbmigrate.telling.secrets import hidden
 
 LAG, QUEUE = "throttle.max_lag, throttle.ignore_members", "throttle.max_queue"
+FORBIDDEN = "forbidden"  # the kind of what cannot be read for want of a right
 LOOK_AGAIN = 1.0  # seconds for which a look at the server holds good
 
 
@@ -38,13 +41,15 @@ class Level(Enum):
 class Reading:
     """One signal's say, and why. `by_people` says that somebody wants it so, and will say when it is over.
 
-    `settings` are the names of those that decide it.
+    `settings` are the names of those that decide it, `kind` says in one word what holds, `ends` what ends that.
     """
 
     level: Level
     reason: str = ""
     by_people: bool = False
     settings: str = field(default="", compare=False)
+    kind: str = field(default="", compare=False)
+    ends: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.reason} ({self.settings})" if self.settings else self.reason
@@ -54,21 +59,28 @@ NORMAL = Reading(Level.NORMAL)
 Signal = Callable[[], Reading]
 
 
-def operator_pause(state: State) -> Signal:
-    """Stop while an operator's `pause` stands."""
+class Operator:
+    """Stop while an operator's `pause` stands. What was asked for with `tune` is read in the same breath."""
 
-    def read() -> Reading:
-        paused = state.get("control").get("paused")
+    def __init__(self, state: State, run: str = "") -> None:
+        self._state, self._run = state, run
+        self.tuned: Document = {}  # for this very run
+
+    def __call__(self) -> Reading:
+        row = self._state.get("control")
+        tuned = row.get("tuned") or {}
+        self.tuned = tuned if tuned.get("run") == self._run else {}
+        paused = row.get("paused")
         if not paused:
             return NORMAL
-        return Reading(Level.STOP, f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}", by_people=True)
-
-    return read
+        told = f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}"
+        return Reading(Level.STOP, told, by_people=True, kind="pause", ends="lbmigrate resume")
 
 
 def flag_file(path: Path) -> Signal:
     """Stop while the file exists: the stop for people without access to the database."""
-    return lambda: Reading(Level.STOP, f"{path} exists", by_people=True) if path.exists() else NORMAL
+    there = Reading(Level.STOP, f"{path} exists", by_people=True, kind="flag_file", ends=f"somebody removes {path}")
+    return lambda: there if path.exists() else NORMAL
 
 
 def replication_lag(database: Database[Any], most: dt.timedelta, ignored: Collection[str] = ()) -> Signal:
@@ -77,7 +89,9 @@ def replication_lag(database: Database[Any], most: dt.timedelta, ignored: Collec
     def read() -> Reading:
         told = (member.objection(most) for member in members(database, ignored))
         reason = next(filter(None, told), "")
-        return Reading(Level.STOP, f"replication lag: {reason}", settings=LAG) if reason else NORMAL
+        ends = "the member has caught up, or does not count any more"
+        lag = f"replication lag: {reason}"
+        return Reading(Level.STOP, lag, settings=LAG, kind="replication_lag", ends=ends) if reason else NORMAL
 
     return read
 
@@ -89,11 +103,15 @@ def server_queue(database: Database[Any], most: int) -> Signal:
         status = database.command("serverStatus", metrics=0, repl=0)
         waiting = status["globalLock"]["currentQueue"]["total"]
         if waiting > most:
-            return Reading(Level.STOP, f"{waiting} operations wait in the server's queue", settings=QUEUE)
+            return _pressed(f"{waiting} operations wait in the server's queue")
         tickets = status.get("wiredTiger", {}).get("concurrentTransactions", {}).get("write", {}).get("available", 1)
-        return Reading(Level.STOP, "the server has no write ticket left", settings=QUEUE) if tickets < 1 else NORMAL
+        return _pressed("the server has no write ticket left") if tickets < 1 else NORMAL
 
     return read
+
+
+def _pressed(reason: str) -> Reading:
+    return Reading(Level.STOP, reason, settings=QUEUE, kind="queue", ends="the server has less to do")
 
 
 class Latency:
@@ -122,7 +140,8 @@ class Latency:
             return NORMAL
         self._unjudged = 0  # held for these once
         told = f"chunks take {min(newest) / usual:.1f} times as long as they usually do"
-        return Reading(Level.STOP, told, settings="throttle.latency_factor")
+        setting = "throttle.latency_factor"
+        return Reading(Level.STOP, told, settings=setting, kind="latency", ends="it goes on by itself within seconds")
 
 
 def readable(name: str, signal: Signal) -> Signal:
@@ -131,10 +150,17 @@ def readable(name: str, signal: Signal) -> Signal:
     def read() -> Reading:
         try:
             return signal()
+        except OperationFailure as error:
+            forbidden = FORBIDDEN if error.code == UNAUTHORIZED else ""
+            return Reading(Level.UNKNOWN, _unread(name, error), kind=forbidden)
         except (PyMongoError, NotImplementedError, OSError, LookupError, TypeError, ValueError) as error:
-            return Reading(Level.UNKNOWN, f"{name} cannot be read: {hidden(str(error).partition(', full error')[0])}")
+            return Reading(Level.UNKNOWN, _unread(name, error))
 
     return read
+
+
+def _unread(name: str, error: Exception) -> str:
+    return f"{name} cannot be read: {hidden(str(error).partition(', full error')[0])}"
 
 
 def cached(signal: Signal, monotonic: Callable[[], float] = time.monotonic) -> Signal:

@@ -4,27 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from threading import Condition
 from typing import Any, Final, TypeVar
 
+from lbmigrate.records import Piece
 from lbmigrate.run.stop import LONGEST_NAP
 
 T = TypeVar("T")
 R = TypeVar("R")
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Nothing is begun for now, for this reason."""
+    """Nothing is begun for now, for this reason; of what `kind` it is in one word, and what `ends` it."""
 
     reason: str
+    kind: str = field(default="", compare=False)
+    ends: str = field(default="", compare=False)
+
+    def on(self, piece: Piece) -> Piece:
+        """The piece that tells of it."""
+        return replace(piece, held=self.reason, hold_kind=self.kind, ends=self.ends)
 
 
 _END: Final = object()
 
 
-def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) -> Iterator[R | Held]:
-    """`work(item)` for every item, in `workers` threads; results in the order in which they finish.
+class _Slots:
+    """Places for those who work at the same time. Their number may change: who is at work ends what is begun."""
+
+    def __init__(self, number: Callable[[], int]) -> None:
+        self._number, self._taken, self._free = number, 0, Condition()
+
+    def work(self, work: Callable[[T], R], item: T) -> R:
+        with self._free:
+            while self._taken >= self._number():
+                self._free.wait(LONGEST_NAP)
+            self._taken += 1
+        try:
+            return work(item)
+        finally:
+            with self._free:
+                self._taken -= 1
+                self._free.notify()
+
+
+def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: Callable[[], int]) -> Iterator[R | Held]:
+    """`work(item)` for every item, in `workers()` threads; results in the order in which they finish.
 
     At most one item more than there are threads is taken ahead, so `items` may be endless and memory is bounded. When
     `items` ends early (a stop was asked for), what was begun is still finished and handed on. A Held among the items is
@@ -32,11 +60,12 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) 
     raised here, after the items already begun have ended.
     """
     ahead: Iterator[Any] = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
+    slots = _Slots(workers)
+    with ThreadPoolExecutor(MOST_WORKERS + 1) as pool:
         running: list[Future[R]] = []
         ended = False
         while running or not ended:
-            if ended or len(running) > workers:
+            if ended or len(running) > workers():
                 done = _some_done(running)
                 finished = [future for future in running if future in done]  # of those that finish together, in order
                 running = [future for future in running if future not in done]
@@ -52,7 +81,7 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: int) 
                     yield from (future.result() for future in running if future in done)
                     running = [future for future in running if future not in done]
             else:
-                running.append(pool.submit(work, item))
+                running.append(pool.submit(slots.work, work, item))
 
 
 def _some_done(running: Sequence[Future[R]]) -> set[Future[R]]:

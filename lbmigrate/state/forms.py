@@ -138,6 +138,11 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_seconds(value: Any) -> bool:
+    """Seconds, by what they went into."""
+    return isinstance(value, dict) and all(map(_is_number, value.values()))
+
+
 def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
@@ -214,10 +219,23 @@ ROLLING = record("how far a roll-up is: until, after", until=_is_time, after=_is
 TOKEN = record("a resume token", _data=_is_text)
 MISSED = record("what the tail missed: since, full, passes", since=_or_null(_is_time), full=_is_yes_or_no,
                 passes=_or_null(_is_counts))  # fmt: skip
+TUNED = record(
+    "what was asked of a run: run, by, at", run=_is_text, by=_is_text, at=_is_time, workers_=is_whole,
+    perSecond_=_is_number, nice_=_is_number,
+)  # fmt: skip
+LINE = record(
+    "how far a subject is", subject=_is_text, unit=_is_text, done=is_whole, total=_or_null(is_whole),
+    estimated=_is_yes_or_no, worked=is_whole, active=_is_number,
+)  # fmt: skip
+PROGRESS = record(
+    "how far a run is: at, work, sums, lines", at=_is_time, work=_is_text, documents=is_whole, events=is_whole,
+    entries=is_whole, rejects=is_whole, active=_is_number, held=_is_seconds, workers=is_whole,
+    perSecond=_or_null(_is_number), lines=lambda value: _is_list(value) and all(map(LINE.test, value)),
+)  # fmt: skip
 PASS = record(
     "a pass: number, scope, spans with bounds, done, next", number=is_whole, scope=_is_object, spans=_is_spans,
     done=_is_yes_or_no, next=_or_null(_is_time), full_=_is_yes_or_no, everyone_=_is_yes_or_no, anew_=_is_yes_or_no,
-    rules_=_is_rules, doubt_=_is_text, began_=_is_time, start_=_is_time,
+    documents_=is_whole, estimated_=_is_yes_or_no, rules_=_is_rules, doubt_=_is_text, began_=_is_time, start_=_is_time,
 )  # fmt: skip
 
 # --- of a verification ---------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ GOES_ON = frozenset({  # what the command of the run itself goes on with
     RunStatus.DIED, RunStatus.WORK_REMAINS, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.LEASE_LOST,
 })  # fmt: skip
 
+ALIKE = {"backfill": "run"}  # a scheduled backfill goes on with what a run has left
+
 
 def recent(state: State, now: dt.datetime, limit: int = 20) -> list[Document]:
     """The newest runs, newest first, each with the outcome that it really has."""
@@ -31,11 +33,30 @@ def way_on(run: Document) -> str:
     return command_of(run) if run.get("outcome") in GOES_ON else "lbmigrate history"
 
 
+def to_go_on(runs: Sequence[Document]) -> list[Document]:
+    """Of the newest runs those that did not do everything, as long as nobody has begun the like since."""
+    begun: set[str] = set()
+    left = []
+    for run in runs:
+        verb = str(run.get("verb", ""))
+        kind = ALIKE.get(verb, verb)
+        if kind not in begun and run.get("outcome") in GOES_ON:
+            left.append(run)
+        begun.add(kind)
+    return left
+
+
 def _as_it_stands(run: Document, locks: Sequence[Document]) -> Document:
     if run.get("outcome") != RunStatus.RUNNING or any(_names(lock, run) for lock in locks):
         return run
     died = RunStatus.RUNNING.to(RunStatus.DIED)
-    return {**run, "outcome": died, "held": None, "error": f"{RunStatus.DIED.sentence}: {command_of(run)}"}
+    return {
+        **run,
+        "outcome": died,
+        "held": None,
+        "heldEnds": None,
+        "error": f"{RunStatus.DIED.sentence}: {command_of(run)}",
+    }
 
 
 def _names(lock: Document, run: Document) -> bool:

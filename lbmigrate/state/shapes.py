@@ -36,6 +36,7 @@ from lbmigrate.state.forms import (
     OPTIONS,
     PASS,
     PAUSE,
+    PROGRESS,
     RECORD,
     RECORDS,
     ROLLING,
@@ -44,6 +45,7 @@ from lbmigrate.state.forms import (
     TIME,
     TOKEN,
     TOTALS,
+    TUNED,
     WHOLE,
     YES_OR_NO,
     Field,
@@ -142,6 +144,7 @@ SHAPES: dict[str, Shape] = {
         "verb": Field(TEXT, due=_always), "options": Field(OPTIONS), "startedAt": Field(TIME, due=_always),
         "endedAt": _TIME, "by": _TEXT, "heldSince": _TIME, "outcome": Field(status(RunStatus), due=_always),
         "error": Field(TEXT, null=True), "held": Field(TEXT, null=True),
+        "heldEnds": Field(TEXT, null=True), "progress": Field(PROGRESS),
     }, "", record=_always),
     "chunk": Shape(r"chunk:.+:[0-9]{1,15}:[0-9]{1,15}:[0-9]{1,15}", {
         "source": Field(TEXT, instead=_part(0, number=False), due=_always),
@@ -156,7 +159,8 @@ SHAPES: dict[str, Shape] = {
     }, f"{NEXT_RUN} reads the source from the beginning", _chunk_problem, record=_is_rolled),
     "watermark": Shape(r"watermark:.*", {
         "value": Field(TIME, null=True), "pass": Field(PASS, instead=lost_pass, due=_of_source), "since": _TIME,
-        "wholeAt": _TIME, "rules": Field(RULES), "start": Field(TIME, null=True), "mixed": Field(YES_OR_NO),
+        "wholeAt": _TIME, "freshAt": _TIME, "rules": Field(RULES), "start": Field(TIME, null=True),
+        "mixed": Field(YES_OR_NO),
         "chosen": Field(MOMENT), "config": Field(MOMENT),
         "digest": Field(TEXT, instead=lambda row: "", due=lambda row: row["_id"] == "watermark::rules"),
     }, f"{NEXT_RUN} reads the source from where that is certain"),
@@ -182,7 +186,7 @@ SHAPES: dict[str, Shape] = {
         "renewedAt": _TIME,
     }, "who is at work puts it right within a minute; if nobody is: lbmigrate unlock"),
     "control": Shape(r"control", {
-        "paused": Field(PAUSE, null=True),
+        "paused": Field(PAUSE, null=True), "tuned": Field(TUNED, null=True),
     }, "nobody is held; next: lbmigrate pause, or lbmigrate resume"),
     "tail": Shape(r"tail", {
         "token": Field(TOKEN, null=True), "reached": _TIME, "at": _TIME,

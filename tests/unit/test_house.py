@@ -19,6 +19,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "__init__": (9, "the public names, imported when they are asked for"),
     "commands": (9, "the verbs as plain functions, for the command line and for Python"),
     "console": (9, "everything that an operator sees: tables, progress, numbers as words"),
+    "observers": (9, "others who listen to a run: hooks, metrics"),
     "migration": (8, "the six steps, applied and reverted: the driver, the plan, the status"),
     "explain": (7, "why one user's score is what it is"),
     "report": (7, "a verification as a file for people: what it says, as a page or as Markdown"),
@@ -62,6 +63,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pandas": {"rules"},
     "psutil": {"mongo", "state"},
     "redis": {"board"},
+    "prometheus_client": {"observers"},
 }
 
 MODULES_BESIDE_THE_PACKAGES = 8

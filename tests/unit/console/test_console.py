@@ -20,9 +20,9 @@ from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import Console, progress
 from lbmigrate.console import format as words
-from lbmigrate.console.pace import Line, Stage
 from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
 from lbmigrate.feature_flag import Switches
+from lbmigrate.migration.pace import Line, Stage
 from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.records import (
@@ -504,8 +504,8 @@ def test_a_status_shows_how_far_everything_is() -> None:
         "4 backfill            new      –",
         "",
         "Sources",
-        "source   chunks   read  emitted  rejected  watermark",
-        "tasks   8 of 10  9,000    8,000         0  2026-11-23T02:00:00Z",
+        "source   chunks   read  done  emitted  rejected  watermark",
+        "tasks   8 of 10  9,000     –    8,000         0  2026-11-23T02:00:00Z",
         "",
         "events      8,000",
         "entries     400",
@@ -555,14 +555,16 @@ def test_a_history_tells_below_the_runs_what_went_wrong() -> None:
     seen = Seen()
     ended = AT + dt.timedelta(seconds=200)
     failed = {"outcome": "mismatch", "error": "found 1:\n  user 1", "endedAt": ended}
-    rows = [{"verb": "verify", "startedAt": AT, "by": "ada@web1", **failed},
-            {"verb": "run", "startedAt": AT, "by": "ada@web1", "outcome": "running"}]  # fmt: skip
+    did = {"documents": 1_000, "events": 900, "entries": 50, "rejects": 100, "active": 2.0}
+    rows = [{"_id": "run:1", "verb": "verify", "startedAt": AT, "by": "ada@web1", **failed},
+            {"_id": "run:2", "verb": "run", "startedAt": AT, "by": "ada@web1", "outcome": "running",
+             "progress": did}]  # fmt: skip
     seen.console.history(rows)
     assert seen.out.splitlines() == [
         "Runs",
-        "started               verb    outcome         took  by",
-        "2026-11-23T02:00:00Z  verify  mismatch  3 min 20 s  ada@web1",
-        "2026-11-23T02:00:00Z  run     running            –  ada@web1",
+        "started               verb    outcome         took  documents  events  entries  rejects   rate  by        run",
+        "2026-11-23T02:00:00Z  verify  mismatch  3 min 20 s          –       –        –        –      –  ada@web1  1",
+        "2026-11-23T02:00:00Z  run     running            –      1,000     900       50      100  500/s  ada@web1  2",
         "",
         "What went wrong",
         "started               error",

@@ -20,12 +20,12 @@ def double(number: int) -> int:
 
 @given(items=st.lists(st.integers(), max_size=20), workers=st.integers(1, 4))
 def test_every_item_is_worked_on_once(items: list[int], workers: int) -> None:
-    assert sorted(overlapped(double, items, workers)) == sorted(map(double, items))
+    assert sorted(overlapped(double, items, lambda: workers)) == sorted(map(double, items))
 
 
 def test_items_are_worked_on_at_the_same_time() -> None:
     barrier = threading.Barrier(2)
-    assert sorted(overlapped(lambda _: barrier.wait(LONG), range(4), 2)) == [0, 0, 1, 1]
+    assert sorted(overlapped(lambda _: barrier.wait(LONG), range(4), lambda: 2)) == [0, 0, 1, 1]
 
 
 def test_no_more_items_are_worked_on_at_once_than_there_are_workers() -> None:
@@ -36,7 +36,7 @@ def test_no_more_items_are_worked_on_at_once_than_there_are_workers() -> None:
             barrier.wait(0.2)
         return barrier.broken
 
-    assert all(overlapped(work, range(4), 2))
+    assert all(overlapped(work, range(4), lambda: 2))
 
 
 def test_endless_items_are_taken_only_a_little_ahead() -> None:
@@ -48,7 +48,7 @@ def test_endless_items_are_taken_only_a_little_ahead() -> None:
             taken.append(number)
             yield number
 
-    results = overlapped(lambda number: number == 0 or free.wait(LONG), items(), 3)
+    results = overlapped(lambda number: number == 0 or free.wait(LONG), items(), lambda: 3)
     next(results)
     assert len(taken) == 3 + 1
     free.set()
@@ -62,7 +62,7 @@ def test_a_result_is_handed_on_when_it_is_there_and_not_in_the_order_of_the_item
         assert item == "quick" or quick_was_handed_on.wait(LONG)
         return item
 
-    results = overlapped(work, ["slow", "quick"], 2)
+    results = overlapped(work, ["slow", "quick"], lambda: 2)
     assert next(results) == "quick"
     quick_was_handed_on.set()
     assert list(results) == ["slow"]
@@ -83,7 +83,7 @@ def test_when_the_items_end_early_what_was_begun_is_still_handed_on() -> None:
             stopping.set()
         return number
 
-    assert sorted(overlapped(work, items(), 2)) == begun
+    assert sorted(overlapped(work, items(), lambda: 2)) == begun
 
 
 def test_an_error_is_raised_after_everything_that_was_begun_has_ended() -> None:
@@ -97,14 +97,14 @@ def test_an_error_is_raised_after_everything_that_was_begun_has_ended() -> None:
         ended.append(raised.wait(0.2))
 
     with pytest.raises(ZeroDivisionError):
-        list(overlapped(work, ["good", "bad"], 2))
+        list(overlapped(work, ["good", "bad"], lambda: 2))
     raised.set()
     assert ended == [False]
 
 
 def test_a_consumer_that_leaves_waits_for_what_was_begun() -> None:
     ended: list[int] = []
-    results = overlapped(ended.append, range(3), 3)
+    results = overlapped(ended.append, range(3), lambda: 3)
     next(results)
     results.close()
     assert sorted(ended) == [0, 1, 2]
@@ -116,9 +116,32 @@ def test_a_hold_is_told_at_once_and_ends_what_is_under_way_before_anything_else_
     def work(item: int) -> tuple[int, int]:
         return item, len(handed)
 
-    for result in overlapped(work, [1, 2, Held("a pause"), 3], 4):
+    for result in overlapped(work, [1, 2, Held("a pause"), 3], lambda: 4):
         handed.append(result)
     hold, *rest = handed
     assert hold == Held("a pause")
     assert {item for item, _ in rest[:2]} == {1, 2}
     assert rest[2] == (3, 3)
+
+
+def test_fewer_workers_end_what_they_have_begun_and_more_begin_at_once() -> None:
+    number, most, at_work, turn = [1], [0], [0], threading.Lock()
+
+    def work(item: int) -> int:
+        with turn:
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+        threading.Event().wait(0.01)
+        with turn:
+            at_work[0] -= 1
+        return item
+
+    def items() -> Iterator[int]:
+        for item in range(40):
+            number[0] = 1 if item < 10 else 4 if item < 30 else 1
+            if item == 10:
+                assert most[0] == 1
+            yield item
+
+    assert sorted(overlapped(work, items(), lambda: number[0])) == list(range(40))
+    assert 1 < most[0] <= 4

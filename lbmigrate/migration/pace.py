@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lbmigrate.records import Piece, Tally
+from lbmigrate.records import Document, Piece, Tally
 
 
 @dataclass(slots=True)
@@ -29,6 +29,24 @@ class Line:
         self.worked += read or max(piece.done - self.done, 0)
         self.active += seconds
         self.done, self.total, self.unit, self.estimated = piece.done, piece.total, piece.unit, piece.estimated
+
+    def row(self) -> Document:
+        """As a record keeps it."""
+        return {
+            "subject": self.subject,
+            "unit": self.unit,
+            "done": self.done,
+            "total": self.total,
+            "estimated": self.estimated,
+            "worked": self.worked,
+            "active": round(self.active, 3),
+        }
+
+    @classmethod
+    def from_row(cls, row: Document) -> Line:
+        return cls(
+            row["subject"], 0.0, row["unit"], row["done"], row["total"], row["estimated"], row["worked"], row["active"]
+        )
 
     @property
     def percent(self) -> int | None:

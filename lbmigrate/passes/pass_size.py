@@ -1,0 +1,56 @@
+"""How many documents a pass will read: counted where that is quick, else estimated, and kept until its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.errors import ExecutionTimeout
+
+from lbmigrate.config.model import Source
+from lbmigrate.passes.chunks import Span
+from lbmigrate.passes.passes import Pass
+from lbmigrate.records import Checkpoint, Document
+from lbmigrate.rules import unwind
+from lbmigrate.run.context import Context
+
+COUNTING_MS = 250  # a bar is not worth more of the server's time
+LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
+
+
+def kept_size(context: Context, source: Source, current: Pass) -> tuple[int, bool, Checkpoint | None]:
+    """How many documents an open pass will read, as it was when it was opened; what to remember where it is new."""
+    kept = context.state.get(current.row).get("pass", {})
+    if kept.get("number") == current.number and "documents" in kept:
+        return kept["documents"], kept.get("estimated", True), None
+    documents, estimated = size(context, source, current.spans, counted=not current.why)
+    return documents, estimated, Checkpoint(current.row, {"pass.documents": documents, "pass.estimated": estimated})
+
+
+def size(context: Context, source: Source, spans: Sequence[Span], *, counted: bool = True) -> tuple[int, bool]:
+    """How many documents a pass will read, and whether that is an estimate: counting must not delay the work.
+
+    Without `counted` it is estimated, where counting is as much work as reading: each time everything is walked again.
+    """
+    collection = context.sources[source.collection]
+    if not counted:
+        return _estimate(collection, source), True
+    try:
+        return sum(_span_size(collection, source, span) for span in spans), False
+    except ExecutionTimeout:
+        return _estimate(collection, source), True
+
+
+def _estimate(collection: Collection[Any], source: Source) -> int:
+    """From the number of all documents, and the share of the first ones that meet the source's filter."""
+    total = int(collection.estimated_document_count())
+    stages: list[Document] = [{"$limit": LOOKED_AT}, {"$match": source.where}, {"$count": "matching"}]
+    found = list(collection.aggregate(stages))
+    return total * found[0]["matching"] // max(1, min(LOOKED_AT, total)) if found else 0
+
+
+def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:
+    within = span.extra or {span.key: {"$gte": span.low, "$lte": span.high}}
+    condition: Document = unwind.within(within, source)
+    return int(collection.count_documents(condition, maxTimeMS=COUNTING_MS))
