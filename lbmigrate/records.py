@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol, Self
 
 Document = dict[str, Any]
-
 # What holds wherever data comes in, and for what is in the ledger already.
 EARLIEST, LATEST = dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)  # times, the second one excluded
 MOST_POINTS = 2**53  # beyond it a double, and so JSON, Redis and most apps, cannot tell neighbours apart
@@ -169,8 +168,7 @@ class Piece:
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
     unknown, `estimated` says that it may be off. `note` is a sentence worth a line of its own, `warning` a yellow one;
-    `held` says why nothing is begun for now, `hold_kind` that in a word, `ends` what ends it. `entries` were written;
-    `found` are mismatches, for whoever exports them.
+    `held` says why nothing begins, `hold_kind` that in a word, `ends` what ends it. `found` are mismatches to export.
     """
 
     subject: str

@@ -81,15 +81,18 @@ def is_fence(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_FENCE
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether this is a number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_names(value: Any) -> bool:
+def is_names(value: Any) -> bool:
+    """Whether this is a list of texts."""
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-def _is_counts(value: Any) -> bool:
+def is_counts(value: Any) -> bool:
+    """Whether this is an object of whole numbers."""
     return isinstance(value, dict) and all(map(is_whole, value.values()))
 
 
@@ -117,33 +120,37 @@ def _has(value: Mapping[str, Any], name: str, test: Callable[[Any], bool]) -> bo
     return (plain != name and value.get(plain) is None) or (plain in value and test(value[plain]))
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Whether this is a text."""
     return isinstance(value, str)
 
 
-def _is_anything(_: Any) -> bool:
+def is_anything(_: Any) -> bool:
+    """Whatever this is."""
     return True
 
 
 def _is_rules(value: Any) -> bool:
     """The digest of a configuration, or those of its parts by their names."""
-    return _is_text(value) or (isinstance(value, dict) and all(map(_is_text, value.values())))
+    return is_text(value) or (isinstance(value, dict) and all(map(is_text, value.values())))
 
 
 def _is_yes_or_no(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _is_object(value: Any) -> bool:
+def is_object(value: Any) -> bool:
+    """Whether this is an object."""
     return isinstance(value, dict)
 
 
 def _is_seconds(value: Any) -> bool:
     """Seconds, by what they went into."""
-    return isinstance(value, dict) and all(map(_is_number, value.values()))
+    return isinstance(value, dict) and all(map(is_number, value.values()))
 
 
-def _is_list(value: Any) -> bool:
+def is_list(value: Any) -> bool:
+    """Whether this is a list."""
     return isinstance(value, list)
 
 
@@ -189,76 +196,51 @@ def _is_spans(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_span, value))
 
 
-TEXT, TIME = Form("text", _is_text), Form("a time", _is_time)
+TEXT, TIME = Form("text", is_text), Form("a time", _is_time)
 WHOLE, NUMBER, YES_OR_NO = (
     Form("a whole number", is_whole),
-    Form("a number", _is_number),
+    Form("a number", is_number),
     Form("yes or no", _is_yes_or_no),
 )
-NAMES, COUNTS, LIST = Form("a list of texts", _is_names), Form("counts", _is_counts), Form("a list", _is_list)
+NAMES, COUNTS, LIST = Form("a list of texts", is_names), Form("counts", is_counts), Form("a list", is_list)
 FENCE = Form(f"a number from 0 to {MOST_FENCE}", is_fence)
 BYTES = Form("binary data", lambda value: isinstance(value, bytes) and bool(value))
 ID = Form("an id (ObjectId, text, whole number, UUID)", lambda value: id_type(value) is not None)
-RECORD = Form("an object", _is_object)
+RECORD = Form("an object", is_object)
 OBJECT_ID = Form("an ObjectId", lambda value: isinstance(value, ObjectId))
 HOLDER = record(
-    "a process: host, pid, born", host=_is_text, pid=is_whole, born=_is_number, command_=_is_text, table_=_is_text
+    "a process: host, pid, born", host=is_text, pid=is_whole, born=is_number, command_=is_text, table_=is_text
 )
-OPTIONS = record("an object with a command", command_=_is_text)
-PAUSE = record("who paused and since when", by=_is_text, at=_is_time)
+OPTIONS = record("an object with a command", command_=is_text)
+PAUSE = record("who paused and since when", by=is_text, at=_is_time)
 RULES = Form("a digest, or digests by their names", _is_rules)
 MOMENT = Form(
     "a moment in words and as a time: words, at",
-    lambda value: isinstance(value, dict) and _is_text(value.get("words")) and _is_time(value.get("at")),
+    lambda value: isinstance(value, dict) and is_text(value.get("words")) and _is_time(value.get("at")),
 )
 IDENTITIES = Form("the identities of collections by their names", lambda value: isinstance(value, dict) and all(
-    map(_is_text, value.values())
+    map(is_text, value.values())
 ))  # fmt: skip
-FLAG_BEFORE = record("the flag as it was", collection=_is_yes_or_no, document=_or_null(_is_object))
-ROLLING = record("how far a roll-up is: until, after", until=_is_time, after=_is_anything)
-TOKEN = record("a resume token", _data=_is_text)
+FLAG_BEFORE = record("the flag as it was", collection=_is_yes_or_no, document=_or_null(is_object))
+ROLLING = record("how far a roll-up is: until, after", until=_is_time, after=is_anything)
+TOKEN = record("a resume token", _data=is_text)
 MISSED = record("what the tail missed: since, full, passes", since=_or_null(_is_time), full=_is_yes_or_no,
-                passes=_or_null(_is_counts))  # fmt: skip
+                passes=_or_null(is_counts))  # fmt: skip
 TUNED = record(
-    "what was asked of a run: run, by, at", run=_is_text, by=_is_text, at=_is_time, workers_=is_whole,
-    perSecond_=_is_number, nice_=_is_number,
+    "what was asked of a run: run, by, at", run=is_text, by=is_text, at=_is_time, workers_=is_whole,
+    perSecond_=is_number, nice_=is_number,
 )  # fmt: skip
 LINE = record(
-    "how far a subject is", subject=_is_text, unit=_is_text, done=is_whole, total=_or_null(is_whole),
-    estimated=_is_yes_or_no, worked=is_whole, active=_is_number,
+    "how far a subject is", subject=is_text, unit=is_text, done=is_whole, total=_or_null(is_whole),
+    estimated=_is_yes_or_no, worked=is_whole, active=is_number,
 )  # fmt: skip
 PROGRESS = record(
-    "how far a run is: at, work, sums, lines", at=_is_time, work=_is_text, documents=is_whole, events=is_whole,
-    entries=is_whole, rejects=is_whole, active=_is_number, held=_is_seconds, workers=is_whole,
-    perSecond=_or_null(_is_number), lines=lambda value: _is_list(value) and all(map(LINE.test, value)),
+    "how far a run is: at, work, sums, lines", at=_is_time, work=is_text, documents=is_whole, events=is_whole,
+    entries=is_whole, rejects=is_whole, active=is_number, held=_is_seconds, workers=is_whole,
+    perSecond=_or_null(is_number), lines=lambda value: is_list(value) and all(map(LINE.test, value)),
 )  # fmt: skip
 PASS = record(
-    "a pass: number, scope, spans with bounds, done, next", number=is_whole, scope=_is_object, spans=_is_spans,
+    "a pass: number, scope, spans with bounds, done, next", number=is_whole, scope=is_object, spans=_is_spans,
     done=_is_yes_or_no, next=_or_null(_is_time), full_=_is_yes_or_no, everyone_=_is_yes_or_no, anew_=_is_yes_or_no,
-    documents_=is_whole, estimated_=_is_yes_or_no, rules_=_is_rules, doubt_=_is_text, began_=_is_time, start_=_is_time,
-)  # fmt: skip
-
-# --- of a verification ---------------------------------------------------------------------------------------------
-
-
-def _is_records(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_object, value))
-
-
-def _is_mismatches(value: Any) -> bool:
-    return _is_records(value) and all(_is_text(each.get("kind")) and _is_text(each.get("heals")) for each in value)
-
-
-ANYTHING = Form("anything", _is_anything)
-LEVEL = Form("sample or full", lambda value: value in ("sample", "full"))
-RECORDS, MISMATCHES = Form("a list of objects", _is_records), Form("a list of mismatches", _is_mismatches)
-BOUND = record(
-    "what a sample says: population, checked, wrong, confidence, rate, words", population=is_whole, checked=is_whole,
-    wrong=is_whole, confidence=_is_number, rate=_is_number, words_=_is_text,
-)  # fmt: skip
-TOTALS = record(
-    "what a verification came to so far", kinds=_is_counts, heals=_is_counts, first=_is_mismatches,
-    wrong_in=_is_list, parts=_is_records, sums=_is_list, points=_is_list, pace=_is_list, skipped=_is_names,
-    users=is_whole, entries=is_whole, documents=is_whole, pending=is_whole,
-    findings=_is_counts, later=_is_names,
+    documents_=is_whole, estimated_=_is_yes_or_no, rules_=_is_rules, doubt_=is_text, began_=_is_time, start_=_is_time,
 )  # fmt: skip

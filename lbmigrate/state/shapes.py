@@ -16,8 +16,6 @@ from typing import Any
 from lbmigrate.records import Document
 from lbmigrate.schema.layout import ALL
 from lbmigrate.state.forms import (
-    ANYTHING,
-    BOUND,
     BYTES,
     COUNTS,
     FENCE,
@@ -25,9 +23,7 @@ from lbmigrate.state.forms import (
     HOLDER,
     ID,
     IDENTITIES,
-    LEVEL,
     LIST,
-    MISMATCHES,
     MISSED,
     MOMENT,
     NAMES,
@@ -38,13 +34,11 @@ from lbmigrate.state.forms import (
     PAUSE,
     PROGRESS,
     RECORD,
-    RECORDS,
     ROLLING,
     RULES,
     TEXT,
     TIME,
     TOKEN,
-    TOTALS,
     TUNED,
     WHOLE,
     YES_OR_NO,
@@ -56,6 +50,7 @@ from lbmigrate.state.forms import (
     status,
 )
 from lbmigrate.state.statuses import ChunkStatus, RunStatus, StepStatus
+from lbmigrate.state.verified import ANYTHING, BOUND, LEVEL, MISMATCHES, RECORDS, TOTALS
 
 COLLECTION = "lbmigrate_state"
 SALT = "forgotten:salt"

@@ -15,7 +15,7 @@ from lbmigrate.schema import COUNTED, EVENTS
 from lbmigrate.schema.layout import Layout, everywhere
 from lbmigrate.state import layouts
 from lbmigrate.values.id_text import id_text
-from lbmigrate.values.ids import plain_id
+from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import SMALL, names_a_user, short
 from lbmigrate.verify.expected import Entry, Ledger, is_a_period
 from lbmigrate.verify.judge_entry import extra, is_named, is_plain, judged, missing, second
@@ -100,7 +100,7 @@ def compare(
     people = shown(context, [user for user in users if user not in leavers])
     found = Compared(len(users), sum(map(len, there.values())), read, spare)
     for user, wanted in ledger.entries(context.config.periods):
-        if user not in leavers:
+        if user not in leavers and (kind is None or id_type(user) == kind):  # one of another type counts for nobody
             due = {period: entry for period, entry in wanted.items() if period not in layout.archived}
             found.add(user, there.get(user, {}), due if layout.archived else wanted, people.get(user))
     for user in users:

@@ -117,7 +117,8 @@ def _to_be_settled(look: Look) -> Iterator[str]:
 def _settling(context: Context, look: Look) -> str:
     """What makes the next verification pass; where only one thing is wrong, what settles just that."""
     seen = look.totals
-    if seen.wrong == len(seen.first) and not {str(each) for each in seen.first} - set(verdict.unread(context)):
+    unread = verdict.unread(context)
+    if unread and seen.wrong == len(unread) + seen.heals[Heal.BACKFILL.value]:
         return f"{SETTLE}, then: lbmigrate verify"
     if set(seen.heals) == {Heal.RECONCILE.value}:
         return RECONCILE

@@ -58,7 +58,8 @@ def test_one_is_shown_with_why_and_with_what_its_fields_hold_now(rejected, termi
 
 
 def test_a_retry_scores_what_was_made_right_and_only_that(rejected, terminal):
-    rejected["tasks"].update_many({}, {"$set": {"userId": oid(1), "completedAt": task(1)["completedAt"]}})
+    set_aside = {"_id": {"$in": rejected["lbmigrate_rejects"].distinct("sourceId")}}
+    rejected["tasks"].update_many(set_aside, {"$set": {"userId": oid(1), "completedAt": task(1)["completedAt"]}})
     done = terminal("rejects", "retry", "--reason", "userId", "--json")
     assert (done.code, done.result["tried"], done.result["left"]) == (0, 3, 0)
     assert rejected["lbmigrate_rejects"].count_documents({}) == 6, "those with another reason were left alone"

@@ -59,11 +59,15 @@ def bring_back(app, archive, renamed=False, proven=False):
 
 
 def image(database):
-    """Every bit of a database: options, indexes, raw documents; but for what a restore itself puts on record."""
+    """Every bit of a database: options, indexes, raw documents; but for what a restore itself puts on record.
+
+    And for what the next run makes anew: the histograms of boards.
+    """
     shown = {}
     for info in database.list_collections():
         held = database[info["name"]]
-        ours = {"$nor": [{"_id": {"$in": ["backup", "ledger"]}}, {"verb": {"$in": ["backup", "backup restore"]}}]}
+        made = {"kind": "ranks"}
+        ours = {"$nor": [{"_id": {"$in": ["backup", "ledger"]}}, made, {"verb": {"$in": ["backup", "backup restore"]}}]}
         raw = b"".join(held.find_raw_batches(ours, sort=[("_id", 1)]))
         if raw or held.name != COLLECTION:
             shown[held.name] = (info["options"], list(map(dict, held.list_indexes())), raw)
