@@ -271,11 +271,11 @@ def rows(heading: str) -> list[list[str]]:
     return [re.split(r"(?<!\\)\|", line)[1:-1] for line in table[1].splitlines()]
 
 
-PLAIN = {"backup": "make", "rejects": "groups"}  # groups that are verbs as well
+ALONE = {"backup": "make", "rejects": "groups"}  # groups that are verbs as well
 
 
 def verb(words: list[str]) -> tuple[str, ...]:
-    words = [words[0], PLAIN[words[0]]] if len(words) == 1 and words[0] in PLAIN else words
+    words = [words[0], ALONE[words[0]]] if len(words) == 1 and words[0] in ALONE else words
     return next((key for key in COMMANDS if tuple(words[: len(key)]) == key), tuple(words[:1]))
 
 

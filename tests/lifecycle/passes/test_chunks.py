@@ -254,7 +254,7 @@ def test_a_stop_request_finishes_what_is_begun_and_the_next_run_goes_on(database
     app = app_of(database, [task(number) for number in range(30)])
     stop = Stop()
     walk = STEPS[3].apply(app.context(stop=stop))
-    for _, piece in zip(range(3), walk, strict=False):
+    for _, piece in zip(range(4), walk, strict=False):
         app.state.save(piece.checkpoint)
     stop.request(signal.SIGINT)
     for piece in walk:

@@ -134,9 +134,9 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def submit(self, work: Callable[[Any], Any], item: Any) -> Work:
+    def submit(self, work: Callable[..., Any], *given: Any) -> Work:
         self.handed_in += 1
-        handed_in = Work(self.handed_in, work, item)
+        handed_in = Work(self.handed_in, partial(work, *given[:-1]), given[-1])
         if not Pool.late:
             handed_in.do()
         return handed_in
