@@ -33,6 +33,12 @@ def trees() -> dict[Path, ast.Module]:
     return {path: ast.parse(path.read_text("utf-8")) for path in sorted(CODE.rglob("*.py"))}
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a file, from the outside inwards. To walk a tree takes long, and each rule needs it."""
+    return tuple(ast.walk(trees()[path]))
+
+
 def name_of(node: ast.expr) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
@@ -40,7 +46,7 @@ def name_of(node: ast.expr) -> str:
 @cache
 def classes() -> dict[tuple[Path, str], set[str]]:
     """The classes of every file, each with the names of those that it is made of."""
-    found = ((path, node) for path, tree in trees().items() for node in ast.walk(tree))
+    found = ((path, node) for path in trees() for node in nodes(path))
     return {(p, node.name): {name_of(b) for b in node.bases} for p, node in found if isinstance(node, ast.ClassDef)}
 
 
@@ -69,8 +75,8 @@ def helpers() -> dict[tuple[str, str], int]:
     One whose name begins with `_` is for its own file.
     """
     found = {}
-    for path, tree in trees().items():
-        for node in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+    for path in trees():
+        for node in (node for node in nodes(path) if isinstance(node, ast.FunctionDef)):
             names = [each.arg for each in node.args.args if each.arg != "self"]
             if "hint" in names and not node.name.startswith("__"):
                 found[str(path) if node.name.startswith("_") else "", node.name] = names.index("hint")
@@ -81,7 +87,7 @@ def helpers() -> dict[tuple[str, str], int]:
 def namesakes(path: Path) -> set[str]:
     """Names of errors by which a file imports, or has, a class that is none."""
     found = {path: {name for file, name in classes() if file == path}}
-    for node in ast.walk(trees()[path]):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             found[ROOT / f"{node.module.replace('.', '/')}.py"] = {each.name for each in node.names}
     known = errors()
@@ -107,27 +113,25 @@ def is_told(text: ast.Constant) -> bool:
     return isinstance(text.value, str) and "next: " in text.value and text.value != "next: "
 
 
-def texts_within(tree: ast.AST) -> set[ast.AST]:
+def texts_within(path: Path) -> set[ast.AST]:
     """The pieces of f-strings, and docstrings: no texts of their own."""
-    inner = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    bodies = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)]
+    inner = {part for node in nodes(path) if isinstance(node, ast.JoinedStr) for part in node.values}
+    bodies = [node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)]
     return inner | {node.body[0].value for node in bodies if isinstance(node.body[0], ast.Expr)}
 
 
-def with_hints(path: Path, tree: ast.Module) -> Iterator[str]:
+def with_hints(path: Path) -> Iterator[str]:
     """The function of each hint of a file; `module` stands for what is outside of them."""
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]  # from the outside inwards
-    owner = {inner: function.name for function in functions for inner in ast.walk(function)}
-    no_text = texts_within(tree)
-    for node in ast.walk(tree):
+    functions = [node for node in nodes(path) if isinstance(node, ast.FunctionDef)]
+    no_text = texts_within(path)
+    for node in nodes(path):
         if (is_told(node) and node not in no_text) if isinstance(node, ast.Constant) else has_hint(path, node):
-            yield owner.get(node, "module")
+            around = [each for each in functions if each.lineno <= node.lineno <= (each.end_lineno or 0)]
+            yield around[-1].name if around else "module"  # the innermost
 
 
 def places() -> Counter[str]:
-    return Counter(
-        f"{path.relative_to(CODE)} {name}" for path, tree in trees().items() for name in with_hints(path, tree)
-    )
+    return Counter(f"{path.relative_to(CODE)} {name}" for path in trees() for name in with_hints(path))
 
 
 def entries(row: str | list[str]) -> list[str]:

@@ -50,6 +50,7 @@ def test_a_document_that_fits_while_its_event_does_not_is_rejected_alone(app, sp
     assert len(row["reason"]) <= 300
 
 
+@pytest.mark.slow
 def test_a_document_with_an_id_of_megabytes_is_rejected_and_does_not_stop_the_run(app):
     app.database["tasks"].insert_one(filled({**task(20), "_id": "x" * 2_100_000}, "priority", LARGEST - 2_200_000))
     counts = app.backfill()
@@ -114,6 +115,7 @@ def test_every_document_of_a_messy_history_is_accounted_for(database):
 # --- ids that are not UTF-8 ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 @pytest.mark.parametrize("odd", [[b"\xff"], [b"a\xff", b"m\xfe"], [b"z\xff\xff", b"\xc0", b"\xed\xa0\x80"]], ids=repr)
 def test_ids_that_are_not_utf8_are_rejects_wherever_they_stand_and_all_others_arrive(database, odd, size):

@@ -170,6 +170,7 @@ STRANGERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRANGERS)
 def test_what_no_backup_of_ours_holds_is_refused_before_anything_is_written(app, archive, name):
     STRANGERS[name](archive, app.database.name)
@@ -326,6 +327,7 @@ def test_a_flag_without_a_collection_of_flags_comes_back_alone(app, archive, emp
     assert list(flags.find()) == [ours]
 
 
+@pytest.mark.slow
 def test_flags_of_the_app_are_in_a_backup_of_its_sources_alone(app, tmp_path):
     app.database["feature_flags"].insert_one({"_id": "dark mode", "on": True})
     for sources, names in ((False, {"leaderboard"}), (True, {"leaderboard", "dark mode"})):
@@ -357,6 +359,7 @@ def test_a_restore_that_fails_leaves_the_flag_as_it_found_it(app, archive, empti
     assert app.database.list_collection_names() == []
 
 
+@pytest.mark.slow
 def test_a_restore_that_fails_takes_our_flag_out_again_and_leaves_the_others(app, archive, emptied, monkeypatch):
     flags, _ = emptied
     flags.delete_one({"_id": "leaderboard"})

@@ -87,6 +87,7 @@ def test_backup_drop_restore_gives_documents_and_indexes_equal_to_the_bit(app, a
     assert app.apply().emitted == 0
 
 
+@pytest.mark.slow
 def test_options_and_indexes_of_every_kind_come_back(database, archive):
     german = {"locale": "de", "strength": 2}
     database.create_collection("users", collation=german, validator={"name": {"$type": "string"}})
@@ -139,6 +140,7 @@ def test_a_backup_comes_back_in_another_database(app, archive, client):
         client.drop_database(other)
 
 
+@pytest.mark.slow
 def test_views_are_told_and_left_out(app, archive):
     app.database["tasks"].drop()
     app.database.create_collection("tasks", viewOn="users", pipeline=[])
@@ -148,6 +150,7 @@ def test_views_are_told_and_left_out(app, archive):
     assert "tasks" not in {entry.collection for entry in manifest.collections}
 
 
+@pytest.mark.slow
 def test_metadata_has_the_uuid_of_the_collection_without_dashes(app, archive):
     take(app, archive)
     _, path = archive.files(app.database.name, "tasks")
@@ -186,6 +189,7 @@ def test_what_is_written_meanwhile_is_not_in_a_backup(app, archive):
     assert image(app.database) == before
 
 
+@pytest.mark.slow
 def test_a_collection_that_is_newer_than_the_moment_is_read_as_it_is_and_that_is_told(app, archive):
     with archive.held():
         walk = begun(app, archive, "score_events")
@@ -201,6 +205,7 @@ def test_a_collection_that_is_newer_than_the_moment_is_read_as_it_is_and_that_is
     archive.check(manifest)
 
 
+@pytest.mark.slow
 def test_a_backup_in_two_goes_is_not_of_one_moment(app, archive):
     with archive.held():
         begun(app, archive, "score_events").close()
@@ -263,6 +268,7 @@ def tool(name):
     return found
 
 
+@pytest.mark.slow
 def test_mongorestore_reads_a_backup(app, archive, server_uri, client):
     program = tool("mongorestore")
     take(app, archive)
@@ -275,6 +281,7 @@ def test_mongorestore_reads_a_backup(app, archive, server_uri, client):
         client.drop_database(f"{name}_copy")
 
 
+@pytest.mark.slow
 def test_mongodump_writes_the_same_files(app, archive, server_uri, tmp_path):
     program = tool("mongodump")
     take(app, archive)
@@ -301,6 +308,7 @@ def migrated(database, terminal):
     return database
 
 
+@pytest.mark.slow
 def test_plain_backup_goes_to_a_directory_that_names_database_and_time(migrated, terminal, tmp_path):
     done = terminal("backup", "--json")
     assert done.code == 0
@@ -321,11 +329,13 @@ def test_a_backup_is_verified_and_brought_back_by_verbs(migrated, terminal, clie
     assert image(migrated) == before
 
 
+@pytest.mark.slow
 def test_make_takes_the_directory_as_its_argument(migrated, terminal, tmp_path):
     assert terminal("backup", "make", "there", "--sources").code == 0
     assert (tmp_path / "there" / "manifest.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["verfy", "here"], ["here"], ["--sources", "verify"], ["restore", "here"], ["make", "a", "b"]]
 )

@@ -78,6 +78,7 @@ def recorded(app, config, number, who):
     return ScoreRecorder(app, config, strict=True).record("task_complete", oid(who), oid(number))
 
 
+@pytest.mark.slow
 def test_a_migration_fills_a_sorted_set_for_each_period(app, valkey, terminal):
     periods = app["leaderboard_entries"].distinct("period")
     assert len(periods) > 1
@@ -340,6 +341,7 @@ def test_while_recording_is_off_the_actions_stay_in_redis(app, valkey, terminal)
 # --- a Redis that is none --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_redis_in_the_configuration_the_verbs_say_how_to_name_one(database, terminal):
     terminal.configure(TASKS)
     database["users"].insert_one(user(1))
@@ -419,6 +421,7 @@ def test_what_is_no_redis_a_wrong_password_and_nobody_there_are_told_apart(small
             assert "hunter22" not in refused.err
 
 
+@pytest.mark.slow
 def test_without_the_client_the_extra_is_named_and_nothing_else_needs_it(small, terminal, monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
     assert terminal("top").code == 0

@@ -191,6 +191,7 @@ DEEDS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example empties the database
 @given(begun=st.lists(scores, min_size=1, max_size=PEOPLE - 2), deeds=st.lists(DEEDS, min_size=5, max_size=25))
 def test_a_histogram_says_what_counting_says_whoever_moves_goes_dies_or_sleeps(app, begun, deeds):

@@ -107,6 +107,7 @@ def test_in_either_layout_ranks_come_from_histograms_while_people_act_come_and_l
     assert from_histograms(app) == counted(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_after", [None, 5, 9])
 def test_ranks_are_right_all_the_way_to_the_other_layout_and_come_from_histograms_there(app, killed_after):
     other = as_(app, "single" if app.config.layout == "partitioned" else "partitioned")
@@ -171,6 +172,7 @@ def test_a_full_backfill_makes_the_histograms_anew_so_a_score_written_by_hand_is
     assert from_histograms(app) == counted(app)
 
 
+@pytest.mark.slow
 def test_where_no_entries_have_come_a_run_looks_only_at_periods_that_had_a_histogram(app, monkeypatch):
     app.backfill()
     monkeypatch.setattr(Making, "_is_indexed", lambda *_: pytest.fail("looked at all"))
@@ -211,6 +213,7 @@ def test_no_question_takes_more_than_three_commands_where_ranks_come_from_a_hist
         assert len(heard.names) <= 3, (name, heard.names)
 
 
+@pytest.mark.slow
 def test_a_board_counts_where_the_row_of_the_histogram_was_edited_and_where_it_is_gone(app):
     listed = {"counted": True, "entries": [{"entry": 1, "rev": "x", "from": "y"}]}
     for change in ({"counts": b"odd"}, {"version": 1}, {"changing": []}, {"changing": listed}):

@@ -58,6 +58,7 @@ def found(terminal, level):
 # --- a healthy app --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_healthy_app_has_a_line_for_everything_that_was_looked_at(app, terminal):
     done = terminal("doctor", "--json")
     assert done.code == 0
@@ -265,6 +266,7 @@ def test_what_a_run_cannot_live_with_is_a_refusal_and_the_run_refuses_too(app, t
     assert "lbmigrate_state" not in app.list_collection_names() or wrong is a_newer_state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["feature_flags", "score_events", "leaderboard_entries", "lbmigrate_rejects"])
 def test_a_view_where_something_is_to_be_written_is_refused(app, terminal, name):
     app.create_collection(name, viewOn="users", pipeline=[])
@@ -281,6 +283,7 @@ def test_a_source_may_be_a_view(app, terminal):
     assert found(terminal, "refusal") == {}
 
 
+@pytest.mark.slow
 def test_users_by_a_key_that_no_index_supports_are_told(app, terminal):
     app["users"].update_many({}, [{"$set": {"uid": "$_id"}}])
     written = yaml.safe_load(terminal.config.read_text())
@@ -328,6 +331,7 @@ def test_a_clock_that_differs_is_told(app, terminal, monkeypatch, seconds, level
     assert ("ahead of" in fact) if seconds > 0 else ("behind" in fact or level == "ok")
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_for_what_a_run_would_write_is_refused(app, terminal, monkeypatch):
     stats = app.command("dbStats")
     free, documents = stats["fsTotalSize"] - stats["fsUsedSize"], 42
@@ -347,6 +351,7 @@ def test_a_uri_that_asks_for_unacknowledged_writes_is_told_and_not_heeded(app, t
     assert [f["level"] for f in without if f["subject"] == "write concern"] in ([], ["ok"])
 
 
+@pytest.mark.slow
 def test_what_a_uri_says_of_reading_and_writing_is_told_by_every_verb_and_not_heeded(app, terminal):
     asked = "readPreference=secondary&readPreferenceTags=dc:ny&readConcernLevel=local&timeoutMS=1&journal=false"
     there = ("--uri", f"{terminal.uri}&{asked}&w=majority")
@@ -573,6 +578,7 @@ def test_a_user_with_nothing_but_read_can_check_plan_and_rehearse(lent, terminal
     assert set(app.list_collection_names()) == {"users", "tasks", "sessions"}
 
 
+@pytest.mark.slow
 def test_a_user_who_may_read_the_sources_alone_can_rehearse_and_is_told_what_the_rest_needs(lent, terminal):
     lent(**SOURCES)
     assert terminal("run", "--dry-run").code == 0

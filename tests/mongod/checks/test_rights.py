@@ -129,6 +129,7 @@ def test_each_verb_works_with_the_rights_of_its_row_and_no_others(migrated, beco
         assert found.code in ((0, 3, 6) if words[0] in ("plan", "doctor") else (0,)), found.err[-1500:]
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_every_verb_that_is_tried_here():
     assert {*LINES, "backup restore"} == set(privileges.VERBS)
 

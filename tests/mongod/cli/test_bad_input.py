@@ -140,12 +140,14 @@ def test_a_path_that_no_document_has(app, terminal, change, told):
     assert picture(app) == before
 
 
+@pytest.mark.slow
 def test_a_path_that_only_some_documents_need_is_a_warning(app, terminal):
     terminal.configure({**TASKS, "meta": {"mood": "mood"}})
     assert "in scope has mood" in " ".join(terminal("plan").out.split())
     assert terminal("run").code == 0
 
 
+@pytest.mark.slow
 def test_no_document_in_scope_is_told_and_its_empty_board_is_not_shown(app, terminal):
     terminal.configure({**TASKS, "where": {"status": "finished"}})
     assert "no document of tasks meets" in " ".join(terminal("plan").out.split())
@@ -161,6 +163,7 @@ def test_user_ids_of_two_types_are_refused_with_the_fix_before_anything_is_writt
     assert app["score_events"].count_documents({}) == 0
 
 
+@pytest.mark.slow
 def test_user_ids_of_two_types_are_one_user_with_as(app, terminal):
     app["sessions"].insert_one(
         {"_id": 1, "userId": str(oid(1)), "type": "focus", "endedAt": dt.datetime(2025, 1, 1), "durationSec": 600}
@@ -313,6 +316,7 @@ def test_a_failure_shows_a_traceback_only_on_demand(terminal):
 # --- two at once ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_runner_is_told_who_holds_the_lock_and_changes_nothing(app, terminal):
     state = State(app)
     lease = Lease(state, Holder("another-host", 4711, 0.0, "lbmigrate run"), lambda: server_time(app))

@@ -199,6 +199,7 @@ def test_the_board_is_told_as_the_app_would_read_it(app, terminal):
     assert "1999-W01" in unknown.err
 
 
+@pytest.mark.slow
 def test_status_and_history_tell_how_far_everything_is(app, terminal):
     terminal("run", "--to", "4")
     told = terminal("status", "--json").result

@@ -57,6 +57,7 @@ def test_no_verb_has_a_line_that_somebody_else_has_begun(app, terminal):
         assert "curl" not in done.err.splitlines()[-1] or not done.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ASKED)
 def test_what_was_typed_begins_no_line_either(app, terminal, words):
     assert terminal("run").code in (0, 3, 6)

@@ -187,6 +187,7 @@ def test_an_empty_uri_says_how_to_give_it_again(terminal):
     assert "LBMIGRATE_URI" in refused.err
 
 
+@pytest.mark.slow
 def test_rows_of_an_earlier_version_lose_their_secrets_when_the_next_run_begins(database, terminal):
     database["users"].insert_one(user(1))
     database["tasks"].insert_one(task(1))
@@ -208,6 +209,7 @@ def test_rows_of_an_earlier_version_lose_their_secrets_when_the_next_run_begins(
     )
 
 
+@pytest.mark.slow
 def test_a_backup_of_an_earlier_version_comes_back_without_its_secrets(database, terminal, monkeypatch):
     database["users"].insert_one(user(1))
     database["tasks"].insert_one(task(1))

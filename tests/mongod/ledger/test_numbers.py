@@ -28,6 +28,7 @@ def app(database):
     return app
 
 
+@pytest.mark.slow
 def test_numbers_of_every_type_are_one_user_with_one_entry(app):
     assert app.event_ids() == [f"task_complete:{NOW + number}" for number in range(20)]
     assert {event["userId"] for event in app.events()} == {NOW + number for number in range(4)}
@@ -52,6 +53,7 @@ def test_whichever_type_an_app_writes_it_is_the_same_action_and_the_same_user(ap
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
+@pytest.mark.slow
 def test_who_leaves_is_gone_in_every_type(app):
     app.forget(str(NOW))
     assert app.backfill(scope=Scope(full=True)).skipped == 5

@@ -168,6 +168,7 @@ ODD_ENTRIES = {
 ODD_REVISIONS = [{"$gt": ""}, "x", LOST, None, 1.5, [1], Int64(-5), Int64(2**63 - 1), Decimal128("NaN")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", ODD_ENTRIES.values(), ids=ODD_ENTRIES)
 def test_an_odd_entry_is_not_on_the_board_and_stops_nobody(app, fields):
     put(app, ENTRIES, {**ENTRY, **fields})
@@ -179,6 +180,7 @@ def test_an_odd_entry_is_not_on_the_board_and_stops_nobody(app, fields):
     verify(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rev", ODD_REVISIONS, ids=repr)
 def test_an_entry_with_an_odd_revision_is_made_right(app, rev):
     name = f"global:{oid(1)}"
@@ -189,6 +191,7 @@ def test_an_entry_with_an_odd_revision_is_made_right(app, rev):
     verify(app)
 
 
+@pytest.mark.slow
 def test_entries_of_others_under_every_id_of_a_user_give_way(app):
     app.database[ENTRIES].delete_one({"_id": f"global:{oid(1)}"})
     put(app, ENTRIES, {**ENTRY, "_id": f"global:{oid(1)}", "userId": "zz"})
@@ -197,6 +200,7 @@ def test_entries_of_others_under_every_id_of_a_user_give_way(app):
     assert scores(app) == RIGHT
 
 
+@pytest.mark.slow
 def test_an_entry_in_a_period_for_which_the_ledger_has_nothing_is_named_and_goes_with_the_next_full_backfill(app):
     put(app, ENTRIES, {**ENTRY, "_id": f"1999-W01:{oid(1)}", "userId": oid(1), "period": "1999-W01"})
     with pytest.raises(Mismatch):
@@ -206,6 +210,7 @@ def test_an_entry_in_a_period_for_which_the_ledger_has_nothing_is_named_and_goes
     assert app.database[ENTRIES].count_documents({"period": "1999-W01"}) == 0
 
 
+@pytest.mark.slow
 def test_who_may_not_remove_backfills_all_the_same(app, monkeypatch):
     put(app, ENTRIES, {**ENTRY, "_id": f"1999-W01:{oid(1)}", "userId": oid(1), "period": "1999-W01"})
     app.database["tasks"].insert_one(task(50, owner=2))

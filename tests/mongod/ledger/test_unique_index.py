@@ -27,6 +27,7 @@ def five_of_one_moment(app):
     app.database["tasks"].insert_many([task(n, 1 + n % 3, completedAt=NEW_YEAR, updatedAt=NEW_YEAR) for n in range(5)])
 
 
+@pytest.mark.slow
 def test_events_that_an_index_of_the_apps_own_refuses_are_rejects_that_name_it(app):
     app.database[EVENTS].create_index("createdAt", unique=True, name="one_a_moment")
     five_of_one_moment(app)
@@ -59,6 +60,7 @@ def test_entries_that_an_index_refuses_end_the_run_at_once_and_the_hint_ends_tha
     assert sum(e["score"] for e in app.entries().values() if e["period"] == "global") == 50
 
 
+@pytest.mark.slow
 def test_a_change_of_an_entry_that_an_index_refuses_is_told_with_its_name(app):
     five_of_one_moment(app)
     app.backfill()
@@ -89,6 +91,7 @@ def test_a_unique_index_on_the_state_is_no_lost_lease_and_no_lock(app, server_ur
     assert "theirs" in refused.value.message
 
 
+@pytest.mark.slow
 def test_a_flag_that_an_index_of_the_app_refuses_is_told_and_another_collection_ends_that(app, server_uri):
     parts = {"database": {"uri": server_uri, "name": app.database.name}}
     five_of_one_moment(app)

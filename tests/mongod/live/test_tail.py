@@ -114,6 +114,7 @@ def is_right(app):
 # --- what is followed --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_inserted_finished_and_replaced_is_recorded(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -133,6 +134,7 @@ def test_what_is_inserted_finished_and_replaced_is_recorded(app):
     assert row(app)["events"] == 4
 
 
+@pytest.mark.slow
 def test_what_does_not_score_is_followed_and_left_alone(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -144,6 +146,7 @@ def test_what_does_not_score_is_followed_and_left_alone(app):
     assert app.events() == before
 
 
+@pytest.mark.slow
 def test_what_happened_before_the_board_begins_is_followed_and_left_alone(app):
     app.revert([STEPS[3]])
     app.backfill(scope=Scope(since=NEW_YEAR + 2 * DAY, lasting=True))
@@ -223,6 +226,7 @@ def test_what_was_written_while_nobody_followed_is_recorded_by_the_next(app):
     oracle.check(app.database)
 
 
+@pytest.mark.slow
 def test_while_write_is_off_it_holds_and_then_records_what_happened_meanwhile(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -236,6 +240,7 @@ def test_while_write_is_off_it_holds_and_then_records_what_happened_meanwhile(ap
     assert row(app)["held"] is None
 
 
+@pytest.mark.slow
 def test_a_token_moves_even_where_nothing_happens(app):
     pieces = follower(app)
     save(app, next(pieces))
@@ -336,6 +341,7 @@ def test_a_collection_replaced_by_a_rename_asks_for_a_full_backfill(app):
     assert f"task_complete:{oid(1050)}" in app.event_ids()
 
 
+@pytest.mark.slow
 def test_a_dropped_database_ends_it(app):
     pieces = follower(app, flag_clock=lambda: 0)  # it has gone with the flag, and nobody has looked
     save(app, next(pieces))
@@ -345,6 +351,7 @@ def test_a_dropped_database_ends_it(app):
             pass
 
 
+@pytest.mark.slow
 def test_a_database_that_is_there_again_is_followed_from_then_on(app):
     pieces = follower(app, flag_clock=lambda: 0)
     save(app, next(pieces))
@@ -575,6 +582,7 @@ def test_a_state_elsewhere_is_where_the_tail_keeps_its_progress(app, terminal):
         app.database.client.drop_database(elsewhere.name)
 
 
+@pytest.mark.slow
 def test_a_batch_is_not_gathered_for_ever(app):
     assert WINDOW < 1
 
@@ -586,6 +594,7 @@ def has(app, document):
     return app.database["score_events"].find_one({"sourceId": document["_id"]}) is not None
 
 
+@pytest.mark.slow
 def test_a_document_whose_id_is_not_utf8_keeps_no_other_from_the_board(app):
     pieces, good = follower(app), task(60)
     save(app, next(pieces))

@@ -44,6 +44,7 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None
     assert "hunter" not in f"{caught.value}{caught.value.hint}"
 
 
+@pytest.mark.slow
 def test_a_missing_right_is_refused_with_the_command_that_misses_it(guarded: Server) -> None:
     uri = f"mongodb://bob:hunter22@{guarded.address}/"
     with open_client(uri) as client:
@@ -63,6 +64,7 @@ def test_a_login_that_is_missing_altogether_is_refused(guarded: Server) -> None:
     assert "USER:PASSWORD" in told.hint
 
 
+@pytest.mark.slow
 def test_a_standalone_server_takes_durable_reads_and_writes(home: Path) -> None:
     server = start_mongod(home, free_port())
     try:

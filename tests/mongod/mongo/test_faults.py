@@ -133,6 +133,7 @@ STAYING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", STAYING)
 def test_a_fault_that_stays_stops_the_run_with_what_to_do_and_harms_nothing(app, client, wanted, code):
     kind, meaning, hint = STAYING[code]
@@ -219,6 +220,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_state_edited_by_hand_is_named_and_loses_nothing(app, wanted, edit):
     state = half_way(app)
@@ -230,6 +232,7 @@ def test_a_state_edited_by_hand_is_named_and_loses_nothing(app, wanted, edit):
     assert derived(app.database) == wanted
 
 
+@pytest.mark.slow
 def test_a_pause_written_by_hand_holds_nobody_and_is_told(app, wanted):
     context = app.context()
     context.state.note("control", paused=True)

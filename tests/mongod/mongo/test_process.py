@@ -88,6 +88,7 @@ def test_without_any_binary_the_three_ways_to_get_one_are_named(monkeypatch: pyt
         assert way in caught.value.hint
 
 
+@pytest.mark.slow
 def test_a_binary_that_is_no_program_is_told(home: Path, mongod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "mongod").write_bytes(b"\x7fELF")
     (home / "mongod").chmod(0o755)

@@ -56,6 +56,7 @@ def test_an_odd_id_hides_no_other(database, odd, usual, size):
     assert app.entries()[f"global:{user(1)['_id']}"]["score"] == 10 * good
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 50])
 @pytest.mark.parametrize("odd", [*ODD, "all"], ids=repr)
 def test_nor_does_one_among_documents_without_a_time_of_change(database, odd, size):
@@ -99,6 +100,7 @@ def test_bounds_that_somebody_edited_are_refused(edited):
 # --- ids that are not UTF-8 ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 50])
 def test_text_that_is_not_utf8_among_all_others(database, size):
     app = app_with(database, [*USUAL["texts"], 1, ObjectId(), {"k": 1}, math.nan, MinKey()], size)

@@ -48,6 +48,7 @@ def test_an_idle_backfill_reads_all_documents_at_most_once(app, terminal, indexe
     assert app["score_events"].count_documents({}) == DONE
 
 
+@pytest.mark.slow
 def test_doctor_says_which_indexes_are_missing_until_they_are_there(app, terminal):
     told = fixes(terminal)
     assert told == [

@@ -72,6 +72,7 @@ def test_every_verb_that_looks_names_the_row_the_field_and_what_ends_it(app: Any
     assert "of lbmigrate_state:" not in terminal("doctor").out + terminal("status").err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expires", [FAR, "soon", None, MISSING, dt.datetime(9999, 1, 1), [dt.datetime(2020, 1, 1)]])
 def test_a_lease_without_a_readable_end_is_not_stolen_and_unlock_ends_it(app: Any, terminal: Any, expires: Any) -> None:
     holder = {"host": "elsewhere", "pid": 1, "born": 1.0, "command": "lbmigrate run", "table": ""}
@@ -172,6 +173,7 @@ def test_whoever_has_left_stays_away_though_the_tombstone_is_gone(app: Any, term
     assert app["leaderboard_entries"].count_documents({"userId": oid(2)}) == 0
 
 
+@pytest.mark.slow
 def test_without_the_salt_nobody_comes_back_and_the_hint_ends_it(app: Any, terminal: Any) -> None:
     assert terminal("forget", str(oid(2)), "--yes").code == 0
     set_in(app, "forgotten:salt", salt="zzz")

@@ -18,6 +18,7 @@ DIFFERING = ("America/Mexico_City", "America/Ciudad_Juarez", "Europe/Kyiv", "Asi
 EVERYONE = VerifyOptions(full=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", DIFFERING)
 def test_entries_of_a_zone_that_the_server_knows_otherwise_or_not_at_all_are_verified(database, zone):
     """A task in every hour of two weeks in the summer of 2023, Sunday nights among them."""
