@@ -102,7 +102,7 @@ class Boards:
     def _removed(self, entries: Sequence[Document]) -> None:
         for entry in entries:
             period = entry.get("period")
-            if isinstance(period, str) and is_whole(entry):
+            if type(period) is str and is_whole(entry):
                 self._off(period, [gone(entry)])
 
     def _off(self, period: str, standings: Sequence[Standing]) -> None:

@@ -98,7 +98,7 @@ def slim(entry: Document) -> Document:
 
 def is_whole(entry: Document) -> bool:
     """Whether an entry can be shown; somebody else may have put another into the collection."""
-    user, whole = entry.get("userId"), isinstance(entry.get("score"), int) and isinstance(entry.get("period"), str)
+    user, whole = entry.get("userId"), isinstance(entry.get("score"), int) and type(entry.get("period")) is str
     known = names_a_user(user) and not isinstance(user, float | Decimal128)
     return whole and known and "rev" in entry and not is_lost(entry["_id"])
 

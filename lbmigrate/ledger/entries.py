@@ -147,7 +147,7 @@ def _held(entry: Document) -> Document:
 def _period(entry: Document) -> str:
     """The period of an entry, also of one that has lost it; its `_id` has it too."""
     period = entry.get("period")
-    return period if isinstance(period, str) else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
+    return period if type(period) is str else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
 
 
 def this(entry: Document) -> Document:

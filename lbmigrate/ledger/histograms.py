@@ -109,7 +109,7 @@ class Histograms:
         """
         row = self.free(period)
         found = self.home(period).find(which, COUNTED_AS).limit(MOST_MOVED)
-        some = first_of(entry for entry in found if isinstance(entry["_id"], str) and _is_revision(entry.get("rev")))
+        some = first_of(entry for entry in found if type(entry["_id"]) is str and _is_revision(entry.get("rev")))
         if not some:
             return True
         opened = self.write(row, {"changing": Listed(counted, list(map(as_listed, some))).row()})
@@ -208,7 +208,7 @@ def as_listed(entry: Document) -> Document:
 
 def is_ours(entry: Document) -> bool:
     """Whether an entry is one that a histogram can count."""
-    return isinstance(entry["_id"], str) and isinstance(entry.get("period"), str) and _is_revision(entry.get("rev"))
+    return type(entry["_id"]) is str and type(entry.get("period")) is str and _is_revision(entry.get("rev"))
 
 
 def _is_revision(rev: Any) -> bool:

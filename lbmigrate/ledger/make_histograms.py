@@ -64,7 +64,7 @@ class Making:
         for name in (name for name, size in sizes.items() if size >= LEAST):
             if self._is_indexed(name, present):
                 periods = self._target[name].distinct("period") if name == ENTRIES else [period_of(name)]
-                yield from (each for each in periods if isinstance(each, str) and layout.home(each) == name)
+                yield from (each for each in periods if type(each) is str and layout.home(each) == name)
             else:
                 self._seen = None
 

@@ -31,7 +31,7 @@ def reached(context: Context) -> Checkpoint | None:
     if context.scope.bounded or context.scope.share < 1:
         return None
     newest = (event["_id"] for event in islice(_newest_first(context), MARKS))
-    return Checkpoint(ROW, {"after": [name for name in newest if isinstance(name, str) and len(name) <= LONGEST_ID]})
+    return Checkpoint(ROW, {"after": [name for name in newest if type(name) is str and len(name) <= LONGEST_ID]})
 
 
 def users(context: Context) -> list[Any] | None:
@@ -58,7 +58,7 @@ def ids(context: Context, users: Container[Any]) -> list[str]:
     """
     of_others = (event for event in _new(context) if not _is_of_a_backfill(event))
     found = (e["_id"] for e in of_others if names_a_user(e.get("userId")) and plain_id(e["userId"]) in users)
-    return next(portions((name for name in found if isinstance(name, str)), room, MOST_IDS), [])
+    return next(portions((name for name in found if type(name) is str), room, MOST_IDS), [])
 
 
 def _new(context: Context) -> Iterator[Document]:

@@ -69,7 +69,7 @@ def of_source(source: Source) -> Document:
 def can_be_asked_for(row: Document) -> bool:
     """Whether a row has the id of its document, and not a text that stands for one too long or not UTF-8."""
     name = row["sourceId"]
-    return not (isinstance(name, str) and (is_lost(name) or _is_shortened(name)))
+    return not (type(name) is str and (is_lost(name) or _is_shortened(name)))
 
 
 def row_id(source: Source, source_id: Any) -> str:

@@ -115,7 +115,7 @@ def named(context: Context, source: Source, names: Sequence[Any]) -> Scored:
     A document that cannot be read has no event, like one that cannot be scored.
     """
     if source.unwind:
-        return _named_elements(context, source, {name for name in names if isinstance(name, str)})
+        return _named_elements(context, source, {name for name in names if type(name) is str})
     ids = [plain_id(name) for name in names if is_document_id(name)]
     return _in_parts(ids, lambda part: _scored(context, source, part))
 

@@ -53,7 +53,7 @@ def counts(event: Document) -> bool:
     """Whether an event of the ledger is as one must be, and so counts for somebody."""
     points, at = event.get("points"), event.get("createdAt")
     whole = (
-        isinstance(event["_id"], str)
+        type(event["_id"]) is str
         and not is_lost(event["_id"])
         and isinstance(points, Int64)
         and abs(points) <= MOST_POINTS
@@ -79,7 +79,7 @@ def stand(reason: Any, points: int) -> int:
     """
     if reason == MOVED:
         return (points > 0) - (points < 0)
-    return _STANDS.get(reason, 1) if isinstance(reason, str) else 1
+    return _STANDS.get(reason, 1) if type(reason) is str else 1
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from lbmigrate.values.limits import named, names_a_user, names_nothing, too_much
 def source_named(config: Config, name: object) -> Source:
     """The source of that name, or UsageError with those that there are."""
     sources = {source.name: source for source in config.sources}
-    if not isinstance(name, str) or name not in sources:
+    if type(name) is not str or name not in sources:
         raise UsageError(f"there is no source {_quoted(name)}; there are {', '.join(sources)}", "lbmigrate config show")
     return sources[name]
 
@@ -34,7 +34,7 @@ def source_of(config: Config, action: object) -> Source:
     sources: dict[str, Source] = {}
     for source in config.sources:
         sources.setdefault(source.action, source)
-    if not isinstance(action, str) or action not in sources:
+    if type(action) is not str or action not in sources:
         raise UsageError(
             f"no source has the action {_quoted(action)}; there are {', '.join(sources)}", "lbmigrate config show"
         )

@@ -65,7 +65,7 @@ class Layout:
 
 def may_have_own(period: object) -> bool:
     """Whether it is the name of a period other than `global`; what others have made up stays in the base collection."""
-    return isinstance(period, str) and _NAMES.fullmatch(period) is not None
+    return type(period) is str and _NAMES.fullmatch(period) is not None
 
 
 def partition(period: str) -> str:
@@ -128,7 +128,7 @@ def estimated(database: Database[Any], layout: Layout) -> int:
 def is_home(layout: Layout, name: str, entry: Mapping[str, Any]) -> bool:
     """Whether an entry that was found in this collection is where it belongs."""
     period = entry.get("period")
-    return (layout.home(period) if isinstance(period, str) else ENTRIES) == name
+    return (layout.home(period) if type(period) is str else ENTRIES) == name
 
 
 def entries_of(database: Database[Any], layout: Layout, period: str) -> Collection[Any]:

@@ -181,7 +181,7 @@ def _first_of_each(context: Context, top: int) -> Iterator[tuple[str, list[Any]]
         rows = list(context.target[ENTRIES].find(asked, PLACE).sort(RANKED).limit(limit))
         found: dict[str, list[Any]] = {}
         for row in rows:
-            if isinstance(row["period"], str):
+            if type(row["period"]) is str:
                 found.setdefault(row["period"], []).append(plain_id(row.get("userId")))
         if len(rows) == limit and len(found) > 1:
             found.popitem()  # whose rows may not all be among these

@@ -54,7 +54,7 @@ def _of_entries(context: Context) -> Iterator[Document]:
     for name in homes(context.target, layout):
         for row in context.target[name].aggregate(stages, allowDiskUse=True):
             period = row["_id"]
-            known = isinstance(period, str) and has_period(period) and period not in layout.archived
+            known = type(period) is str and has_period(period) and period not in layout.archived
             if known and layout.home(period) == name:
                 yield row
 

@@ -100,9 +100,11 @@ def compare(
     people = shown(context, [user for user in users if user not in leavers])
     found = Compared(len(users), sum(map(len, there.values())), read, spare)
     for user, wanted in ledger.entries(context.config.periods):
-        if user not in leavers and (kind is None or id_type(user) == kind):  # one of another type counts for nobody
+        if user not in leavers:
             due = {period: entry for period, entry in wanted.items() if period not in layout.archived}
-            found.add(user, there.get(user, {}), due if layout.archived else wanted, people.get(user))
+            if kind is not None and id_type(user) != kind:  # a backfill leaves out one of another type
+                due = {period: entry for period, entry in due.items() if period in there.get(user, {})}
+            found.add(user, there.get(user, {}), due, people.get(user))
     for user in users:
         found.spare(user, there.get(user, {}), kind)
     return found
@@ -145,7 +147,7 @@ def _held(row: Document) -> Document:
 def _period(row: Document) -> str:
     """The period of an entry; of one that has lost it, that of its `_id`."""
     period = row.get("period")
-    return period if isinstance(period, str) else str(row["_id"]).removesuffix(f":{id_text(row['userId'])}")
+    return period if type(period) is str else str(row["_id"]).removesuffix(f":{id_text(row['userId'])}")
 
 
 def _whole(value: Any) -> int:

@@ -108,7 +108,7 @@ def change(meta: Any, points: int) -> int:
         return 1
     if reason == "moved":
         return (points > 0) - (points < 0)
-    return CHANGES.get(reason, 1) if isinstance(reason, str) else 1
+    return CHANGES.get(reason, 1) if type(reason) is str else 1
 
 
 @lru_cache(maxsize=200_000)

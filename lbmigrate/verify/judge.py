@@ -29,7 +29,7 @@ Place = tuple[Any, Any]  # user and time
 def counts(event: Document) -> bool:
     """Whether an event is as one must be, so that it counts for somebody."""
     points, at = event.get("points"), event.get("createdAt")
-    whole = isinstance(points, Int64) and abs(points) <= MOST_POINTS and isinstance(event["_id"], str)
+    whole = isinstance(points, Int64) and abs(points) <= MOST_POINTS and type(event["_id"]) is str
     timely = isinstance(at, dt.datetime) and EARLIEST <= at < LATEST
     return whole and timely and names_a_user(event.get("userId"))
 

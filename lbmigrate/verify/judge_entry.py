@@ -40,7 +40,7 @@ def is_plain(name: str, row: Document, entry: Entry, person: Mapping[str, Any] |
         and type(streak) in LONGS
         and type(row.get("rev")) in LONGS
         and row["_id"] == name
-        and isinstance(row.get("period"), str)
+        and type(row.get("period")) is str
         and (person is None or all(row.get(field) == person[field] for field, _ in SNAPSHOTS))
     )
 

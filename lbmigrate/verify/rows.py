@@ -151,7 +151,7 @@ def several(rows: Iterable[Document], most: int = MOST) -> Iterator[Groups]:
 def base_of(event: Document) -> str | None:
     """The `_id` of the first event of an action, told from any event of it; None where its `_id` does not fit."""
     name, action, source = event["_id"], event.get("actionType"), event.get("sourceId")
-    if not isinstance(name, str):
+    if type(name) is not str:
         return None
     for write in (plain_text, exact_text, former_text):
         base = f"{action}:{write(source)}"

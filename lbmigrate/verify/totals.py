@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lbmigrate.records import Document
+from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.verify.checked import Checked
 from lbmigrate.verify.entries import Compared, Sums
 from lbmigrate.verify.result import KEPT, Mismatch, Part, PeriodRow, mismatch_of
@@ -94,10 +94,10 @@ class Totals:
 
     def _period(self, name: str, whole: bool) -> PeriodRow:
         sums = self.sums[name]
-        source_points = self.points[name] if whole else None
+        source_points = storable(self.points[name]) if whole else None
         return PeriodRow(
-            name, sums.entries, sums.points, sums.events, sums.ledger_points, sums.ledger_events, source_points,
-            self.wrong_in[name],
+            name, sums.entries, storable(sums.points), sums.events, storable(sums.ledger_points), sums.ledger_events,
+            source_points, self.wrong_in[name],
         )  # fmt: skip
 
     def row(self) -> Document:
@@ -106,8 +106,12 @@ class Totals:
             "kinds": dict(self.kinds), "heals": dict(self.heals), "first": [each.row() for each in self.first],
             "wrong_in": list(map(list, self.wrong_in.items())),
             "parts": [asdict(each) for each in self.parts.values()],
-            "sums": [[period, *(getattr(sums, name) for name in Sums.__slots__)] for period, sums in self.sums.items()],
-            "points": list(map(list, self.points.items())), "pace": [list(each) for each in self.pace],
+            "sums": [
+                [period, *(storable(getattr(sums, name)) for name in Sums.__slots__)]
+                for period, sums in self.sums.items()
+            ],
+            "points": [[period, storable(points)] for period, points in self.points.items()],
+            "pace": [list(each) for each in self.pace],
             "skipped": list(self.skipped), "users": self.users, "entries": self.entries,
             "documents": self.documents, "pending": self.pending,
             "findings": dict(self.findings), "later": list(self.later),
@@ -125,3 +129,8 @@ class Totals:
             wrong_in=Counter(dict(row["wrong_in"])), parts={each["name"]: Part(**each) for each in row["parts"]},
             sums=sums, points=Counter(dict(row["points"])), pace=[(each[0], each[1]) for each in row["pace"]], **plain,
         )  # fmt: skip
+
+
+def storable(number: int) -> int:
+    """A sum as the state can keep it: one that no long holds is the largest that one does, as it is of an entry."""
+    return max(-LARGEST_SCORE, min(number, LARGEST_SCORE))

@@ -89,7 +89,8 @@ CONTESTED = {
 def test_what_changes_faster_than_it_is_read_goes_through_when_it_is_tried_again(
     migrated, terminal, monkeypatch, module, name, instead, hint, verb
 ):
-    migrated["tasks"].update_one({"_id": oid(1000)}, {"$set": {"status": "todo"}})
+    undone = {"status": "todo", "updatedAt": dt.datetime.now(dt.UTC)}
+    migrated["tasks"].update_one({"_id": oid(1000)}, {"$set": undone})
     migrated["tasks"].insert_one(task(50, owner=2, updatedAt=dt.datetime(2026, 1, 1)))
     with monkeypatch.context() as busy:
         busy.setattr(module, name, instead)

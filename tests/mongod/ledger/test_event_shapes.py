@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 
 import pytest
-from bson import Decimal128, Int64
+from bson import Code, Decimal128, Int64
 
 from lbmigrate.errors import Mismatch
 from lbmigrate.migration.steps import STEPS
@@ -34,6 +34,7 @@ SHAPES = {
     "an origin that is a list": {"meta": {"origin": ["live"]}},
     "a reason that is ours": {"meta": {"reason": "voided"}},
     "a reason of its own": {"meta": {"reason": "bonus"}},
+    "a reason that is code": {"meta": {"reason": Code("voided")}},
     "a reason that is a list": {"meta": {"reason": ["voided"]}},
     "a tombstone's mark": {"meta": {"forgotten": True}},
     "a mark that is none": {"meta": {"forgotten": "yes"}},

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from bson import Decimal128, Int64, Regex
+from bson import Code, Decimal128, Int64, Regex
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
@@ -146,9 +146,12 @@ def test_a_sum_that_no_entry_can_hold_stops_nobody_is_named_and_can_be_taken_bac
     app.database["tasks"].insert_one(task(50, owner=2))
     app.backfill(scope=FULL)
     assert scores(app) == {oid(1): 2**63 - 1, oid(2): 70}
-    verify(app)
+    with pytest.raises(Mismatch, match="no source document is behind it"):
+        verify(app)
+    assert {each["kind"] for each in app.state.get("verdict")["found"]} == {"orphan event"}
     app.reconcile()
     assert scores(app) == {oid(1): 60, oid(2): 70}
+    verify(app)
 
 
 # --- entries -------------------------------------------------------------------------------------------------------
@@ -156,6 +159,7 @@ def test_a_sum_that_no_entry_can_hold_stops_nobody_is_named_and_can_be_taken_bac
 ENTRY = {"period": "global", "score": Int64(999), "events": Int64(1), "rev": Int64(1), "displayNameSnapshot": "x"}
 ODD_ENTRIES = {
     "a period in a list": {"_id": "pa", "userId": oid(1), "period": ["global"]},
+    "a period that is code": {"_id": "pc", "userId": oid(1), "period": Code("global")},
     "a second one": {"_id": "dup", "userId": oid(1)},
     "a second one of another id": {"_id": "global:dup", "userId": oid(1)},
     "one whose _id is a number": {"_id": 7, "userId": oid(1)},
