@@ -66,5 +66,8 @@ def test_a_chunk_that_an_earlier_run_cut_large_is_read_evenly_too(app, monkeypat
 
     monkeypatch.setattr(pace, "take", taken)
     assert [done for _, done in seen(app, pace, clock)] == [ALL]
-    assert [documents for _, documents in added] == [5] * 12
-    assert [round(at, 3) for at, _ in added] == [number / 2 for number in range(12)]
+    sizes = [documents for _, documents in added]
+    assert sum(sizes) == ALL
+    assert max(sizes) <= PER_SECOND / 2
+    before = [sum(sizes[:number]) for number in range(len(sizes))]
+    assert [round(at, 3) for at, _ in added] == [documents / PER_SECOND for documents in before]
