@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shutil
 import uuid
@@ -121,8 +122,9 @@ def migrated(app, become, terminal):
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", LINES)
 def test_each_verb_works_with_the_rights_of_its_row_and_no_others(migrated, become, terminal, verb):
-    migrated["tasks"].insert_one(task(90, owner=2))
-    migrated["tasks"].update_one({"_id": oid(1001)}, {"$set": {"status": "todo"}})
+    now = dt.datetime.now(dt.UTC)
+    migrated["tasks"].insert_one(task(90, owner=2, updatedAt=now))
+    migrated["tasks"].update_one({"_id": oid(1001)}, {"$set": {"status": "todo", "updatedAt": now}})
     become(verb)
     for words in LINES[verb]:
         found = terminal(*words)
