@@ -114,7 +114,7 @@ def test_a_primary_that_steps_down_again_and_again_costs_nothing_though_the_driv
         for number in range(3):
             until(lambda least=5 * number: closed_chunks(database) > least or not run.alive, "more chunks")
             step_down(client)
-            database["tasks"].insert_one(task(ALL + number, owner=0))
+            database["tasks"].insert_one(task(ALL + number, owner=0, updatedAt=dt.datetime.now(dt.UTC)))
         code, _, err = run.end(PATIENCE * 2)
     assert code == 0, err
     assert ended(uri, configured(tmp_path, database), "backfill", "--full")[0] == 0
