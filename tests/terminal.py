@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,15 @@ import yaml
 from lbmigrate.cli.main import status
 from lbmigrate.records import Document
 from tests.apps import SESSIONS, TASKS, UNHURRIED, USERS
+
+
+def in_a_bare_place(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Go to a directory, with no variable of the toolkit set but the reference of a backup."""
+    for name in [name for name in os.environ if name.startswith(("LBMIGRATE_", "MONGODB_"))]:
+        if name != "LBMIGRATE_MONGOD":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LBMIGRATE_BACKUP_REF", "what a test loses, it makes again")
+    monkeypatch.chdir(directory)
 
 
 @dataclass(frozen=True)

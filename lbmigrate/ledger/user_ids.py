@@ -100,7 +100,7 @@ class OneUserType:
         ends has it too.
         """
         found = _common(ends)
-        if len(found | self._places.keys()) == 1 or ends.total() < size:
+        if len(found | self._places.keys()) == 1 or ends.total() < max(size, TELLING):  # a recorder looks at one
             return found
         return _common(_types(source, spread(self._context.sources[source.collection], source, size))) or found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from lbmigrate.mongo import fake
 from lbmigrate.run import connection
 from lbmigrate.verify import again
 from tests.apps import TASKS, session, task, user
-from tests.terminal import Terminal
+from tests.terminal import Terminal, in_a_bare_place
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +40,7 @@ def terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, client: Any
 ) -> Terminal:
     """A terminal at the database `app`, in a directory of its own, with no variable of the toolkit set."""
-    for name in [name for name in os.environ if name.startswith(("LBMIGRATE_", "MONGODB_"))]:
-        if name != "LBMIGRATE_MONGOD":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LBMIGRATE_BACKUP_REF", "what a test loses, it makes again")
-    monkeypatch.chdir(tmp_path)
+    in_a_bare_place(monkeypatch, tmp_path)
     made = Terminal(monkeypatch, capsys, tmp_path / "leaderboard.yaml", "mongodb://memory", "app")
     made.configure(TASKS)
     return made

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from pymongo.database import Database
 
 from lbmigrate.mongo.process import find_running
 from lbmigrate.records import Document
-from tests.terminal import Terminal
+from tests.terminal import Terminal, in_a_bare_place
 
 
 @pytest.fixture
@@ -30,11 +29,7 @@ def terminal(
     database: Database[Document],
 ) -> Terminal:
     """A terminal at the test's own database, in a directory of its own, with no variable of the toolkit set."""
-    for name in [name for name in os.environ if name.startswith(("LBMIGRATE_", "MONGODB_"))]:
-        if name != "LBMIGRATE_MONGOD":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LBMIGRATE_BACKUP_REF", "what a test loses, it makes again")
-    monkeypatch.chdir(tmp_path)
+    in_a_bare_place(monkeypatch, tmp_path)
     terminal = Terminal(monkeypatch, capsys, tmp_path / "leaderboard.yaml", server_uri, database.name)
     terminal.configure()
     return terminal
