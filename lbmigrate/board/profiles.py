@@ -10,8 +10,7 @@ from pymongo.database import Database
 
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
-from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import folded_id, id_forms, in_parts
+from lbmigrate.values.ids import exact_key, folded_id, id_forms, in_parts
 from lbmigrate.values.paths import pluck, projection_of
 
 if TYPE_CHECKING:
@@ -36,19 +35,19 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
     Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
     case, or the other way round.
     """
-    found = {exact_text(key): shown for key, shown in _find(database, config.users, users)}
-    absent = [user for user in users if exact_text(user) not in found]
+    found = {exact_key(key): shown for key, shown in _find(database, config.users, users)}
+    absent = [user for user in users if exact_key(user) not in found]
     if absent:
         keys = [form for user in absent for form in id_forms(user)]
         other = {folded_id(key): shown for key, shown in _find(database, config.users, keys)}
         nobody = snapshot(config.users, {})
-        found = {exact_text(user): other.get(folded_id(user), nobody) for user in absent} | found
-    return {user: found[exact_text(user)] for user in users}
+        found = {exact_key(user): other.get(folded_id(user), nobody) for user in absent} | found
+    return {user: found[exact_key(user)] for user in users}
 
 
 def forms_of(users: Sequence[Any]) -> list[Any]:
     """Every id under which the users collection may have one of `users`."""
-    return list({exact_text(form): form for user in users for form in (user, *id_forms(user))}.values())
+    return list({exact_key(form): form for user in users for form in (user, *id_forms(user))}.values())
 
 
 def of_document(users: Users, document: Document) -> Document:
@@ -58,10 +57,10 @@ def of_document(users: Users, document: Document) -> Document:
 
 def profiles_from(users: Users, ids: Sequence[Any], found: Sequence[Document]) -> dict[Any, Document]:
     """`profiles_of` from what `of_document` made of the documents of any of `forms_of(ids)`."""
-    exact = {exact_text(each["key"]): each["shown"] for each in found}
+    exact = {exact_key(each["key"]): each["shown"] for each in found}
     other = {folded_id(each["key"]): each["shown"] for each in found}
     nobody = snapshot(users, {})
-    return {user: exact.get(exact_text(user)) or other.get(folded_id(user), nobody) for user in ids}
+    return {user: exact.get(exact_key(user)) or other.get(folded_id(user), nobody) for user in ids}
 
 
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[tuple[Any, Document]]:
