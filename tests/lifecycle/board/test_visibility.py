@@ -6,12 +6,12 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from lbmigrate.verify.snapshots import outdated
 
 from lbmigrate.board.board import Board
 from lbmigrate.checks.data import check_data
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import Scope
-from lbmigrate.verify.snapshots import outdated
 from tests.apps import NEW_YEAR, TASKS, USERS, App, config, oid, task, user
 
 LATER = NEW_YEAR + dt.timedelta(days=30)
