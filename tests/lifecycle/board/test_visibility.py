@@ -11,7 +11,7 @@ from lbmigrate.verify.snapshots import outdated
 from lbmigrate.board.board import Board
 from lbmigrate.checks.data import check_data
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.run.context import Scope
+from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import NEW_YEAR, TASKS, USERS, App, config, oid, task, user
 
 LATER = NEW_YEAR + dt.timedelta(days=30)
@@ -76,6 +76,10 @@ def snapshots(app):
 def test_entries_and_the_board_show_the_same_people(app):
     assert shown(app) == snapshots(app) == expected(PEOPLE)
     assert outdated(app.context(), [oid(number) for number in PEOPLE]) == ""
+
+
+def test_a_full_verification_agrees_with_every_reason(app):
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
 @pytest.mark.parametrize("number", [number for number in PEOPLE if number != 1 and PEOPLE[number][0] is not None])
@@ -173,6 +177,10 @@ def test_a_wish_in_a_collection_of_settings_is_heard_in_entries_and_on_the_board
     assert numbers(shown(apart)) == numbers(snapshots(apart)) == [2, 3, 6]
     told = {finding.fact for finding in check_data(apart.context())}
     assert "1 user: settings.value says neither yes nor no, for example string 'friends'; they are not shown" in told
+
+
+def test_a_full_verification_hears_the_settings(apart):
+    apart.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
 def test_a_wish_that_changes_is_heard_at_once_and_in_entries_with_the_next_backfill(apart):

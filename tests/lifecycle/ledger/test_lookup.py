@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from lbmigrate import ScoreRecorder
 from lbmigrate.checks.data import check_data
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.run.context import Scope
-from tests.apps import TASKS, App, config, oid, task, user
+from lbmigrate.run.context import Scope, VerifyOptions
+from tests.apps import NEW_YEAR, TASKS, App, config, oid, task, user
 
 BY_EMAIL = {**TASKS, "user": {"path": "email", "lookup": "users.contact.email"}}
+ODD = {
+    "at": [
+        {"path": "ms", "epoch": "ms"},
+        {"path": "from", "plus": {"path": "took", "unit": "minutes"}, "exact": True},
+        "end",
+    ],
+    "updated": None,
+    "meta": {},
+}
 ADDRESSES = {1: "Ann.Lee@Example.org", 2: "bob@example.org", 3: "twice@example.org", 4: "Twice@example.org"}
 NAMED = {
     1: "ann.lee@example.org",
@@ -39,6 +50,22 @@ def test_whoever_has_the_address_in_any_case_is_the_user_and_one_whom_two_have_i
     rejects = {row["sourceId"]: row["reason"] for row in app.database["lbmigrate_rejects"].find()}
     assert set(rejects) == {oid(1004), oid(1005)}
     assert set(rejects.values()) == {"not exactly one user has the contact.email that is in email"}
+
+
+def test_a_full_verification_reads_the_same_users_and_times(app, database):
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))
+    other = App(
+        database.client[f"{database.name}_times"], config({**TASKS, "user": {"path": "u", "strip": "_U$"}, **ODD})
+    )
+    other.database["users"].insert_one({"_id": "ann", "name": "Ann"})
+    usual = {"u": "_U$ann", "status": "done"}
+    times = [{"ms": "1735689600000"}, {"from": NEW_YEAR, "took": 90.5}, {"from": NEW_YEAR}, {"end": NEW_YEAR}]
+    other.database["tasks"].insert_many([{"_id": n, **usual, **each} for n, each in enumerate(times)])
+    other.apply(STEPS[:4])
+    other.apply([STEPS[4]], verify=VerifyOptions(full=True))
+    assert [event["createdAt"] for event in other.events()] == [
+        NEW_YEAR, NEW_YEAR + dt.timedelta(minutes=90, seconds=30), NEW_YEAR
+    ]  # fmt: skip
 
 
 def test_no_address_comes_into_the_ledger_or_onto_the_board(app):
