@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
-from lbmigrate.verify.snapshots import outdated
 
 from lbmigrate.board.board import Board
 from lbmigrate.checks.data import check_data
@@ -75,7 +74,6 @@ def snapshots(app):
 
 def test_entries_and_the_board_show_the_same_people(app):
     assert shown(app) == snapshots(app) == expected(PEOPLE)
-    assert outdated(app.context(), [oid(number) for number in PEOPLE]) == ""
 
 
 def test_a_full_verification_agrees_with_every_reason(app):
@@ -88,10 +86,8 @@ def test_who_gets_a_reason_is_off_the_board_at_once_and_off_the_entries_with_the
     app.database["users"].update_one({"_id": oid(1)}, {"$set": {**fields, "updatedAt": LATER}})
     now = {**PEOPLE, 1: (fields, "User 1" if name not in ("hidden", None) else name)}
     assert shown(app) == expected(now)
-    assert bool(outdated(app.context(), [oid(1)])) is (name in ("hidden", None))
     app.backfill()
     assert shown(app) == snapshots(app) == expected(now)
-    assert outdated(app.context(), [oid(1)]) == ""
 
 
 def test_whose_document_is_deleted_is_off_the_board_at_once(app):
@@ -189,7 +185,6 @@ def test_a_wish_that_changes_is_heard_at_once_and_in_entries_with_the_next_backf
     assert numbers(shown(apart)) == [3, 6]
     apart.backfill()
     assert numbers(shown(apart)) == numbers(snapshots(apart)) == [1, 3, 6]
-    assert outdated(apart.context(), [oid(number) for number in range(1, 7)]) == ""
 
 
 def test_where_no_setting_is_kept_the_configuration_says_what_that_means(apart):
