@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from lbmigrate.board.histogram import ROW, Histogram
 from lbmigrate.board.place import Place, Ranks, is_whole, place_of, slim
-from lbmigrate.board.profiles import forms_of, of_document, profile_paths, profiles_from
+from lbmigrate.board.profiles import (
+    forms_of,
+    of_document,
+    of_setting,
+    profile_paths,
+    profiles_from,
+    settings_asked,
+)
 from lbmigrate.records import Document
 from lbmigrate.values.paths import projection_of
 
 if TYPE_CHECKING:
-    from lbmigrate.config.model import Config, Users
+    from lbmigrate.config.model import Config
+    from lbmigrate.config.users import Users
 
 T = TypeVar("T")
 Stages = list[Document]
@@ -32,7 +41,7 @@ class Ask(NamedTuple):
     What is `spared` an answer can do without: where the client may not read it, nothing is found.
     """
 
-    where: Literal["entries", "users", "state", "redis", "partitions"]
+    where: Literal["entries", "users", "settings", "state", "redis", "partitions"]
     stages: Stages
     period: str = "global"  # of the entries: it says which collection they are in
     keep: Callable[[Document], Document] = slim  # what is kept of each document that is read, so that none is large
@@ -78,8 +87,9 @@ def places(
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    profiles, ranks = yield from _ranked(config, period, _profiles(users, ids), [e["score"] for e in whole], kept)
-    now = profiles_from(users, ids, profiles)
+    asked, scores = [_profiles(users, ids), *_settings(users, ids)], [entry["score"] for entry in whole]
+    (profiles, *wishes), ranks = yield from _ranked(config, period, asked, scores, kept)
+    now = profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
     shown = [entry for entry in whole if hidden or not now[entry["userId"]]["optOutSnapshot"]]
     found = [place_of(entry, ranks[entry["score"]], now[entry["userId"]]) for entry in shown]
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
@@ -95,21 +105,31 @@ def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
     return Ask("users", stages, keep=partial(of_document, users))
 
 
+def _settings(users: Users, ids: Sequence[Any]) -> list[Ask]:
+    """What is kept of their wishes apart from the users."""
+    if users.settings is None:
+        return []
+    wanted, shown = settings_asked(users, forms_of(ids))
+    return [Ask("settings", [{"$match": wanted}, {"$project": shown}], keep=partial(of_setting, users))]
+
+
 def _ranked(
-    config: Config, period: str, more: Ask, scores: Sequence[int], kept: Sequence[Sequence[Document]]
-) -> Reading[tuple[list[Document], dict[int, int]]]:
-    """What `more` finds, and the rank of each of the scores."""
+    config: Config, period: str, more: Sequence[Ask], scores: Sequence[int], kept: Sequence[Sequence[Document]]
+) -> Reading[tuple[list[list[Document]], dict[int, int]]]:
+    """What each of `more` finds, and the rank of each of the scores."""
     histogram = next((Histogram.of(row) for rows in kept for row in rows), None)
     if histogram and histogram.helps(scores):
         asks = [Ask("entries", stages, period, dict) for stages in histogram.readings(period, scores)]
         # In this order: the row before the entries, for another server may answer, and once more after them.
         look = _row(period, VERSION)
-        found, before, *parts, after = yield [more, look, *asks, look]
+        answers = yield [*more, look, *asks, look]
+        found, (before, *parts, after) = answers[: len(more)], answers[len(more) :]
         if histogram.is_in(before) and histogram.is_in(after):
             return found, histogram.ranks(scores, [row for part in parts for row in part])
         return found, _by_score(scores, *(yield [*_counts(period, scores)]))
     grouping, counting = _counts(period, scores)
-    found, grouped, *higher = yield [more, grouping, *_quickest(config, period, counting, scores)]
+    answers = yield [*more, grouping, *_quickest(config, period, counting, scores)]
+    found, (grouped, *higher) = answers[: len(more)], answers[len(more) :]
     if len(higher) == 2 and (higher[0] or not higher[1]):  # the boards in Redis are stale, or cannot be asked
         higher = yield [counting]
     return found, _by_score(scores, grouped, higher[-1])
