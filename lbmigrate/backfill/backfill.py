@@ -12,13 +12,14 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from lbmigrate.backfill import isolate
+from lbmigrate.backfill import isolate, settle
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import pass_size, passes
@@ -53,7 +54,8 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     todo = takewhile(
         lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))
     )
-    work = partial(isolate.emit_chunk, context, source, one_type, _seen(context, current))
+    emit = settle.settle_chunk if settle.settles(context, current) else isolate.emit_chunk
+    work = partial(emit, context, source, one_type, _seen(context, current))
     for came in overlapped(work, gate.through(todo), context.pace.threads):
         if isinstance(came, Held):
             yield came.on(Piece(source.name, done, max(total, done), estimated=estimated))
@@ -64,7 +66,10 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         size.note(outcome.seconds, counts.read)
         gate.note(outcome.seconds, counts.read)
         checkpoint = closing(context, outcome, current.everyone)
-        yield Piece(source.name, done, max(total, done), estimated=estimated, counts=counts, checkpoint=checkpoint)
+        told = held_back(source, outcome.held)
+        yield Piece(
+            source.name, done, max(total, done), estimated=estimated, counts=counts, checkpoint=checkpoint, warning=told
+        )
         circuit.note(outcome)
     circuit.raise_if_open()
 

@@ -40,7 +40,7 @@ ALL = 1_000_000  # ids; of ordinary ones a chunk has far fewer
 class Outcome:
     """What became of a claimed chunk: emitted, after `salvaged` or not, or the error that stopped it.
 
-    `attempts` are all that were ever made at it or a part of it.
+    `attempts` are all that were ever made at it or a part of it. `held` are actions that were not taken back.
     """
 
     chunk: Claimed
@@ -49,6 +49,7 @@ class Outcome:
     salvaged: bool = False
     attempts: int = 1
     error: LbmigrateError | PyMongoError | None = None
+    held: int = 0
 
 
 def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
@@ -104,6 +105,13 @@ def _salvaged(context: Context, source: Source, attempt: Callable[[Document], Em
         if bounds.unordered == NO_TEXT:
             total += _lost(context, source, [name for name in ids if is_lost(name)])
     return total
+
+
+def ids_within(context: Context, source: Source, bounds: Bounds) -> Iterator[list[Any]]:
+    """The ids of all documents of a chunk that can be told, whether or not they meet the filter of the source."""
+    collection = lenient(context.sources.with_options(codec_options=CODECS))[source.collection]
+    rows = (row["_id"] for row in collection.find(bounds.condition(), {"_id": 1}) if "_id" in row)
+    return portions((name for name in rows if not is_lost(name)), room, most=ALL)
 
 
 def _ids(context: Context, source: Source, condition: Document) -> Iterator[list[Any]]:

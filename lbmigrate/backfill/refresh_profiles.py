@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from lbmigrate.board.profiles import profiles_of
@@ -75,9 +76,16 @@ def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:
     text = {"$gte": since.date().isoformat()}  # sorts as the times do, give or take the offset, less than `lag`
     wanted = [*ranges(since), text]
     asked = {} if since == EVER else {"$or": [{str(users.updated): each} for each in wanted]}
-    found = context.sources[users.collection].find(asked, projection_of([users.key]))
-    keys = (pluck([row], [users.key])[users.key][0] for row in found)
+    keys = _keys(context, users.collection, users.key, asked)
+    if (kept := users.settings) and kept.updated:
+        asked = {} if since == EVER else {"$or": [{kept.updated: each} for each in wanted]}
+        keys = chain(keys, _keys(context, kept.collection, kept.key, {**kept.where, **asked}))
     yield from portions((key for key in keys if names_a_user(key)), room, AT_ONCE)
+
+
+def _keys(context: Context, collection: str, key: str, asked: Document) -> Iterator[Any]:
+    rows = context.sources[collection].find(asked, projection_of([key]))
+    return (pluck([row], [key])[key][0] for row in rows)
 
 
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:

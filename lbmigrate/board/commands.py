@@ -18,7 +18,7 @@ from lbmigrate.records import Document
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
-HOMES = frozenset({"entries", "users", "state"})
+HOMES = frozenset({"entries", "users", "settings", "state"})
 MOST = 1_000_000  # documents of a batch: whatever fits into one answer of the server comes in one
 
 
@@ -28,6 +28,7 @@ class Homes:
 
     database: Any
     users: Any
+    settings: Any
     state: Any
     ranks: QuickRanks | None
     where: Whereabouts
@@ -39,7 +40,8 @@ class Homes:
 
         home = database.client[config.state.database] if config.state.database else database
         users, ranks = lenient(sources)[config.users.collection], QuickRanks.of(config)
-        return cls(lenient(database), users, home[COLLECTION], ranks, Whereabouts(config.layout))
+        apart = config.users.settings and lenient(sources)[config.users.settings.collection]
+        return cls(lenient(database), users, apart, home[COLLECTION], ranks, Whereabouts(config.layout))
 
     def of_ask(self, ask: Ask) -> Any:
         """The collection that answers it."""

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from bson import Decimal128
 
 from lbmigrate.board.histogram import ROW, Histogram
 from lbmigrate.board.place import Place, Ranks, is_whole, place_of, slim
-from lbmigrate.board.profiles import forms_of, of_document, profile_paths, profiles_from
+from lbmigrate.board.profiles import (
+    forms_of,
+    of_document,
+    of_setting,
+    profile_paths,
+    profiles_from,
+    settings_asked,
+)
 from lbmigrate.records import Document
 from lbmigrate.values.paths import projection_of
 
 if TYPE_CHECKING:
-    from lbmigrate.config.model import Config, Users
+    from lbmigrate.config.model import Config
+    from lbmigrate.config.users import Users
 
 T = TypeVar("T")
 Stages = list[Document]
@@ -36,7 +44,7 @@ class Ask(NamedTuple):
     What is `spared` an answer can do without: where the client may not read it, nothing is found.
     """
 
-    where: Literal["entries", "users", "state", "redis", "partitions"]
+    where: Literal["entries", "users", "settings", "state", "redis", "partitions"]
     stages: Stages
     period: str = "global"  # of the entries: it says which collection they are in
     keep: Callable[[Document], Document] = slim  # what is kept of each document that is read, so that none is large
@@ -82,8 +90,9 @@ def places(
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    profiles, ranks = yield from _ranked(config, period, _profiles(users, ids), [e["score"] for e in whole], kept)
-    found = _shown(whole, ranks, profiles_from(users, ids, profiles), hidden)
+    asked, scores = _users(users, ids), [entry["score"] for entry in whole]
+    (profiles, *wishes), ranks = yield from _ranked(config, period, asked, scores, kept)
+    found = _shown(whole, ranks, profiles_from(users, ids, profiles, list(chain.from_iterable(wishes))), hidden)
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
 
 
@@ -97,8 +106,9 @@ def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading
     waiting, found = (entry for entry in entries if _may_be_shown(entry, hidden=False)), list[Place]()
     while len(found) <= n and (some := list(islice(waiting, n - len(found) + LIKELY))):
         ids = [entry["userId"] for entry in some]
-        [profiles] = yield [_profiles(users, ids)]
-        found += _shown(some, ranks, profiles_from(users, ids, profiles), hidden=False)
+        profiles, *wishes = yield _users(users, ids)
+        now = profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
+        found += _shown(some, ranks, now, hidden=False)
     return found
 
 
@@ -129,29 +139,43 @@ def _row(period: str, *stages: Document) -> Ask:
     return Ask("state", [{"$match": {"_id": f"{ROW}:{period}"}}, *stages], keep=dict, spared=True)
 
 
+def _users(users: Users, ids: Sequence[Any]) -> list[Ask]:
+    """What is known of users: in their own documents, and of their wishes if those are kept apart from them."""
+    return [_profiles(users, ids), *_settings(users, ids)]
+
+
 def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
     wanted = {users.key: {"$in": forms_of(ids)}}
     stages: Stages = [{"$match": wanted}, {"$project": projection_of(profile_paths(users))}]
     return Ask("users", stages, keep=partial(of_document, users))
 
 
+def _settings(users: Users, ids: Sequence[Any]) -> list[Ask]:
+    if users.settings is None:
+        return []
+    wanted, shown = settings_asked(users, forms_of(ids))
+    return [Ask("settings", [{"$match": wanted}, {"$project": shown}], keep=partial(of_setting, users))]
+
+
 def _ranked(
-    config: Config, period: str, more: Ask, scores: Sequence[int], kept: Sequence[Sequence[Document]]
-) -> Reading[tuple[list[Document], dict[int, int]]]:
-    """What `more` finds, and the rank of each of the scores."""
+    config: Config, period: str, more: Sequence[Ask], scores: Sequence[int], kept: Sequence[Sequence[Document]]
+) -> Reading[tuple[list[list[Document]], dict[int, int]]]:
+    """What each of `more` finds, and the rank of each of the scores."""
     histogram = next((Histogram.of(row) for rows in kept for row in rows), None)
     if histogram and histogram.helps(scores):
         asks = [Ask("entries", stages, period, dict) for stages in histogram.readings(period, scores)]
         # In this order: the row before the entries, for another server may answer, and once more after them.
         look = _row(period, VERSION)
-        found, before, *parts, after = yield [more, look, *asks, look]
+        answers = yield [*more, look, *asks, look]
+        found, (before, *parts, after) = answers[: len(more)], answers[len(more) :]
         if histogram.is_in(before) and histogram.is_in(after):
             return found, histogram.ranks(scores, [row for part in parts for row in part])
         counting, *grouping = _counts(period, scores)
         return found, _by_score(scores, *(yield [counting, *grouping]))
     counting, *grouping = _counts(period, scores)
-    answers = yield [more, *grouping, *_quickest(config, period, counting, scores)]
-    found, grouped, higher = answers[0], answers[1 : 1 + len(grouping)], answers[1 + len(grouping) :]
+    answers = yield [*more, *grouping, *_quickest(config, period, counting, scores)]
+    counted = len(more) + len(grouping)
+    found, grouped, higher = answers[: len(more)], answers[len(more) : counted], answers[counted:]
     if len(higher) == 2 and (higher[0] or not higher[1]):  # the boards in Redis are stale, or cannot be asked
         higher = yield [counting]
     return found, _by_score(scores, higher[-1], *grouped)

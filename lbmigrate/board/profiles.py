@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
 
+from lbmigrate.board.visibility import LOOKED_AT, is_anonymous, is_hidden, visibility_paths, wishes_to_leave
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
 from lbmigrate.values.ids import exact_key, folded_id, id_forms, in_parts
-from lbmigrate.values.paths import pluck, projection_of
+from lbmigrate.values.paths import projection_of, value_at
 
 if TYPE_CHECKING:
-    from lbmigrate.config.model import Config, OptOut, Users
+    from lbmigrate.config.model import Config
+    from lbmigrate.config.users import Users
 
 
-LOOKED_AT = NAME_LENGTH + 320  # of a text: what is shown, and the longest e-mail address that may begin in it
 _EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
-_TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
+Wish = Document  # `key`, and whether it `leaves`
+NOTHING: Document = {"displayNameSnapshot": None, "avatarSnapshot": None}
 
 
 def known_users(database: Database[Any], config: Config, users: Sequence[Any]) -> set[Any]:
     """Those of `users` who are in the users collection, under either form of their id."""
     keys = [form for user in users for form in id_forms(user)]
-    found = {folded_id(key) for key, _ in _find(database, config.users, keys)}
+    found = {folded_id(each["key"]) for each in _find(database, config.users, keys)}
     return {user for user in users if folded_id(user) in found}
 
 
 def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
-    """The snapshot fields of each of `users`; a user who is not in the collection has none of it but the defaults.
+    """The snapshot fields of each of `users`; what those get who are not in the collection says `users.missing`.
 
     Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
-    case, or the other way round.
+    case, or the other way round. Of several documents under one key the strictest counts.
     """
-    found = {exact_key(key): shown for key, shown in _find(database, config.users, users)}
+    return with_wishes(config.users, _own_profiles(database, config, users), _wishes(database, config.users, users))
+
+
+def _own_profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
+    """What the users' own documents say."""
+    found = _by_key(_find(database, config.users, users), exact_key)
     absent = [user for user in users if exact_key(user) not in found]
     if absent:
         keys = [form for user in absent for form in id_forms(user)]
-        other = {folded_id(key): shown for key, shown in _find(database, config.users, keys)}
-        nobody = snapshot(config.users, {})
+        other = _by_key(_find(database, config.users, keys), folded_id)
+        nobody = of_nobody(config.users)
         found = {exact_key(user): other.get(folded_id(user), nobody) for user in absent} | found
     return {user: found[exact_key(user)] for user in users}
 
@@ -52,39 +59,109 @@ def forms_of(users: Sequence[Any]) -> list[Any]:
 
 def of_document(users: Users, document: Document) -> Document:
     """Whose document it is and what is shown of that user: what `profiles_from` needs, and however large it is."""
-    return {"key": pluck([document], [users.key])[users.key][0], "shown": snapshot(users, document)}
+    key = value_at(document, users.key)
+    return {"key": key, "shown": snapshot(users, document), "anonymous": is_anonymous(users, document)}
 
 
-def profiles_from(users: Users, ids: Sequence[Any], found: Sequence[Document]) -> dict[Any, Document]:
-    """`profiles_of` from what `of_document` made of the documents of any of `forms_of(ids)`."""
-    exact = {exact_key(each["key"]): each["shown"] for each in found}
-    other = {folded_id(each["key"]): each["shown"] for each in found}
-    nobody = snapshot(users, {})
-    return {user: exact.get(exact_key(user)) or other.get(folded_id(user), nobody) for user in ids}
+def profiles_from(
+    users: Users, ids: Sequence[Any], found: Sequence[Document], wishes: Sequence[Wish] = ()
+) -> dict[Any, Document]:
+    """`profiles_of` from what `of_document` made of the documents of any of `forms_of(ids)`, and `of_setting`."""
+    exact = _by_key(found, exact_key)
+    own = {user: exact[key] for user in ids if (key := exact_key(user)) in exact}
+    if absent := [user for user in ids if user not in own]:
+        other, nobody = _by_key(found, folded_id), of_nobody(users)
+        own |= {user: other.get(folded_id(user), nobody) for user in absent}
+    return with_wishes(users, own, wishes)
 
 
-def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[tuple[Any, Document]]:
-    """Key and snapshot of the users with these keys. Documents may be large: no more than a batch is held."""
+def of_setting(users: Users, document: Document) -> Wish:
+    """Whose setting it is, and whether it takes that user off the board."""
+    key = value_at(document, users.settings.key) if users.settings else None
+    return {"key": key, "leaves": wishes_to_leave(users.opt_out, document)}
+
+
+def settings_asked(users: Users, ids: Sequence[Any]) -> tuple[Document, Document]:
+    """The condition for the settings of some users, and what is read of them; only where there are settings."""
+    kept = users.settings
+    if kept is None or users.opt_out is None:
+        return {}, {}
+    return {kept.key: {"$in": ids}, **kept.where}, projection_of([kept.key, users.opt_out.path])
+
+
+def with_wishes(users: Users, own: dict[Any, Document], wishes: Iterable[Wish]) -> dict[Any, Document]:
+    """Profiles with what the settings say of them. One setting that says no is enough, under any form of the id."""
+    if users.settings is None or users.opt_out is None:
+        return own
+    said: dict[str, bool] = {}
+    for wish in wishes:
+        name = folded_id(wish["key"])
+        said[name] = said.get(name, False) or wish["leaves"]
+    silent = users.opt_out.missing
+    return {
+        user: {**shown, "optOutSnapshot": shown["optOutSnapshot"] or said.get(folded_id(user), silent)}
+        for user, shown in own.items()
+    }
+
+
+def _wishes(database: Database[Any], users: Users, ids: Sequence[Any]) -> Iterator[Wish]:
+    for some in in_parts(forms_of(ids)) if users.settings else ():
+        condition, shown = settings_asked(users, some)
+        rows = lenient(database)[users.settings.collection].find(condition, shown) if users.settings else ()
+        yield from (of_setting(users, row) for row in rows)
+
+
+def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[Document]:
+    """What is shown of the users with these keys. Documents may be large: no more than a batch is held."""
     collection, paths = lenient(database)[users.collection], projection_of(profile_paths(users))
     for some in in_parts(keys):
         for document in collection.find({users.key: {"$in": some}}, paths):
-            found = of_document(users, document)
-            yield found["key"], found["shown"]
+            yield of_document(users, document)
+
+
+def _by_key(found: Iterable[Document], named: Callable[[Any], Hashable]) -> dict[Hashable, Document]:
+    """What is shown under each key, by its name."""
+    strictest: dict[Hashable, Document] = {}
+    for each in found:
+        name = named(each["key"])
+        strictest[name] = _stricter(strictest[name], each) if name in strictest else each
+    return {name: each["shown"] for name, each in strictest.items()}
+
+
+def _stricter(one: Document, other: Document) -> Document:
+    """Of two documents under one key: hidden if either says so, and nameless; in whatever order they are read."""
+    first = min((one, other), key=lambda each: [(text is None, text or "") for text in _texts(each["shown"])])
+    anonymous = one["anonymous"] or other["anonymous"]
+    hidden = one["shown"]["optOutSnapshot"] or other["shown"]["optOutSnapshot"]
+    shown = {**first["shown"], **(NOTHING if anonymous else {}), "optOutSnapshot": hidden}
+    return {**first, "anonymous": anonymous, "shown": shown}
+
+
+def _texts(shown: Document) -> list[str | None]:
+    return [shown["displayNameSnapshot"], shown["avatarSnapshot"]]
 
 
 def profile_paths(users: Users) -> tuple[str, ...]:
     """Every path of a user document that the board needs."""
-    opt_out = (users.opt_out.path,) if users.opt_out else ()
-    return (users.key, *users.display_name, *users.avatar, *opt_out)
+    return (users.key, *users.display_name, *users.avatar, *visibility_paths(users))
+
+
+def of_nobody(users: Users) -> Document:
+    """The snapshot fields of those whose document is not there."""
+    if users.missing in ("hide", "anonymous"):
+        return {"optOutSnapshot": users.missing == "hide", **NOTHING}
+    return snapshot(users, {})
 
 
 def snapshot(users: Users, document: Document) -> Document:
     """The three snapshot fields of an entry."""
-    values = {path: column[0] for path, column in pluck([document], profile_paths(users)).items()}
+    hidden = is_hidden(users, document)
+    if users.anonymous and is_anonymous(users, document):
+        return {"optOutSnapshot": hidden, **NOTHING}
     return {
-        "optOutSnapshot": opted_out(users.opt_out, values.get(users.opt_out.path) if users.opt_out else None),
-        "displayNameSnapshot": _first_name(values[path] for path in users.display_name),
-        "avatarSnapshot": next((v for path in users.avatar if is_avatar(v := values[path])), None),
+        "optOutSnapshot": hidden,
+        "displayNameSnapshot": _first_name(value_at(document, path) for path in users.display_name),
+        "avatarSnapshot": next((v for path in users.avatar if is_avatar(v := value_at(document, path))), None),
     }
 
 
@@ -99,13 +176,3 @@ def _first_name(values: Iterable[Any]) -> str | None:
         if name and not _EMAIL.search(name):  # a display name is never an e-mail address
             return name[:NAME_LENGTH]
     return None
-
-
-def opted_out(rule: OptOut | None, value: Any) -> bool:
-    """Whether a user is off the board; strings are read as the words that settings collections keep."""
-    if rule is None:
-        return False
-    if value is None:
-        return rule.missing
-    truth = value[:LOOKED_AT].strip().lower() in _TRUE_WORDS if isinstance(value, str) else bool(value)
-    return truth is not rule.negate

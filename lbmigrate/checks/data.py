@@ -35,7 +35,7 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
     bounded = bounded and is_settled(context)
     looks = {s.name: _look(context, s, bounded) for s in context.config.sources if s.collection in present}
     told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
-    told += users.findings(context, present, looks)
+    told += users.findings(context, present, looks, bounded)
     told += users.one_type(context, told, looks)
     told += [] if bounded else _leavers(context)
     return [
@@ -170,9 +170,8 @@ def _trial(context: Context, source: Source, rows: list[Document]) -> Iterator[F
     scored = sources.score(context, source, rows)
     approximate = sum("approximate" in event["meta"] for event in scored.events)
     if approximate:
-        fact = (
-            f"{approximate / len(rows):.0%} of the events would have an approximate time ({' or '.join(source.at[1:])})"
-        )
+        vague = [each.path for each in source.moments[1:] if not each.exact]
+        fact = f"{approximate / len(rows):.0%} of the events would have an approximate time ({' or '.join(vague)})"
         yield Finding(
             "warning", source.name, fact, "they are marked meta.approximate; nothing can be done about the past"
         )

@@ -46,8 +46,9 @@ def of_source(
         yield from _nameless(context, source, rows)
         yield from _repeated(context, source, options["viewOn"], rows)
     if reason := _loses(context.sources, beneath, present.get(beneath, {})):
-        fact = f"{beneath} {reason}: lbmigrate reconcile takes back what a document was worth that is gone"
-        yield Finding("warning", source.name, fact, "do not schedule lbmigrate reconcile, or keep the documents")
+        fact = f"{beneath} {reason}: tail and lbmigrate reconcile take back what a document was worth that is gone"
+        fix = "live: {deleted: keep} in the configuration, and no lbmigrate reconcile; or keep the documents"
+        yield Finding("warning", source.name, fact, fix)
 
 
 def _beneath(name: str, present: dict[str, Document]) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.board.profiles import known_users, profile_paths, snapshot
+from lbmigrate.board.visibility import values_at, visibility_paths
+from lbmigrate.checks import showing
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, shares
-from lbmigrate.config.model import Source, Users
+from lbmigrate.config.model import Source
+from lbmigrate.config.users import Users
 from lbmigrate.errors import Refused
+from lbmigrate.ledger import sources
 from lbmigrate.ledger.user_ids import OneUserType, spread
 from lbmigrate.mongo.sample import some
 from lbmigrate.passes.read_plan import is_indexed
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document, amount
 from lbmigrate.run.context import Context
-from lbmigrate.values.ids import coerce_id
 from lbmigrate.values.limits import names_a_user
 from lbmigrate.values.paths import pluck, projection_of
 
@@ -34,11 +37,18 @@ def one_type(context: Context, told: list[Finding], looks: Looks) -> Iterator[Fi
         yield Finding("ok", "user ids", f"of one type: {', '.join(kinds) or 'none seen yet'}")
 
 
-def findings(context: Context, present: dict[str, Document], looks: Looks) -> Iterator[Finding]:
-    """What the users have of what the board shows, and whether those who did something are among them."""
+def findings(context: Context, present: dict[str, Document], looks: Looks, bounded: bool) -> Iterator[Finding]:
+    """What the users have of what the board shows, and whether those who did something are among them.
+
+    With `bounded` only some of the users are looked at.
+    """
     users = context.config.users
     if users.collection not in present:
         fact = f"collection {users.collection!r} does not exist: the board would have no names and hide nobody"
+        yield Finding("refusal", "users", fact, CHECK_CONFIG)
+        return
+    if users.settings and users.settings.collection not in present:
+        fact = f"collection {users.settings.collection!r} does not exist: nobody would be heard who wants to be hidden"
         yield Finding("refusal", "users", fact, CHECK_CONFIG)
         return
     paths = (*profile_paths(users), *([users.updated] if users.updated else []))
@@ -48,6 +58,7 @@ def findings(context: Context, present: dict[str, Document], looks: Looks) -> It
         return
     columns = pluck(rows, paths)
     having = {path: sum(value is not None for value in column) for path, column in columns.items()}
+    having |= {path: sum(bool(values_at(row, path)) for row in rows) for path in visibility_paths(users)}
     yield Finding("ok", "users", f"of {amount(len(rows), 'user')}: {shares(having, len(rows))}")
     for chain in (group for group in _chains(users) if group and not any(having[path] for path in group)):
         fact = f"none of {amount(len(rows), 'user')} has {' or '.join(chain)}"
@@ -59,14 +70,25 @@ def findings(context: Context, present: dict[str, Document], looks: Looks) -> It
     if users.updated and having[users.updated] and not is_indexed(context.sources[users.collection], users.updated):
         fact = f"{users.collection}.{users.updated} has no index: each incremental backfill looks at every user"
         yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.updated!r}: 1}})")
+    yield from _addresses(context)
     yield from _shown(users, rows)
+    yield from showing.findings(context, rows, looks, bounded)
     yield from _strangers(context, looks)
 
 
 def _chains(users: Users) -> list[Sequence[str]]:
     """The paths that are read, those together of which one suffices."""
-    alone = [users.key, *([users.opt_out.path] if users.opt_out else []), *([users.updated] if users.updated else [])]
+    alone = [users.key, *visibility_paths(users), *([users.updated] if users.updated else [])]
     return [*([path] for path in dict.fromkeys(alone)), users.display_name, users.avatar]
+
+
+def _addresses(context: Context) -> Iterator[Finding]:
+    """Fields by which users are looked up, and which no index has."""
+    users, config = context.sources[context.config.users.collection], context.config
+    for field in dict.fromkeys(source.user.looked_up for source in config.sources if source.user.lookup):
+        if field and not is_indexed(users, field):
+            fact = f"{users.name}.{field} has no index: for each chunk all users are read"
+            yield Finding("warning", "users", fact, f"db.{users.name}.createIndex({{{field!r}: 1}})")
 
 
 def _shown(users: Users, rows: list[Document]) -> Iterator[Finding]:
@@ -125,7 +147,7 @@ def _acquaintance(context: Context, source: Source, rows: list[Document]) -> tup
 
 
 def _any_known(context: Context, source: Source, rows: list[Document]) -> bool:
-    ids = [coerce_id(value, source.user.coerce) for value in pluck(rows, [source.user.path])[source.user.path]]
+    ids = sources.users_of(context, source, rows)
     users = list(dict.fromkeys(user for user in ids if names_a_user(user)))
     parts = (users[start : start + STRANGERS] for start in range(0, len(users), STRANGERS))
     return any(known_users(context.sources, context.config, part) for part in parts)

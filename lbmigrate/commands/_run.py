@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbmigrate.backup import record
+from lbmigrate.board.lookup import naming
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
@@ -21,7 +22,6 @@ from lbmigrate.records import Counts, Document, Tally
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
 from lbmigrate.telling.secrets import LOCAL, redact_word
-from lbmigrate.values.ids import parse_id
 
 NOBODY = "lbmigrate top --json shows ids; if a variable sets it that was meant for something else: unset LBMIGRATE_USER"
 
@@ -91,7 +91,10 @@ def _check_user(context: Context) -> None:
     try:
         leaving.check(context, user)
     except UsageError as error:
-        asked = ((source.collection, {source.user.path: {"$in": parse_id(user)}}) for source in context.config.sources)
+        asked = (
+            (source.collection, naming(context.sources, context.config, source.user, user))
+            for source in context.config.sources
+        )
         if not any(context.sources[name].find_one(condition, {"_id": 1}) for name, condition in asked):
             raise UsageError(f"--user: {error.message}, and no document of a source names it", hint=NOBODY) from None
 

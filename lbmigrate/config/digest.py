@@ -9,7 +9,7 @@ from bson import json_util
 
 from lbmigrate.config.model import Config, Source
 
-PARTS = {"collection", "action", "where", "user", "at", "let", "points_range", "unwind"}  # of a source, as they are
+PARTS = {"collection", "action", "where", "user", "moments", "let", "points_range", "unwind"}  # of a source, as is
 WHICH = frozenset({"collection", "action", "where", "unwind", "updated"})
 
 

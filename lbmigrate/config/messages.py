@@ -125,7 +125,7 @@ def _model_at(loc: Loc) -> type[Model]:
     """Find the model that reads the keys at `loc`; indexes and the names of `let` lead to no other model."""
     model: type[Model] = Config
     for step in loc:
-        field = model.model_fields.get(str(step))
+        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == step), None)
         model = (_model_in(field.annotation) if field else None) or model
     return model
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -21,11 +20,11 @@ from pydantic import (
 
 from lbmigrate.config.base import Model
 from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
+from lbmigrate.config.times import Times
 from lbmigrate.config.types import (
     Action,
     Blank,
     BlankOrDatabase,
-    Chain,
     Collection,
     DatabaseName,
     Duration,
@@ -44,6 +43,8 @@ from lbmigrate.config.types import (
     Zone,
     first_twice,
 )
+from lbmigrate.config.user_ref import Named
+from lbmigrate.config.users import Users
 from lbmigrate.records import MOST_POINTS
 
 
@@ -56,32 +57,6 @@ class Database(Model):
     uri: str = "local:.lbmigrate"
     name: DatabaseName = "app"
     auth_source: Blank = None
-
-
-class OptOut(Model):
-    """Who does not want to be on the board. `missing` is what an absent field means: a legal choice, so no default."""
-
-    path: Path
-    missing: bool
-    negate: bool = False
-
-
-class Users(Model):
-    """The users, and what the board shows of them. `updated` grows when a user changes: a backfill looks there."""
-
-    collection: Collection = "users"
-    key: Path = "_id"
-    display_name: Chain = ()
-    avatar: Chain = ()
-    opt_out: OptOut | None = None
-    updated: Path | None = None
-
-
-class UserRef(Model):
-    """Where a source names its user; `as` makes mixed id types one."""
-
-    path: Path
-    coerce: Literal["objectId", "string"] | None = Field(default=None, alias="as")
 
 
 class Let(Model):
@@ -118,13 +93,8 @@ class Source(Model):
     collection: Collection
     action: Action
     where: dict[str, Any] = Field(default_factory=dict)
-    user: Annotated[
-        UserRef,
-        BeforeValidator(
-            lambda value: {"path": value} if isinstance(value, str) else value, json_schema_input_type=Path | UserRef
-        ),
-    ]
-    at: Paths
+    user: Named
+    moments: Times = Field(alias="at")
     updated: Path | None = None
     let: dict[Variable, Let] = Field(default_factory=dict)
     points: Points
@@ -142,6 +112,11 @@ class Source(Model):
     def bounds(self) -> tuple[int, int]:
         """What one action may be worth, from and to. A rule takes no points away unless the configuration says so."""
         return self.points_range or (-MOST_POINTS if isinstance(self.points, int) else 0, MOST_POINTS)
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """The fields that say when, the first that does goes first."""
+        return tuple(each.path for each in self.moments)
 
     @property
     def cursor(self) -> str:
@@ -232,14 +207,18 @@ class Config(Model):
     @property
     def collections(self) -> tuple[str, ...]:
         """The app's collections that a migration reads, each once."""
-        return tuple(dict.fromkeys([*(source.collection for source in self.sources), self.users.collection]))
+        apart = [self.users.settings.collection] if self.users.settings else []
+        return tuple(dict.fromkeys([*(source.collection for source in self.sources), self.users.collection, *apart]))
 
     @field_validator("flag")
     @classmethod
     def _the_app_is_only_read(cls, flag: Flag, info: ValidationInfo) -> Flag:
         readers = {source.collection: "a source" for source in info.data.get("sources", ())}
         if "users" in info.data:
-            readers[info.data["users"].collection] = "where the users are"
+            users = info.data["users"]
+            readers |= dict.fromkeys(
+                [users.collection, *([users.settings.collection] if users.settings else [])], "where the users are"
+            )
         if flag.collection in readers:
             what = readers[flag.collection]
             raise ValueError(

@@ -68,6 +68,10 @@ class Verify(Model):
 
 
 class Live(Model):
-    """How long a `ScoreRecorder` may keep the app waiting for one action; what takes longer the next backfill adds."""
+    """How long a `ScoreRecorder` may keep the app waiting for one action; what takes longer the next backfill adds.
+
+    `deleted` is what `tail` does with points whose document is deleted: some apps clear old ones.
+    """
 
     budget: Annotated[Duration, Field(gt=dt.timedelta(0))] = dt.timedelta(milliseconds=500)
+    deleted: Literal["take_back", "keep"] = "take_back"

@@ -24,13 +24,15 @@ class Emitted:
     """What came of some documents: their counts, and whose entries may have changed, a user for each event.
 
     `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
-    `rejects` has the reasons for those that are kept, by the ids of their rows.
+    `rejects` has the reasons for those that are kept, by the ids of their rows. `worth` has the events themselves, by
+    the `_id` that they have in the ledger; of a first look, which settles nothing, it has none.
     """
 
     counts: Counts = Counts()
     users: list[Any] = field(default_factory=list)
     isolated: int = 0
     rejects: dict[str, str] = field(default_factory=dict)
+    worth: dict[str, Document] = field(default_factory=dict)
 
     def __add__(self, other: Emitted) -> Emitted:
         return Emitted(
@@ -38,6 +40,7 @@ class Emitted:
             self.users + other.users,
             self.isolated + other.isolated,
             self.rejects | other.rejects,
+            self.worth | other.worth,
         )
 
 
@@ -80,7 +83,8 @@ def _emit_batch(
         future=sum(event["createdAt"] > horizon for event in added),
     )
     users = [event["userId"] for event in _touching(inside, entered.known, seen)]
-    return Emitted(counts, users, entered.refused, kept)
+    worth = {event["_id"]: event for event in inside} if seen is not Seen.NEVER or context.live else {}
+    return Emitted(counts, users, entered.refused, kept, worth)
 
 
 def _inside(context: Context, events: list[Document]) -> list[Document]:

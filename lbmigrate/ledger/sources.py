@@ -16,14 +16,16 @@ from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 from pymongo.database import Database
 
+from lbmigrate.board.lookup import looked_up
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.concerns import is_fake, readable
 from lbmigrate.records import Document, Scored
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.rules.event import former_ids
+from lbmigrate.rules.user_ref import user_ids
 from lbmigrate.run.context import Context
-from lbmigrate.values.ids import in_parts, is_document_id, plain_id
-from lbmigrate.values.paths import projection_of
+from lbmigrate.values.ids import coerce_ids, in_parts, is_document_id, plain_id
+from lbmigrate.values.paths import pluck, projection_of
 
 MANY = 50  # elements of one document, from which on it is worth to have the server pick some
 MOST_BYTES = 400_000  # of names in one question: each is asked for in several forms
@@ -97,7 +99,8 @@ def score(context: Context, source: Source, documents: list[Document]) -> Scored
     origin = "live" if context.live else "backfill"
     config = context.config
     latest = config.backfill.latest(context.clock())
-    scored = scoring.score(documents, source, config.timezone, origin, ids, latest, config.functions)
+    users = users_of(context, source, documents) if source.user.lookup else None
+    scored = scoring.score(documents, source, config.timezone, origin, ids, latest, config.functions, users)
     return replace(scored, former=former)
 
 
@@ -107,6 +110,14 @@ def _names(source: Source, documents: list[Document]) -> tuple[list[str] | None,
         return None, former_ids(source.action, [document.get("_id") for document in documents])
     ids = unwind.element_ids(documents, source.unwind)
     return ids.now, {f"{source.action}:{now}": f"{source.action}:{old}" for now, old in ids.former.items()}
+
+
+def users_of(context: Context, source: Source, documents: Sequence[Document]) -> list[Any]:
+    """The id of the user whom each document names; None for what names nobody."""
+    column = pluck(documents, [source.user.path])[source.user.path]
+    if not source.user.lookup:
+        return user_ids(column, source.user)
+    return coerce_ids(looked_up(context.sources, context.config, source.user, column), source.user.coerce)
 
 
 def named(context: Context, source: Source, names: Sequence[Any]) -> Scored:

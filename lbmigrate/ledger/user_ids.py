@@ -13,13 +13,14 @@ from pymongo.collection import Collection
 from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
 from lbmigrate.ledger.odd import kinds_in
+from lbmigrate.ledger.sources import users_of
 from lbmigrate.mongo.sample import both_ends, some_piped
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.values.ids import coerce_id, id_type
+from lbmigrate.values.ids import id_type
 from lbmigrate.values.limits import named
-from lbmigrate.values.paths import pluck, projection_of
+from lbmigrate.values.paths import projection_of
 
 FEW = 0.2  # a share of other types that is the fault of documents; above it, of the configuration
 TELLING = 20  # documents: a share of fewer says nothing
@@ -46,7 +47,7 @@ class OneUserType:
         ledger = kinds_in(context.target)
         settled = ledger.total() >= TELLING
         looks = {s.name: _sample(context, s, sample, settled) for s in context.config.sources} if seen is None else seen
-        sampled = [(source, _types(source, looks.get(source.name, ()))) for source in context.config.sources]
+        sampled = [(source, _types(context, source, looks.get(source.name, ()))) for source in context.config.sources]
         if ledger and (settled or not any(found for _, found in sampled)):
             self._places[ledger.most_common(1)[0][0]] = f"{EVENTS}.userId"
         for source, found in sampled:
@@ -102,7 +103,8 @@ class OneUserType:
         found = _common(ends)
         if len(found | self._places.keys()) == 1 or ends.total() < max(size, TELLING):  # a recorder looks at one
             return found
-        return _common(_types(source, spread(self._context.sources[source.collection], source, size))) or found
+        between = spread(self._context.sources[source.collection], source, size)
+        return _common(_types(self._context, source, between)) or found
 
     def _reject(self, event: Document, source: Source) -> Reject:
         user = event["userId"]
@@ -165,9 +167,7 @@ def spread(collection: Collection[Any], source: Source, size: int) -> list[Docum
     return some_piped(collection, [*scope, {"$sample": {"size": size}}, shown])
 
 
-def _types(source: Source, rows: Sequence[Document]) -> Counter[str]:
+def _types(context: Context, source: Source, rows: Sequence[Document]) -> Counter[str]:
     """How many user ids of each type, as scoring would coerce them, these documents have."""
-    names = (
-        id_type(coerce_id(value, source.user.coerce)) for value in pluck(rows, [source.user.path])[source.user.path]
-    )
+    names = map(id_type, users_of(context, source, rows))
     return Counter(name for name in names if name)

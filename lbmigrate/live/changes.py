@@ -23,6 +23,7 @@ MOST_BYTES = 4_000_000  # of ids in a batch
 SIZE, WINDOW = 1_000, 0.5  # changes in a batch, and seconds for which one is gathered
 POLL_MS = 100  # for which the server waits for a change before it says that there is none
 NEWS = ("insert", "update", "replace")
+DELETE = "delete"
 ENDS = ("dropDatabase", "invalidate")
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
@@ -41,11 +42,12 @@ class Ended(LbmigrateError):
 class Batch:
     """What has changed: the ids of documents by collection, each once, and what there is to say of the rest.
 
-    `replaced` are collections whose whole content came by a rename; `newest` is the server's time of the last change,
-    `held` how many bytes the ids have.
+    `gone` are the ids of those that were deleted. `replaced` are collections whose whole content came by a rename;
+    `newest` is the server's time of the last change, `held` how many bytes the ids have.
     """
 
     changed: dict[str, dict[bytes, Any]] = field(default_factory=dict)
+    gone: dict[str, dict[bytes, Any]] = field(default_factory=dict)
     deletes: int = 0
     replaced: list[str] = field(default_factory=list)
     newest: dt.datetime | None = None
@@ -53,6 +55,10 @@ class Batch:
 
     def ids(self, collection: str) -> list[Any]:
         return list(self.changed.get(collection, {}).values())
+
+    def touched(self, collection: str) -> list[Any]:
+        """The ids of changed documents and of those that are gone, each once."""
+        return list((self.changed.get(collection, {}) | self.gone.get(collection, {})).values())
 
     @property
     def size(self) -> int:
@@ -63,19 +69,23 @@ class Batch:
         """Take in a change. Raises Ended where the stream goes no further."""
         kind = change["operationType"]
         self.newest = change["clusterTime"].as_datetime().replace(tzinfo=None)
-        if kind in NEWS:
-            key = change["documentKey"]["_id"]
-            if is_lost(key):  # nobody can ask for the document; a backfill rejects it by name
-                return
-            name = bson.encode({"": key}, codec_options=CODECS)
-            self.changed.setdefault(change["ns"]["coll"], {})[name] = key
-            self.held += len(name)
+        if kind in (*NEWS, DELETE):
+            self.deletes += kind == DELETE
+            self._note(self.gone if kind == DELETE else self.changed, change)
         elif kind == "rename":
             self.replaced.append(change["to"]["coll"])
         elif kind in ENDS:
             raise Ended("the database was dropped: there is nothing left to follow", hint="lbmigrate plan")
         else:
             self.deletes += 1
+
+    def _note(self, among: dict[str, dict[bytes, Any]], change: Document) -> None:
+        key = change["documentKey"]["_id"]
+        if is_lost(key):  # nobody can ask for the document; a backfill rejects it by name
+            return
+        name = bson.encode({"": key}, codec_options=CODECS)
+        among.setdefault(change["ns"]["coll"], {})[name] = key
+        self.held += len(name)
 
 
 def watch(database: Database[Any], collections: Iterable[str], token: Document | None) -> Stream:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pymongo.database import Database
@@ -21,14 +21,25 @@ from lbmigrate.ledger import emit, rollup, walk
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.settle import Found, fix
+from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
 from lbmigrate.live.patience import Late, Patience, Turns
 from lbmigrate.live.settling import Settling
 from lbmigrate.passes.beginning import within
+from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Document
-from lbmigrate.rules.event import check_source_id, constant_points, former_ids, live_event, source_named, source_of
+from lbmigrate.rules.event import (
+    check_source_id,
+    constant_points,
+    former_ids,
+    live_event,
+    live_id,
+    source_named,
+    source_of,
+)
 from lbmigrate.run.context import Clock, Context, utc_now
 from lbmigrate.state import State
 from lbmigrate.telling.foreign import plain, trace
@@ -81,8 +92,13 @@ class ScoreRecorder:
         points: int | None = None,
         at: dt.datetime | None = None,
         meta: Mapping[str, Any] | None = None,
+        *,
+        undo: bool = False,
     ) -> bool:
         """Record that a user has just done something; True if that is new, and now on the board.
+
+        With `undo` it is taken back: True if it counted until now. Of the rest only the action and the document matter
+        then. What is recorded again after that counts again if its document does.
 
         `action_type` is the action of a source, and `source_id` the `_id` of the document that tells of it: together
         they name the event. `points` may be left out where every document of the action is worth the same. `at` (naive
@@ -92,6 +108,8 @@ class ScoreRecorder:
         def work() -> bool:
             config, now = self._context.config, self._context.clock()
             source = source_of(config, action_type)
+            if undo:
+                return self._undo(source, named_as_its_source(self._context, source, source_id))
             worth = constant_points(config, action_type) if points is None else points
             name = named_as_its_source(self._context, source, source_id)
             latest = config.backfill.latest(now)
@@ -100,10 +118,10 @@ class ScoreRecorder:
         return self._guarded(work)
 
     def record_source(self, source_name: str, document_or_id: Any) -> bool:
-        """Record a document of a source, or its elements, as it stands; True if an event is new, and now on the board.
+        """Record a document of a source, or its elements, as it stands; True if that changes what is on the board.
 
         It is read again and scored as the backfill does it, and left out if it does not meet the source's `where`, or
-        happened before the board begins.
+        happened before the board begins. What it counted for until now, and does no more, is taken back.
         """
         return self._guarded(lambda: self._emit(source_name, document_or_id))
 
@@ -152,11 +170,12 @@ class ScoreRecorder:
             way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
             raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
         added = bool(entered.new)
+        restored = not added and self._settle(source, [event["sourceId"]], undone=True).adjusted > 0
         ledger = self._recall.ledger(event, added, known, leavers.fence)
         # Also when it was there already: whoever inserted it may have died before this.
         with self._turns.of(event["userId"]):
             rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
-        return added
+        return added or restored
 
     def _emit(self, name: str, given: Any) -> bool:
         source = source_named(self._context.config, name)
@@ -166,14 +185,37 @@ class ScoreRecorder:
         check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
         done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types())
-        for users in walk.selections(done.users):
-            with self._turns.of(done.users[0]):
-                rollup.roll_up(self._context, users)
+        is_new = done.counts.emitted == done.counts.read == 1 and not source.unwind
+        settled = Found() if is_new else self._settle(source, condition["_id"]["$in"], done.worth)
+        self._roll_up([*done.users, *settled.users])
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
         if done.counts.rejected:
             raise LbmigrateError(f"{name}: {excerpt(key)} cannot be scored", hint="lbmigrate rejects")
-        return done.counts.emitted > 0
+        return done.counts.emitted + settled.adjusted > 0
+
+    def _settle(
+        self, source: Source, ids: Sequence[Any], worth: Mapping[str, Document] | None = None, *, undone: bool = False
+    ) -> Found:
+        """Put right what the ledger has of these documents, unless other rules are in force than it was scored by.
+
+        With `undone` only what was taken back.
+        """
+        if changed_rules(self._context):
+            return Found()
+        action = action_of(self._context, source)
+        return settle_documents(self._context, action, ids, self._types(), worth, tried=not undone, undone=undone)
+
+    def _undo(self, source: Source, name: Any) -> bool:
+        base = live_id(source, name)
+        found = fix(self._context, action_of(self._context, source), [base], self._types(), lambda *_: {})
+        self._roll_up(list(found.users))
+        return found.adjusted > 0
+
+    def _roll_up(self, users: list[Any]) -> None:
+        for some in walk.selections(users):
+            with self._turns.of(users[0]):
+                rollup.roll_up(self._context, some)
 
     def _tell_ahead(self, count: int, told: str) -> None:
         with self._counting:

@@ -17,11 +17,13 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.backfill import isolate
-from lbmigrate.config.model import Config
+from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import Refused
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger.settle import Found, actions
+from lbmigrate.ledger.undone import held_back, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live import changes
 from lbmigrate.live.changes import Batch, Stream
@@ -29,6 +31,7 @@ from lbmigrate.live.flag_cache import Flag
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.faults import is_transient
 from lbmigrate.passes.beginning import within
+from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -130,7 +133,9 @@ class Tail:
         return self._piece(token=None, missed=missed, warning=warning)
 
     def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:
-        done = self._emit(batch)
+        done, held = self._emit(batch)
+        if held:
+            yield Piece(ROW, warning=held)
         for name in self._collections.intersection(batch.replaced):
             passes = _passes(self._context.state, self._context.config)
             told = f"{name} was replaced by a rename, which names no document; next: lbmigrate backfill --full"
@@ -147,13 +152,25 @@ class Tail:
             deletes=self._kept.get("deletes", 0) + batch.deletes,
         )
 
-    def _emit(self, batch: Batch) -> Emitted:
+    def _emit(self, batch: Batch) -> tuple[Emitted, str]:
+        """What came of the changed documents, and what was not taken back of them."""
         done, context = Emitted(), within(self._context)
         for source in context.config.sources:
             done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection))
-        for users in walk.selections(done.users):
+        settled = [] if changed_rules(self._context) else retrying(partial(self._settle, batch, done))
+        for users in walk.selections([*done.users, *(user for _, found in settled for user in found.users)]):
             retrying(partial(rollup.roll_up, self._context, users))
-        return done
+        return done, "; ".join(told for source, found in settled if (told := held_back(source, found.held)))
+
+    def _settle(self, batch: Batch, done: Emitted) -> list[tuple[Source, Found]]:
+        """Take back or put right what the ledger has of changed documents, and of those that are gone."""
+        found, takes_back = [], self._context.config.live.deleted == "take_back"
+        for action in actions(self._context.config):
+            source = action.sources[0]
+            touched = (batch.touched if takes_back else batch.ids)(source.collection)
+            part = settle_documents(self._context, action, touched, self._one_type, done.worth, tried=True)
+            found.append((source, part))
+        return found
 
     def _idle(self, stream: Stream) -> Piece:
         """Nothing changed, but the token grows older where other collections do."""

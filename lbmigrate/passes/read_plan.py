@@ -16,6 +16,7 @@ from bson import json_util
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
+from lbmigrate.board.lookup import naming
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
@@ -28,7 +29,6 @@ from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.values.brackets import TYPES, is_nan
 from lbmigrate.values.coerce import MILLISECONDS_FROM
-from lbmigrate.values.ids import parse_id
 from lbmigrate.values.limits import TEXT, is_lost
 
 
@@ -53,7 +53,7 @@ def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPla
     seekable = is_indexed(collection, source.cursor) and not unwind.orders_nothing(source)
     following = newest(collection, source.cursor, started) if seekable else started
     if context.scope.user is not None:
-        return ReadPlan((_of_user(context.scope.user, source),), following)
+        return ReadPlan((_of_user(context, context.scope.user, source),), following)
     if context.scope.bounded:
         return ReadPlan(*_between(collection, source, context.scope))
     if mark.value is None:
@@ -98,8 +98,8 @@ def _is_multikey(collection: Collection[Any], index: str, key: str) -> bool:
     return '"isMultiKey": true' in json_util.dumps(plan)
 
 
-def _of_user(user: str, source: Source) -> Span:
-    return Span("_id", extra={source.user.path: {"$in": parse_id(user)}})
+def _of_user(context: Context, user: str, source: Source) -> Span:
+    return Span("_id", extra=naming(context.sources, context.config, source.user, user))
 
 
 def _whole(context: Context, collection: Collection[Any], source: Source) -> tuple[Span, ...]:
@@ -111,7 +111,7 @@ def _whole(context: Context, collection: Collection[Any], source: Source) -> tup
 def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
     """A bounded backfill seeks on the time of the action; only where it falls back on other fields must it walk."""
     key = source.at[0]
-    if len(source.at) > 1 or source.unwind or not is_indexed(collection, key):
+    if len(source.at) > 1 or not source.moments[0].is_plain or source.unwind or not is_indexed(collection, key):
         return everything(collection), None, f"{source.collection}: no one indexed field holds the time"
     since = scope.since or dt.datetime(1, 1, 1)
     return _since(collection, key, since), None, ""

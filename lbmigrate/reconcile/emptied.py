@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lbmigrate.errors import Refused
+from lbmigrate.ledger.settle import Action, actions
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import chunks, likely
 from lbmigrate.reconcile import places
-from lbmigrate.reconcile.chunk import Action, actions, look
+from lbmigrate.reconcile.chunk import look
 from lbmigrate.records import amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS

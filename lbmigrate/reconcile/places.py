@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 from lbmigrate.config.model import Source
+from lbmigrate.ledger.settle import Action, actions
 from lbmigrate.passes import passes
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.read_plan import bracket
-from lbmigrate.reconcile.chunk import STRANGERS, Action, actions
+from lbmigrate.reconcile.chunk import STRANGERS
 from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS

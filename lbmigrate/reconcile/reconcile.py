@@ -15,6 +15,7 @@ from lbmigrate.backfill import backfill
 from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
+from lbmigrate.ledger.settle import Action, Found, actions
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import chunks, pass_size, passes
@@ -23,7 +24,7 @@ from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.scored_by import changed_rules, in_force
 from lbmigrate.reconcile import places
-from lbmigrate.reconcile.chunk import STRANGERS, Action, Doubt, Due, Found, actions, look, settle
+from lbmigrate.reconcile.chunk import STRANGERS, Doubt, Due, look, settle
 from lbmigrate.reconcile.places import NAME
 from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
 from lbmigrate.run import throttle

@@ -14,10 +14,11 @@ from lbmigrate.config.model import Config, Source
 from lbmigrate.config.types import RESERVED_META
 from lbmigrate.errors import UsageError
 from lbmigrate.records import MOST_POINTS, Document
+from lbmigrate.rules.user_ref import user_id
 from lbmigrate.values.coerce import as_time
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import former_texts, id_text, id_texts, plain_text
-from lbmigrate.values.ids import coerce_id, is_document_id, plain_id
+from lbmigrate.values.ids import is_document_id, plain_id
 from lbmigrate.values.limits import named, names_a_user, names_nothing, too_much
 
 
@@ -78,10 +79,9 @@ def live_event(
 
     What the backfill would reject is refused here as well: points outside the source's bounds, a time after `latest`.
     """
-    check_source_id(source_id)
     _check_meta(meta)
     return {
-        "_id": f"{source.action}:{_text(source, source_id)}",
+        "_id": live_id(source, source_id),
         "userId": _user(user, source),
         "actionType": source.action,
         "points": _whole(points, source),
@@ -89,6 +89,12 @@ def live_event(
         "meta": {**meta, "origin": "live"},
         "createdAt": _moment(at, latest),
     }
+
+
+def live_id(source: Source, source_id: Any) -> str:
+    """The `_id` of the event of a document of `source`. Raises UsageError for what no document can have as its own."""
+    check_source_id(source_id)
+    return f"{source.action}:{_text(source, source_id)}"
 
 
 def check_source_id(given: Any) -> None:
@@ -132,7 +138,7 @@ def _text(source: Source, given: Any) -> str:
 
 
 def _user(given: Any, source: Source) -> Any:
-    user = plain_id(coerce_id(given, source.user.coerce))
+    user = plain_id(user_id(given, source.user))
     if user is None or not names_a_user(user):
         raise UsageError(f"user_id cannot name a user of {source.name} ({excerpt(given)})")
     return user

@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from lbmigrate.config.model import Source
 from lbmigrate.records import LARGEST_SOURCE_ID, MOST_POINTS, Document, Reject, Scored
 from lbmigrate.rules import points_function
+from lbmigrate.rules.moments import moments_of
 from lbmigrate.rules.unwind import id_paths
+from lbmigrate.rules.user_ref import user_ids
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
-from lbmigrate.values.coerce import Floats, Moments, times
+from lbmigrate.values.coerce import Floats, Moments
 from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.id_text import id_texts
-from lbmigrate.values.ids import coerce_ids, id_type
+from lbmigrate.values.ids import id_type
 from lbmigrate.values.limits import long_ids, lost_texts, oversized, untold_times
 from lbmigrate.values.paths import pluck
 
@@ -36,7 +38,7 @@ Problems = dict[int, str]
 
 def paths(source: Source) -> tuple[str, ...]:
     """Every path that scoring reads besides `_id`, each once; with `unwind` also those that name the elements."""
-    named = [source.user.path, *source.at]
+    named = [source.user.path, *(path for at in source.moments for path in at.paths)]
     named += [path for let in source.let.values() for path in let_paths(let)]
     named += source.meta.values()
     named += id_paths(source)
@@ -51,20 +53,21 @@ def score(
     source_ids: Sequence[Any] | None = None,
     latest: dt.datetime | None = None,
     functions: Container[str] = (),
+    known: Sequence[Any] | None = None,
 ) -> Scored:
     """Score events for documents of `source`: each document becomes one event or one reject, in order.
 
     Bad data never raises. Points are whole: fractions are rounded to the nearest, halves to even. `zone` is the IANA
     name for times without an offset; `source_ids` replace the documents' `_id` (one each), and are texts already.
     Duplicates are kept. An action later than `latest` (naive UTC) is a reject. `functions` are the modules that points
-    functions may be from. Raises LbmigrateError if a points function fails, ConfigError if the formula or function
-    cannot be used.
+    functions may be from; `known` are the users, one each, where their ids stand elsewhere. Raises LbmigrateError if a
+    points function fails, ConfigError if the formula or function cannot be used.
     """
     columns = pluck(documents, paths(source))
     ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
     problems: Problems = {row: "no _id" for row, name in enumerate(ids) if name is None}
     _too_large(columns, source, ids, problems)
-    users = _users(columns[source.user.path], source, problems)
+    users = _users(columns[source.user.path], source, problems, known)
     moments, approximate = _moments(columns, source, ZoneInfo(zone), problems)
     _not_yet(moments, approximate, source, latest, problems)
     numbers = _numbers(columns, source, ZoneInfo(zone), problems)
@@ -94,8 +97,8 @@ def _too_large(columns: Columns, source: Source, ids: Sequence[Any], problems: P
             problems.setdefault(row, f"{subject} {reason}")
 
 
-def _users(column: Sequence[Any], source: Source, problems: Problems) -> list[Any]:
-    users = coerce_ids(column, source.user.coerce)
+def _users(column: Sequence[Any], source: Source, problems: Problems, known: Sequence[Any] | None) -> list[Any]:
+    users = user_ids(column, source.user) if known is None else list(known)
     for row in _absent(users):
         problems.setdefault(row, _no_user(column[row], source))
     return users
@@ -107,6 +110,8 @@ def _no_user(value: Any, source: Source) -> str:
         return f"no user ({path} is missing)"
     if isinstance(value, str) and not value.strip():
         return f"no user ({path} is blank)"
+    if source.user.lookup:
+        return f"not exactly one user has the {source.user.looked_up} that is in {path}"
     if id_type(value) is None:
         return f"user of type {bson_type(value)} in {path}"
     wanted = "an ObjectId" if source.user.coerce == "objectId" else "a string"
@@ -114,18 +119,20 @@ def _no_user(value: Any, source: Source) -> str:
 
 
 def _moments(columns: Columns, source: Source, zone: ZoneInfo, problems: Problems) -> tuple[Moments, dict[int, str]]:
-    """When each action happened, and for rows whose time is not from the first path, from which."""
-    first, *fallbacks = source.at
-    moments = times(columns[first], zone)
+    """When each action happened, and for rows whose time is a fallback's, and not an exact one, from which."""
+    first, *fallbacks = source.moments
+    moments = moments_of(first, columns, zone)
     approximate = {}
-    for path in fallbacks:
+    for at in fallbacks:
         rows = _absent(moments)
-        for row, moment in zip(rows, times([columns[path][row] for row in rows], zone), strict=True):
+        some = {path: [columns[path][row] for row in rows] for path in at.paths}
+        for row, moment in zip(rows, moments_of(at, some, zone), strict=True):
             if moment is not None:
                 moments[row] = moment
-                approximate[row] = path
+                if not at.exact:
+                    approximate[row] = at.path
     for row in _absent(moments):
-        problems.setdefault(row, _no_time({path: columns[path][row] for path in source.at}))
+        problems.setdefault(row, _no_time({path: columns[path][row] for at in source.moments for path in at.paths}))
     return moments, approximate
 
 

@@ -64,6 +64,25 @@ def times(column: Sequence[Any], zone: ZoneInfo) -> Moments:
     return [None if value is None else as_time(value, zone) for value in column]
 
 
+def times_since_epoch(column: Sequence[Any], zone: ZoneInfo, unit: Unit) -> Moments:
+    """`times`, but numbers, and texts that are numbers, count `unit` since 1970."""
+    counted = numbers(column)
+    found = _in_range(counted, convert(counted, unit, "seconds"))
+    return [
+        as_time(value, zone) if moment is None and isinstance(value, str | dt.datetime | ObjectId) else moment
+        for value, moment in zip(column, found, strict=True)
+    ]
+
+
+def after(moments: Moments, durations: Floats, unit: Unit) -> Moments:
+    """What is so much later; None where there is no such duration, or a negative one, or where time ends."""
+    lasted = convert(durations, unit, "ms")
+    usable = (lasted >= 0) & (lasted < _LATEST_EPOCH * 1000)
+    later = [None if n is None or not ok else n + dt.timedelta(milliseconds=round(ms))
+             for n, ms, ok in zip(moments, lasted.tolist(), usable.tolist(), strict=True)]  # fmt: skip
+    return [moment if moment is not None and moment < LATEST else None for moment in later]
+
+
 def as_number(value: Any) -> float:
     """A finite float, or NaN. Numbers and decimal strings convert; a bool is not a number."""
     if isinstance(value, Decimal128):
@@ -122,7 +141,11 @@ def _moment(value: Any, zone: ZoneInfo) -> dt.datetime | None:
 
 def _from_epoch(values: Floats) -> Moments:
     """NaN does not compare, so it ends as None with what lies out of range; NaT becomes None in a list."""
-    seconds = np.where(np.abs(values) >= MILLISECONDS_FROM, values / 1000, values)
+    return _in_range(values, np.where(np.abs(values) >= MILLISECONDS_FROM, values / 1000, values))
+
+
+def _in_range(values: Floats, seconds: Floats) -> Moments:
+    """Epoch seconds as times, where they lie in the range of those, and the value that they come from is not 0."""
     usable = (values != 0) & (seconds >= _EARLIEST_EPOCH) & (seconds < _LATEST_EPOCH)
     # through whole microseconds, because 1700000000.1 in binary is a little less than it says
     milliseconds = np.rint(np.where(usable, seconds, 0) * 1e6).astype(np.int64) // 1000

@@ -17,6 +17,11 @@ def pluck(documents: Sequence[Document], paths: Iterable[str]) -> dict[str, list
     return {path: _column(documents, path) for path in paths}
 
 
+def value_at(document: Document, path: str) -> Any:
+    """What `pluck` finds in one document."""
+    return _column([document], path)[0] if "." in path else document.get(path)
+
+
 def projection_of(paths: Iterable[str]) -> dict[str, int]:
     """What `find` must fetch to pluck `paths`; `_id` always comes along.
 

@@ -33,7 +33,9 @@ class Ledger:
         latest = context.config.backfill.latest(context.clock())
         self.action, self._context = action, context
         self.collections = list(dict.fromkeys(source.collection for source in sources))
-        self._rows = Rows(context, action, [Reading(context.config, source, kind, latest) for source in sources])
+        self._rows = Rows(
+            context, action, [Reading(context.config, source, kind, latest, context.sources) for source in sources]
+        )
         self._sides = BothSides(context, self._rows)
         self._within = {"_id": {"$gte": f"{action}:", "$lt": f"{action};"}}
 

@@ -25,7 +25,7 @@ def everybody_left(context: Context) -> bool:
 
 def _all_left(context: Context, source: Source, leavers: Leavers) -> bool | None:
     """Whether there are actions, all of users who have left; None where somebody else has one."""
-    reading = Reading(context.config, source, None, context.config.backfill.latest(context.clock()))
+    reading = Reading(context.config, source, None, context.config.backfill.latest(context.clock()), context.sources)
     seen = False
     try:
         for action in reading.actions(documents(context, reading, {})):

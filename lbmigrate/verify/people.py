@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lbmigrate.config.model import Users
+from lbmigrate.config.users import Users
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import folded_id, id_forms, in_parts
 from lbmigrate.values.paths import projection_of
-from lbmigrate.verify.values import getter
+from lbmigrate.verify.values import Getter, getter
+from lbmigrate.verify.visible import is_nameless, is_out, out_by_settings, paths
 
-TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
 LOOKED_AT = NAME_LENGTH + 320  # characters of a text
 NAME, AVATAR, OPT_OUT = "displayNameSnapshot", "avatarSnapshot", "optOutSnapshot"
 _address = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]").search
@@ -29,25 +29,33 @@ def shown(context: Context, users: Sequence[Any]) -> Mapping[Any, Document]:
     """
     rules = context.config.users
     take = getter(rules.key)
-    paths = projection_of([rules.key, *rules.display_name, *rules.avatar, *_more(rules)])
+    fields = projection_of([rules.key, *rules.display_name, *rules.avatar, *_more(rules)])
     forms = [form for user in users for form in id_forms(user)]
-    by_id: dict[Any, Document] = {}
+    by_id: dict[str, list[Document]] = {}
     for some in in_parts(forms):
-        for document in context.sources[rules.collection].find({rules.key: {"$in": some}}, paths):
-            by_id.setdefault(folded_id(take(document)), document)
-            if type(take(document)) is not str:
-                by_id[folded_id(take(document))] = document
+        for document in context.sources[rules.collection].find({rules.key: {"$in": some}}, fields):
+            _keep(by_id.setdefault(folded_id(take(document)), []), document, take)
+    wishes = out_by_settings(context, users)
     reached = context.state.get(PROFILES).get("value")
     found = {user: by_id.get(folded_id(user)) for user in users}
     return {
-        user: _snapshot(rules, each) | {TELLS: _changed(rules, each) is not None}
-        for user, each in found.items()
-        if each and not _is_newer(_changed(rules, each), reached)
+        user: _strictest(rules, some, wishes.get(folded_id(user)))
+        | {TELLS: all(_changed(rules, each) is not None for each in some)}
+        for user, some in found.items()
+        if some and not any(_is_newer(_changed(rules, each), reached) for each in some)
     }
 
 
+def _keep(some: list[Document], document: Document, take: Getter) -> None:
+    """Among documents under one id; one whose id is no text goes before those with its digits."""
+    if some and type(take(document)) is not str and type(take(some[0])) is str:
+        some.clear()
+    if not some or type(take(document)) is not str or type(take(some[0])) is str:
+        some.append(document)
+
+
 def _more(rules: Users) -> list[str]:
-    return [path for path in (rules.updated, rules.opt_out.path if rules.opt_out else None) if path]
+    return [*([rules.updated] if rules.updated else []), *paths(rules)]
 
 
 def _changed(rules: Users, document: Document) -> dt.datetime | None:
@@ -60,10 +68,21 @@ def _is_newer(changed: dt.datetime | None, reached: dt.datetime | None) -> bool:
     return changed is not None and reached is not None and changed >= reached
 
 
+def _strictest(rules: Users, documents: Sequence[Document], wish: bool | None) -> Document:
+    """What is shown of a user with these documents: hidden, or nameless, if one of them says so."""
+    each = [_snapshot(rules, document) for document in documents]
+    first = min(each, key=lambda one: [(one[name] is None, one[name] or "") for name in (NAME, AVATAR)])
+    apart = rules.opt_out is not None and rules.opt_out.settings is not None
+    silent = apart and wish is None and rules.opt_out is not None and rules.opt_out.missing
+    nameless = any(is_nameless(rules, document) for document in documents)
+    out = any(one[OPT_OUT] for one in each) or bool(wish) or silent
+    return {**first, **(dict.fromkeys((NAME, AVATAR)) if nameless else {}), OPT_OUT: out}
+
+
 def _snapshot(rules: Users, document: Document) -> Document:
     avatars = (getter(path)(document) for path in rules.avatar)
     picture = next((each for each in avatars if isinstance(each, str) and 0 < len(each) <= AVATAR_LENGTH), None)
-    return {OPT_OUT: _is_out(rules, document), NAME: _name(rules, document), AVATAR: picture}
+    return {OPT_OUT: is_out(rules, document), NAME: _name(rules, document), AVATAR: picture}
 
 
 def _name(rules: Users, document: Document) -> str | None:
@@ -73,13 +92,3 @@ def _name(rules: Users, document: Document) -> str | None:
         if name and not _address(name):
             return name[:NAME_LENGTH]
     return None
-
-
-def _is_out(rules: Users, document: Document) -> bool:
-    if rules.opt_out is None:
-        return False
-    value = getter(rules.opt_out.path)(document)
-    if value is None:
-        return rules.opt_out.missing
-    said = value[:LOOKED_AT].strip().lower() in TRUE_WORDS if isinstance(value, str) else bool(value)
-    return said != rules.opt_out.negate

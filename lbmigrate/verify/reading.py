@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bson import Decimal128, Int64, ObjectId
+from pymongo.database import Database
 
+from lbmigrate.board.lookup import looked_up
 from lbmigrate.config.model import Config, Let, Source
 from lbmigrate.records import MOST_POINTS, Document
 from lbmigrate.values.id_text import exact_text, id_text, owner_texts
@@ -21,9 +23,11 @@ from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user, names_nothing, too_much
 from lbmigrate.verify.formula import compiled
 from lbmigrate.verify.function import Function, function_of
+from lbmigrate.verify.times import when
 from lbmigrate.verify.values import Getter, converted, getter, moment, number
 
 POSITION = "__position"  # where $unwind leaves an element's index
+OWNERS = 100_000  # users who were looked up and are remembered
 Letter = Mapping[str, float]
 
 
@@ -52,11 +56,20 @@ class Unread(Exception):
 class Reading:
     """Reads documents of one source. `kind` is the type of the ledger's user ids, None where it is not known."""
 
-    def __init__(self, config: Config, source: Source, kind: str | None, latest: dt.datetime | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        kind: str | None,
+        latest: dt.datetime | None,
+        sources: Database[Any] | None = None,
+    ) -> None:
         self.source, self._kind, self._latest = source, kind, latest
+        self._config, self._sources = config, sources
+        self._owners: dict[str, Any] = {}
         self._zone = ZoneInfo(config.timezone)
         self._user, self._cursor = getter(source.user.path), getter(source.cursor)
-        self._at = [(path, getter(path)) for path in source.at]
+        self._at = [(at, getter(at.path), getter(at.plus.path) if at.plus else None) for at in source.moments]
         self._lets = [(name, _LetReading(let, self._zone)) for name, let in source.let.items()]
         self._metas = [getter(path) for path in source.meta.values()]
         self._function: Function | None = function_of(config, source)
@@ -71,7 +84,8 @@ class Reading:
     def paths(self) -> list[str]:
         """Every path that is read."""
         source = self.source
-        paths = [source.user.path, *source.at, source.cursor, *source.meta.values()]
+        times = [path for at in source.moments for path in at.paths]
+        paths = [source.user.path, *times, source.cursor, *source.meta.values()]
         paths += [path for let in source.let.values() for path in let.between or let.path or ()]
         return paths + ([f"{source.unwind}._id", f"{source.unwind}.id"] if source.unwind else [])
 
@@ -118,20 +132,32 @@ class Reading:
 
     def _named_user(self, document: Document) -> Any:
         user = self._user(document)
+        if self.source.user.strip and isinstance(user, str):
+            user = user.removeprefix(self.source.user.strip)
+        if self.source.user.lookup:
+            user = self._owner(user)
         if type(user) is not ObjectId or self.source.user.coerce == "string":
             user = _as_user(user, self.source.user.coerce)
         if user is None or (self._kind is not None and id_type(user) != self._kind):
             raise Unread("no user")
         return user
 
+    def _owner(self, value: Any) -> Any:
+        """The key of the user whom a text names."""
+        if not isinstance(value, str) or self._sources is None:
+            return None
+        if value not in self._owners:
+            self._owners = self._owners if len(self._owners) < OWNERS else {}
+            [self._owners[value]] = looked_up(self._sources, self._config, self.source.user, [value])
+        return self._owners[value]
+
     def _time(self, document: Document) -> tuple[dt.datetime, bool]:
-        for place, (_, take) in enumerate(self._at):
-            value = take(document)
-            at = None if value is None else moment(value, self._zone)
+        for place, (rule, take, lasted) in enumerate(self._at):
+            at = when(rule, take(document), lasted(document) if lasted else None, self._zone)
             if at is not None:
                 if self._latest is not None and at > self._latest:
                     raise Unread("in the future")
-                return at, place > 0
+                return at, place > 0 and not rule.exact
         raise Unread("no usable time")
 
     def _points(self, document: Document, user: Any, at: dt.datetime) -> int:

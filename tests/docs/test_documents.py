@@ -8,15 +8,20 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import typer
+import yaml
 from bson import ObjectId, json_util
 
 from lbmigrate import errors, schema
 from lbmigrate.cli.app import app as command_line
 from lbmigrate.config.load import flatten, read_config
+from lbmigrate.config.model import Source
 from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
+from lbmigrate.config.users import OptOut, Users
+from tests.apps import TASKS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("runbooks/*.md"))]
@@ -236,7 +241,7 @@ def test_links_lead_to_files(document):
 
 
 def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what_it_leaves_to_them(scratch):
-    first, rest = (content for _, content in blocks(README, "yaml"))
+    first, *_, rest = (content for _, content in blocks(README, "yaml"))
     file = scratch / "leaderboard.yaml"
     file.write_text(first, "utf-8")
     plain = flatten(read_config(file).config)
@@ -244,6 +249,13 @@ def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what
     assert flatten(read_config(file).config) == plain
     keys = [*Backfill.model_fields, *Throttle.model_fields, *Verify.model_fields, *Live.model_fields]
     assert re.findall(r"^  (\w+):", rest, re.MULTILINE) == keys
+
+
+def test_what_the_readme_says_of_users_and_of_sources_can_be_written_into_a_configuration():
+    _, users, wish, source, _ = (yaml.safe_load(dedent(content)) for _, content in blocks(README, "yaml"))
+    Users.model_validate(users["users"])
+    OptOut.model_validate(wish["opt_out"])
+    Source.model_validate({**TASKS, **source["sources"][0]})
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from lbmigrate.ledger.entries import present_entries
 from lbmigrate.ledger.identify import rows_of
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo.concerns import is_fake
-from lbmigrate.reconcile import groups
+from lbmigrate.reconcile import parts
 from lbmigrate.run.context import Scope
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.schema.layout import Layout
@@ -62,7 +62,7 @@ def test_of_entries_no_more_is_held_than_is_compared_and_they_are_made_right(app
 
 def test_a_range_of_the_ledger_is_reconciled_in_parts_with_the_same_outcome(app, monkeypatch):
     app.database["tasks"].update_many({"userId": oid(1)}, {"$set": {"status": "todo"}})
-    monkeypatch.setattr(groups, "HELD_SIZE", 100)  # an event's `_id` has 38
+    monkeypatch.setattr(parts, "HELD_SIZE", 100)  # an event's `_id` has 38
     assert app.reconcile().adjusted == 6
     again = app.reconcile()
     assert (again.read, again.adjusted) == (18, 0), "an adjustment may be in the part after its event"

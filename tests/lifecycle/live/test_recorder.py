@@ -387,3 +387,69 @@ def test_ids_of_every_kind_name_their_events(app):
     for number, name in enumerate([ObjectId(), "a-slug", 4711, uuid.uuid4()]):
         assert recording.record("task_complete", oid(2), name)
         assert app.entries()[f"global:{oid(2)}"]["score"] == 10 * (number + 1)
+
+
+# --- undone --------------------------------------------------------------------------------------------------------
+
+
+def points(app):
+    return sum(event["points"] for event in app.events())
+
+
+def test_what_an_app_takes_back_is_off_the_board_at_once_and_once(app):
+    recording = recorder(app)
+    for number in (1001, 1002):
+        recording.record("task_complete", oid(1), oid(number), at=NEW_YEAR)
+    assert recording.record("task_complete", oid(1), oid(1001), undo=True)
+    assert app.entries()[GLOBAL]["score"] == 10
+    assert not recording.record("task_complete", oid(1), str(oid(1001)), undo=True)
+    assert points(app) == 10
+
+
+def test_what_was_never_recorded_cannot_be_taken_back(app):
+    assert not recorder(app).record("task_complete", oid(1), oid(1001), undo=True)
+    assert app.events() == []
+
+
+def test_an_action_that_is_recorded_again_after_it_was_taken_back_counts_if_its_document_does(app):
+    recording = recorder(app)
+    again = {"action_type": "task_complete", "user_id": oid(1), "source_id": oid(1001), "at": task(1)["completedAt"]}
+    recording.record(**again)
+    recording.record(**again, undo=True)
+    assert not recording.record(**again)
+    app.database["tasks"].insert_one(task(1))
+    assert recording.record(**again)
+    assert app.entries()[GLOBAL]["score"] == 10
+    assert not recording.record(**again)
+
+
+def test_an_action_whose_document_is_not_there_yet_may_be_recorded_twice(app):
+    recording = recorder(app)
+    for _ in range(2):
+        recording.record("task_complete", oid(1), oid(1001), at=NEW_YEAR)
+    assert points(app) == 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "user_and_score"),
+    [({"status": "todo"}, (1, 0)), ({"userId": oid(2)}, (2, 10)), ({"completedAt": NEW_YEAR}, (1, 10))],
+)
+def test_a_document_that_changed_is_settled_when_it_is_recorded(app, fields, user_and_score):
+    recording, who = recorder(app), user_and_score[0]
+    app.database["tasks"].insert_one(task(1))
+    recording.record_source("tasks", oid(1001))
+    app.database["tasks"].update_one({}, {"$set": fields})
+    assert recording.record_source("tasks", oid(1001))
+    assert app.entries()[f"global:{oid(who)}"]["score"] == user_and_score[1]
+    assert not recording.record_source("tasks", oid(1001))
+    assert app.reconcile().adjusted == 0
+
+
+def test_a_document_that_is_gone_is_taken_back_when_it_is_recorded(app):
+    recording = recorder(app)
+    app.database["tasks"].insert_many([task(1), task(2)])
+    for number in (1001, 1002):
+        recording.record_source("tasks", oid(number))
+    app.database["tasks"].delete_one({"_id": oid(1001)})
+    assert recording.record_source("tasks", oid(1001))
+    assert app.entries()[GLOBAL]["score"] == 10

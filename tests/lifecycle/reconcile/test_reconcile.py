@@ -12,11 +12,10 @@ import pytest
 from bson import Int64
 
 from lbmigrate.errors import LbmigrateError, Refused
-from lbmigrate.ledger import events
+from lbmigrate.ledger import events, settle
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.passes.scored_by import changed_rules, remember_rules
-from lbmigrate.reconcile import chunk, reconcile
-from lbmigrate.reconcile.chunk import _due
+from lbmigrate.reconcile import reconcile
 from lbmigrate.records import Reconciled
 from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.run.context import VerifyOptions
@@ -355,12 +354,12 @@ def test_another_who_adjusts_at_the_same_time_is_noticed(app, monkeypatch):
     insert = events.insert_each
 
     def beaten(events, documents):
-        monkeypatch.setattr(chunk, "insert_each", insert)
+        monkeypatch.setattr(settle, "insert_each", insert)
         other = App(app.database, app.config)
         reconciled(other)
         return insert(events, documents)
 
-    monkeypatch.setattr(chunk, "insert_each", beaten)
+    monkeypatch.setattr(settle, "insert_each", beaten)
     assert reconciled(app).adjusted == 0
     assert reasons(app) == {"voided": 1}
     assert points_of(app, 0) == {}
@@ -369,13 +368,13 @@ def test_another_who_adjusts_at_the_same_time_is_noticed(app, monkeypatch):
 
 def test_a_source_that_changes_back_between_two_looks_is_left_alone(app, monkeypatch):
     change(app, 0, status="todo")
-    due = _due
+    due = settle.due_of
 
     def late(*arguments):
         change(app, 0, status="done")
         return due(*arguments)
 
-    monkeypatch.setattr(chunk, "_due", late)
+    monkeypatch.setattr(settle, "due_of", late)
     assert reconciled(app).adjusted == 0
     assert adjustments(app) == []
 

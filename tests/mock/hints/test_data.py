@@ -77,6 +77,15 @@ SITUATIONS = {  # how it comes about, part of the fact, the fix, and what the fi
         right, "tasks.updatedAt has no index", "db.tasks.createIndex({'updatedAt': 1})",
         done("db.tasks.createIndex({'updatedAt': 1})"),
     ),
+    "users who are looked up without an index": (
+        configured(user={"path": "userId", "lookup": "users.number"}), "users.number has no index: for each chunk",
+        "db.users.createIndex({'number': 1})",
+        done("db.users.createIndex({'number': 1})"),
+    ),
+    "wishes that are not where they are said to be": (
+        with_users(opt_out={"from": {"collection": "setting", "key": "user"}, "path": "value", "missing": False}),
+        "'setting' does not exist", CHECK, right,
+    ),
     "users without a name": (
         with_users(display_name=["nick"]), "looked at have no nick",
         "they are shown without a name; add a path to users.display_name", with_users(display_name=["nick", "name"]),
@@ -84,6 +93,15 @@ SITUATIONS = {  # how it comes about, part of the fact, the fix, and what the fi
     "pictures in the place of addresses": (
         lambda app, _: set_all(app, "users", avatar="x" * 5000), "longer than", "keep the address of a picture there",
         lambda app, _: set_all(app, "users", avatar="https://host/picture"),
+    ),
+    "wishes that nobody has foreseen": (
+        lambda app, _: set_all(app, "users", hidden="friends"), "says neither yes nor no",
+        "say instead which values hide: users.hidden: [{path: hidden, in: […]}]",
+        with_users(opt_out=None, hidden=[{"path": "hidden", "in": ["private"]}]),
+    ),
+    "users without a document": (
+        lambda app, _: app["users"].delete_one({"_id": oid(2)}), "has no document in users",
+        "say what is to become of them: users.missing: hide, anonymous or show", with_users(missing="hide"),
     ),
     "names that are no text": (
         lambda app, _: set_all(app, "users", name=7), "no text", "add another path to users.display_name",

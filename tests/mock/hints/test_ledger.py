@@ -11,10 +11,9 @@ from lbmigrate.board import board as boards
 from lbmigrate.board.board import Board
 from lbmigrate.config.load import load_config
 from lbmigrate.errors import LbmigrateError, LeaseLost, UsageError
-from lbmigrate.ledger import enter, rollup
+from lbmigrate.ledger import enter, rollup, settle
 from lbmigrate.live import flag_cache
 from lbmigrate.live.recorder import ScoreRecorder
-from lbmigrate.reconcile import chunk
 from lbmigrate.records import Checkpoint
 from lbmigrate.state import Holder, Lease, State
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, task
@@ -79,7 +78,7 @@ def nobody_gets_through(*_):
 
 
 CONTESTED = {
-    "an adjustment": (chunk, "CONFLICTS", 0, "try again", "reconcile"),
+    "an adjustment": (settle, "CONFLICTS", 0, "try again", "reconcile"),
     "an entry": (rollup, "_attempt", nobody_gets_through, "lbmigrate run", "run"),
 }
 

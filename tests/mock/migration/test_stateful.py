@@ -322,8 +322,10 @@ class Leaderboard(RuleBasedStateMachine):
         if not is_on or owner in self.model.left | self.leaving:
             assert owner in self.leaving or (not is_new and after == before)
             return
-        assert after.keys() == before.keys() | {name}
-        assert is_new == (name not in before)
+        added = after.keys() - before.keys()
+        assert before.keys() | {name} <= after.keys()
+        assert {each.partition("#")[0] for each in added} <= {name}
+        assert is_new == bool(added)
         theirs = after[name]["userId"]
         expected = summed([event for event in after.values() if event["userId"] == theirs])
         assert self.entries(userId=theirs) == expected

@@ -186,7 +186,8 @@ def test_a_source_that_loses_documents_is_told_for_a_reconciliation_takes_them_b
     app["tasks"].insert_many(TEN)
     if kind == "TTL":
         app["tasks"].create_index("createdAt", expireAfterSeconds=10**9)
-    assert named(told(terminal, "warning"), "lbmigrate reconcile takes back what a document was worth that is gone")
+    fact = "tail and lbmigrate reconcile take back what a document was worth that is gone"
+    assert named(told(terminal, "warning"), fact)
     assert terminal("run").code == 0
 
 

@@ -10,8 +10,10 @@ import signal
 import threading
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -159,8 +161,37 @@ def test_what_happened_before_the_board_begins_is_followed_and_left_alone(app):
     assert set(app.event_ids()) - set(before) == {f"task_complete:{oid(1030)}"}
 
 
-def test_deletes_are_counted_for_a_reconciliation(app):
-    pieces = follower(app)
+def standing(app):
+    """What the ledger says of tasks, by user and time, but for what was taken back."""
+    sums = Counter()
+    for event in app.database["score_events"].find({"actionType": "task_complete"}):
+        sums[event["userId"], event["createdAt"]] += event["points"]
+    return {place: points for place, points in sums.items() if points}
+
+
+def tasks_as_they_are(app):
+    done = app.database["tasks"].find({"status": "done"})
+    return dict(Counter({(each["userId"], each["completedAt"]): 10 for each in done}))
+
+
+def test_what_is_undone_moved_or_deleted_is_off_the_board_and_back_when_it_is_done_again(app):
+    pieces, tasks = follower(app), app.database["tasks"]
+    save(app, next(pieces))
+    for number, fields in ((1, {"status": "todo"}), (2, {"userId": oid(1)}), (3, {"completedAt": NEW_YEAR - DAY})):
+        tasks.update_one({"_id": oid(1000 + number)}, {"$set": fields})
+    tasks.delete_many({"_id": {"$in": [oid(1004), oid(1005)]}})
+    walk(app, pieces, lambda: row(app).get("deletes") == 2 and standing(app) == tasks_as_they_are(app))
+    expected = sum(points for (who, _), points in standing(app).items() if who == oid(2))
+    sessions = app.database["score_events"].find({"actionType": "focus_session", "userId": oid(2)})
+    assert app.entries()[f"global:{oid(2)}"]["score"] == expected + sum(event["points"] for event in sessions)
+    tasks.update_one({"_id": oid(1001)}, {"$set": {"status": "done"}})
+    walk(app, pieces, lambda: standing(app) == tasks_as_they_are(app))
+    assert app.reconcile().adjusted == 0
+
+
+def test_points_of_deleted_documents_are_kept_where_the_configuration_says_so(app):
+    keeping = replace(app, config=config(TASKS, SESSIONS, live={"deleted": "keep"}))
+    pieces = follower(keeping)
     save(app, next(pieces))
     app.database["tasks"].delete_many({"_id": {"$in": [oid(1001), oid(1002)]}})
     walk(app, pieces, lambda: row(app).get("deletes") == 2)

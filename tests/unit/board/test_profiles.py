@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.board.profiles import NAME_LENGTH, opted_out, profile_paths, snapshot
-from lbmigrate.config.model import OptOut, Users
+from lbmigrate.board.profiles import NAME_LENGTH, profile_paths, snapshot
+from lbmigrate.board.visibility import opted_out
+from lbmigrate.config.users import OptOut, Users
 
 USERS = Users(
     key="_id",

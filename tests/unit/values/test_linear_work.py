@@ -19,9 +19,11 @@ import pytest
 from bson import Binary, Code, Int64, ObjectId, Regex
 from pydantic import TypeAdapter, ValidationError
 
-from lbmigrate.board.profiles import opted_out, snapshot
+from lbmigrate.board.profiles import snapshot
+from lbmigrate.board.visibility import opted_out
 from lbmigrate.config import types
-from lbmigrate.config.model import Let, OptOut, Source, Users
+from lbmigrate.config.model import Let, Source
+from lbmigrate.config.users import OptOut, Users
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.rules import periods, scoring
 from lbmigrate.rules.adjustments import base_id

@@ -1,55 +1,33 @@
-"""What the ledger says, read in parts that memory has room for and grouped by the source that its events are about."""
+"""What the ledger says, grouped by the source that its events are about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 from lbmigrate.ledger.identify import rows_of
 from lbmigrate.mongo.concerns import lenient
-from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import FORGOTTEN, base_id, counts, is_forgotten, without_number
-from lbmigrate.rules.strays import TAKEN_BACK, about, slim, stray_group, weight
+from lbmigrate.rules.strays import TAKEN_BACK, about, slim, stray_group
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.id_text import id_text
-from lbmigrate.values.ids import in_parts, plain_id, portions
+from lbmigrate.values.ids import in_parts, plain_id
 
 FIELDS = ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", f"meta.{FORGOTTEN}")
 AT_ONCE = 200  # sources whose events are asked for in one query
-HELD, HELD_SIZE = 20_000, 4_000_000  # events of a range that are held at once, and characters of their ids
 
 Groups = dict[str, list[Document]]  # the events of each source, by the `_id` of its first event
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Events of a range of the ledger that are next to each other, up to the `_id` `high`."""
-
-    events: list[Document]
-    high: Any
-
-
-def parts(context: Context, bounds: Bounds) -> Iterator[Part]:
-    """A range of the ledger in parts that memory has room for, whatever stands in it; usually one."""
-    last: Part | None = None
-    for events in portions(_events(context, bounds.condition()), weight, HELD, HELD_SIZE):
-        if last:
-            yield last
-        last = Part(events, events[-1]["_id"])
-    if last:
-        yield replace(last, high=bounds.high)
 
 
 def of_groups(context: Context, bases: Sequence[str]) -> list[Document]:
     """All events of these groups, and perhaps some others."""
     conditions = ({"$or": [each for base in some for each in about(base)]} for some in in_parts(bases, AT_ONCE))
-    return list({e["_id"]: e for condition in conditions for e in _events(context, condition)}.values())
+    return list({e["_id"]: e for condition in conditions for e in events_of(context, condition)}.values())
 
 
-def _events(context: Context, condition: Document) -> Iterator[Document]:
+def events_of(context: Context, condition: Document) -> Iterator[Document]:
+    """The events that meet a condition, slim, in the order of their ids, but for those that nobody can look up."""
     ledger = lenient(context.target)[EVENTS]
     for event in map(slim, ledger.find(condition, dict.fromkeys(FIELDS, 1)).sort("_id", 1).hint([("_id", 1)])):
         event["userId"] = plain_id(event.get("userId"))

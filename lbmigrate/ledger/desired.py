@@ -14,9 +14,9 @@ from typing import Any
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import sources
+from lbmigrate.ledger.groups import Groups
 from lbmigrate.ledger.identify import exact_id, is_of, of_one_user, rows_of
 from lbmigrate.ledger.leavers import Leavers
-from lbmigrate.reconcile.groups import Groups
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import FORGOTTEN, base_id
 from lbmigrate.run.context import Context

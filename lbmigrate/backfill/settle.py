@@ -1,0 +1,58 @@
+"""What changed since the last pass and no longer counts, or counts otherwise, is settled with the chunk that reads it.
+
+A first pass, and one that reads everything anew, settles nothing: what other rules are worth, and what is to be taken
+back because of them, a reconciliation decides, which asks first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pymongo.errors import PyMongoError
+
+from lbmigrate.backfill import isolate
+from lbmigrate.backfill.isolate import Outcome
+from lbmigrate.config.model import Source
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.settle import Found
+from lbmigrate.ledger.undone import action_of, settle_documents
+from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.mongo.client import retrying
+from lbmigrate.passes.passes import Claimed, Pass
+from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.run.context import Context
+
+
+def settles(context: Context, current: Pass) -> bool:
+    """Whether a pass looks at what changed, by the rules that the ledger was scored by."""
+    scope = context.scope
+    whole = current.anew or current.everyone or scope.full or scope.bounded or scope.share < 1
+    return current.number > 1 and not whole and not changed_rules(context)
+
+
+def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
+    """Emit a chunk, and settle all of its documents, also those that do not meet the filter of their source."""
+    outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
+    if outcome.error is not None:
+        return outcome
+    tried = outcome.attempts - 1
+
+    def attempt() -> Found:
+        nonlocal tried
+        tried += 1
+        return _settled(context, source, one_type, outcome, tried > 1)
+
+    try:
+        found = retrying(attempt, attempts=context.config.backfill.attempts)
+    except (LbmigrateError, PyMongoError) as error:
+        return replace(outcome, error=error)
+    emitted = replace(outcome.emitted, users=[*outcome.emitted.users, *found.users], worth={})
+    return replace(outcome, emitted=emitted, held=found.held)
+
+
+def _settled(context: Context, source: Source, one_type: OneUserType, outcome: Outcome, tried: bool) -> Found:
+    total, action = Found(), action_of(context, source)
+    for ids in isolate.ids_within(context, source, outcome.chunk.bounds):
+        total.add(settle_documents(context, action, ids, one_type, outcome.emitted.worth, tried=tried))
+    return total
