@@ -108,7 +108,7 @@ def id_forms(user: Any) -> list[Any]:
         digits = user.binary.hex()
         return [user, digits, digits.upper()]
     *read, text = parse_id(plain_text(user))
-    return [*read, text, text.lower(), text.upper()] if read else [text]
+    return list(dict.fromkeys([*read, text, text.lower(), text.upper()])) if read else [text]
 
 
 def exact_key(value: Any) -> Hashable:

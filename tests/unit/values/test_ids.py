@@ -174,10 +174,10 @@ def test_object_ids_are_written_as_their_24_digits(values: list[ObjectId]) -> No
 @pytest.mark.parametrize(
     ("user", "forms"),
     [
-        (OID, [OID, HEX, HEX.lower(), HEX.upper()]),
-        (HEX.upper(), [OID, HEX.upper(), HEX.lower(), HEX.upper()]),
-        (UUID, [BINARY, str(UUID), str(UUID).lower(), str(UUID).upper()]),
-        (17, [17, "17", "17", "17"]),
+        (OID, [OID, HEX, HEX.upper()]),
+        (HEX.upper(), [OID, HEX.upper(), HEX]),
+        (UUID, [BINARY, str(UUID)]),
+        (17, [17, "17"]),
         ("Ada", ["Ada"]),
     ],
 )
