@@ -68,6 +68,7 @@ def _measured(database: Database[Any], entries: int, asked: int) -> list[Target]
     rows = [("", "p50 ms", "p95 ms", "counted p50 ms", "p95 ms")]
     rows += [(name, *(f"{each:.1f}" for times in both for each in _told(times))) for name, both in found.items()]
     print(columns(rows))
+    print(f"100 entries and their users by two bare commands: p50 {_told(_bare(database, asked))[0]:.1f} ms")
     ratio = _rolled(context, database)
     targets = [Target(f"{name} p50, ms", "≤", LIMITS[name], median(both[0])) for name, both in found.items()]
     return [*targets, Target("roll-up with the histogram kept, × without", "≤", 1.1, ratio)]
@@ -113,6 +114,18 @@ def _asked(database: Database[Any], ask: Ask, boards: Sequence[Board], times: in
         for board, its in zip(boards, taken, strict=True):
             its.append(1000 * _seconds(lambda board=board, user=entry["userId"]: ask(board, user)))  # type: ignore[misc]
     return taken
+
+
+def _bare(database: Database[Any], times: int) -> list[float]:
+    """How many milliseconds the least takes that a page can be made of: what the server and the driver need alone."""
+    return [1000 * _seconds(lambda: _first(database)) for _ in range(times)]
+
+
+def _first(database: Database[Any]) -> list[Document]:
+    order = [("score", -1), ("userId", -1)]
+    shown = {"userId": 1, "score": 1, "streak": 1, "events": 1, "displayNameSnapshot": 1, "avatarSnapshot": 1}
+    entries = database[ENTRIES].find({"period": PERIOD}, shown).sort(order).limit(100).to_list()
+    return database["users"].find({"_id": {"$in": [each["userId"] for each in entries]}}, {"name": 1}).to_list()
 
 
 def _told(times: Sequence[float]) -> tuple[float, float]:
