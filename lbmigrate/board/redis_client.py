@@ -56,6 +56,10 @@ MEANINGS = (
     ("Protocol Error|unknown command|InvalidResponse", "does not speak the protocol of Redis",
      "check the host and the port in redis.url or LBMIGRATE_REDIS_URL"),
     ("LOADING", "is loading its data", "try again in a moment"),
+    ("CERTIFICATE_VERIFY_FAILED", "has a certificate that this machine does not trust",
+     "add ?ssl_ca_certs=FILE with the certificate of its authority to redis.url"),
+    ("reset by peer|closed by server", "closed the connection",
+     "look at its log; where it wants TLS, write rediss:// in redis.url"),
 )  # fmt: skip
 
 
