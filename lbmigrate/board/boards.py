@@ -11,11 +11,11 @@ import datetime as dt
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -26,7 +26,7 @@ from lbmigrate.board.lifetime import expires, has_expired
 from lbmigrate.board.members import gone, member_of, standing_of, users_of
 from lbmigrate.board.place import is_whole
 from lbmigrate.board.redis_client import PATIENT, client_of, explained
-from lbmigrate.board.sorted_sets import BATCH, EXACT, Lost, Outdated, Showing, SortedSets, Standing
+from lbmigrate.board.sorted_sets import BATCH, EXACT, Batch, Lost, Outdated, Showing, SortedSets, Standing
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document
@@ -39,7 +39,6 @@ from lbmigrate.telling.secrets import hidden
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
-B = TypeVar("B", bound=Sized)
 ROW = "boards"  # in the state: whether the boards in Redis are stale, and since when
 ATTEMPTS = 5  # at a board that is rebuilt while the entries are read that are to be published to it
 LAST_VERSION = "~"  # greater than every version of an entry
@@ -173,9 +172,8 @@ class Boards:
     def rebuild(self, period: str) -> int:
         """Make a board anew from the entries, and put it in its place in one step; how many entries are on it."""
         counted = [0]
-        standings = _counting(bulk.others(self._home(period), period), counted)
-        shown = _counting(bulk.usual(self._home(period), period), counted)
-        meanwhile = self._sets.rebuild(period, standings, expires(period, self._config), shown)
+        batches = _counting(bulk.batches(self._home(period), period), counted)
+        meanwhile = self._sets.rebuild(period, batches, expires(period, self._config))
         for start in range(0, len(meanwhile), BATCH):
             # Once more what was published meanwhile: the rebuild may have read it before or after.
             users = [form for member in meanwhile[start : start + BATCH] for form in users_of(member)]
@@ -228,9 +226,9 @@ class Boards:
         return entries_of(self._database, layouts.layout(self._state), period)
 
 
-def _counting(batches: Iterable[B], counted: list[int]) -> Iterator[B]:
+def _counting(batches: Iterable[Batch], counted: list[int]) -> Iterator[Batch]:
     for batch in batches:
-        counted[0] += len(batch)
+        counted[0] += len(batch.shown) + len(batch.others)
         yield batch
 
 

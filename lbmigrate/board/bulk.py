@@ -1,68 +1,62 @@
-"""The entries of a period as scores for a sorted set, a million in seconds: most of them are read in columns.
-
-Those are shown users whose id is an ObjectId. Whatever is otherwise is read one by one. Who changes from one kind to
-the other between the two readings is published meanwhile, which settles it (`sorted_sets`).
-"""
+"""The entries of a period as scores for a sorted set, a million in seconds: batches of one shape as columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
+from bson.codec_options import CodecOptions
 from pymongo.collection import Collection
 
-from lbmigrate.board.comparison import FIELDS
 from lbmigrate.board.members import standing_of
 from lbmigrate.board.place import is_whole
-from lbmigrate.board.sorted_sets import BATCH, EXACT, Standing, refuse_inexact
-from lbmigrate.records import Document
+from lbmigrate.board.sorted_sets import EXACT, Batch, Showing, Standing, exact, refuse_inexact
 
-USUAL: Document = {
-    "optOutSnapshot": {"$ne": True},
-    "userId": {"$type": "objectId"},
-    "score": {"$type": "long"},
-    "rev": {"$exists": True},
-}
+if TYPE_CHECKING:
+    from lbmigrate.values.raw_bson import Column
+
+FIELDS = {"userId": 1, "period": 1, "score": 1, "rev": 1, "optOutSnapshot": 1}  # and `_id`, as `is_whole` wants it
 READ_AT_ONCE = 20_000  # entries
+BY_INDEX = 4  # how many times as long an entry takes by an index
 HEX = 24  # digits of an ObjectId
 
 
-def usual(entries: Collection[Any], period: str) -> Iterator[dict[str, int]]:
-    """Members with their scores, where an entry is as most are. Raises LbmigrateError for a score beyond EXACT."""
-    asked = {"period": period, **USUAL}
-    batches = entries.find_raw_batches(asked, {"_id": 0, "userId": 1, "score": 1}, batch_size=READ_AT_ONCE)
+def batches(entries: Collection[Any], period: str) -> Iterator[Batch]:
+    """Every entry of a period. Raises LbmigrateError for a score beyond EXACT."""
+    found = entries.find_raw_batches({"period": period}, FIELDS, batch_size=READ_AT_ONCE, hint=_order(entries, period))
     with ThreadPoolExecutor(1) as ahead:  # the server reads the next batch while this one is on its way to Redis
-        coming = ahead.submit(next, batches, b"")
+        coming = ahead.submit(next, found, b"")
         while raw := coming.result():
-            coming = ahead.submit(next, batches, b"")
-            yield _scores(raw)
+            coming = ahead.submit(next, found, b"")
+            yield _batch(raw, entries.codec_options)
 
 
-def others(entries: Collection[Any], period: str) -> Iterator[list[Standing]]:
-    """The entries that are not so: of hidden users, and of users with other ids."""
-    found = entries.find({"period": period, "$nor": [USUAL]}, FIELDS)
-    standings = (standing_of(entry) for entry in found if is_whole(entry))
-    while batch := list(islice(standings, BATCH)):
-        yield batch
+def _order(entries: Collection[Any], period: str) -> list[tuple[str, int]] | None:
+    """As documents lie on disk where many are of this period: by an index an entry takes four times as long."""
+    of_period, all_of_them = entries.count_documents({"period": period}), entries.estimated_document_count()
+    return [("$natural", 1)] if BY_INDEX * of_period > all_of_them else None
 
 
-def _scores(raw: bytes) -> dict[str, int]:
+def _batch(raw: bytes, options: CodecOptions[Any]) -> Batch:
     from lbmigrate.values import raw_bson  # noqa: PLC0415 - numpy: an app that shows a board need not load it
 
     found = raw_bson.columns(raw)
-    if found is None or found.keys() != {"userId", "score"}:  # fields may come in any order
-        return {str(each["userId"]): _exact(each["userId"], each["score"]) for each in bson.decode_all(raw)}
+    usual = {"userId": raw_bson.OBJECT_ID, "score": raw_bson.INT64, "rev": raw_bson.INT64}
+    usual |= {"_id": raw_bson.STRING, "period": raw_bson.STRING, "optOutSnapshot": raw_bson.BOOLEAN}
+    if found is None or {name: column.kind for name, column in found.items()} != usual:
+        standings = [standing_of(entry) for entry in bson.decode_all(raw, options) if is_whole(entry)]
+        shown = {each.member: exact(each) for each in standings if each.showing == Showing.SHOWN}
+        return Batch(shown, [each for each in standings if each.showing != Showing.SHOWN])
+    return _of_columns(found)
+
+
+def _of_columns(found: dict[str, Column]) -> Batch:
     digits, scores = found["userId"].values.tobytes().hex(), found["score"].numbers()
     members = [digits[start : start + HEX] for start in range(0, len(digits), HEX)]
     for row in ((scores > EXACT) | (scores < -EXACT)).nonzero()[0].tolist():
         refuse_inexact(members[row], int(scores[row]))
-    return dict(zip(members, scores.tolist(), strict=True))
-
-
-def _exact(user: Any, score: int) -> int:
-    if abs(score) > EXACT:
-        refuse_inexact(str(user), score)
-    return int(score)
+    shown = dict(zip(members, scores.tolist(), strict=True))
+    hidden = [members[row] for row in found["optOutSnapshot"].truths().nonzero()[0].tolist()]
+    return Batch(shown, [Standing(member, shown.pop(member), "", Showing.HIDDEN) for member in hidden])

@@ -6,10 +6,12 @@ quicker than counting, or are counted; exact they are in each of these ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from bson import Decimal128
 
 from lbmigrate.board.histogram import ROW, Histogram
 from lbmigrate.board.place import Place, Ranks, is_whole, place_of, slim
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Stages = list[Document]
+LIKELY = 10  # users asked for beside those that are wanted
 VERSION: Document = {"$project": {"version": 1}}
 
 
@@ -83,20 +86,69 @@ def places(
 
     `kept` is what `histogram_of` has found.
     """
-    whole = [entry for entry in entries if is_whole(entry) and (hidden or not entry.get("optOutSnapshot"))]
+    whole = [entry for entry in entries if _may_be_shown(entry, hidden)]
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    asked, scores = [_profiles(users, ids), *_settings(users, ids)], [entry["score"] for entry in whole]
-    (profiles, *wishes), ranks = yield from _ranked(config, period, asked, scores, kept)
-    now = profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
-    shown = [entry for entry in whole if hidden or not now[entry["userId"]]["optOutSnapshot"]]
-    found = [place_of(entry, ranks[entry["score"]], now[entry["userId"]]) for entry in shown]
+    (profiles, *wishes), ranks = yield from _ranked(
+        config, period, _people(users, ids), [entry["score"] for entry in whole], kept
+    )
+    found = _shown(whole, ranks, _profiles_now(users, ids, profiles, wishes), hidden)
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
+
+
+def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading[list[Place]]:
+    """More than `n` visible places, or as many as there are, from the entries that a board begins with.
+
+    Hidden ones are among the entries: each has the rank at which it stands. The users of the rest are asked for only
+    if some of the first `n` have opted out since their snapshot.
+    """
+    ranks, users = _standing(entries), config.users
+    waiting, found = (entry for entry in entries if _may_be_shown(entry, hidden=False)), list[Place]()
+    while len(found) <= n and (some := list(islice(waiting, n - len(found) + LIKELY))):
+        ids = [entry["userId"] for entry in some]
+        profiles, *wishes = yield _people(users, ids)
+        found += _shown(some, ranks, _profiles_now(users, ids, profiles, wishes), hidden=False)
+    return found
+
+
+def _may_be_shown(entry: Document, hidden: bool) -> bool:
+    return is_whole(entry) and (hidden or not entry.get("optOutSnapshot"))
+
+
+def _standing(entries: Iterable[Document]) -> dict[int, int]:
+    """The ranks of the scores of the entries that a board begins with; whatever has a number for a score counts."""
+    scores = [entry.get("score") for entry in entries]
+    numbers = [score for score in scores if isinstance(score, int | float | Decimal128) and type(score) is not bool]
+    ranks: dict[int, int] = {}
+    for above, score in enumerate(numbers):
+        if isinstance(score, int):
+            ranks.setdefault(score, 1 + above)
+    return ranks
+
+
+def _shown(
+    entries: Sequence[Document], ranks: Mapping[int, int], now: Mapping[Any, Document], hidden: bool
+) -> list[Place]:
+    """The places of those whom their own documents do not hide."""
+    shown = [entry for entry in entries if hidden or not now[entry["userId"]]["optOutSnapshot"]]
+    return [place_of(entry, ranks[entry["score"]], now[entry["userId"]]) for entry in shown]
 
 
 def _row(period: str, *stages: Document) -> Ask:
     return Ask("state", [{"$match": {"_id": f"{ROW}:{period}"}}, *stages], keep=dict, spared=True)
+
+
+def _people(users: Users, ids: Sequence[Any]) -> list[Ask]:
+    """What some users' documents say now, and what is kept of their wishes apart from those."""
+    return [_profiles(users, ids), *_settings(users, ids)]
+
+
+def _profiles_now(
+    users: Users, ids: Sequence[Any], profiles: Sequence[Document], wishes: Iterable[Sequence[Document]]
+) -> dict[Any, Document]:
+    """What is shown of some users, by what `_people` has found."""
+    return profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
 
 
 def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
@@ -126,23 +178,28 @@ def _ranked(
         found, (before, *parts, after) = answers[: len(more)], answers[len(more) :]
         if histogram.is_in(before) and histogram.is_in(after):
             return found, histogram.ranks(scores, [row for part in parts for row in part])
-        return found, _by_score(scores, *(yield [*_counts(period, scores)]))
-    grouping, counting = _counts(period, scores)
-    answers = yield [*more, grouping, *_quickest(config, period, counting, scores)]
-    found, (grouped, *higher) = answers[: len(more)], answers[len(more) :]
+        counting, *grouping = _counts(period, scores)
+        return found, _by_score(scores, *(yield [counting, *grouping]))
+    counting, *grouping = _counts(period, scores)
+    answers = yield [*more, *grouping, *_quickest(config, period, counting, scores)]
+    found, answers = answers[: len(more)], answers[len(more) :]
+    grouped, higher = answers[: len(grouping)], answers[len(grouping) :]
     if len(higher) == 2 and (higher[0] or not higher[1]):  # the boards in Redis are stale, or cannot be asked
         higher = yield [counting]
-    return found, _by_score(scores, grouped, higher[-1])
+    return found, _by_score(scores, higher[-1], *grouped)
 
 
-def _counts(period: str, scores: Sequence[int]) -> tuple[Ask, Ask]:
-    """How many entries there are with each score from the highest of these to above the lowest, and with higher ones.
+def _counts(period: str, scores: Sequence[int]) -> list[Ask]:
+    """How many entries have higher scores than these, and how many each score from the highest to above the lowest.
 
     Counting is five times as fast as grouping, so that only the scores in question are grouped.
     """
+    counting = how_many(period, {"$gt": max(scores)})
+    if max(scores) == min(scores):
+        return [counting]
     within = {"period": period, "score": {"$lte": max(scores), "$gt": min(scores)}}
     grouped = Ask("entries", [{"$match": within}, {"$group": {"_id": "$score", "n": {"$sum": 1}}}], period)
-    return grouped, how_many(period, {"$gt": max(scores)})
+    return [counting, grouped]
 
 
 def _quickest(config: Config, period: str, counting: Ask, scores: Sequence[int]) -> Sequence[Ask]:
@@ -153,7 +210,7 @@ def _quickest(config: Config, period: str, counting: Ask, scores: Sequence[int])
     return [stale, Ask("redis", [{"period": period, "above": max(scores)}])]
 
 
-def _by_score(scores: Sequence[int], grouped: Iterable[Document], higher: Sequence[Document]) -> dict[int, int]:
+def _by_score(scores: Sequence[int], higher: Sequence[Document], grouped: Iterable[Document] = ()) -> dict[int, int]:
     counts = {int(row["_id"]): row["n"] for row in grouped if isinstance(row["_id"], int)}
     ranks = Ranks(number(higher), {min(scores): 0} | counts)
     return {score: ranks.of(score) for score in scores}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
@@ -11,8 +11,7 @@ from pymongo.database import Database
 from lbmigrate.board.visibility import LOOKED_AT, is_anonymous, is_hidden, visibility_paths, wishes_to_leave
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
-from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import folded_id, id_forms, in_parts
+from lbmigrate.values.ids import exact_key, folded_id, id_forms, in_parts
 from lbmigrate.values.paths import pluck, projection_of
 
 if TYPE_CHECKING:
@@ -43,19 +42,19 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
 
 def _own_profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
     """What the users' own documents say."""
-    found = _by_key(_find(database, config.users, users), exact_text)
-    absent = [user for user in users if exact_text(user) not in found]
+    found = _by_key(_find(database, config.users, users), exact_key)
+    absent = [user for user in users if exact_key(user) not in found]
     if absent:
         keys = [form for user in absent for form in id_forms(user)]
         other = _by_key(_find(database, config.users, keys), folded_id)
         nobody = of_nobody(config.users)
-        found = {exact_text(user): other.get(folded_id(user), nobody) for user in absent} | found
-    return {user: found[exact_text(user)] for user in users}
+        found = {exact_key(user): other.get(folded_id(user), nobody) for user in absent} | found
+    return {user: found[exact_key(user)] for user in users}
 
 
 def forms_of(users: Sequence[Any]) -> list[Any]:
     """Every id under which the users collection may have one of `users`."""
-    return list({exact_text(form): form for user in users for form in (user, *id_forms(user))}.values())
+    return list({exact_key(form): form for user in users for form in (user, *id_forms(user))}.values())
 
 
 def of_document(users: Users, document: Document) -> Document:
@@ -68,9 +67,9 @@ def profiles_from(
     users: Users, ids: Sequence[Any], found: Sequence[Document], wishes: Sequence[Wish] = ()
 ) -> dict[Any, Document]:
     """`profiles_of` from what `of_document` made of the documents of any of `forms_of(ids)`, and `of_setting`."""
-    exact, other = _by_key(found, exact_text), _by_key(found, folded_id)
+    exact, other = _by_key(found, exact_key), _by_key(found, folded_id)
     nobody = of_nobody(users)
-    own = {user: exact.get(exact_text(user)) or other.get(folded_id(user), nobody) for user in ids}
+    own = {user: exact.get(exact_key(user)) or other.get(folded_id(user), nobody) for user in ids}
     return with_wishes(users, own, wishes)
 
 
@@ -118,9 +117,9 @@ def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterato
             yield of_document(users, document)
 
 
-def _by_key(found: Iterable[Document], named: Callable[[Any], str]) -> dict[str, Document]:
+def _by_key(found: Iterable[Document], named: Callable[[Any], Hashable]) -> dict[Hashable, Document]:
     """What is shown under each key, by its name."""
-    strictest: dict[str, Document] = {}
+    strictest: dict[Hashable, Document] = {}
     for each in found:
         name = named(each["key"])
         strictest[name] = _stricter(strictest[name], each) if name in strictest else each

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lbmigrate.board.asked import Position, cursor_of
-from lbmigrate.board.numbering import Ask, Reading, histogram_of, how_many, number, places
+from lbmigrate.board.numbering import Ask, Reading, first_places, histogram_of, how_many, number, places
 from lbmigrate.board.place import Freshness, Page, Place, is_whole
 from lbmigrate.records import Document
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Way = Literal[-1, 1]  # down the board, or up
 
 SPARE = 50  # entries read for those who opted out since their snapshot, or a quarter of what was asked for
+NEAR = 20  # the same, for each side of a user
 WIDER = 8  # how much more is read each time that this was not enough
 FIELDS = (
     "userId", "period", "score", "streak", "events", "rev",
@@ -38,9 +39,12 @@ def page(config: Config, period: str, n: int, after: Position | None) -> Reading
     seen: list[Place] = []
     more, size = n > 0, n + max(SPARE, n // 4)
     while more and len(seen) < n:
-        histogram = histogram_of(config, period) if after else []  # near the top counting is as quick
-        entries, *kept = yield [_run(period, after, -1, size), *histogram]
-        found = yield from places(config, period, entries, kept)
+        if after:
+            entries, *kept = yield [_run(period, after, -1, size), *histogram_of(config, period)]
+            found = yield from places(config, period, entries, kept)
+        else:
+            [entries] = yield [_beginning(period, size)]
+            found = yield from first_places(config, entries, n)
         seen += found
         more = len(entries) == size
         after, size = _position(entries[-1]) if entries else after, size * WIDER
@@ -54,7 +58,7 @@ def around(config: Config, period: str, ids: Sequence[Any], n: int) -> Reading[l
     shown = [entry for entry in own[:1] if is_whole(entry) and not entry.get("optOutSnapshot")]
     if not shown:
         return []
-    place, size = _position(shown[0]), n + max(SPARE, n // 4)
+    place, size = _position(shown[0]), n + max(NEAR, n // 4)
     while True:
         above, below = yield [_run(period, place, 1, size), _run(period, place, -1, size)]
         found = yield from places(config, period, [*reversed(above), *shown, *below], kept)
@@ -112,13 +116,18 @@ def freshness(config: Config) -> Reading[Freshness]:
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
-def _run(period: str, beyond: Position | None, way: Way, most: int) -> Ask:
-    """Entries next to each other in board order, from the top or from a position, which is not among them."""
+def _beginning(period: str, most: int) -> Ask:
+    """The first entries of a board, hidden ones among them, so that each has the rank at which it stands."""
+    order = {"period": 1, "score": -1, "userId": -1}
+    return Ask("entries", [{"$match": {"period": period}}, {"$sort": order}, {"$limit": most}, SHOWN], period)
+
+
+def _run(period: str, beyond: Position, way: Way, most: int) -> Ask:
+    """Entries next to each other in board order, from a position, which is not among them; without hidden ones."""
     side = "$lt" if way < 0 else "$gt"
-    condition: Document = {"period": period, "optOutSnapshot": {"$ne": True}}
-    if beyond:
-        same = {"score": beyond.score, "userId": {side: beyond.user}}
-        condition["$or"] = [{"score": {side: beyond.score}}, same]
+    same = {"score": beyond.score, "userId": {side: beyond.user}}
+    further = [{"score": {side: beyond.score}}, same]
+    condition: Document = {"period": period, "optOutSnapshot": {"$ne": True}, "$or": further}
     order = {"period": 1, "score": way, "userId": way}
     return Ask("entries", [{"$match": condition}, {"$sort": order}, {"$limit": most}, SHOWN], period)
 
@@ -129,7 +138,7 @@ def of_users(ids: Sequence[Any], period: str) -> Ask:
 
 
 def _position(entry: Document) -> Position:
-    return Position(entry["score"], entry["userId"])
+    return Position(entry.get("score"), entry.get("userId"))  # type: ignore[arg-type]  # beyond an odd one is nothing
 
 
 def _position_of(place: Place) -> Position:

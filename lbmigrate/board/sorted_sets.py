@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from lbmigrate.board.scripts import ABOVE, BEGIN, DROP, FINISH, PUBLISH
 from lbmigrate.errors import LbmigrateError
@@ -63,6 +63,13 @@ class Standing:
     score: int
     version: str
     showing: Showing = Showing.SHOWN
+
+
+class Batch(NamedTuple):
+    """Some entries of a board that is rebuilt: members that are shown with their scores, and how the others stand."""
+
+    shown: dict[str, int]
+    others: Sequence[Standing]
 
 
 class Outdated(Exception):
@@ -138,25 +145,20 @@ class SortedSets:
     def rebuild(
         self,
         period: str,
-        standings: Iterable[Sequence[Standing]],
+        batches: Iterable[Batch],
         expires: int | None,
-        shown: Iterable[dict[str, int]] = (),
     ) -> list[str]:
         """Make a board anew beside the present one, and put it in its place in one step.
 
-        `standings` and `shown`, members with their scores, are read in batches after the call has begun. Returns the
-        members that were published meanwhile, whose entries are to be read and published once more. `expires` is in
-        seconds since 1970.
+        The batches are read after the call has begun. Returns the members that were published meanwhile, whose entries
+        are to be read and published once more. `expires` is in seconds since 1970.
         """
         keys, generation = self.keys(period), secrets.token_hex(8)
         self._client.sadd(self._periods, period)
         salt = _text(self._begin(keys, [generation, secrets.token_hex(8)]))
-        for batch in standings:
-            scores = {_shown_as(each, salt): _exact(each) for each in batch if each.showing != Showing.GONE}
-            if scores:
-                self._client.zadd(keys[3], scores)
-        for scores in shown:
-            self._add(keys[3], scores)
+        for shown, others in batches:
+            ghosts = {_shown_as(each, salt): exact(each) for each in others if each.showing != Showing.GONE}
+            self._add(keys[3], shown | ghosts)
         found = self._finish(keys, [generation, "" if expires is None else expires])
         self._generations[period] = generation
         return [_text(member) for member in found]
@@ -221,10 +223,11 @@ def _score(value: float) -> Score:
 
 
 def _told(standing: Standing) -> list[Any]:
-    return [standing.member, _exact(standing), standing.version, standing.showing.value]
+    return [standing.member, exact(standing), standing.version, standing.showing.value]
 
 
-def _exact(standing: Standing) -> int:
+def exact(standing: Standing) -> int:
+    """Its score. Raises LbmigrateError for one beyond EXACT."""
     if abs(standing.score) > EXACT:
         refuse_inexact(standing.member, standing.score)
     return standing.score

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import bson
@@ -104,12 +104,22 @@ def same_id(one: Any, other: Any) -> bool:
 
 def id_forms(user: Any) -> list[Any]:
     """Every id that means the same user: an ObjectId or UUID and its digits in either case, a number and its digits."""
+    if type(user) is ObjectId:
+        digits = user.binary.hex()
+        return [user, digits, digits.upper()]
     *read, text = parse_id(plain_text(user))
     return [*read, text, text.lower(), text.upper()] if read else [text]
 
 
+def exact_key(value: Any) -> Hashable:
+    """A key of a dict that two ids share only if they are the same; numbers of one value are the same."""
+    return value if type(value) in (ObjectId, str) else (exact_text(value),)
+
+
 def folded_id(key: Any) -> str:
     """How an id is written, whichever of its forms it has: hexadecimal digits of ObjectIds and UUIDs in lower case."""
+    if type(key) is ObjectId:
+        return key.binary.hex()
     return plain_text(parse_id(plain_text(key))[0])
 
 

@@ -19,8 +19,8 @@ from bson import Int64, ObjectId
 
 from lbmigrate.records import Document
 
-STRING, DOCUMENT, OBJECT_ID, DATE, INT64 = 0x02, 0x03, 0x07, 0x09, 0x12
-WIDTHS = {OBJECT_ID: 12, DATE: 8, INT64: 8}
+STRING, DOCUMENT, OBJECT_ID, BOOLEAN, DATE, INT64 = 0x02, 0x03, 0x07, 0x08, 0x09, 0x12
+WIDTHS = {OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, INT64: 8}
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -34,6 +34,10 @@ class Column:
     def numbers(self) -> npt.NDArray[np.int64]:
         """The values of an int64, or of a date in milliseconds since 1970-01-01 UTC."""
         return np.ascontiguousarray(self.values).view("<i8").ravel().astype(np.int64, copy=False)
+
+    def truths(self) -> npt.NDArray[np.bool_]:
+        """The values of a boolean."""
+        return np.not_equal(self.values[:, 0], 0)
 
     def document(self) -> Document:
         """The sub-document that every row has."""

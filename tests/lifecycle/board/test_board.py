@@ -12,7 +12,7 @@ from bson import Binary, Code, Decimal128, Int64, Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lbmigrate.board import reading
+from lbmigrate.board import numbering, reading
 from lbmigrate.board.asked import UserRefused
 from lbmigrate.board.board import Board
 from lbmigrate.board.place import Freshness
@@ -70,7 +70,8 @@ def told(places):
 @given(standings=players, n=st.integers(1, 6), page=st.integers(1, 4))
 def test_top_rank_and_neighbours_agree_with_a_plain_sort(standings, n, page):
     with fake.client() as client, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "SPARE", page)
+        for room, name in ((reading, "SPARE"), (reading, "NEAR"), (numbering, "LIKELY")):
+            patch.setattr(room, name, page)
         fill(client["app"], standings)
         shown, wanted = Board(client["app"], config()), naive(standings)
         assert told(shown.top(WEEK, n)) == wanted[:n]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lbmigrate.board.sorted_sets import GHOST, Outdated, Showing, SortedSets, Standing
+from lbmigrate.board.sorted_sets import GHOST, Batch, Outdated, Showing, SortedSets, Standing
 from tests.valkey import running
 
 MEMBERS = "abcd"
@@ -57,7 +57,7 @@ class Writers:
                 read = self.entries[member]
                 for step in amid:
                     step(self)
-                yield [read]
+                yield Batch({}, [read])
 
         settle = self.rebuilder.rebuild("week", standings(), None)
         generation = self.rebuilder.generation("week")
@@ -97,8 +97,8 @@ def test_of_two_rebuilds_at_once_the_later_one_counts(valkey):
     first, second = SortedSets(client, "lb:{period}"), SortedSets(client, "lb:{period}")
 
     def overtaken():
-        second.rebuild("week", [[Standing("a", 2, "2")]], None)
-        yield [Standing("a", 1, "1")]
+        second.rebuild("week", [Batch({}, [Standing("a", 2, "2")])], None)
+        yield Batch({}, [Standing("a", 1, "1")])
 
     with contextlib.suppress(Exception):
         first.rebuild("week", overtaken(), None)
