@@ -107,10 +107,10 @@ def _salvaged(context: Context, source: Source, attempt: Callable[[Document], Em
     return total
 
 
-def ids_within(context: Context, source: Source, bounds: Bounds) -> Iterator[list[Any]]:
-    """The ids of all documents of a chunk that can be told, whether or not they meet the filter of the source."""
+def ids_within(context: Context, source: Source, condition: Document) -> Iterator[list[Any]]:
+    """The ids that can be told of all documents that meet a condition, whatever the filter of the source is."""
     collection = lenient(context.sources.with_options(codec_options=CODECS))[source.collection]
-    rows = (row["_id"] for row in collection.find(bounds.condition(), {"_id": 1}) if "_id" in row)
+    rows = (row["_id"] for row in collection.find(condition, {"_id": 1}) if "_id" in row)
     return portions((name for name in rows if not is_lost(name)), room, most=ALL)
 
 

@@ -6,6 +6,7 @@ back because of them, a reconciliation decides, which asks first.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 
 from pymongo.errors import PyMongoError
@@ -19,29 +20,40 @@ from lbmigrate.ledger.settle import Found
 from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
+from lbmigrate.passes import watermark
+from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.passes import Claimed, Pass
+from lbmigrate.passes.read_plan import before, ranges
 from lbmigrate.passes.scored_by import changed_rules
+from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 
+ZONES = dt.timedelta(days=1)  # a text may have the time of any zone
 
-def settles(context: Context, current: Pass) -> bool:
-    """Whether a pass looks at what changed, by the rules that the ledger was scored by."""
+
+def changed_since(context: Context, source: Source, current: Pass) -> dt.datetime | None:
+    """From when on a pass settles what changed; None where it settles nothing, or other rules are in force."""
     scope = context.scope
     whole = current.anew or current.everyone or scope.full or scope.bounded or scope.share < 1
-    return current.number > 1 and not whole and not changed_rules(context)
+    if current.number == 1 or whole or changed_rules(context):
+        return None
+    mark = watermark.mark(context, source).value
+    return before(mark, context.config.backfill.lag) if mark else None
 
 
-def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
-    """Emit a chunk, and settle all of its documents, also those that do not meet the filter of their source."""
+def settle_chunk(
+    context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed, *, since: dt.datetime
+) -> Outcome:
+    """Emit a chunk, and settle its documents: those that were read, and all that changed since then."""
     outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
     if outcome.error is not None:
         return outcome
-    tried = outcome.attempts - 1
+    wanted, tried = _looked_at(source, outcome.chunk.bounds, since), outcome.attempts - 1
 
     def attempt() -> Found:
         nonlocal tried
         tried += 1
-        return _settled(context, source, one_type, outcome, tried > 1)
+        return _settled(context, source, one_type, outcome, wanted, tried > 1)
 
     try:
         found = retrying(attempt, attempts=context.config.backfill.attempts)
@@ -51,8 +63,21 @@ def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: 
     return replace(outcome, emitted=emitted, held=found.held)
 
 
-def _settled(context: Context, source: Source, one_type: OneUserType, outcome: Outcome, tried: bool) -> Found:
+def _settled(
+    context: Context, source: Source, one_type: OneUserType, outcome: Outcome, wanted: Document, tried: bool
+) -> Found:
     total, action = Found(), action_of(context, source)
-    for ids in isolate.ids_within(context, source, outcome.chunk.bounds):
+    for ids in isolate.ids_within(context, source, wanted):
         total.add(settle_documents(context, action, ids, one_type, outcome.emitted.worth, tried=tried))
     return total
+
+
+def _looked_at(source: Source, bounds: Bounds, since: dt.datetime) -> Document:
+    """The documents of a chunk that meet the filter of their source, or have changed.
+
+    A chunk that is no range of time may have all that was never done: an idle pass leaves those alone.
+    """
+    if bounds.key == source.cursor or source.unwind or not source.where:
+        return bounds.condition()
+    changed = [{source.cursor: each} for each in (*ranges(since), {"$gte": before(since, ZONES).date().isoformat()})]
+    return {"$and": [bounds.condition(), {"$or": [source.where, *changed]}]}

@@ -25,7 +25,7 @@ HEX = 24  # digits of an ObjectId
 
 def batches(entries: Collection[Any], period: str) -> Iterator[Batch]:
     """Every entry of a period. Raises LbmigrateError for a score beyond EXACT."""
-    found = entries.find_raw_batches({"period": period}, FIELDS, batch_size=READ_AT_ONCE, hint=_order(entries, period))
+    found = entries.find_raw_batches({"period": period}, FIELDS, batch_size=READ_AT_ONCE).hint(_order(entries, period))
     with ThreadPoolExecutor(1) as ahead:  # the server reads the next batch while this one is on its way to Redis
         coming = ahead.submit(next, found, b"")
         while raw := coming.result():

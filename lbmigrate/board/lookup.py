@@ -14,8 +14,8 @@ from pymongo.collation import Collation, CollationStrength
 from lbmigrate.board.visibility import values_at
 from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
-from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import in_parts, parse_id
+from lbmigrate.values.id_text import exact_text, id_text
+from lbmigrate.values.ids import in_parts
 from lbmigrate.values.paths import pluck, projection_of
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def looked_up(database: Database[Any], config: Config, ref: UserRef, column: Seq
     return [keys[text] if text else None for text in texts]
 
 
-def naming(database: Database[Any], config: Config, ref: UserRef, user: str) -> Document:
-    """The condition for documents that name a user, as the command line writes the id."""
+def naming(database: Database[Any], config: Config, ref: UserRef, forms: Sequence[Any]) -> Document:
+    """The condition for documents that name a user whose id has these forms."""
     if not ref.lookup:
-        forms = parse_id(user)
-        return {ref.path: {"$in": [*forms, f"{ref.strip}{user}"] if ref.strip else forms}}
+        pointers = [f"{ref.strip}{id_text(form)}" for form in forms] if ref.strip else []
+        return {ref.path: {"$in": [*forms, *pointers]}}
     users, field = config.users, str(ref.looked_up)
-    rows = lenient(database)[users.collection].find({users.key: {"$in": parse_id(user)}}, projection_of([field]))
+    rows = lenient(database)[users.collection].find({users.key: {"$in": list(forms)}}, projection_of([field]))
     texts = {value.strip() for row in rows for value in values_at(row, field) if isinstance(value, str)}
     return {ref.path: {"$in": [re.compile(rf"^\s*{re.escape(text)}\s*$", re.IGNORECASE) for text in sorted(texts)]}}
 

@@ -90,9 +90,10 @@ def places(
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    asked, scores = _users(users, ids), [entry["score"] for entry in whole]
-    (profiles, *wishes), ranks = yield from _ranked(config, period, asked, scores, kept)
-    found = _shown(whole, ranks, profiles_from(users, ids, profiles, list(chain.from_iterable(wishes))), hidden)
+    (profiles, *wishes), ranks = yield from _ranked(
+        config, period, _people(users, ids), [entry["score"] for entry in whole], kept
+    )
+    found = _shown(whole, ranks, _profiles_now(users, ids, profiles, wishes), hidden)
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
 
 
@@ -106,9 +107,8 @@ def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading
     waiting, found = (entry for entry in entries if _may_be_shown(entry, hidden=False)), list[Place]()
     while len(found) <= n and (some := list(islice(waiting, n - len(found) + LIKELY))):
         ids = [entry["userId"] for entry in some]
-        profiles, *wishes = yield _users(users, ids)
-        now = profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
-        found += _shown(some, ranks, now, hidden=False)
+        profiles, *wishes = yield _people(users, ids)
+        found += _shown(some, ranks, _profiles_now(users, ids, profiles, wishes), hidden=False)
     return found
 
 
@@ -139,9 +139,16 @@ def _row(period: str, *stages: Document) -> Ask:
     return Ask("state", [{"$match": {"_id": f"{ROW}:{period}"}}, *stages], keep=dict, spared=True)
 
 
-def _users(users: Users, ids: Sequence[Any]) -> list[Ask]:
-    """What is known of users: in their own documents, and of their wishes if those are kept apart from them."""
+def _people(users: Users, ids: Sequence[Any]) -> list[Ask]:
+    """What some users' documents say now, and what is kept of their wishes apart from those."""
     return [_profiles(users, ids), *_settings(users, ids)]
+
+
+def _profiles_now(
+    users: Users, ids: Sequence[Any], profiles: Sequence[Document], wishes: Iterable[Sequence[Document]]
+) -> dict[Any, Document]:
+    """What is shown of some users, by what `_people` has found."""
+    return profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
 
 
 def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
@@ -151,6 +158,7 @@ def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
 
 
 def _settings(users: Users, ids: Sequence[Any]) -> list[Ask]:
+    """What is kept of their wishes apart from the users."""
     if users.settings is None:
         return []
     wanted, shown = settings_asked(users, forms_of(ids))
@@ -174,8 +182,8 @@ def _ranked(
         return found, _by_score(scores, *(yield [counting, *grouping]))
     counting, *grouping = _counts(period, scores)
     answers = yield [*more, *grouping, *_quickest(config, period, counting, scores)]
-    counted = len(more) + len(grouping)
-    found, grouped, higher = answers[: len(more)], answers[len(more) : counted], answers[counted:]
+    found, answers = answers[: len(more)], answers[len(more) :]
+    grouped, higher = answers[: len(grouping)], answers[len(grouping) :]
     if len(higher) == 2 and (higher[0] or not higher[1]):  # the boards in Redis are stale, or cannot be asked
         higher = yield [counting]
     return found, _by_score(scores, higher[-1], *grouped)

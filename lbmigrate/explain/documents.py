@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lbmigrate.board.lookup import naming
 from lbmigrate.config.model import Source
 from lbmigrate.explain.explanation import Refused, SourceSays
 from lbmigrate.explain.ledger import MOST, Calendar, Key, Places, key_of
@@ -79,7 +80,7 @@ class Documents:
         kind = kind_of_users(self._context)
         latest = self._context.config.backfill.latest(self._context.clock())
         for source in self._context.config.sources:
-            reading = Reading(self._context.config, source, kind, latest)
+            reading = Reading(self._context.config, source, kind, latest, self._context.sources)
             self._told.sources.append(self._source(reading, worth))
         return self._told
 
@@ -175,7 +176,7 @@ class Documents:
         return self._context.sources[source.collection].count_documents(self._theirs(source))
 
     def _theirs(self, source: Source) -> Document:
-        return {source.user.path: {"$in": self._forms}}
+        return naming(self._context.sources, self._context.config, source.user, self._forms)
 
     def _documents(self, reading: Reading) -> Iterator[tuple[Document, dict[str, str]]]:
         """Every document, or element, in scope; with it what the elements of its document are called so far."""

@@ -29,6 +29,7 @@ from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.values.brackets import TYPES, is_nan
 from lbmigrate.values.coerce import MILLISECONDS_FROM
+from lbmigrate.values.ids import parse_id
 from lbmigrate.values.limits import TEXT, is_lost
 
 
@@ -99,7 +100,7 @@ def _is_multikey(collection: Collection[Any], index: str, key: str) -> bool:
 
 
 def _of_user(context: Context, user: str, source: Source) -> Span:
-    return Span("_id", extra=naming(context.sources, context.config, source.user, user))
+    return Span("_id", extra=naming(context.sources, context.config, source.user, parse_id(user)))
 
 
 def _whole(context: Context, collection: Collection[Any], source: Source) -> tuple[Span, ...]:

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 from bson import Decimal128, Int64, ObjectId
 from pymongo.database import Database
 
-from lbmigrate.board.lookup import looked_up
 from lbmigrate.config.model import Config, Let, Source
 from lbmigrate.records import MOST_POINTS, Document
 from lbmigrate.values.id_text import exact_text, id_text, owner_texts
@@ -23,11 +22,11 @@ from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user, names_nothing, too_much
 from lbmigrate.verify.formula import compiled
 from lbmigrate.verify.function import Function, function_of
+from lbmigrate.verify.named import Named
 from lbmigrate.verify.times import when
 from lbmigrate.verify.values import Getter, converted, getter, moment, number
 
 POSITION = "__position"  # where $unwind leaves an element's index
-OWNERS = 100_000  # users who were looked up and are remembered
 Letter = Mapping[str, float]
 
 
@@ -65,8 +64,8 @@ class Reading:
         sources: Database[Any] | None = None,
     ) -> None:
         self.source, self._kind, self._latest = source, kind, latest
-        self._config, self._sources = config, sources
-        self._owners: dict[str, Any] = {}
+        field, path = source.user.looked_up, source.user.path
+        self._named = Named(sources, config.users, field, path) if field and sources is not None else None
         self._zone = ZoneInfo(config.timezone)
         self._user, self._cursor = getter(source.user.path), getter(source.cursor)
         self._at = [(at, getter(at.path), getter(at.plus.path) if at.plus else None) for at in source.moments]
@@ -92,7 +91,7 @@ class Reading:
     def actions(self, documents: Iterable[Document]) -> Iterator[Action]:
         """What these documents are worth; those that cannot be scored are left out."""
         holders: dict[str, str] = {}
-        for document in documents:
+        for document in self._named.learned(documents) if self._named else documents:
             try:
                 yield self.action(document, holders)
             except Unread:
@@ -135,21 +134,12 @@ class Reading:
         if self.source.user.strip and isinstance(user, str):
             user = user.removeprefix(self.source.user.strip)
         if self.source.user.lookup:
-            user = self._owner(user)
+            user = self._named.key(user) if self._named else None
         if type(user) is not ObjectId or self.source.user.coerce == "string":
             user = _as_user(user, self.source.user.coerce)
         if user is None or (self._kind is not None and id_type(user) != self._kind):
             raise Unread("no user")
         return user
-
-    def _owner(self, value: Any) -> Any:
-        """The key of the user whom a text names."""
-        if not isinstance(value, str) or self._sources is None:
-            return None
-        if value not in self._owners:
-            self._owners = self._owners if len(self._owners) < OWNERS else {}
-            [self._owners[value]] = looked_up(self._sources, self._config, self.source.user, [value])
-        return self._owners[value]
 
     def _time(self, document: Document) -> tuple[dt.datetime, bool]:
         for place, (rule, take, lasted) in enumerate(self._at):

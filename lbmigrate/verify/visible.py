@@ -52,7 +52,7 @@ def out_by_settings(context: Context, users: Iterable[Any]) -> dict[str, bool]:
 
 
 def _leaves(rule: OptOut, document: Document) -> bool:
-    values = [value for value in _reach(document, rule.path.split(".")) if value is not None]
+    values = [value for value in reach(document, rule.path.split(".")) if value is not None]
     if not values:
         return rule.missing
     answers = [_truth(value) for value in values]
@@ -60,7 +60,7 @@ def _leaves(rule: OptOut, document: Document) -> bool:
 
 
 def _said(rule: Condition, document: Document) -> bool | None:
-    values = [value for value in _reach(document, rule.path.split(".")) if value is not None]
+    values = [value for value in reach(document, rule.path.split(".")) if value is not None]
     if rule.exists is not None:
         return (bool(values) == rule.exists) != rule.negate
     single = [one for value in values for one in (value if isinstance(value, list) else [value]) if one is not None]
@@ -94,15 +94,15 @@ def _truth(value: Any) -> bool | None:
     return {0.0: False, 1.0: True}.get(found) if found is not None else None
 
 
-def _reach(value: Any, path: list[str]) -> list[Any]:
+def reach(value: Any, path: list[str]) -> list[Any]:
     """Everything at a path, through each element of an array."""
     if not path:
         return [value]
     if isinstance(value, dict):
-        return _reach(value.get(path[0]), path[1:])
+        return reach(value.get(path[0]), path[1:])
     found: list[Any] = []
     if isinstance(value, list):
         if path[0].isascii() and path[0].isdigit() and len(path[0]) < 10 and int(path[0]) < len(value):
-            found += _reach(value[int(path[0])], path[1:])
-        found += [each for one in value if isinstance(one, dict) for each in _reach(one.get(path[0]), path[1:])]
+            found += reach(value[int(path[0])], path[1:])
+        found += [each for one in value if isinstance(one, dict) for each in reach(one.get(path[0]), path[1:])]
     return found

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from lbmigrate.backfill import settle
 from lbmigrate.errors import Refused
+from lbmigrate.ledger.settle import Found
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.reconcile.emptied import refuse_emptied
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, picture, stopped_after, task, user
@@ -29,14 +31,15 @@ def app(database):
     return migrated(database, [task(number, owner=1 + number % 3) for number in range(12)], [first])
 
 
-def migrated(database, tasks, lists):
+def migrated(database, tasks, lists, rules=WEIGHED, is_indexed=True):
     database["users"].insert_many([user(number) for number in OWNERS])
     for name, documents in (("tasks", tasks), ("lists", lists)):
         database.create_collection(name)
-        database[name].create_index("updatedAt")
+        if is_indexed:
+            database[name].create_index("updatedAt")
         if documents:
             database[name].insert_many(documents)
-    made = App(database, config(WEIGHED, LISTS, backfill={"lag": "1h"}))
+    made = App(database, config(rules, LISTS, backfill={"lag": "1h"}))
     made.apply(STEPS[:5])
     return made
 
@@ -122,6 +125,34 @@ def test_an_element_that_is_gone_or_undone_is_taken_back(database):
     app.backfill()
     assert adjusted(app) == {"voided": 2}
     assert_settled(app)
+
+
+UNTIMED = {key: value for key, value in WEIGHED.items() if key != "updated"}
+
+
+@pytest.mark.parametrize("rules", [WEIGHED, UNTIMED], ids=["an order in time", "none"])
+def test_an_idle_pass_asks_the_ledger_for_nothing_that_was_never_done(database, rules, monkeypatch):
+    never = {"status": "todo", "completedAt": None, "updatedAt": None}
+    app = migrated(database, [task(1), task(2), *(task(number, **never) for number in range(3, 9))], [], rules)
+    looked_at = []
+    monkeypatch.setattr(settle, "settle_documents", lambda *given, **_: looked_at.extend(given[2]) or Found())
+    app.backfill()
+    assert set(looked_at) <= {oid(1001), oid(1002)}
+    assert looked_at
+
+
+@pytest.mark.parametrize(
+    "write", [dt.datetime.isoformat, dt.datetime.timestamp, lambda at: at], ids=["text", "number", "date"]
+)
+@pytest.mark.parametrize("is_indexed", [True, False], ids=["indexed", "walked"])
+def test_what_was_undone_is_seen_however_its_change_is_written(database, write, is_indexed):
+    times = [NEW_YEAR + dt.timedelta(hours=number) for number in range(6)]
+    app = migrated(database, [task(n, updatedAt=write(at)) for n, at in enumerate(times)], [], is_indexed=is_indexed)
+    app.backfill()
+    undone = {"status": "todo", "completedAt": None, "updatedAt": write(NEW_YEAR.replace(year=2026))}
+    database["tasks"].update_one({"_id": oid(1002)}, {"$set": undone})
+    app.backfill()
+    assert adjusted(app) == {"voided": 1}
 
 
 def test_a_first_pass_and_one_under_other_rules_take_nothing_back(app):

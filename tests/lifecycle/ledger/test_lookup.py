@@ -8,6 +8,8 @@ import pytest
 
 from lbmigrate import ScoreRecorder
 from lbmigrate.checks.data import check_data
+from lbmigrate.errors import Mismatch
+from lbmigrate.explain.explain import explain
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, task, user
@@ -50,6 +52,21 @@ def test_whoever_has_the_address_in_any_case_is_the_user_and_one_whom_two_have_i
     rejects = {row["sourceId"]: row["reason"] for row in app.database["lbmigrate_rejects"].find()}
     assert set(rejects) == {oid(1004), oid(1005)}
     assert set(rejects.values()) == {"not exactly one user has the contact.email that is in email"}
+
+
+def test_a_full_verification_looks_users_up_by_itself(app, monkeypatch):
+    monkeypatch.setattr("lbmigrate.board.lookup.looked_up", None)
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))
+    app.database["score_events"].update_one({"sourceId": oid(1002)}, {"$set": {"userId": oid(1)}})
+    with pytest.raises(Mismatch):
+        app.apply([STEPS[4]], verify=VerifyOptions(full=True))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_explanation_finds_the_documents_that_an_address_names(app, number):
+    said = explain(app.context(), str(oid(number)), "global")
+    assert [each.actions for each in said.sources] == [1]
+    assert not said.differences
 
 
 def test_a_full_verification_reads_the_same_users_and_times(app, database):
@@ -100,3 +117,4 @@ def test_a_backfill_of_one_user_finds_what_stands_behind_a_prefix(database):
     app.apply(STEPS[:3])
     app.backfill(scope=Scope(user="ann"))
     assert owners(app) == {oid(1001): "ann"}
+    assert [each.actions for each in explain(app.context(), "ann", "global").sources] == [1]
