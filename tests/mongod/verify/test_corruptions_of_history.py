@@ -67,8 +67,11 @@ def migrated(history):
     for name, usual in indexes.items():
         for each in database[name].index_information().keys() - usual.keys():
             database[name].drop_index(each)
+        present = database[name].index_information()
         for each, how in usual.items():
-            database[name].create_index(how["key"], name=each)
+            if each not in present:
+                options = {option: value for option, value in how.items() if option not in ("key", "v", "ns")}
+                database[name].create_index(how["key"], name=each, **options)
     for name in KEPT:
         copied(database.client[f"{database.name}_kept"][name], database.name)
     return config, database

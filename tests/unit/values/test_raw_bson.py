@@ -57,6 +57,12 @@ def test_documents_of_different_shapes_are_no_columns(odd: Document) -> None:
     assert raw_bson.columns(batch(odd, usual)) is None
 
 
-@pytest.mark.parametrize("value", [True, None, 1.5, [1], 7])
+def test_booleans_are_read_as_such():
+    found = raw_bson.columns(batch({"hidden": False}, {"hidden": True}))
+    assert found is not None
+    assert found["hidden"].truths().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("value", [None, 1.5, [1], 7])
 def test_a_field_of_another_type_is_left_to_bson(value: Any) -> None:
     assert raw_bson.columns(batch({"a": value}, {"a": value})) is None
