@@ -54,8 +54,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     todo = takewhile(
         lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))
     )
-    since = settle.changed_since(context, source, current)
-    emit = partial(settle.settle_chunk, since=since) if since else isolate.emit_chunk
+    emit = settle.settle_chunk if settle.settles(context, source, current) else isolate.emit_chunk
     work = partial(emit, context, source, one_type, _seen(context, current))
     for came in overlapped(work, gate.through(todo), context.pace.threads):
         if isinstance(came, Held):

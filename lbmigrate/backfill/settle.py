@@ -6,7 +6,6 @@ back because of them, a reconciliation decides, which asks first.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 
 from pymongo.errors import PyMongoError
@@ -23,32 +22,26 @@ from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import watermark
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.passes import Claimed, Pass
-from lbmigrate.passes.read_plan import before, ranges
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 
-ZONES = dt.timedelta(days=1)  # a text may have the time of any zone
 
-
-def changed_since(context: Context, source: Source, current: Pass) -> dt.datetime | None:
-    """From when on a pass settles what changed; None where it settles nothing, or other rules are in force."""
+def settles(context: Context, source: Source, current: Pass) -> bool:
+    """Whether a pass looks at what changed, by the rules that the ledger was scored by."""
     scope = context.scope
     whole = current.anew or current.everyone or scope.full or scope.bounded or scope.share < 1
     if current.number == 1 or whole or changed_rules(context):
-        return None
-    mark = watermark.mark(context, source).value
-    return before(mark, context.config.backfill.lag) if mark else None
+        return False
+    return watermark.mark(context, source).value is not None
 
 
-def settle_chunk(
-    context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed, *, since: dt.datetime
-) -> Outcome:
-    """Emit a chunk, and settle its documents: those that were read, and all that changed since then."""
+def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
+    """Emit a chunk, and settle its documents, also those that do not meet the filter of their source."""
     outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
     if outcome.error is not None:
         return outcome
-    wanted, tried = _looked_at(source, outcome.chunk.bounds, since), outcome.attempts - 1
+    wanted, tried = _looked_at(source, outcome.chunk.bounds), outcome.attempts - 1
 
     def attempt() -> Found:
         nonlocal tried
@@ -72,12 +65,11 @@ def _settled(
     return total
 
 
-def _looked_at(source: Source, bounds: Bounds, since: dt.datetime) -> Document:
-    """The documents of a chunk that meet the filter of their source, or have changed.
+def _looked_at(source: Source, bounds: Bounds) -> Document:
+    """The documents of a chunk but for those that neither tell when they changed nor meet the filter of their source.
 
-    A chunk that is no range of time may have all that was never done: an idle pass leaves those alone.
+    Of these there are as many as were never done, and every pass would ask the ledger for all of them.
     """
-    if bounds.key == source.cursor or source.unwind or not source.where:
+    if not bounds.extra or source.unwind or not source.where:
         return bounds.condition()
-    changed = [{source.cursor: each} for each in (*ranges(since), {"$gte": before(since, ZONES).date().isoformat()})]
-    return {"$and": [bounds.condition(), {"$or": [source.where, *changed]}]}
+    return {"$and": [bounds.condition(), {"$or": [source.where, {source.cursor: {"$ne": None}}]}]}

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from pymongo import IndexModel
 
 from lbmigrate.backfill import settle
 from lbmigrate.errors import Refused
@@ -36,7 +37,7 @@ def migrated(database, tasks, lists, rules=WEIGHED, is_indexed=True):
     for name, documents in (("tasks", tasks), ("lists", lists)):
         database.create_collection(name)
         if is_indexed:
-            database[name].create_index("updatedAt")
+            database[name].create_indexes([IndexModel("updatedAt"), IndexModel("completedAt")])
         if documents:
             database[name].insert_many(documents)
     made = App(database, config(rules, LISTS, backfill={"lag": "1h"}))
@@ -127,10 +128,15 @@ def test_an_element_that_is_gone_or_undone_is_taken_back(database):
     assert_settled(app)
 
 
+WRITTEN = {
+    "text": dt.datetime.isoformat,
+    "number": lambda at: at.replace(tzinfo=dt.UTC).timestamp(),
+    "date": lambda at: at,
+}
 UNTIMED = {key: value for key, value in WEIGHED.items() if key != "updated"}
 
 
-@pytest.mark.parametrize("rules", [WEIGHED, UNTIMED], ids=["an order in time", "none"])
+@pytest.mark.parametrize("rules", [WEIGHED, UNTIMED], ids=["of changes", "of actions"])
 def test_an_idle_pass_asks_the_ledger_for_nothing_that_was_never_done(database, rules, monkeypatch):
     never = {"status": "todo", "completedAt": None, "updatedAt": None}
     app = migrated(database, [task(1), task(2), *(task(number, **never) for number in range(3, 9))], [], rules)
@@ -141,15 +147,13 @@ def test_an_idle_pass_asks_the_ledger_for_nothing_that_was_never_done(database, 
     assert looked_at
 
 
-@pytest.mark.parametrize(
-    "write", [dt.datetime.isoformat, dt.datetime.timestamp, lambda at: at], ids=["text", "number", "date"]
-)
+@pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["indexed", "walked"])
 def test_what_was_undone_is_seen_however_its_change_is_written(database, write, is_indexed):
     times = [NEW_YEAR + dt.timedelta(hours=number) for number in range(6)]
     app = migrated(database, [task(n, updatedAt=write(at)) for n, at in enumerate(times)], [], is_indexed=is_indexed)
     app.backfill()
-    undone = {"status": "todo", "completedAt": None, "updatedAt": write(dt.datetime.now(dt.UTC).replace(tzinfo=None))}
+    undone = {"status": "todo", "completedAt": None, "updatedAt": write(max(times) + dt.timedelta(minutes=1))}
     database["tasks"].update_one({"_id": oid(1002)}, {"$set": undone})
     app.backfill()
     assert adjusted(app) == {"voided": 1}
