@@ -153,7 +153,7 @@ def test_what_was_undone_is_seen_however_its_change_is_written(database, write, 
     times = [NEW_YEAR + dt.timedelta(hours=number) for number in range(6)]
     app = migrated(database, [task(n, updatedAt=write(at)) for n, at in enumerate(times)], [], is_indexed=is_indexed)
     app.backfill()
-    undone = {"status": "todo", "completedAt": None, "updatedAt": write(max(times) + dt.timedelta(minutes=1))}
+    undone = {"status": "todo", "completedAt": None, "updatedAt": write(dt.datetime.now(dt.UTC).replace(tzinfo=None))}
     database["tasks"].update_one({"_id": oid(1002)}, {"$set": undone})
     app.backfill()
     assert adjusted(app) == {"voided": 1}
