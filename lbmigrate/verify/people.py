@@ -25,7 +25,8 @@ PROFILES = "profiles"  # the row that says up to when changes of users are in th
 def shown(context: Context, users: Sequence[Any]) -> Mapping[Any, Document]:
     """The snapshots of those users who have a document that the entries are to show by now.
 
-    With TELLS they say whether the document tells when it changed: without that it may have changed just now.
+    With TELLS they say whether the document tells when it changed: without that it may have changed just now. So may
+    one that is gone; of users without a document only what `users.missing` says is known, where that is set.
     """
     rules = context.config.users
     take = getter(rules.key)
@@ -38,7 +39,8 @@ def shown(context: Context, users: Sequence[Any]) -> Mapping[Any, Document]:
     wishes = out_by_settings(context, users)
     reached = context.state.get(PROFILES).get("value")
     found = {user: by_id.get(folded_id(user)) for user in users}
-    return {
+    nobody = {user: _of_nobody(rules, wishes.get(folded_id(user))) for user, some in found.items() if not some}
+    return (nobody if rules.missing else {}) | {
         user: _strictest(rules, some, wishes.get(folded_id(user)))
         | {TELLS: all(_changed(rules, each) is not None for each in some)}
         for user, some in found.items()
@@ -72,11 +74,22 @@ def _strictest(rules: Users, documents: Sequence[Document], wish: bool | None) -
     """What is shown of a user with these documents: hidden, or nameless, if one of them says so."""
     each = [_snapshot(rules, document) for document in documents]
     first = min(each, key=lambda one: [(one[name] is None, one[name] or "") for name in (NAME, AVATAR)])
-    apart = rules.opt_out is not None and rules.opt_out.settings is not None
-    silent = apart and wish is None and rules.opt_out is not None and rules.opt_out.missing
     nameless = any(is_nameless(rules, document) for document in documents)
-    out = any(one[OPT_OUT] for one in each) or bool(wish) or silent
+    out = any(one[OPT_OUT] for one in each) or _leaves(rules, wish)
     return {**first, **(dict.fromkeys((NAME, AVATAR)) if nameless else {}), OPT_OUT: out}
+
+
+def _of_nobody(rules: Users, wish: bool | None) -> Document:
+    """What is shown of a user without a document; nothing tells since when there is none."""
+    if rules.missing == "show":
+        return _strictest(rules, [{}], wish) | {TELLS: False}
+    return {NAME: None, AVATAR: None, OPT_OUT: rules.missing == "hide" or _leaves(rules, wish), TELLS: False}
+
+
+def _leaves(rules: Users, wish: bool | None) -> bool:
+    """Whether a wish that is kept apart from the users, or that there is none, takes the user off the board."""
+    apart = rules.opt_out is not None and rules.opt_out.settings is not None
+    return bool(wish) or (apart and wish is None and rules.opt_out is not None and rules.opt_out.missing)
 
 
 def _snapshot(rules: Users, document: Document) -> Document:

@@ -97,6 +97,26 @@ def test_whose_document_is_deleted_is_off_the_board_at_once(app):
     assert snapshots(app) == expected({**PEOPLE, 1: (None, "hidden")})
 
 
+@pytest.mark.parametrize("missing", ["hide", "anonymous", "show"])
+def test_an_entry_that_shows_whose_document_is_gone_is_found_by_a_verification_until_it_is_made_anew(database, missing):
+    database["users"].insert_many([user(1), user(2)])
+    database["tasks"].insert_many([task(1, owner=1), task(2, owner=2)])
+    app = App(database, config(users={**USERS, "missing": missing}))
+    app.apply(STEPS[:4])
+    database["users"].delete_one({"_id": oid(2)})
+    assert set(found(app)) == {"roll-up"}
+    app.backfill(scope=Scope(full=True))
+    assert found(app) == {}
+    left = {entry["userId"]: entry for entry in app.entries().values()}[oid(2)]
+    assert (left["displayNameSnapshot"], left["optOutSnapshot"]) == (None, missing == "hide")
+
+
+def found(app):
+    """What a full verification that passes has found all the same, by what settles it."""
+    app.apply([STEPS[4]], verify=VerifyOptions(full=True))
+    return app.state.get("verdict")["findings"]
+
+
 def test_doctor_counts_who_is_hidden_unforeseen_and_without_a_document(app):
     told = {finding.fact: finding.level for finding in check_data(app.context()) if finding.subject == "users"}
     assert told["of 10 users looked at, 6 are not shown, 1 without name and avatar"] == "ok"
