@@ -158,7 +158,7 @@ def _runs(context: Context) -> Iterator[Finding]:
         fact = f"paused by {paused['by']} since {paused['at']:%Y-%m-%dT%H:%M:%SZ}"
         yield Finding("warning", "control", fact, "lbmigrate resume")
     last = runs.recent(context.state, now, 1)
-    if last and last[0].get("outcome") not in (RunStatus.DONE, RunStatus.RUNNING):
+    if last and last[0].get("outcome") not in (RunStatus.DONE, RunStatus.RUNNING) and not runs.was_told_to(last[0]):
         verb, outcome, error = (last[0].get(name) or "?" for name in ("verb", "outcome", "error"))
         fact = f"the last run ({verb}) ended in {outcome}: {error[:120]}"
         yield Finding("warning", "last run", fact, runs.way_on(last[0]))

@@ -58,7 +58,7 @@ class _Follower:
         switch = flag(self.connection.target, self.connection.config)
         for piece in Tail(self.context, switch).follow():
             yield piece
-            if self.monotonic() - self.tried >= TRY_AGAIN:
+            if self.monotonic() - self.tried >= TRY_AGAIN and not self.context.stopping():
                 binding.check(self.context, BEARS)  # the ledger may go while it is followed
                 if not piece.held:
                     yield from self._catch_up()

@@ -137,6 +137,8 @@ def _last(run: Mapping[str, Any]) -> Text:
 def _follower(tail: Mapping[str, Any]) -> str | Text:
     """How far behind a tail is, which nobody can say of one that gives no sign of life."""
     seen = f"seen {cell(tail.get('at'))}, {tail.get('events', 0):,} events"
+    if not tail.get("following", True) and (stopped := tail.get("stoppedAt")):
+        return f"stopped {cell(stopped)}, {tail.get('events', 0):,} events; to follow again: lbmigrate tail"
     if not tail.get("following", True):
         return Text(f"nobody follows; {seen}; next: lbmigrate tail", "yellow")
     silent = tail.get("silent") or 0.0

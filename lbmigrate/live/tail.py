@@ -88,6 +88,7 @@ class Tail:
                     raise
                 yield Piece(ROW, warning=f"the server does not answer, trying again: {hidden(str(error))}"[:200])
                 self._context.stop.wait(failures)
+        yield self._piece(stoppedAt=server_time(self._context.sources))  # asked for: nobody need be woken
 
     def _not_followed(self) -> Iterator[Piece]:
         """Sources whose changes no server tells of: nobody is to take silence for nothing new."""
@@ -192,7 +193,7 @@ class Tail:
         self, counts: Counts | None = None, changed: int = 0, note: str = "", warning: str = "", **kept: Any
     ) -> Piece:
         now = server_time(self._context.sources)
-        kept = {"held": None, "at": now, **({"reached": now} if "token" in kept else {}), **kept}
+        kept = {"held": None, "stoppedAt": None, "at": now, **({"reached": now} if "token" in kept else {}), **kept}
         self._kept |= kept
         self._beat = self._monotonic()
         held = kept["held"] or ""

@@ -89,8 +89,9 @@ def _held(found: Status) -> Iterator[Trouble]:
 
 
 def _tail(found: Status) -> Iterator[Trouble]:
+    """One that was stopped on purpose is none: what it would have followed the backfills find, which have ages."""
     tail = found.tail
-    if tail and not tail["following"]:
+    if tail and not tail["following"] and not tail.get("stoppedAt"):
         yield Trouble(WORK_REMAINS, "nobody follows the app's changes", "lbmigrate tail")
     elif tail and (tail["silent"] or 0.0) > SILENT:
         yield Trouble(WORK_REMAINS, f"tail gave no sign of life for {tail['silent']:.0f} s", "lbmigrate status")

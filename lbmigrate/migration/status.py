@@ -29,8 +29,6 @@ from lbmigrate.state.lease import is_held
 from lbmigrate.state.statuses import RunStatus
 from lbmigrate.verify import verdict
 
-FOLLOWER = "tail"  # which goes on beside the runs
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -172,7 +170,7 @@ def _estimate(context: Context, name: str) -> int:
 
 def _is_at_work(run: Document) -> bool:
     """Whether a run is going on; whoever follows the app's changes does so beside the runs."""
-    return run.get("outcome") == RunStatus.RUNNING and run.get("verb") != FOLLOWER
+    return run.get("outcome") == RunStatus.RUNNING and run.get("verb") != runs.FOLLOWER
 
 
 def _lines(run: Document) -> dict[str, Line]:

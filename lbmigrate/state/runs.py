@@ -14,6 +14,8 @@ GOES_ON = frozenset({  # what the command of the run itself goes on with
     RunStatus.DIED, RunStatus.WORK_REMAINS, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.LEASE_LOST,
 })  # fmt: skip
 
+FOLLOWER = "tail"  # which goes on beside the runs, and has no end of its own
+TOLD_TO = frozenset({RunStatus.DONE, RunStatus.STOPPED, RunStatus.WORK_REMAINS, RunStatus.INTERRUPTED})
 ALIKE = {"backfill": "run"}  # a scheduled backfill goes on with what a run has left
 
 
@@ -40,10 +42,15 @@ def to_go_on(runs: Sequence[Document]) -> list[Document]:
     for run in runs:
         verb = str(run.get("verb", ""))
         kind = ALIKE.get(verb, verb)
-        if kind not in begun and run.get("outcome") in GOES_ON:
+        if kind not in begun and run.get("outcome") in GOES_ON and not was_told_to(run):
             left.append(run)
         begun.add(kind)
     return left
+
+
+def was_told_to(run: Document) -> bool:
+    """Whether somebody who followed the app's changes has ended because that was asked for: nothing is left undone."""
+    return run.get("verb") == FOLLOWER and run.get("outcome") in TOLD_TO
 
 
 def _as_it_stands(run: Document, locks: Sequence[Document]) -> Document:

@@ -229,6 +229,19 @@ def test_a_run_that_failed_is_a_failure_and_a_tail_that_nobody_runs_is_work(migr
     assert terminal("status", "--health").code == 1
 
 
+def test_a_tail_that_was_stopped_on_purpose_wakes_nobody_and_one_that_died_does(migrated, terminal, rows):
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    rows.insert_one({"_id": "tail", "kind": "tail", "fence": 0, "layout": 1, "at": now, "stoppedAt": now})
+    run = {"_id": "run:t", "kind": "run", "fence": 0, "layout": 1, "verb": "tail", "startedAt": now + HOUR}
+    rows.insert_one({**run, "options": {"command": "lbmigrate tail"}, "outcome": "stopped"})
+    assert terminal("status", "--health").code == 0
+    status = terminal("status").out
+    assert ("to go on" in status, "stopped" in status) == (False, True)
+    rows.update_one({"_id": "tail"}, {"$set": {"stoppedAt": None}})
+    rows.update_one({"_id": "run:t"}, {"$set": {"outcome": "running"}})
+    assert terminal("status", "--health").code == 3
+
+
 def test_watching_needs_a_terminal_and_goes_with_nothing_else(migrated, terminal):
     found = terminal("status", "--watch")
     assert (found.code, "--health" in found.hint) == (2, True)
