@@ -16,6 +16,7 @@ from lbmigrate.mongo.client import server_time
 from lbmigrate.mongo.concerns import readable
 from lbmigrate.passes import chunks, watermark
 from lbmigrate.passes.chunks import Bounds, Size, Span
+from lbmigrate.passes.ends import ENDS
 from lbmigrate.passes.read_plan import read_plan
 from lbmigrate.records import Checkpoint, Document, RowsRemoved
 from lbmigrate.run.context import Context
@@ -99,6 +100,7 @@ def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tupl
         "everyone": everyone,
         "began": began,
         "anew": anew,
+        **({} if outline.ends is None else {ENDS: outline.ends}),
         **watermark.rules_of(context, source),
     }
     return Pass(row, number, outline.spans, True, why, everyone, anew), Checkpoint(row, {"pass": opened})
@@ -140,6 +142,8 @@ def close(context: Context, source: Source) -> Checkpoint | None:
     if not kept or kept["done"]:
         return None
     moved = {} if context.scope.bounded else {"value": kept["next"], **watermark.rules_of(context, source)}
+    if moved:
+        moved[ENDS] = kept.get(ENDS)
     if moved and "began" in kept:
         moved[FRESH] = kept["began"]
     if moved and "began" in kept and (kept.get("full") or kept.get("why")):

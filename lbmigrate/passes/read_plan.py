@@ -22,15 +22,15 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import NOT_ON_A_VIEW
 from lbmigrate.passes import watermark
 from lbmigrate.passes.beginning import beginning
-from lbmigrate.passes.chunks import NO_RANGE, NUMBERS, UNORDERED, Span, value_at
+from lbmigrate.passes.chunks import NO_RANGE, UNORDERED, Span
+from lbmigrate.passes.ends import came_behind, end, ends, ends_of
 from lbmigrate.passes.watermark import Mark
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
-from lbmigrate.values.brackets import TYPES, is_nan
+from lbmigrate.values.brackets import TYPES
 from lbmigrate.values.coerce import MILLISECONDS_FROM
 from lbmigrate.values.ids import parse_id
-from lbmigrate.values.limits import TEXT, is_lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,14 @@ class ReadPlan:
     """A pass before it is cut: its spans, the watermark it will leave, and, where it must walk everything, why.
 
     A `whole` one reads a source from end to end, or from where the board begins: for the first time, or once more
-    because that was asked for or because other rules are in force.
+    because that was asked for or because other rules are in force. `ends` are those of the ids (`passes.ends`).
     """
 
     spans: tuple[Span, ...]
     watermark: dt.datetime | None
     why: str = ""
     whole: bool = False
+    ends: list[Any] | None = None
 
 
 def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPlan:
@@ -58,11 +59,17 @@ def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPla
     if context.scope.bounded:
         return ReadPlan(*_between(collection, source, context.scope))
     if mark.value is None:
-        return ReadPlan(_whole(context, collection, source), following, mark.why, whole=True)
+        spans, latest = _whole(context, collection, source)
+        return ReadPlan(spans, following, mark.why, whole=True, ends=latest)
     if not seekable:
         reason = "is inside the unwound array" if unwind.orders_nothing(source) else "has no index"
-        return ReadPlan(everything(collection), following, f"{source.collection}.{source.cursor} {reason}")
-    return ReadPlan(_since(collection, source.cursor, before(mark.value, context.config.backfill.lag)), following)
+        told = f"{source.collection}.{source.cursor} {reason}"
+        spans = everything(collection)
+        return ReadPlan(spans, following, told, ends=ends_of(spans))
+    latest = ends(collection)  # before the spans: what comes in between is in these, and behind the ends
+    since = before(mark.value, context.config.backfill.lag)
+    late = came_behind(context, source, [{source.cursor: each} for each in ranges(since)])
+    return ReadPlan((*_since(collection, source.cursor, since), *late), following, ends=latest)
 
 
 def before(mark: dt.datetime, lag: dt.timedelta) -> dt.datetime:
@@ -103,10 +110,13 @@ def _of_user(context: Context, user: str, source: Source) -> Span:
     return Span("_id", extra=naming(context.sources, context.config, source.user, parse_id(user)))
 
 
-def _whole(context: Context, collection: Collection[Any], source: Source) -> tuple[Span, ...]:
-    """All of a source; what happened before the board begins is spared where an index allows it."""
-    here = beginning(context)
-    return _between(collection, source, Scope(since=here.at))[0] if here else everything(collection)
+def _whole(context: Context, collection: Collection[Any], source: Source) -> tuple[tuple[Span, ...], list[Any]]:
+    """All of a source with the ends of its ids; what was before the board begins is spared where an index allows it."""
+    if here := beginning(context):
+        latest = ends(collection)
+        return _between(collection, source, Scope(since=here.at))[0], latest
+    spans = everything(collection)
+    return spans, ends_of(spans)
 
 
 def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
@@ -130,18 +140,8 @@ def everything(collection: Collection[Any]) -> tuple[Span, ...]:
 
 def bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
     """From the first to the last value of `key` that meets the condition: one span, or none."""
-    ends = [_end(collection, key, condition, way) for way in (1, -1)]
-    return [Span(key, *ends)] if None not in ends else []
-
-
-def _end(collection: Collection[Any], key: str, condition: Document, way: int) -> Any:
-    """The first value from one end that can be a bound: text that is UTF-8, and a number that is one."""
-    end = collection.find_one(condition, {key: 1}, sort=[(key, way)])
-    value = value_at(end, key) if end else None
-    usual = TEXT if is_lost(value) else NUMBERS if is_nan(value) else None
-    if usual:
-        end = collection.find_one({"$and": [condition, {key: usual}]}, {key: 1}, sort=[(key, way)])
-    return value_at(end, key) if end else None
+    found = [end(collection, key, condition, way) for way in (1, -1)]
+    return [Span(key, *found)] if None not in found else []
 
 
 def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:

@@ -243,4 +243,5 @@ PASS = record(
     "a pass: number, scope, spans with bounds, done, next", number=is_whole, scope=is_object, spans=_is_spans,
     done=_is_yes_or_no, next=_or_null(_is_time), full_=_is_yes_or_no, everyone_=_is_yes_or_no, anew_=_is_yes_or_no,
     documents_=is_whole, estimated_=_is_yes_or_no, rules_=_is_rules, doubt_=is_text, began_=_is_time, start_=_is_time,
+    ends_=is_list,
 )  # fmt: skip

@@ -155,6 +155,7 @@ SHAPES: dict[str, Shape] = {
     "watermark": Shape(r"watermark:.*", {
         "value": Field(TIME, null=True), "pass": Field(PASS, instead=lost_pass, due=_of_source), "since": _TIME,
         "wholeAt": _TIME, "freshAt": _TIME, "rules": Field(RULES), "start": Field(TIME, null=True),
+        "ends": Field(LIST, null=True, instead=lambda row: None),
         "mixed": Field(YES_OR_NO),
         "chosen": Field(MOMENT), "config": Field(MOMENT),
         "digest": Field(TEXT, instead=lambda row: "", due=lambda row: row["_id"] == "watermark::rules"),
@@ -184,7 +185,7 @@ SHAPES: dict[str, Shape] = {
         "paused": Field(PAUSE, null=True), "tuned": Field(TUNED, null=True),
     }, "nobody is held; next: lbmigrate pause, or lbmigrate resume"),
     "tail": Shape(r"tail", {
-        "token": Field(TOKEN, null=True), "reached": _TIME, "at": _TIME,
+        "token": Field(TOKEN, null=True), "reached": _TIME, "at": _TIME, "stoppedAt": Field(TIME, null=True),
         "lag": Field(NUMBER), "changes": _WHOLE,
         "events": _WHOLE, "deletes": _WHOLE, "held": Field(TEXT, null=True),
         "missed": Field(MISSED, null=True, instead=lambda row: {"since": None, "full": True, "passes": None}),

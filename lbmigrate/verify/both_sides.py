@@ -96,9 +96,7 @@ class BothSides:
             return
         wrong = list(judge.judged(action, events))
         counting = [event for event in events if judge.counts(event)]
-        if wrong and not events and self._explained.is_newer(action.changed):
-            found.pending += 1
-        elif wrong and counting and self._explained.by_change(action.changed, counting, self._known(action, counting)):
+        if wrong and counting and self._explained.by_change(action.changed, counting, self._known(action, counting)):
             found.wrong += (replace(each, finding=each.kind in MAY_CHANGE) for each in wrong)
         else:
             found.wrong += wrong
@@ -118,9 +116,12 @@ class BothSides:
         for row in self._rows.of_names(list(others)):
             if name := others.get(base_of(row) or "") or others.get(without_number(row["_id"])):
                 rows[name].append(row)
-        large = self._rows.unstorable([action.source for action in due.values()])
+        without = [action for name, action in due.items() if not rows[name]]
+        newer, large = self._explained.came_later(without), self._rows.unstorable([each.source for each in without])
         for name, action in due.items():
-            if rows[name] or exact_text(action.source) not in large:
+            if name in newer:
+                found.pending += 1
+            elif rows[name] or exact_text(action.source) not in large:
                 self._judge(action, rows[name], found)
 
     def _is_due(self, action: Action) -> bool:

@@ -13,13 +13,15 @@ from functools import cached_property
 from typing import Any
 
 from lbmigrate.config.model import Source
+from lbmigrate.passes.ends import ENDS, behind
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import present_collections
 from lbmigrate.state.conditions import of
+from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import folded_id, id_forms, in_parts
 from lbmigrate.values.paths import projection_of
-from lbmigrate.verify.reading import Reading
+from lbmigrate.verify.reading import Action, Reading
 from lbmigrate.verify.values import getter
 
 
@@ -39,6 +41,32 @@ class Explained:
         Where no backfill has read a source to its end nobody can say that.
         """
         return changed is not None and self.reached is not None and changed > self.reached
+
+    def came_later(self, actions: Sequence[Action]) -> set[str]:
+        """Those of these actions, by their names, whose documents no pass has looked at, since they are newer.
+
+        They changed after the last one had read them, or were inserted behind the ids that it has seen; the next one
+        reads either.
+        """
+        if self.reached is None:
+            return set()
+        found = {action.id for action in actions if self.is_newer(action.changed)}
+        rest = [action for action in actions if action.id not in found]
+        inserted = self._behind([action.source for action in rest]) if rest else ()
+        return found | {action.id for action in rest if exact_text(action.source) in inserted}
+
+    def _behind(self, sources: Sequence[Any]) -> set[str]:
+        """Those of these documents, as exact texts, whose `_id` is behind all that there were at the last pass."""
+        found = set[str]()
+        for source in self._sources:
+            kept = self._context.state.watermark(source.name).get(ENDS)
+            if kept is None:
+                continue
+            for some in in_parts(list(sources)):
+                asked = {"$and": [{"_id": {"$in": some}}, behind(kept)]}
+                rows = self._context.sources[source.collection].find(asked, {"_id": 1})
+                found |= {exact_text(row["_id"]) for row in rows}
+        return found
 
     def by_change(self, changed: dt.datetime | None, events: Sequence[Document], known: Mapping[str, bool]) -> bool:
         """Whether a document has changed since the action, and since what was before was last settled.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from lbmigrate.verify.totals import Totals
 USERS_AT_ONCE = 500
 REMEMBERED = 100_000  # mismatches, so that none is told twice
 LOOKS = 2
+Late = Callable[[Mapping[str, Sequence[Any]]], tuple[Piece, list[Any]]]
 HELD = 1_000  # mismatches that are looked at again together
 
 T = TypeVar("T")
@@ -38,7 +40,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Look:
-    """One verification under way."""
+    """One verification under way.
+
+    `late` adds the events of documents that have none although they are in scope, given their ids by their actions;
+    the users concerned come back. A look that only looks has no such thing.
+    """
 
     context: Context
     options: VerifyOptions
@@ -52,6 +58,8 @@ class Look:
     suspects: list[Mismatch] = field(default_factory=list)
     coming: set[str] = field(default_factory=set)  # users of whom events came in that their entries do not have yet
     outdated: set[str] = field(default_factory=set)  # and those who are shown otherwise than their documents say
+    late: Late | None = None
+    taken: int = 0  # documents that came in while their source was read
     _gate: Gate | None = None
     _known: set[tuple[str, ...]] = field(default_factory=set)
 
@@ -124,7 +132,11 @@ class Look:
         if not self.suspects or (few and len(self.suspects) < HELD):
             return
         suspects, self.suspects = self.suspects, []
-        new = self._new(suspects if part == "structure" else self._standing(suspects))
+        standing = suspects if part == "structure" else self._standing(suspects)
+        if self.late and (missing := {id(each): each for each in standing if each.is_unscored}):
+            taken = yield from self._taken(self.late, list(missing.values()))
+            standing = [*(each for each in standing if id(each) not in missing), *taken]
+        new = self._new(standing)
         self.totals.add(new)
         wrong = [each for each in new if not each.finding]
         self.outdated |= {exact_text(each.user) for each in new if each.finding and each.kind is Kind.SNAPSHOT}
@@ -132,6 +144,19 @@ class Look:
         self.wrong_users |= {exact_text(each.user) for each in wrong if each.user is not None}
         if new:
             yield Piece(part, found=tuple(new))
+
+    def _taken(self, late: Late, missing: list[Mismatch]) -> Generator[Piece, None, list[Mismatch]]:
+        """Have them taken in, and look at them and at their users again; what is wrong with them then."""
+        ids: dict[str, list[Any]] = defaultdict(list)
+        for each in missing:
+            ids[str(each.id).partition(":")[0]].append(each.source)
+        piece, users = late(ids)
+        yield piece
+        self.covers = self.context.state.last_emission()
+        compared = [entries.compare(self.context, some, self.kind).wrong for some in parts(iter(users), USERS_AT_ONCE)]
+        standing = self._standing([*missing, *(each for some in compared for each in some)])
+        self.taken += len(missing) - sum(each.is_unscored for each in standing)
+        return standing
 
     def _standing(self, suspects: list[Mismatch]) -> list[Mismatch]:
         """What is explained, and of the rest what persists and does not wait for the next backfill.

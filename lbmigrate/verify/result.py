@@ -52,6 +52,11 @@ class Mismatch:
         """What makes it the same mismatch when it is looked at again."""
         return self.kind.value, self.subject, repr(self.id), self.field
 
+    @property
+    def is_unscored(self) -> bool:
+        """Whether a document in scope has no event of any kind, and nothing explains that."""
+        return self.kind is Kind.UNSCORED_SOURCE and self.heals is Heal.BACKFILL and not self.finding
+
     def row(self) -> Document:
         """As it is exported and kept: plain values, kinds as words."""
         return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 
 from lbmigrate import errors
+from lbmigrate.backfill import latecomers
 from lbmigrate.config.digest import config_digest
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Apart
@@ -32,12 +34,14 @@ REPAIR = "lbmigrate verify --full --repair"
 
 
 def apply(context: Context) -> Iterator[Piece]:
-    covers = context.state.last_emission()
     if context.verify is None and verdict.is_current(context):
         return
-    look = Look(context, context.verify or verdict.asked(context), covers)
-    yield from look.begin()
-    yield from (whole if look.options.full else sampled).pieces(look)
+    look = _look(context)
+    yield from _looked(look)
+    if look.taken and not look.options.full and not context.stopping():
+        yield from latecomers.take_others(context)
+        look = _look(context, look.taken)
+        yield from _looked(look)
     if context.stopping():
         return
     yield from look.shape()
@@ -47,6 +51,19 @@ def apply(context: Context) -> Iterator[Piece]:
     if history:
         yield Piece(NAME, found=tuple(history))
     yield from _ended(context, look, come_apart)
+
+
+def _look(context: Context, taken: int = 0) -> Look:
+    """A verification that begins; one that belongs to a run takes in what came in while that read the sources."""
+    takes = context.verify is None and bool(latecomers.read_since(context))
+    late = partial(latecomers.take, context) if takes else None
+    options = context.verify or verdict.asked(context)
+    return Look(context, options, context.state.last_emission(), late=late, taken=taken)
+
+
+def _looked(look: Look) -> Iterator[Piece]:
+    yield from look.begin()
+    yield from (whole if look.options.full else sampled).pieces(look)
 
 
 def _history(context: Context, come_apart: Apart | None) -> Iterator[Mismatch]:
@@ -101,6 +118,9 @@ def _verification(context: Context, look: Look) -> Verification:
 
 def _to_be_settled(look: Look) -> Iterator[str]:
     """What is no mismatch and not at its end either, each with the command that ends it."""
+    if look.taken:
+        told = f"{amount(look.taken, 'document')} in scope had no event yet: they came in while their source was read"
+        yield f"{told}, and are on the board now"
     if number := len(look.coming):
         have = "has" if number == 1 else "have"
         who = f"{amount(number, 'user')} {have} events that came in since the last backfill"
