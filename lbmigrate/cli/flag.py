@@ -46,7 +46,7 @@ def read(this: Invocation, way: OnOff) -> None:
 
 
 def _turn(this: Invocation, side: feature_flag.Side, way: Way) -> None:
-    with this.connected(tell=False) as connection:
+    with this.connected(tell=False, at_once=way is Way.off) as connection:
         with this.running() as terms:
             found = commands.turn_flag(connection, side, way is Way.on, terms=terms)
         this.tell_apart(connection)  # afterwards: whoever turns it off wants it off now

@@ -94,13 +94,16 @@ class Invocation:
         return read_config(self.path, {**self.overrides, **more}, allow_functions=self.allow_functions)
 
     @contextmanager
-    def connected(self, config: Config | None = None, *, tell: bool = True) -> Iterator[Connection]:
+    def connected(
+        self, config: Config | None = None, *, tell: bool = True, at_once: bool = False
+    ) -> Iterator[Connection]:
         """A connection to the configured server; its first words name the server and the database.
 
-        Where the state and the ledger have come apart that is told too, unless the verb does so itself.
+        Where the state and the ledger have come apart that is told too, unless the verb does so itself. What is to be
+        done `at_once` waits for no majority.
         """
         config = config or self.loaded().config
-        with opened(config) as connection:
+        with opened(config, at_once) as connection:
             self.header(config)
             if tell:
                 self.tell_apart(connection)

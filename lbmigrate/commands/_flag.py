@@ -28,7 +28,7 @@ def turn_flag(where: Config | Connection, side: Side, on: bool, *, terms: Terms 
     On is that step of the migration, and as strict. Off takes effect at once, also while a run holds the lock, and
     stays: a run asks before it turns it on again.
     """
-    with opened(where) as connection:
+    with opened(where, at_once=not on) as connection:
         if on:
             _on(connection, side, terms)
         else:

@@ -15,9 +15,11 @@ from pymongo.errors import PyMongoError
 from lbmigrate.errors import Refused, UsageError
 from lbmigrate.migration.account import Account
 from lbmigrate.migration.steps import Step, s3_dual_write, turned_off, work_of
+from lbmigrate.mongo import majority
 from lbmigrate.mongo.client import is_worth_another_try
 from lbmigrate.records import Checkpoint, Document, Listener, Mark, Piece, Report, Tally, Way, Work, ignore
 from lbmigrate.run.context import Context
+from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.state.statuses import StepStatus
 
 Guard = Callable[[], None]
@@ -109,6 +111,7 @@ class Driver:
                 failures += 1
                 if failures == ATTEMPTS or not is_worth_another_try(error):
                     raise
+                majority.check(self.context.target, [EVENTS, ENTRIES])  # which the next attempt reads
             self.context.stop.wait(0.2 * 2**failures)
 
     def _through(self, work: Work, pieces: Iterator[Piece], way: Way) -> Tally | None:

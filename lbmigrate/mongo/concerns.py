@@ -7,10 +7,13 @@ whatever decides a write is handed its databases by `Context`, `State` and `Flag
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from bson.codec_options import DatetimeConversion
 from pymongo import ReadPreference
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.collection import Collection
+from pymongo.cursor import Cursor
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
@@ -62,6 +65,18 @@ def durable(database: Database[Document]) -> Database[Document]:
 
 
 MAJORITY = WriteConcern("majority", wtimeout=MAJORITY_MS)
+
+
+class Limited(Collection[Document]):
+    """A collection of small documents: a read that takes longer than a write may waits for a majority, in vain."""
+
+    def find(self, *args: Any, **kwargs: Any) -> Cursor[Document]:
+        return super().find(*args, **{"max_time_ms": MAJORITY_MS, **kwargs})
+
+
+def limited(database: Database[Document], name: str) -> Collection[Document]:
+    """A collection with the concerns of its database, no read of which waits without an end."""
+    return database[name] if is_fake(database) else Limited(database, name)
 
 
 def soon(database: Database[Document]) -> Database[Document]:

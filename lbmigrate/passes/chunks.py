@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson import json_util
+from bson.binary import UuidRepresentation
 from pymongo.collection import Collection
 
 from lbmigrate.errors import Refused
@@ -23,6 +24,7 @@ from lbmigrate.values.limits import NO_TEXT, TEXT, is_lost
 # What no range holds. Documents with such ids are few: each kind of them is one chunk.
 NO_RANGE: Document = {"$type": ["minKey", "maxKey", "javascript", "javascriptWithScope", "symbol", "dbPointer"]}
 UNORDERED = [NO_TEXT, NO_RANGE]
+_IDS = json_util.JSONOptions(uuid_representation=UuidRepresentation.STANDARD)
 NUMBERS: Document = {"$gte": float("-inf")}  # but for NaN, which a range holds only by itself
 
 
@@ -37,11 +39,16 @@ class Span:
 
     def row(self) -> Document:
         """As the state keeps it: a filter's `$` names may not be stored, so it is kept as Extended JSON."""
-        return {"key": self.key, "low": self.low, "high": self.high, "extra": json_util.dumps(self.extra)}
+        return {
+            "key": self.key,
+            "low": self.low,
+            "high": self.high,
+            "extra": json_util.dumps(self.extra, json_options=_IDS),
+        }
 
     @classmethod
     def from_row(cls, row: Document) -> Span:
-        return cls(row["key"], row["low"], row["high"], json_util.loads(row["extra"]))
+        return cls(row["key"], row["low"], row["high"], json_util.loads(row["extra"], json_options=_IDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class Bounds:
     def row(self) -> Document:
         return {
             "key": self.key, "low": self.low, "high": self.high, "closed": self.closed,
-            "extra": json_util.dumps(self.extra),
+            "extra": json_util.dumps(self.extra, json_options=_IDS),
         }  # fmt: skip
 
     @classmethod
@@ -82,7 +89,7 @@ class Bounds:
         if problem := chunk_problem(row):
             hint = "lbmigrate backfill --full reads everything again; events that are there stay as they are"
             raise Refused(f"{row.get('_id', 'a chunk')} in the state has no usable bounds ({problem})", hint)
-        return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"]))
+        return cls(row["key"], row["low"], row["high"], row["closed"], json_util.loads(row["extra"], json_options=_IDS))
 
 
 def value_at(document: Document, path: str) -> Any:

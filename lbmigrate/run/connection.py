@@ -11,10 +11,10 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
 from lbmigrate.config.model import Config
-from lbmigrate.mongo import fake, faults
+from lbmigrate.mongo import fake, faults, majority
 from lbmigrate.mongo.client import open_client, retrying, server_time
 from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.write_guard import WriteWatch
@@ -51,23 +51,40 @@ class Connection:
         homes = {name for place in places for name in retrying(partial(present_collections, place))}
         return not homes & {COLLECTION, EVENTS, ENTRIES}
 
+    def check_majority(self) -> None:
+        """Raise LbmigrateError where one of the collections cannot be read, since no majority has it."""
+        sources = [self.config.users.collection, *(source.collection for source in self.config.sources)]
+        majority.check(self.state.rows.database, [COLLECTION])
+        majority.check(self.target, dict.fromkeys([EVENTS, ENTRIES, *sources]))
+
 
 @contextmanager
-def connect(config: Config) -> Iterator[Connection]:
-    """Open the server that the configuration names. Raises what `faults.explain` says when there is none."""
+def connect(config: Config, at_once: bool = False) -> Iterator[Connection]:
+    """Open the server that the configuration names. Raises what `faults.explain` says when there is none.
+
+    Unless something is to be done `at_once`, also where what is there could not be read for want of a majority.
+    """
     with open_client(config.database.uri) as client:
-        yield connection(client, config)
+        found = connection(client, config)
+        if not at_once:
+            found.check_majority()
+        yield found
 
 
 @contextmanager
-def opened(where: Config | Connection) -> Iterator[Connection]:
+def opened(where: Config | Connection, at_once: bool = False) -> Iterator[Connection]:
     """A connection to what a configuration names, or the one that is open already.
 
     Within the block, errors of the driver become what they mean to an operator.
     """
     config = where.config if isinstance(where, Connection) else where
-    with explained(config), nullcontext(where) if isinstance(where, Connection) else connect(where) as found:
-        yield found
+    there = nullcontext(where) if isinstance(where, Connection) else connect(where, at_once)
+    with explained(config), there as found:
+        try:
+            yield found
+        except ExecutionTimeout:
+            found.check_majority()  # what a read has waited for
+            raise
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LeaseLost, Refused
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.concerns import durable
+from lbmigrate.mongo.concerns import durable, limited
 from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state.conditions import LOCKS, NO_FENCE, OURS, of
@@ -37,7 +37,7 @@ class State:
     """The state of one migration, in `database`. `fence` is 0 until a lease raises it; looking needs none."""
 
     def __init__(self, database: Database[Any]) -> None:
-        self.rows = durable(database)[COLLECTION]
+        self.rows = limited(durable(database), COLLECTION)
         self.fence: int | None = 0
         self.known_layout: object = None  # what `state.layouts` has seen
         self.flaws: dict[str, Flaw] = {}  # what was found wrong with rows, each once, until somebody has told it

@@ -124,3 +124,38 @@ def test_without_a_majority_a_run_and_an_index_build_end_and_go_on_when_the_seco
         assert app.entries()[f"global:{oid(1)}"]["score"] == 10 * BEFORE
         assert database["feature_flags"].find_one()["read"] is True
         assert not list(s2_create_indexes.pending(app.context(), []))
+
+
+def test_what_was_made_without_a_majority_is_waited_for_only_so_long_and_the_same_command_goes_on(nodes):
+    uri = f"mongodb://{','.join(node.address for node in nodes)}/?replicaSet=tests"
+    with open_client(uri) as ours, MongoClient(uri, w=1) as client:
+        until(lambda: states(ours) == ["ARBITER", "PRIMARY", "SECONDARY"], "the set")
+        client["before"]["users"].insert_one(user(1))
+        client["before"]["tasks"].insert_many([task(number) for number in range(BEFORE)])
+        ours["other"]["writes"].insert_one({})  # until a majority has it
+        nodes[1].process.kill()
+        nodes[1].process.wait()
+        until(lambda: states(ours) == ["(not reachable/healthy)", "ARBITER", "PRIMARY"], "the loss to be noticed")
+        client["since"]["users"].insert_one(user(1))
+        client["since"]["tasks"].insert_many([task(number) for number in range(BEFORE)])
+        apps = [config(TASKS, database={"uri": uri, "name": name}, throttle=UNHURRIED) for name in ("before", "since")]
+        began = time.monotonic()
+        with pytest.raises(LbmigrateError, match="did not get a write to a majority"):
+            commands.run(apps[0], no_backup=True)
+        with pytest.raises(LbmigrateError, match=r"no majority .* has before.lbmigrate_state") as told:
+            commands.status(apps[0])
+        with pytest.raises(LbmigrateError, match=r"no majority .* has since.users"):
+            commands.run(apps[1], no_backup=True)
+        assert time.monotonic() - began < 150, "with a server at a loss for each of them"
+        assert "rs.status()" in told.value.hint
+
+        nodes[1] = start_mongod(nodes[1].directory, nodes[1].port, replica_set="tests", extra=[AT_ONCE])
+        until(lambda: states(ours) == ["ARBITER", "PRIMARY", "SECONDARY"], "the secondary")
+        ours["other"]["writes"].insert_one({})
+        for app in apps:
+            commands.run(app, no_backup=True)
+            assert open_flag(ours, app)["read"] is True
+
+
+def open_flag(client, app):
+    return client[app.database.name]["feature_flags"].find_one()
