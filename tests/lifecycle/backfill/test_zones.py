@@ -310,6 +310,9 @@ def test_doctor_says_that_moves_are_not_noticed_without_a_time_of_change(databas
     found = people_checks.findings(app.context(), {"users": {}}, {}, bounded=True)
     (told,) = [each.fix for each in found if each.fact.startswith("users.updated is not set")]
     assert told == "set users.updated, or schedule lbmigrate backfill --full"
+    app.config = config(users={**USERS, "timezone": "tz", "updated": "updatedAt"})
+    found = people_checks.findings(app.context(), {"users": {}}, {}, bounded=True)
+    assert not any(each.fact.startswith("users.updated is not set") for each in found)
 
 
 def test_an_explanation_has_the_days_of_the_user(database):
