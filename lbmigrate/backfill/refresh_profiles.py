@@ -57,14 +57,14 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
     since = context.state.get(ROW).get("value")
     if context.config.users.updated is None or context.scope.bounded or since is None:
         return
-    done = 0
+    done, moved = 0, context.config.users.timezone is not None
     for some in gate.through(_changed(context, before(since, context.config.backfill.lag))):
         if isinstance(some, Held):
             yield some.on(Piece(SUBJECT, done, unit="users"))
             continue
         written = 0
         for users in walk.selections(retrying(partial(_outdated, context, some))):
-            written += retrying(partial(rollup.roll_up, context, users)).written
+            written += retrying(partial(rollup.roll_up, context, users, anywhere=moved)).written
         done += len(some)
         yield Piece(SUBJECT, done, unit="users", entries=written)
 

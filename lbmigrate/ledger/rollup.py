@@ -86,14 +86,17 @@ def days(database: Database[Any], users: Document, people: People) -> Sums:
 Days = Callable[[Database[Any], Document, People], Sums]
 
 
-def roll_up(context: Context, users: Document, ledger: Days = days, redone: bool = False) -> Rolled:
+def roll_up(
+    context: Context, users: Document, ledger: Days = days, redone: bool = False, anywhere: bool = False
+) -> Rolled:
     """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards.
 
-    `redone` says that a run that takes over from this one rolls the same users up once more (see `histograms`).
+    `redone` says that a run that takes over from this one rolls the same users up once more (see `histograms`), and
+    `anywhere` that they may have entries in periods in which the ledger has nothing, as after a move to another zone.
     """
     total, everyone, histograms = Rolled(), users, Histograms(context)
     for lost in range(CONFLICTS):
-        done, contested = _attempt(context, users, ledger, histograms.marked(redone))
+        done, contested = _attempt(context, users, ledger, histograms.marked(redone), anywhere)
         total += done
         if not contested:
             if boards := boards_of(context):
@@ -113,11 +116,13 @@ def boards_of(context: Context) -> Boards | None:
     return Boards.of(context.config, context.target, context.state, answer)
 
 
-def _attempt(context: Context, users: Document, ledger: Days, marked: Container[str]) -> tuple[Rolled, list[Any]]:
+def _attempt(
+    context: Context, users: Document, ledger: Days, marked: Container[str], anywhere: bool
+) -> tuple[Rolled, list[Any]]:
     database, histograms, seen = context.target, Histograms(context), layouts.look(context.state)
     # Before the events: the order that the proof above rests on.
     computed = partial(ledger, database, users, people := People(context))
-    places = _places(context, seen.layout, users, computed)
+    places = _places(context, seen.layout, users, computed, anywhere or context.scope.full)
     present = present_entries(database, seen.layout, places, histograms.void)
     owners, wanted = _wanted(context, computed(), people)
     if archived := seen.layout.archived:
@@ -140,10 +145,10 @@ def _attempt(context: Context, users: Document, ledger: Days, marked: Container[
 
 
 def _places(
-    context: Context, layout: Layout, users: Document, computed: Callable[[], Sums]
+    context: Context, layout: Layout, users: Document, computed: Callable[[], Sums], anywhere: bool
 ) -> list[tuple[str, Document]]:
     """Where entries of these users may be. A full backfill looks everywhere, all else where the ledger has events."""
-    if not layout.until or context.scope.full:
+    if not layout.until or anywhere:
         return places_of(context.target, layout, users)
     return places_by_period(layout, users, ranking.entries(computed(), context.config.periods))
 
