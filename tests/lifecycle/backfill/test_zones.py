@@ -199,6 +199,17 @@ def test_without_a_time_of_change_who_moves_is_told_and_a_full_backfill_settles_
     assert not app.state.get("verdict")["findings"]
 
 
+@pytest.mark.parametrize("missing", [None, "hide", "anonymous", "show"])
+def test_who_is_gone_keeps_the_days_until_everybody_is_computed_anew(database, missing):
+    app = migrated(database, users={**USERS, "timezone": "tz", "updated": "updatedAt", "missing": missing})
+    database["users"].delete_one({"_id": oid(1)})
+    assert verified(app)
+    app.backfill(scope=Scope(full=True))
+    assert shown(database) == expected(app, {**OWN, oid(1): "UTC"})
+    assert zones_of(app, 1) == {None}
+    assert verified(app)
+
+
 def test_of_two_documents_under_one_key_the_first_zone_by_name_counts_in_whatever_order(database):
     other = {"_id": str(oid(1)), "tz": "Africa/Casablanca", "updatedAt": NEW_YEAR, "key": "one"}
     database["users"].insert_many([{"_id": 1, "key": "one", "tz": "Pacific/Apia"}, {**other, "_id": 2}])
