@@ -24,11 +24,13 @@ from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
+from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
 from lbmigrate.schema import present_collections
+from lbmigrate.schema.layout import PARTITIONED
 from lbmigrate.state.statuses import ChunkStatus
 
 STEP = "step:4"
@@ -210,6 +212,6 @@ def _noted(selections: Iterator[Document], begun: list[Document]) -> Iterator[Do
 
 
 def _roll_up_some(context: Context, users: Document) -> tuple[Document, Rolled]:
-    return users, retrying(
-        lambda: rollup.roll_up(context, users, redone=True), attempts=context.config.backfill.attempts
-    )
+    anywhere = context.config.layout == PARTITIONED and changed_rules(context)  # which may have made other periods
+    roll_up = partial(rollup.roll_up, context, users, redone=True, anywhere=anywhere)
+    return users, retrying(roll_up, attempts=context.config.backfill.attempts)

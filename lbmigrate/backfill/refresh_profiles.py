@@ -1,4 +1,4 @@
-"""Users who took another name, opted out or came back: their entries take over what their documents say now.
+"""Users who took another name, moved to another zone, opted out or came back: their entries take that over.
 
 The board looks at the user when it shows an entry, so nobody who opted out is seen before that.
 """
@@ -6,12 +6,12 @@ The board looks at the user when it shows an entry, so nobody who opted out is s
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from lbmigrate.board.profiles import profiles_of
+from lbmigrate.board.profiles import copied, profiles_of
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
@@ -29,7 +29,6 @@ ROW = "profiles"  # keeps up to when changes of users are in the entries
 SUBJECT = "profiles"
 AT_ONCE = 500  # users
 EVER = dt.datetime.min
-COPIED = ("optOutSnapshot", "displayNameSnapshot", "avatarSnapshot")
 
 
 def reached(context: Context) -> Checkpoint | None:
@@ -58,14 +57,14 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
     since = context.state.get(ROW).get("value")
     if context.config.users.updated is None or context.scope.bounded or since is None:
         return
-    done = 0
+    done, moved = 0, context.config.users.timezone is not None
     for some in gate.through(_changed(context, before(since, context.config.backfill.lag))):
         if isinstance(some, Held):
             yield some.on(Piece(SUBJECT, done, unit="users"))
             continue
         written = 0
         for users in walk.selections(retrying(partial(_outdated, context, some))):
-            written += retrying(partial(rollup.roll_up, context, users)).written
+            written += retrying(partial(rollup.roll_up, context, users, anywhere=moved)).written
         done += len(some)
         yield Piece(SUBJECT, done, unit="users", entries=written)
 
@@ -91,13 +90,13 @@ def _keys(context: Context, collection: str, key: str, asked: Document) -> Itera
 def _outdated(context: Context, keys: list[Any]) -> list[Any]:
     """The users, as the ledger calls them, who have an entry that shows something else than their documents say."""
     theirs = {"userId": {"$in": [form for key in keys for form in id_forms(key)]}}
-    layout, fields = layouts.layout(context.state), dict.fromkeys(("userId", *COPIED), 1)
-    found = everywhere(context.target, layout, theirs, fields)
-    copied = [(entry["userId"], _copied(entry)) for entry in found]
-    shown = profiles_of(context.sources, context.config, list({user for user, _ in copied}))
-    return [user for user, copy in copied if copy != shown[user]]
+    layout, names = layouts.layout(context.state), copied(context.config.users)
+    found = everywhere(context.target, layout, theirs, dict.fromkeys(("userId", *names), 1))
+    copies = [(entry["userId"], _copy(entry, names)) for entry in found]
+    shown = profiles_of(context.sources, context.config, list({user for user, _ in copies}))
+    return [user for user, copy in copies if copy != shown[user]]
 
 
-def _copied(entry: Document) -> Document:
+def _copy(entry: Document, names: Sequence[str]) -> Document:
     """What an entry shows; what is larger than anything that is copied from a user differs by its name alone."""
-    return {name: short(entry.get(name), AVATAR_LENGTH) for name in COPIED}
+    return {name: short(entry.get(name), AVATAR_LENGTH) for name in names}

@@ -1,4 +1,7 @@
-"""When a period begins and ends, from its name (`schema.PERIODS`), and whether the board has all of it."""
+"""When a period begins and ends, from its name (`schema.PERIODS`), and whether the board has all of it.
+
+Where users have zones of their own a period begins with the first of them and ends with the last, wherever they live.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,41 @@ import datetime as dt
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from lbmigrate.board.place import About, Freshness
 from lbmigrate.schema import PERIODS
+from lbmigrate.values.zones import FIRST, LAST, tzinfo_of
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
 LONGEST = 366  # days of the longest period
+MIDNIGHT, SECOND = dt.timedelta(0), dt.timedelta(seconds=1)
+
+Span = tuple[dt.datetime, dt.datetime]
 
 
 def about(period: str, config: Config, freshness: Freshness) -> About:
     """What a period's name says of it, beside how far the board is."""
-    begins, ends = span(period, str(config.timezone)) or (None, None)
+    begins, ends = anywhere(period, config) or (None, None)
     lag = config.backfill.lag
     settled = ends is not None and freshness.until is not None and freshness.until >= ends + lag
     return About(period, begins, ends, settled)
 
 
-@lru_cache(maxsize=1000)
-def span(period: str, timezone: str) -> tuple[dt.datetime, dt.datetime] | None:
-    """The first moment of a period and the first one after it (UTC, naive), where days are those of `timezone`.
+def anywhere(period: str, config: Config) -> Span | None:
+    """The first moment at which a period has begun for somebody, and the first one at which it is over for all."""
+    if not config.users.timezone:
+        return span(period, str(config.timezone), config.day_begins)
+    found = span(period, "UTC", config.day_begins)
+    return found and (found[0] - FIRST, found[1] - LAST)
 
+
+@lru_cache(maxsize=1000)
+def span(period: str, timezone: str, starts: dt.timedelta = MIDNIGHT) -> Span | None:
+    """The first moment of a period and the first one after it (UTC, naive), by the clocks of a zone.
+
+    Days begin `starts` after midnight.
     None for `global`, which has neither, and for what is no period.
     """
     kind, first = _read(period)
@@ -36,7 +51,7 @@ def span(period: str, timezone: str) -> tuple[dt.datetime, dt.datetime] | None:
         return None
     days = (first + dt.timedelta(days=number) for number in range(1, LONGEST + 1))
     after = next((day for day in days if _name(kind, day) != period), None)
-    return None if after is None else (_midnight(first, timezone), _midnight(after, timezone))
+    return None if after is None else (_begin(first, timezone, starts), _begin(after, timezone, starts))
 
 
 def _read(period: str) -> tuple[str, dt.date | None]:
@@ -56,7 +71,14 @@ def _name(kind: str, day: dt.date) -> str:
     return day.strftime(re.sub("%[YG]", lambda found: f"{years[found[0]]:04}", PERIODS[kind]))
 
 
-def _midnight(day: dt.date, timezone: str) -> dt.datetime:
-    """The first moment of a day, in UTC; where midnight is left out by a change of clocks, the moment of the change."""
-    local = dt.datetime.combine(day, dt.time(), ZoneInfo(timezone))
-    return local.astimezone(dt.UTC).replace(tzinfo=None)
+def _begin(day: dt.date, timezone: str, starts: dt.timedelta) -> dt.datetime:
+    """The first moment of a day, in UTC; where clocks leave out its time of day, the moment at which they change."""
+    local = (dt.datetime.combine(day, dt.time()) + starts).replace(tzinfo=tzinfo_of(timezone))
+    early, late = sorted(local.replace(fold=fold).astimezone(dt.UTC) for fold in (0, 1))
+    if early == late or late.astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return early.replace(tzinfo=None)
+    while late - early > SECOND:
+        middle = early + (late - early) // SECOND // 2 * SECOND
+        before = middle.astimezone(local.tzinfo).replace(tzinfo=None) < local.replace(tzinfo=None)
+        early, late = (middle, late) if before else (early, middle)
+    return late.replace(tzinfo=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from lbmigrate.board.calendar import span
+from lbmigrate.board.calendar import anywhere
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def expires(period: str, config: Config) -> int | None:
     """When the board of a period goes from Redis, in seconds since 1970; None for one that stays."""
-    ends, keep = span(period, str(config.timezone)), config.redis.keep
+    ends, keep = anywhere(period, config), config.redis.keep
     return int((ends[1].replace(tzinfo=dt.UTC) + keep).timestamp()) if ends and keep else None
 
 

@@ -74,6 +74,7 @@ class Freshness:
 class About:
     """A period: its first moment, and the first one after it, when the next one begins (UTC). `global` has neither.
 
+    Where users have zones of their own, it begins with the first of them and ends with the last: periods overlap.
     `settled` if a backfill has looked at everything until then, and at what came late by less than `backfill.lag`.
     """
 

@@ -1,4 +1,4 @@
-"""What the board shows of a user: name, avatar, and whether the user wants to be seen."""
+"""What the board shows of a user: name, avatar, whether the user wants to be seen, and whose days these are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
 from lbmigrate.values.ids import exact_key, folded_id, id_forms, in_parts
 from lbmigrate.values.paths import projection_of, value_at
+from lbmigrate.values.zones import zone_named
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _EMAIL = re.compile(r"[^@\s]@[^@\s]+\.[^@\s]")
 Wish = Document  # `key`, and whether it `leaves`
+ZONE = "timezoneSnapshot"  # of an entry: the zone by which it was computed, null for that of everybody
 NOTHING: Document = {"displayNameSnapshot": None, "avatarSnapshot": None}
 
 
@@ -113,7 +115,8 @@ def _wishes(database: Database[Any], users: Users, ids: Sequence[Any]) -> Iterat
 
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[Document]:
     """What is shown of the users with these keys. Documents may be large: no more than a batch is held."""
-    collection, paths = lenient(database)[users.collection], projection_of(profile_paths(users))
+    zone = [users.timezone] if users.timezone else []
+    collection, paths = lenient(database)[users.collection], projection_of([*profile_paths(users), *zone])
     for some in in_parts(keys):
         for document in collection.find({users.key: {"$in": some}}, paths):
             yield of_document(users, document)
@@ -129,11 +132,16 @@ def _by_key(found: Iterable[Document], named: Callable[[Any], Hashable]) -> dict
 
 
 def _stricter(one: Document, other: Document) -> Document:
-    """Of two documents under one key: hidden if either says so, and nameless; in whatever order they are read."""
+    """Of two documents under one key: hidden if either says so, and nameless; in whatever order they are read.
+
+    Of two zones it is the first in the order of names.
+    """
     first = min((one, other), key=lambda each: [(text is None, text or "") for text in _texts(each["shown"])])
     anonymous = one["anonymous"] or other["anonymous"]
     hidden = one["shown"]["optOutSnapshot"] or other["shown"]["optOutSnapshot"]
     shown = {**first["shown"], **(NOTHING if anonymous else {}), "optOutSnapshot": hidden}
+    if ZONE in shown:
+        shown[ZONE] = min((zone for each in (one, other) if (zone := each["shown"][ZONE])), default=None)
     return {**first, "anonymous": anonymous, "shown": shown}
 
 
@@ -149,20 +157,30 @@ def profile_paths(users: Users) -> tuple[str, ...]:
 def of_nobody(users: Users) -> Document:
     """The snapshot fields of those whose document is not there."""
     if users.missing in ("hide", "anonymous"):
-        return {"optOutSnapshot": users.missing == "hide", **NOTHING}
+        return {"optOutSnapshot": users.missing == "hide", **NOTHING, **_zone(users, {})}
     return snapshot(users, {})
 
 
 def snapshot(users: Users, document: Document) -> Document:
-    """The three snapshot fields of an entry."""
-    hidden = is_hidden(users, document)
+    """The snapshot fields of an entry: three, and the zone of the user where users have zones of their own."""
+    hidden, zone = is_hidden(users, document), _zone(users, document)
     if users.anonymous and is_anonymous(users, document):
-        return {"optOutSnapshot": hidden, **NOTHING}
+        return {"optOutSnapshot": hidden, **NOTHING, **zone}
     return {
         "optOutSnapshot": hidden,
         "displayNameSnapshot": _first_name(value_at(document, path) for path in users.display_name),
         "avatarSnapshot": next((v for path in users.avatar if is_avatar(v := value_at(document, path))), None),
+        **zone,
     }
+
+
+def copied(users: Users) -> tuple[str, ...]:
+    """The fields of an entry that are copies from the user's document."""
+    return ("optOutSnapshot", *NOTHING, *([ZONE] if users.timezone else []))
+
+
+def _zone(users: Users, document: Document) -> Document:
+    return {ZONE: zone_named(value_at(document, users.timezone))} if users.timezone else {}
 
 
 def is_avatar(value: Any) -> bool:

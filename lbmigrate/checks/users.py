@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lbmigrate.board.profiles import known_users, profile_paths, snapshot
 from lbmigrate.board.visibility import values_at, visibility_paths
-from lbmigrate.checks import showing
+from lbmigrate.checks import showing, zones
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, shares
 from lbmigrate.config.model import Source
@@ -51,7 +51,7 @@ def findings(context: Context, present: dict[str, Document], looks: Looks, bound
         fact = f"collection {users.settings.collection!r} does not exist: nobody would be heard who wants to be hidden"
         yield Finding("refusal", "users", fact, CHECK_CONFIG)
         return
-    paths = (*profile_paths(users), *([users.updated] if users.updated else []))
+    paths = (*profile_paths(users), *(path for path in (users.timezone, users.updated) if path))
     rows = some(context.sources[users.collection], {}, projection_of(paths), SAMPLE)
     if not rows:
         yield Finding("warning", "users", f"{users.collection} is empty: the board will have no names", CHECK_CONFIG)
@@ -72,13 +72,14 @@ def findings(context: Context, present: dict[str, Document], looks: Looks, bound
         yield Finding("warning", "users", fact, f"db.{users.collection}.createIndex({{{users.updated!r}: 1}})")
     yield from _addresses(context)
     yield from _shown(users, rows)
+    yield from zones.findings(context, rows, bounded)
     yield from showing.findings(context, rows, looks, bounded)
     yield from _strangers(context, looks)
 
 
 def _chains(users: Users) -> list[Sequence[str]]:
     """The paths that are read, those together of which one suffices."""
-    alone = [users.key, *visibility_paths(users), *([users.updated] if users.updated else [])]
+    alone = [users.key, *visibility_paths(users), *(path for path in (users.timezone, users.updated) if path)]
     return [*([path] for path in dict.fromkeys(alone)), users.display_name, users.avatar]
 
 

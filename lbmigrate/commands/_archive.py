@@ -40,7 +40,8 @@ def settled_boards(where: Config | Connection, before: str) -> list[str]:
     """
     with opened(where) as connection:
         config = connection.config
-        limit = calendar.span(before, str(config.timezone))
+        days = str(config.timezone), config.day_begins
+        limit = calendar.span(before, *days)
         if limit is None:
             raise UsageError(f"--before names a year, a month, a week or a day, not {before!r}", "--before 2025")
         now = layouts.layout(connection.state)
@@ -49,7 +50,8 @@ def settled_boards(where: Config | Connection, before: str) -> list[str]:
             raise Refused(told, "set layout: partitioned, then: lbmigrate run")
         freshness = Board(connection.target, config).freshness()
         found = [calendar.about(period_of(name), config, freshness) for name in partitions(connection.target)]
-        return [each.period for each in found if each.settled and each.ends and each.ends <= limit[0]]
+        spans = {each.period: calendar.span(each.period, *days) for each in found if each.settled}
+        return [period for period, its in spans.items() if its and its[1] <= limit[0]]
 
 
 def archive_boards(
@@ -134,7 +136,7 @@ def _restored(context: Context, source: Archive, manifest: Manifest, again: str,
 
 def _users(context: Context, period: str) -> list[Any]:
     """Whoever has an entry of the period, or an event in it."""
-    begins, ends = calendar.span(period, str(context.config.timezone)) or (None, None)
+    begins, ends = calendar.anywhere(period, context.config) or (None, None)
     grouped: list[Document] = [{"$match": {"createdAt": {"$gte": begins, "$lt": ends}}}, {"$group": {"_id": "$userId"}}]
     events = context.target[EVENTS].aggregate(grouped)
     entries = context.target[partition(period)].aggregate(grouped[1:])

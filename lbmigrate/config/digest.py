@@ -14,11 +14,18 @@ WHICH = frozenset({"collection", "action", "where", "unwind", "updated"})
 
 
 def config_digest(config: Config) -> str:
-    """12 hex digits of the SHA-256 of what decides points: time zone, periods, sources; in any order of keys."""
+    """12 hex digits of the SHA-256 of what decides points: days, periods, sources; in any order of keys.
+
+    Of what came later only what is set counts: digests that are kept already know nothing of it.
+    """
     parts = config.model_dump(include={"timezone", "sources"}, by_alias=True) | {"periods": sorted(config.periods)}
+    if config.day_begins:
+        parts["day_starts"] = config.day_starts
+    if config.users.timezone:
+        parts["users.timezone"] = config.users.timezone
     for source in parts["sources"]:
         if source["points_range"] is None:
-            del source["points_range"]  # digests that are kept already know nothing of it
+            del source["points_range"]
     return _digest(parts)
 
 

@@ -6,6 +6,7 @@ All models are frozen and refuse unknown keys.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,7 @@ from lbmigrate.config.types import (
     Points,
     PointsRange,
     RedisKey,
+    TimeOfDay,
     UnitName,
     Value,
     Variable,
@@ -180,6 +182,7 @@ class Config(Model):
     version: Literal[1] = 1
     database: Database = Database()
     timezone: Zone = "UTC"
+    day_starts: TimeOfDay = "00:00"
     periods: Periods = ("global", "week")
     users: Users = Users()
     sources: Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_sources_differ)]
@@ -203,6 +206,12 @@ class Config(Model):
         allowed = self.model_copy()
         allowed._functions = frozenset(modules)
         return allowed
+
+    @property
+    def day_begins(self) -> dt.timedelta:
+        """What the clocks show when a day begins, as a time after midnight."""
+        hours, minutes = map(int, self.day_starts.split(":"))
+        return dt.timedelta(hours=hours, minutes=minutes)
 
     @property
     def collections(self) -> tuple[str, ...]:

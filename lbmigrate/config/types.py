@@ -39,12 +39,14 @@ DATABASE = r'^[^/\\. "$*<>:|?\x00]{1,63}$'
 WORD = r"^[A-Za-z0-9_-]{1,60}$"
 ACTION = r"^[A-Za-z0-9_.-]{1,60}$"
 REDIS_KEY = r"^[^{}\s]*\{period\}[^{}\s]*$"  # other braces would say which slot of a cluster it is in
+TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,59}$"
 SHAPES = {
     PATH: "a field path such as profile.name",
     DATABASE: "a database name: at most 63 characters, none of / \\ . $ * < > : | ? and no blank",
     WORD: "at most 60 letters, digits, - and _",
     ACTION: "at most 60 letters, digits, -, _ and .",
+    TIME_OF_DAY: 'a time of day in quotes, from "00:00" to "23:59"',
     VARIABLE: "a name that a formula can use: at most 60 letters, digits and _, no digit first",
 }
 
@@ -75,6 +77,13 @@ def _moment(value: Any) -> Any:
         except ValueError as error:
             raise ValueError(f"{words[:SHOWN]!r} is not a valid time; {WRITTEN}") from error
     return words
+
+
+def _time_of_day(value: Any) -> Any:
+    """Refuse a number, which YAML makes of 4:00 without quotes: it may have meant hours or minutes."""
+    if isinstance(value, int | float):
+        raise ValueError(f"must be {SHAPES[TIME_OF_DAY]}; without them YAML reads a number")
+    return value
 
 
 def _known_zone(name: str) -> str:
@@ -161,6 +170,7 @@ Duration = Annotated[
     Field(ge=dt.timedelta(0), le=LONGEST_DURATION),
 ]
 Moment = Annotated[str, BeforeValidator(_moment, json_schema_input_type=str)]
+TimeOfDay = Annotated[str, BeforeValidator(_time_of_day, json_schema_input_type=str), Field(pattern=TIME_OF_DAY)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 DatabaseName = Annotated[str, Field(pattern=DATABASE), AfterValidator(_of_an_app)]
 Collection = Annotated[str, Field(min_length=1), AfterValidator(_of_the_app)]

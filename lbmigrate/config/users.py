@@ -87,6 +87,8 @@ class OptOut(Model):
 class Users(Model):
     """The users, and what the board shows of them. `updated` grows when a user changes: a backfill looks there.
 
+    `timezone` holds the zone by whose clocks a user's days are told: an IANA name, or an offset such as +05:45.
+
     Whoever meets one of `hidden` is not shown, whoever meets one of `anonymous` without name and avatar. `missing` says
     that of those whose document is not there; without it they are like users in whose document nothing is set.
     """
@@ -99,6 +101,7 @@ class Users(Model):
     hidden: Conditions = ()
     anonymous: Conditions = ()
     missing: Nobody | None = None
+    timezone: Path | None = None
     updated: Path | None = None
 
     @property

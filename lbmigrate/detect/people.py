@@ -18,10 +18,12 @@ from lbmigrate.detect.words import (
     SHOWN_NAME,
     SHOWS,
     USERS,
+    ZONES,
     speaks_of,
     words_of,
 )
 from lbmigrate.errors import Refused
+from lbmigrate.values.zones import zone_named
 
 CLOSE = 0.6  # of the best score: a second collection that may be the users as well
 LONGEST_NAME = 60  # characters of a name that is shown
@@ -97,6 +99,9 @@ def users(chosen: Candidate, answers: Mapping[str, str]) -> tuple[UsersFound, li
     if pictures := [each.path for each in look.columns.values() if _is_picture(each)][:1]:
         values["avatar"] = pictures
     questions = _opt_out(look, answers, values, why)
+    if zone := next((each for each in look.columns.values() if _is_a_zone(each)), None):
+        values["timezone"] = zone.path
+        why["timezone"] = Why(f"time zones in {zone.fill:.0%}: days, weeks and streaks by each user's own clocks")
     if updated := updated_of(look):
         values["updated"] = updated.path
         why["updated"] = Why("never earlier than another time of the document")
@@ -160,6 +165,12 @@ def _hides(column: Column) -> bool:
     if not column.is_bool or words.isdisjoint(HIDES | SHOWS):
         return False
     return not words.isdisjoint(BOARD) or not words_of(column.name).isdisjoint(HIDES - {"out"})
+
+
+def _is_a_zone(column: Column) -> bool:
+    """Text that names time zones for the most part. Some countries are names of zones, so what it is called counts."""
+    called = not words_of(column.path).isdisjoint(ZONES) or column.share(lambda value: "/" in value) > 0.5
+    return called and column.share(lambda value: zone_named(value) is not None) > 0.8
 
 
 def _shows(path: str) -> bool:

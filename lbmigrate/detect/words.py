@@ -77,6 +77,7 @@ SHOWN_NAME = (
     *("benutzername", "anzeigename", "nom", "nombre", "nome", "naam", "имя"),
 )
 LEGAL_NAME = _words("first last given family middle vorname nachname company org organisation team")
+ZONES = _words("timezone tz zone")
 PICTURE = _words("avatar picture photo image img pic bild foto icon")
 BOARD = _words("leaderboard lb ranking rank rangliste bestenliste classement board")
 HIDES = _words(

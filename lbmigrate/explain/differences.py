@@ -20,7 +20,10 @@ from lbmigrate.schema import EVENTS
 from lbmigrate.values.limits import named, short
 
 RECONCILE = "lbmigrate reconcile"
-SNAPSHOTS = {"displayNameSnapshot": "name", "avatarSnapshot": "avatar", "optOutSnapshot": "opt-out"}
+SNAPSHOTS = {
+    "displayNameSnapshot": "name", "avatarSnapshot": "avatar", "optOutSnapshot": "opt-out",
+    "timezoneSnapshot": "time zone",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -96,8 +99,10 @@ class Differences:
             return
         now = profiles_of(self.context.sources, self.context.config, [self.row["userId"]])[self.row["userId"]]
         for field, word in SNAPSHOTS.items():
-            if (kept := self.row.get(field)) != now[field]:
-                yield Difference(f"{word} of the entry", _told(kept), f"the user: {_told(now[field])}", self.backfill)
+            if (kept := self.row.get(field)) != now.get(field):
+                yield Difference(
+                    f"{word} of the entry", _told(kept), f"the user: {_told(now.get(field))}", self.backfill
+                )
 
     # --- actions ---------------------------------------------------------------------------------------------------
 

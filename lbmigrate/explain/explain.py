@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lbmigrate.board.board import Board
-from lbmigrate.board.profiles import known_users, profiles_of
+from lbmigrate.board.profiles import ZONE, known_users, profiles_of
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.explain import ledger as events
@@ -38,7 +38,8 @@ def explain(context: Context, user: str, period: str = "global", most: int = SHO
     nobody knows, and for what names no period.
     """
     check_period(context.config, period)
-    forms, calendar, leavers = id_forms(user), Calendar(context.config, period), Leavers(context.state)
+    forms, leavers = id_forms(user), Leavers(context.state)
+    calendar = Calendar(context.config, period, _zone(context, forms))
     documents = Documents(context, forms, calendar, most)
     if user in leavers:
         left, still = leavers.left_at(user), tuple(documents.count())
@@ -75,7 +76,7 @@ def explain(context: Context, user: str, period: str = "global", most: int = SHO
         compared=found.worth is not None,
         differences=differences,
         differences_total=differing.total,
-        notes=tuple(_notes(context, forms, known, told.sources)),
+        notes=tuple(_notes(context, forms, known, told.sources, calendar)),
     )
 
 
@@ -129,9 +130,20 @@ def _moment(value: Any) -> dt.datetime | None:
     return value if isinstance(value, dt.datetime) else None
 
 
-def _notes(context: Context, forms: Sequence[Any], known: bool, sources: Sequence[Any]) -> Sequence[str]:
+def _zone(context: Context, forms: Sequence[Any]) -> str | None:
+    """The zone of the user's own clocks; None where they are those of everybody."""
+    if not context.config.users.timezone:
+        return None
+    found = profiles_of(context.sources, context.config, forms)
+    return next((zone for each in found.values() if (zone := each[ZONE])), None)
+
+
+def _notes(
+    context: Context, forms: Sequence[Any], known: bool, sources: Sequence[Any], calendar: Calendar
+) -> Sequence[str]:
     """What else an answer to this user may have to say."""
     here, odd = beginning(context), events.uncounted(context, forms)
     told = [] if known else [f"no document of {context.config.users.collection} has this id"]
+    told += [f"days are those of {calendar.zone}"] if context.config.users.timezone else []
     told += [f"{here}"] if here and any(each.too_early for each in sources) else []
     return [*told, f"{amount(odd, 'event')} of {EVENTS} name this user and count for nobody"] if odd else told

@@ -104,7 +104,8 @@ class Explanation:
 
     Lists hold the newest few; the figure beside each says how many there are. `compared` is False for a user with too
     many actions to compare one by one: then the sums alone are compared. `next` are the commands that would change it,
-    in the order in which they are to be typed. Times are UTC; days are those of the configuration's time zone.
+    in the order in which they are to be typed. Times are UTC; days are those of the user's time zone, or else the
+    configuration's.
     """
 
     user: str

@@ -7,7 +7,6 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from lbmigrate.config.model import Config
 from lbmigrate.explain.explanation import Amount, Event
@@ -17,6 +16,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, EVENTS, PERIODS
 from lbmigrate.values.ids import folded_id
 from lbmigrate.values.limits import named
+from lbmigrate.values.zones import tzinfo_of
 
 FIELDS = dict.fromkeys(
     ("userId", "actionType", "points", "sourceId", "createdAt", "meta.origin", "meta.reason", "meta.approximate"), 1
@@ -28,10 +28,14 @@ Places = dict[dt.datetime, int]  # when, and how many points
 
 
 class Calendar:
-    """Which local day a moment is on, and whether that is within a period; by the configuration's time zone."""
+    """Which local day a moment is on, and whether that is within a period; by the clocks of `zone`, as they are named.
 
-    def __init__(self, config: Config, period: str) -> None:
-        self._zone, self._period = ZoneInfo(config.timezone), period
+    That is the user's own, or else the configuration's.
+    """
+
+    def __init__(self, config: Config, period: str, zone: str | None = None) -> None:
+        self.zone = zone or config.timezone
+        self._clocks, self._starts, self._period = tzinfo_of(self.zone), config.day_begins, period
         self._formats = [PERIODS[kind] for kind in config.periods]
 
     def day(self, at: dt.datetime) -> str:
@@ -43,7 +47,7 @@ class Calendar:
         return self._period == PERIODS["global"] or any(local.strftime(each) == self._period for each in self._formats)
 
     def _local(self, at: dt.datetime) -> dt.datetime:
-        return at.replace(tzinfo=dt.UTC).astimezone(self._zone)
+        return at.replace(tzinfo=dt.UTC).astimezone(self._clocks).replace(tzinfo=None) - self._starts
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from pymongo import UpdateOne
 from pymongo.database import Database
 
 from lbmigrate.board.histogram import moved_from
+from lbmigrate.board.profiles import ZONE
 from lbmigrate.ledger.entries import DERIVED, WHOLE, Present, change_entries, insert_entries, this
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
@@ -23,6 +24,7 @@ from lbmigrate.records import Document
 from lbmigrate.schema.layout import Layout
 
 FIRST_REVISION = Int64(1)
+ABSENT = object()  # the value of a field that is to go
 
 
 @dataclass(slots=True)
@@ -89,9 +91,18 @@ def differences(
             if period in marked:
                 entry["moved"] = moved_from(None, period)
             found.homes[layout.home(period)].absent.append(entry)
-        elif changed := {name: entry[name] for name in DERIVED if not _has(kept, name, entry[name])}:
+        elif changed := _changed(kept, entry):
             found.homes[layout.home(period)].changed.append((kept, changed))
     return found
+
+
+def _changed(kept: Document, entry: Document) -> Document:
+    changed = {name: entry[name] for name in DERIVED if not _has(kept, name, entry[name])}
+    if ZONE in kept or ZONE in entry:
+        zone = entry.get(ZONE, ABSENT)
+        if kept.get(ZONE, ABSENT) != zone:
+            changed[ZONE] = zone
+    return changed
 
 
 def _has(kept: Document, name: str, value: Any) -> bool:
@@ -107,12 +118,16 @@ def update(found: Document, changed: Document, now: Any, marked: Container[str],
     """Compare-and-set: it matches only the very revision that was read. Where the score is another, `moved` says so."""
     rev = found.get("rev", 0)
     stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
+    gone = [name for name, value in changed.items() if value is ABSENT]
     change: Document = {"$set": {**changed, **stamps}}
+    for name in gone:
+        del change["$set"][name]
+        change.setdefault("$unset", {})[name] = ""
     if "score" in changed:
         change["$set"]["lastUpdated"] = now
         period = _period(found, changed)
         if found["_id"] in listed:
-            change["$unset"] = {"moved": ""}
+            change.setdefault("$unset", {})["moved"] = ""
         elif period in marked and not isinstance(found.get("moved"), dict):
             change["$set"]["moved"] = moved_from(found, period)
     return UpdateOne(this(found), change)

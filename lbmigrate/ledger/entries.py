@@ -12,6 +12,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure
 
+from lbmigrate.board.profiles import ZONE
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_index
@@ -28,7 +29,7 @@ WHOLE = frozenset({int, Int64})
 DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
-COMPARED = ("rev", *DERIVED)
+COMPARED = ("rev", *DERIVED, ZONE)
 FIELDS = dict.fromkeys(("userId", "createdAt", "moved", *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
@@ -20,6 +19,7 @@ from lbmigrate.run.context import Context, utc_now
 from lbmigrate.schema.layout import partition
 from lbmigrate.state import layouts
 from lbmigrate.telling.secrets import hidden
+from lbmigrate.values.zones import FIRST, LAST, tzinfo_of
 
 AHEAD = 8  # days, so that a weekly backfill is enough
 
@@ -55,7 +55,10 @@ def open_ahead(context: Context) -> list[str]:
 
 def near_periods(config: Config, now: dt.datetime | None = None) -> list[str]:
     """The periods of today and the next days that may have collections of their own; `now` is naive UTC."""
-    zone = ZoneInfo(config.timezone)
-    today = ((now or utc_now()).replace(tzinfo=dt.UTC).astimezone(zone).date() - EPOCH).days
-    days = range(today, today + AHEAD)
+    at = (now or utc_now()).replace(tzinfo=dt.UTC)
+    here = at.astimezone(tzinfo_of(config.timezone)).replace(tzinfo=None)
+    utc = at.replace(tzinfo=None)
+    clocks = (utc + LAST, utc + FIRST) if config.users.timezone else (here,)
+    todays = [((each - config.day_begins).date() - EPOCH).days for each in clocks]
+    days = range(todays[0], todays[-1] + AHEAD)
     return list(dict.fromkeys(label(kind, day) for kind in config.periods if kind != "global" for day in days))

@@ -23,13 +23,13 @@ from bson.int64 import Int64
 from pymongo.database import Database
 
 from lbmigrate.board.boards import Boards
-from lbmigrate.board.profiles import profiles_of
 from lbmigrate.board.redis_client import ANSWER, PATIENT
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.changes import differences
 from lbmigrate.ledger.entries import places_by_period, places_of, present_entries, remove_stale
 from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.people import People
 from lbmigrate.ledger.uncounting import leaving
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
@@ -76,24 +76,27 @@ class Rolled:
         )
 
 
-def days(context: Context, database: Database[Any], users: Document) -> Sums:
+def days(database: Database[Any], users: Document, people: People) -> Sums:
     """The ledger of the users whose id meets the condition, added up by user and day (`ranking.daily`)."""
-    zone = context.config.timezone
-    parts = [ranking.daily(*columns[:3], zone, columns[3]) for columns in _events(database, users)]
+    batches = ((columns, people.clocks(columns[0])) for columns in _events(database, users))
+    parts = [ranking.daily(*columns[:3], clocks, columns[3]) for columns, clocks in batches]
     return parts[0] if len(parts) == 1 else ranking.merge(parts)
 
 
-Days = Callable[[Context, Database[Any], Document], Sums]
+Days = Callable[[Database[Any], Document, People], Sums]
 
 
-def roll_up(context: Context, users: Document, ledger: Days = days, redone: bool = False) -> Rolled:
+def roll_up(
+    context: Context, users: Document, ledger: Days = days, redone: bool = False, anywhere: bool = False
+) -> Rolled:
     """Bring the entries of the users whose id meets the condition `users` up to the ledger, and then their boards.
 
-    `redone` says that a run that takes over from this one rolls the same users up once more (see `histograms`).
+    `redone` says that a run that takes over from this one rolls the same users up once more (see `histograms`), and
+    `anywhere` that they may have entries in periods in which the ledger has nothing, as after a move to another zone.
     """
     total, everyone, histograms = Rolled(), users, Histograms(context)
     for lost in range(CONFLICTS):
-        done, contested = _attempt(context, users, ledger, histograms.marked(redone))
+        done, contested = _attempt(context, users, ledger, histograms.marked(redone), anywhere)
         total += done
         if not contested:
             if boards := boards_of(context):
@@ -113,12 +116,15 @@ def boards_of(context: Context) -> Boards | None:
     return Boards.of(context.config, context.target, context.state, answer)
 
 
-def _attempt(context: Context, users: Document, ledger: Days, marked: Container[str]) -> tuple[Rolled, list[Any]]:
+def _attempt(
+    context: Context, users: Document, ledger: Days, marked: Container[str], anywhere: bool
+) -> tuple[Rolled, list[Any]]:
     database, histograms, seen = context.target, Histograms(context), layouts.look(context.state)
     # Before the events: the order that the proof above rests on.
-    places = _places(context, seen.layout, users, ledger)
+    computed = partial(ledger, database, users, people := People(context))
+    places = _places(context, seen.layout, users, computed, anywhere or context.scope.full)
     present = present_entries(database, seen.layout, places, histograms.void)
-    owners, wanted = _wanted(context, ledger(context, database, users))
+    owners, wanted = _wanted(context, computed(), people)
     if archived := seen.layout.archived:
         present = {key: entry for key, entry in present.items() if key[1] not in archived}
         wanted = [entry for entry in wanted if entry["period"] not in archived]
@@ -138,23 +144,23 @@ def _attempt(context: Context, users: Document, ledger: Days, marked: Container[
     return Rolled(users=owners, inserted=found.inserted, changed=found.changed, unchanged=unchanged), list(contested)
 
 
-def _places(context: Context, layout: Layout, users: Document, ledger: Days) -> list[tuple[str, Document]]:
+def _places(
+    context: Context, layout: Layout, users: Document, computed: Callable[[], Sums], anywhere: bool
+) -> list[tuple[str, Document]]:
     """Where entries of these users may be. A full backfill looks everywhere, all else where the ledger has events."""
-    if not layout.until or context.scope.full:
+    if not layout.until or anywhere:
         return places_of(context.target, layout, users)
-    return places_by_period(
-        layout, users, ranking.entries(ledger(context, context.target, users), context.config.periods)
-    )
+    return places_by_period(layout, users, ranking.entries(computed(), context.config.periods))
 
 
-def _wanted(context: Context, ledger: Sums) -> tuple[int, list[Document]]:
+def _wanted(context: Context, ledger: Sums, people: People) -> tuple[int, list[Document]]:
     """How many users there are, and their entries as the ledger says they should be, with the snapshots of users."""
     entries = ranking.entries(ledger, context.config.periods)
     leavers = Leavers(context.state)  # after the events: one who has left meanwhile must not come back
     owners = [user for user in ledger.owners() if user not in leavers]
     if leavers:
         entries = [entry for entry in entries if entry["userId"] not in leavers]
-    shown = profiles_of(context.sources, context.config, owners)
+    shown = people.shown(owners)
     for entry in entries:
         entry.update(shown[entry["userId"]])
     return len(owners), entries

@@ -16,10 +16,11 @@ from typing import Any
 from pymongo.database import Database
 
 from lbmigrate.ledger import rollup
+from lbmigrate.ledger.people import People
 from lbmigrate.records import Document
 from lbmigrate.rules import ranking
+from lbmigrate.rules.clocks import Clocks
 from lbmigrate.rules.ranking import Sums
-from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 
 USERS = 500  # a year of active days is about 20 kB
@@ -27,11 +28,12 @@ USERS = 500  # a year of active days is about 20 kB
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A user's days under a fence, when the ledger had so many documents of the user."""
+    """A user's days under a fence and by some clocks, when the ledger had so many documents of the user."""
 
     fence: int
     count: int
     days: Sums
+    clocks: Clocks
 
 
 class Recall:
@@ -49,16 +51,17 @@ class Recall:
     def ledger(self, event: Document, added: bool, known: Known | None, fence: int | None) -> rollup.Days:
         """What tells a roll-up of the event's user the days; `added` is whether the insert found it absent."""
 
-        def days(context: Context, database: Database[Any], users: Document) -> Sums:
+        def days(database: Database[Any], users: Document, people: People) -> Sums:
+            clocks = people.clocks([event["userId"]])
             count = database[EVENTS].count_documents({"userId": event["userId"]})
-            if known and known.count + added == count:
-                found = ranking.merge([known.days, _day(context, event)]) if added else known.days
+            if known and known.clocks == clocks and known.count + added == count:
+                found = ranking.merge([known.days, _day(event, clocks)]) if added else known.days
             else:
-                found = rollup.days(context, database, users)
+                found = rollup.days(database, users, people)
                 if database[EVENTS].count_documents({"userId": event["userId"]}) != count:
                     return found  # somebody is writing: it cannot be told which of their events these days hold
             if fence is not None:
-                self._keep(event["userId"], Known(fence, count, found))
+                self._keep(event["userId"], Known(fence, count, found, clocks))
             return found
 
         return days
@@ -71,5 +74,5 @@ class Recall:
                 self._known.popitem(last=False)
 
 
-def _day(context: Context, event: Document) -> Sums:
-    return ranking.daily([event["userId"]], [event["points"]], [event["createdAt"]], context.config.timezone)
+def _day(event: Document, clocks: Clocks) -> Sums:
+    return ranking.daily([event["userId"]], [event["points"]], [event["createdAt"]], clocks)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from lbmigrate.backfill import recount
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding
+from lbmigrate.ledger import binding, zone_count
 from lbmigrate.ledger.binding import Apart
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.pace import Line
@@ -149,6 +149,8 @@ def _rules(context: Context) -> Iterator[str]:
             + (f"{SETTLE}, then: " if anew else "")
             + "lbmigrate reconcile"
         )
+    if told := zone_count.kept(context):
+        yield told
     if verdict.is_of_other_rules(context, context.state.get("verdict")):
         yield "the verdict is about another configuration; next: lbmigrate verify"
 

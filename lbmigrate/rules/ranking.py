@@ -19,7 +19,7 @@ from bson.int64 import Int64
 
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import LARGEST_SCORE, Document
-from lbmigrate.rules.local_days import local_days
+from lbmigrate.rules.clocks import Clocks
 from lbmigrate.rules.periods import Ints, numbered
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import plain_id
@@ -54,10 +54,10 @@ def daily(
     users: Sequence[Any],
     points: Sequence[int] | Ints,
     times: Times,
-    zone: str,
+    zone: str | Clocks,
     stands: Sequence[int] | Ints | None = None,
 ) -> Sums:
-    """Add up events by user and day in `zone`, an IANA name.
+    """Add up events by user and day in `zone`: an IANA name for everybody, or by the clocks of each.
 
     The columns run in step, in any order, and may be arrays; users are of one type, times are naive UTC in
     milliseconds. `stands` says by how much each event changes whether its action stands (`adjust.stand`), by default 1.
@@ -66,11 +66,12 @@ def daily(
     utc = np.asarray(times if isinstance(times, np.ndarray) else list(times), dtype="datetime64[ms]")
     ones = np.ones(len(utc), dtype=np.int64)
     standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
-    return _added_up(users, local_days(utc, zone), _whole(points, users), ones, standing, utc)
+    clocks = Clocks(zone) if isinstance(zone, str) else zone
+    return _added_up(users, clocks.days(users, utc), _whole(points, users), ones, standing, utc)
 
 
 def merge(parts: Sequence[Sums]) -> Sums:
-    """Add up results of `daily` (same zone) that may share users and days: the same shape and order, each pair once."""
+    """Add up results of `daily` (same clocks) that may share users and days: same shape and order, each pair once."""
     parts = parts or [daily([], [], [], "UTC")]
     users = [user for part in parts for user in part.user]
     columns = [(part.day, part.points, part.events, part.stands, part.last) for part in parts]

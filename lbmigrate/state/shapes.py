@@ -213,6 +213,10 @@ SHAPES: dict[str, Shape] = {
     "profiles": Shape(r"profiles", {
         "value": Field(TIME, null=True, needed=True),
     }, f"{NEXT_RUN} looks at every user once more"),
+    "zones": Shape(r"zones", {
+        "users": Field(WHOLE, needed=True), "absent": Field(WHOLE, needed=True),
+        "unknown": Field(WHOLE, needed=True), "example": Field(TEXT, needed=True),
+    }, f"{NEXT_RUN} counts the users without a time zone once more"),
     "boards": Shape(r"boards", {
         "stale": Field(YES_OR_NO, instead=lambda row: True, due=_always), "since": _TIME, "why": _TEXT,
         "failure": _TEXT, "rebuiltAt": _TIME,

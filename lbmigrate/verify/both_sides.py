@@ -21,9 +21,10 @@ from lbmigrate.verify.checked import Checked
 from lbmigrate.verify.expected import names
 from lbmigrate.verify.explained import Explained
 from lbmigrate.verify.kinds import Kind
+from lbmigrate.verify.people import zones
 from lbmigrate.verify.reading import Action
 from lbmigrate.verify.rows import Groups, Rows, base_of, grouped, without_number
-from lbmigrate.verify.values import local_day
+from lbmigrate.verify.zones import Clocks
 
 # What becomes of an action when its document changes; of any other kind something else is the cause.
 MAY_CHANGE = frozenset({Kind.WRONG_POINTS, Kind.WRONG_TIME, Kind.WRONG_USER, Kind.UNSCORED_SOURCE})
@@ -37,7 +38,7 @@ class BothSides:
         self._explained = Explained(context, rows.readings)
         here = beginning(context)
         self._begins = here.at if here else None
-        self._day, self._kinds = local_day(context.config.timezone), tuple(context.config.periods)
+        self._kinds = tuple(context.config.periods)
         self._leavers = Leavers(context.state)
         self._all_due = not self._begins and not self._leavers
 
@@ -47,9 +48,11 @@ class BothSides:
         missing: dict[str, Action] = {}
         others: list[tuple[Action, list[Document]]] = []
         days: Counter[dt.date] = Counter()
+        owners = {action.user: None for action in expected.values()}
+        clocks = Clocks(self._context.config, zones(self._context, list(owners)))
         for name, action in expected.items():
             if self._all_due or self._is_due(action):
-                days[self._day(action.at)] += action.points
+                days[clocks.of(action.user)(action.at)] += action.points
             events = groups.pop(name, None)
             if events is None:
                 missing[name] = action

@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pymongo.errors import CursorNotFound, ExecutionTimeout
 
@@ -22,11 +21,13 @@ from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user
 from lbmigrate.verify.in_order import behind, place
+from lbmigrate.verify.people import ZONE
+from lbmigrate.verify.zones import Clocks
 
 FEW = 5  # of each odd case
 POOL = 5  # users at the edge of a period are looked for among so many times the sample
 LONGEST_LOOK = 2_000  # milliseconds for an odd case that no index has
-EDGE = frozenset({0, 23})  # hours of a local day
+EDGE = dt.timedelta(hours=1)
 AT_ONCE, LEAST = 10_000, 100  # users that are held, of all collections and of each
 HOP = 100  # rows that are read of an index at once
 RANKED = [("period", 1), ("score", -1), ("userId", -1)]
@@ -149,13 +150,13 @@ def _some(context: Context, found: Any) -> list[Any]:
 
 
 def _at_edges(context: Context, pool: list[Any]) -> list[Any]:
-    """Of some users those whose newest action of a period is within an hour of a local midnight."""
-    zone = ZoneInfo(context.config.timezone)
+    """Of some users those whose newest action of a period is within an hour of the beginning of a day of theirs."""
     asked = {"userId": {"$in": pool}, "lastEventAt": {"$type": "date"}}
     found: dict[str, Any] = {}
-    for row in context.target[ENTRIES].find(asked, {"userId": 1, "lastEventAt": 1}):
-        at = row["lastEventAt"]
-        if isinstance(at, dt.datetime) and at.replace(tzinfo=dt.UTC).astimezone(zone).hour in EDGE:
+    for row in context.target[ENTRIES].find(asked, {"userId": 1, "lastEventAt": 1, ZONE: 1}):
+        at, user = row["lastEventAt"], plain_id(row["userId"])
+        day = Clocks(context.config, {user: row.get(ZONE)}).of(user)
+        if isinstance(at, dt.datetime) and day(at - EDGE) != day(at + EDGE):
             found[exact_text(row["userId"])] = row["userId"]
             if len(found) == FEW:
                 break

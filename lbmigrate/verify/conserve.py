@@ -1,14 +1,15 @@
 """What is conserved: points, events and users of every period are the same in the ledger and in the entries.
 
 A server adds both sides up itself. While an app writes, the two sums are taken at different moments: what differs says
-where to look, and is no verdict.
+where to look, and is no verdict. Where users have zones of their own, no server can tell whose day an event is on: then
+all periods of a kind are added up, which is the same sum in every zone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lbmigrate.ledger.leavers import Leavers
@@ -21,14 +22,16 @@ from lbmigrate.state import layouts
 from lbmigrate.verify.entries import READ, Sums
 from lbmigrate.verify.expected import Ledger, is_a_period, names
 from lbmigrate.verify.local_time import period_label
-from lbmigrate.verify.values import local_day
+from lbmigrate.verify.zones import Clocks
 
 # Conditions on an array are asked of its elements; an event that holds one counts for nobody.
 NO_ARRAYS: Document = {"$not": {"$or": [{"$isArray": f"${name}"} for name in ("userId", "points", "createdAt")]}}
 
 
 def both_sides(context: Context) -> dict[str, Sums]:
-    """The sums of every period."""
+    """The sums of every period, or of every kind."""
+    if context.config.users.timezone:
+        return _of_kinds(context)
     sums: dict[str, Sums] = defaultdict(Sums)
     for row in _of_entries(context):
         sums[row["_id"]].add(Sums(row["entries"], row["points"], row["events"]))
@@ -37,6 +40,45 @@ def both_sides(context: Context) -> dict[str, Sums]:
         if period not in archived:
             sums[period].ledger_points, sums[period].ledger_events = points, events
     return sums
+
+
+def comparable(context: Context, sums: Mapping[str, Sums]) -> Mapping[str, Sums]:
+    """Sums of periods, under the names that `both_sides` has for them."""
+    if not context.config.users.timezone:
+        return sums
+    found: dict[str, Sums] = defaultdict(Sums)
+    has = {kind: is_a_period([kind]) for kind in _kinds(context)}
+    for period, each in sums.items():
+        for kind in (kind for kind, has_period in has.items() if has_period(period)):
+            found[kind].add(each)
+    return found
+
+
+def _of_kinds(context: Context) -> dict[str, Sums]:
+    periods = {row["_id"]: Sums(row["entries"], row["points"], row["events"]) for row in _of_entries(context)}
+    found = {kind: Sums() for kind in _kinds(context)} | dict(comparable(context, periods))
+    points, events = _whole_ledger(context)
+    for each in found.values():
+        each.ledger_points, each.ledger_events = points, events
+    return found
+
+
+def _kinds(context: Context) -> list[str]:
+    """The kinds of periods, but for those of which some are in a backup."""
+    archived = layouts.layout(context.state).archived
+    return [kind for kind in context.config.periods if not any(map(is_a_period([kind]), archived))]
+
+
+def _whole_ledger(context: Context) -> tuple[int, int]:
+    """The points of all events, and how many these are."""
+    if is_fake(context.target):
+        rows = _looped(context, ["global"])
+    else:
+        total = {"_id": "global", "points": {"$sum": "$points"}, "events": {"$sum": 1}}
+        stages: list[Document] = [{"$match": {**COUNTED, "$expr": NO_ARRAYS}}, {"$group": total}]
+        found = context.target[EVENTS].aggregate(stages)
+        rows = [(row["_id"], row["points"], row["events"]) for row in found]
+    return next(((points, events) for _, points, events in rows), (0, 0))
 
 
 def agree(sums: Sums, but: Sequence[Sums] = ()) -> bool:
@@ -61,8 +103,9 @@ def _of_entries(context: Context) -> Iterator[Document]:
 
 def _of_ledger(context: Context) -> list[tuple[str, Any, int]]:
     if is_fake(context.target):
-        return _looped(context)
-    day = period_label("$createdAt", PERIODS["day"], context.config.timezone)
+        return _looped(context, context.config.periods)
+    config = context.config
+    day = period_label("$createdAt", PERIODS["day"], config.timezone, config.day_begins)
     stages: list[Document] = [
         {"$match": {**COUNTED, "$expr": NO_ARRAYS}},
         {"$group": {"_id": day, "points": {"$sum": "$points"}, "events": {"$sum": 1}}},
@@ -75,11 +118,11 @@ def _of_ledger(context: Context) -> list[tuple[str, Any, int]]:
     return [(period, points, events) for period, (points, events) in sums.items()]
 
 
-def _looped(context: Context) -> list[tuple[str, Any, int]]:
-    ledger, leavers = Ledger(local_day(context.config.timezone)), Leavers(context.state)
+def _looped(context: Context, kinds: Sequence[str]) -> list[tuple[str, Any, int]]:
+    ledger, leavers = Ledger(Clocks(context.config).of), Leavers(context.state)
     ledger.add(context.target[EVENTS].find(COUNTED, READ))
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for user, entries in ledger.entries(context.config.periods):
+    for user, entries in ledger.entries(kinds):
         for period, entry in entries.items() if user not in leavers else ():
             sums[period][0] += entry.score
             sums[period][1] += entry.events

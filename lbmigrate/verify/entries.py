@@ -19,15 +19,16 @@ from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import SMALL, names_a_user, short
 from lbmigrate.verify.expected import Entry, Ledger, is_a_period
 from lbmigrate.verify.judge_entry import extra, is_named, is_plain, judged, missing, second
-from lbmigrate.verify.people import AVATAR, NAME, OPT_OUT, shown
+from lbmigrate.verify.people import AVATAR, NAME, OPT_OUT, ZONE, shown
 from lbmigrate.verify.result import Mismatch
-from lbmigrate.verify.values import local_day
+from lbmigrate.verify.zones import Clocks, are_several, by_entries, misfits
 
 FIELDS = dict.fromkeys(
-    ("userId", "period", "score", "events", "lastEventAt", "streak", "rev", NAME, AVATAR, OPT_OUT), 1
+    ("userId", "period", "score", "events", "lastEventAt", "streak", "rev", NAME, AVATAR, OPT_OUT, ZONE), 1
 )
 READ = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1, "meta.reason": 1}
 Periods = dict[str, Document]  # the entries of a user
+NOBODY: Document = {}
 
 
 @dataclass(slots=True)
@@ -77,6 +78,11 @@ class Compared:
             elif not is_plain(f"{period}:{text}", row, entry, person):
                 self.wrong += judged((user, period), row, entry, person)
 
+    def add_zones(self, user: Any, there: Periods, zones: Mapping[Any, Any], person: Mapping[str, Any] | None) -> None:
+        """Compare the zones by which entries were computed, where users have zones of their own."""
+        for period, row in there.items() if user in zones else ():
+            self.wrong += misfits((user, period), row, zones[user], person)
+
     def spare(self, user: Any, there: Periods, kind: str | None) -> None:
         """Entries of which the ledger knows nothing."""
         for period, row in there.items():
@@ -93,7 +99,8 @@ def compare(
     """
     layout = layouts.layout(context.state)
     there, spare = stored(context, users, rows)  # before the events
-    ledger = Ledger(local_day(context.config.timezone))
+    zones = by_entries(context.config, there)
+    ledger = Ledger(Clocks(context.config, zones).of)
     asked = {"userId": {"$in": list(users)}, **COUNTED}
     read = ledger.add(lenient(context.target)[EVENTS].find(asked, READ))
     leavers = Leavers(context.state)
@@ -104,7 +111,12 @@ def compare(
             due = {period: entry for period, entry in wanted.items() if period not in layout.archived}
             if kind is not None and id_type(user) != kind:  # a backfill leaves out one of another type
                 due = {period: entry for period, entry in due.items() if period in there.get(user, {})}
-            found.add(user, there.get(user, {}), due, people.get(user))
+            theirs = there.get(user, {})
+            if zones and people.get(user, NOBODY) is None and are_several(theirs.values()):
+                theirs.clear()  # whoever moves to another zone is in between until the next backfill
+                continue
+            found.add_zones(user, theirs, zones, people.get(user))
+            found.add(user, theirs, due, people.get(user))
     for user in users:
         found.spare(user, there.get(user, {}), kind)
     return found

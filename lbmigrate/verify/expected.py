@@ -52,7 +52,7 @@ class Entry:
 class Ledger:
     """The days of users, to which events are added one by one."""
 
-    day_of: Callable[[dt.datetime], dt.date]
+    days_of: Callable[[Any], Callable[[dt.datetime], dt.date]]  # of a user: on which day a time falls
     days: dict[Any, dict[dt.date, Day]] = field(default_factory=dict)
 
     def add(self, events: Iterable[Document]) -> int:
@@ -60,6 +60,7 @@ class Ledger:
         counted = 0
         user: Any = None
         theirs: dict[dt.date, Day] = {}
+        day_of: Callable[[dt.datetime], dt.date] = dt.datetime.date
         for event in events:
             named, points, at = event.get("userId"), event.get("points"), event.get("createdAt")
             if not isinstance(points, Int64) or not isinstance(at, dt.datetime):
@@ -67,8 +68,9 @@ class Ledger:
             if user is None or named != user or type(named) is not type(user):
                 if not names_a_user(named):
                     continue
-                user, theirs = named, self.days.setdefault(plain_id(named), {})
-            date, meta = self.day_of(at), event.get("meta")
+                user, plain = named, plain_id(named)
+                theirs, day_of = self.days.setdefault(plain, {}), self.days_of(plain)
+            date, meta = day_of(at), event.get("meta")
             day = theirs.get(date)
             if day is None:
                 day = theirs[date] = Day()

@@ -18,9 +18,14 @@ ONE_DAY, ONE_SECOND = dt.timedelta(days=1), dt.timedelta(seconds=1)  # no zone c
 Change = tuple[dt.datetime, dt.timedelta]  # from when on (naive UTC) clocks are ahead of UTC by how much
 
 
-def period_label(path: str, format_: str, zone: str) -> Document:
-    """The expression that names the period of the date at `path`, in the format of $dateToString."""
+def period_label(path: str, format_: str, zone: str, starts: dt.timedelta = dt.timedelta(0)) -> Document:
+    """The expression that names the period of the date at `path`, in the format of $dateToString.
+
+    Days begin `starts` after midnight.
+    """
     date: Any = path if zone == "UTC" else {"$add": [path, _ahead(path, changes(zone))]}
+    if starts:
+        date = {"$add": [date, -(starts // dt.timedelta(milliseconds=1))]}
     return {"$dateToString": {"date": date, "format": format_}}
 
 

@@ -61,6 +61,7 @@ def _conserved(look: Look) -> Iterator[Piece]:
     """
     began = time.monotonic()
     sums = conserve.both_sides(look.context)
+    look.totals.sums.clear()  # those of the sample alone
     look.totals.sums.update(sums)
     differing = [period for period, each in sums.items() if not conserve.agree(each)]
     look.totals.part("sums", len(sums), len(sums), 0, "periods", time.monotonic() - began)
@@ -71,7 +72,8 @@ def _conserved(look: Look) -> Iterator[Piece]:
         found = [entries.compare(look.context, some, look.kind) for some in parts(iter(lately), USERS_AT_ONCE)]
         look.suspects += (each for some in found for each in some.wrong)
         yield from look.settled("entries")
-        if all(conserve.agree(sums[period], [some.periods[period] for some in found]) for period in differing):
+        lacking = [conserve.comparable(look.context, some.periods) for some in found]
+        if all(conserve.agree(sums[each], [some[each] for some in lacking if each in some]) for each in differing):
             return
     for some in look.through(parts(choose.everybody(look.context), USERS_AT_ONCE)):
         if not isinstance(some, Held):

@@ -7,7 +7,8 @@ entries are those of the ledger without them, and no more is asked of such an en
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from lbmigrate.ledger import newcomers
@@ -21,7 +22,7 @@ from lbmigrate.verify.entries import READ, stored
 from lbmigrate.verify.expected import Entry, Ledger
 from lbmigrate.verify.kinds import Kind
 from lbmigrate.verify.result import Mismatch
-from lbmigrate.verify.values import local_day
+from lbmigrate.verify.zones import Clocks, by_entries
 
 AT_ONCE = 50  # users, all of whose events are held
 LACKING = frozenset({Kind.MISSING, Kind.SCORE, Kind.COUNT, Kind.NEWEST, Kind.STREAK})
@@ -54,15 +55,17 @@ def _lacking(context: Context, users: Sequence[Any]) -> Iterator[tuple[Any, str]
         events[plain_id(row["userId"])].append(row)
     names = {name: place for place, name in enumerate(newcomers.ids(context, set(events)))}
     for user, theirs in events.items() if names else ():
-        expected = _entries(context, theirs)
+        clocks = Clocks(context.config, by_entries(context.config, {user: entries.get(user, {})}))
+        said = partial(_entries, context, clocks)
+        expected = said(theirs)
         coming = sorted((each for each in theirs if each["_id"] in names), key=lambda each: names[each["_id"]])
-        for key in _entries(context, coming):
-            if _has_the_rest(context, key, entries.get(user, {}).get(key), expected[key], theirs, coming):
+        for key in said(coming):
+            if _has_the_rest(said, key, entries.get(user, {}).get(key), expected[key], theirs, coming):
                 yield user, key
 
 
 def _has_the_rest(
-    context: Context,
+    said: Callable[[Sequence[Document]], dict[str, Entry]],
     period: str,
     row: Document | None,
     expected: Entry,
@@ -71,17 +74,17 @@ def _has_the_rest(
 ) -> bool:
     has = row.get("events") if row else 0
     fewer = expected.events - has if isinstance(has, int) else 0
-    lacking = [each["_id"] for each in coming if period in _entries(context, [each])][: max(fewer, 0)]
+    lacking = [each["_id"] for each in coming if period in said([each])][: max(fewer, 0)]
     if not lacking or len(lacking) != fewer:
         return False
-    rest = _entries(context, [each for each in theirs if each["_id"] not in lacking]).get(period)
+    rest = said([each for each in theirs if each["_id"] not in lacking]).get(period)
     if row is None or rest is None:
         return row is None and rest is None
     return (row.get("score"), row.get("events"), row.get("lastEventAt")) == (rest.score, rest.events, rest.last)
 
 
-def _entries(context: Context, events: Sequence[Document]) -> dict[str, Entry]:
+def _entries(context: Context, clocks: Clocks, events: Sequence[Document]) -> dict[str, Entry]:
     """What the entries of the one user of these events should say, by period."""
-    ledger = Ledger(local_day(context.config.timezone))
+    ledger = Ledger(clocks.of)
     ledger.add(events)
     return next((entries for _, entries in ledger.entries(context.config.periods)), {})

@@ -18,7 +18,7 @@ from bson import Decimal128, ObjectId
 from lbmigrate.records import EARLIEST, LATEST, Document
 from lbmigrate.verify.local_time import changes
 
-EPOCH = dt.datetime(1970, 1, 1)
+EPOCH, MIDNIGHT = dt.datetime(1970, 1, 1), dt.timedelta(0)
 FIRST_MILLISECONDS = 1e11  # from there on a number counts milliseconds, below it seconds
 LONGEST = 400  # characters
 NANOSECONDS = {
@@ -114,12 +114,12 @@ def _plain(at: dt.datetime) -> dt.datetime:
     return _milliseconds(dt.datetime(*utc.timetuple()[:6], utc.microsecond))
 
 
-def local_day(zone: str) -> Callable[[dt.datetime], dt.date]:
-    """What tells on which day a time (naive UTC) falls in a zone."""
+def local_day(zone: str, starts: dt.timedelta = MIDNIGHT) -> Callable[[dt.datetime], dt.date]:
+    """What tells on which day a time (naive UTC) falls in a zone, where days begin so long after midnight."""
     if zone == "UTC":
-        return dt.datetime.date
+        return (lambda at: (at - starts).date()) if starts else dt.datetime.date
     found = changes(zone)
-    edges, ahead = [at for at, _ in found], [offset for _, offset in found]
+    edges, ahead = [at for at, _ in found], [offset - starts for _, offset in found]
     return lambda at: (at + ahead[max(bisect_right(edges, at) - 1, 0)]).date()
 
 

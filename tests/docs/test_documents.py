@@ -18,7 +18,7 @@ from bson import ObjectId, json_util
 from lbmigrate import errors, schema
 from lbmigrate.cli.app import app as command_line
 from lbmigrate.config.load import flatten, read_config
-from lbmigrate.config.model import Source
+from lbmigrate.config.model import Config, Source
 from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
 from lbmigrate.config.users import OptOut, Users
 from tests.apps import TASKS
@@ -252,9 +252,10 @@ def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what
 
 
 def test_what_the_readme_says_of_users_and_of_sources_can_be_written_into_a_configuration():
-    _, users, wish, source, _ = (yaml.safe_load(dedent(content)) for _, content in blocks(README, "yaml"))
+    _, users, wish, zones, source, _ = (yaml.safe_load(dedent(content)) for _, content in blocks(README, "yaml"))
     Users.model_validate(users["users"])
     OptOut.model_validate(wish["opt_out"])
+    assert Config.model_validate({"sources": [TASKS], **zones}).users.timezone
     Source.model_validate({**TASKS, **source["sources"][0]})
 
 

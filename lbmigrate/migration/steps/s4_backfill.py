@@ -10,7 +10,7 @@ from typing import Any
 from lbmigrate.backfill import backfill, recheck, refresh_profiles, strays
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, moving, newcomers, rollup
+from lbmigrate.ledger import binding, bound, moving, newcomers, rollup, zone_count
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.histograms import Histograms
@@ -62,10 +62,7 @@ def apply(context: Context) -> Iterator[Piece]:
     if made := open_ahead(context):
         yield Piece("collections", note=f"made {', '.join(made)}")
     newest = newcomers.reached(context)  # before entries are made: who comes after it is for the next run
-    yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
-    yield from strays.roll_up(context)
-    yield from recheck.recheck(context, one_type, gate)
-    yield from refresh_profiles.refresh(context, gate)
+    yield from zone_count.following(context, _entered(context, one_type, gate))
     yield from _histograms(context)
     yield from _boards(context)
     if not context.stopping():
@@ -113,6 +110,14 @@ def _nothing_met(context: Context, source: Source) -> str:
     return f"{source.name}: no document of {source.collection} meets {hidden(str(source.where))}" + (why and f": {why}")
 
 
+def _entered(context: Context, one_type: OneUserType, gate: throttle.Gate) -> Iterator[Piece]:
+    """The entries of everybody who was touched, who was a stray or a reject, or who changed."""
+    yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
+    yield from strays.roll_up(context)
+    yield from recheck.recheck(context, one_type, gate)
+    yield from refresh_profiles.refresh(context, gate)
+
+
 def _histograms(context: Context) -> Iterator[Piece]:
     """Make the histograms that ranks are read from where there are none, and settle what has moved since."""
     if context.stopping():
@@ -136,7 +141,7 @@ def revert(context: Context) -> Iterator[Piece]:
         yield Piece("events", note=f"kept {EVENTS} and {ENTRIES}")
         return
     # The bookkeeping goes first: a half-removed ledger whose chunks still count as done would never be filled again.
-    kinds = ("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW, HISTOGRAM)
+    kinds = ("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW, zone_count.ROW, HISTOGRAM)
     yield Piece("events", checkpoint=RowsRemoved(kinds))
     yield Piece("events", checkpoint=bound.taken_back(context))
     boards = rollup.boards_of(context)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lbmigrate import ScoreRecorder
 from lbmigrate.ledger import rollup
+from lbmigrate.ledger.people import People
 from lbmigrate.live import cache
 from lbmigrate.live.cache import Recall
 from lbmigrate.migration.steps import STEPS
@@ -40,7 +41,7 @@ def app(database):
 def whole_reads(monkeypatch):
     """Who reads a user's whole ledger, one item each."""
     reads = []
-    monkeypatch.setattr(rollup, "days", lambda *given, real=rollup.days: reads.append(given[2]) or real(*given))
+    monkeypatch.setattr(rollup, "days", lambda *given, real=rollup.days: reads.append(given[1]) or real(*given))
     return reads
 
 
@@ -140,7 +141,7 @@ def test_only_those_who_acted_last_are_remembered(app, monkeypatch, whole_reads)
 def test_what_is_known_under_one_fence_is_not_known_under_another(app):
     remembered = Recall()
     event = {"userId": oid(1), "points": 1, "createdAt": NEW_YEAR}
-    remembered.ledger(event, False, None, fence=3)(app.context(), app.database, {"$in": [oid(1)]})
+    remembered.ledger(event, False, None, fence=3)(app.database, {"$in": [oid(1)]}, People(app.context()))
     assert remembered.of(oid(1), 3) is not None
     assert remembered.of(oid(1), 4) is None
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Config, Let, Source
 from lbmigrate.config.types import duration
 
@@ -249,3 +250,28 @@ def test_the_last_moment_of_an_action_is_two_days_ahead_unless_the_config_says_o
 def test_a_config_does_not_change_after_it_was_checked() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         config().timezone = "Europe/Paris"
+
+
+def test_a_day_begins_at_midnight_unless_another_time_is_said() -> None:
+    assert config().day_begins == dt.timedelta(0)
+    assert config(day_starts="04:30").day_begins == dt.timedelta(hours=4, minutes=30)
+
+
+@pytest.mark.parametrize("odd", ["4:00", "24:00", "04:60", "04:00:00", "4h", "", "-04:00"])
+def test_a_time_of_day_is_written_with_four_digits(odd: str) -> None:
+    assert "day_starts" in complaint(config, day_starts=odd)
+
+
+@pytest.mark.parametrize("odd", [240, 4, 4.5, True])
+def test_what_yaml_makes_of_a_time_without_quotes_is_refused(odd: object) -> None:
+    assert "a time of day in quotes" in complaint(config, day_starts=odd)
+
+
+def test_whose_days_are_told_how_is_a_rule_and_its_absence_changes_no_digest_that_is_kept() -> None:
+    kept = config_digest(config())
+    assert config_digest(config(day_starts="00:00", users={"timezone": None})) == kept
+    digests = {config_digest(each) for each in (
+        config(day_starts="04:00"), config(users={"timezone": "tz"}), config(users={"timezone": "zone"}),
+        config(timezone="Asia/Tokyo"), config(users={"timezone": "tz"}, day_starts="04:00"),
+    )}  # fmt: skip
+    assert len(digests | {kept}) == 6

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.detect import completion, lengths, references, timing
+from lbmigrate.detect import completion, lengths, people, references, timing
 from lbmigrate.detect.looked_at import LookedAt
 from lbmigrate.detect.words import DONE, SESSION, TASK, is_called, speaks_of, words_of
 from lbmigrate.detect.writing import flow
@@ -132,3 +132,35 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_is_written_is_read_back(value):
     assert yaml.safe_load(flow(value).replace("$${", "${")) == value
+
+
+def proposed(**fields):
+    """What is proposed of users, of whom each has the next value of these fields."""
+    rows = [
+        {"_id": oid(number), **dict(zip(fields, each, strict=True))}
+        for number, each in enumerate(zip(*fields.values(), strict=True), 1)
+    ]
+    return people.users(people.Candidate(looked_at(*rows, name="users"), "_id", 1.0, {}), {})[0].values
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"timeZone": ["Asia/Kathmandu", "Europe/Paris", None]},
+        {"tz": ["+05:45", "-03:30", "+01:00"]},
+        {"region": ["America/St_Johns", "Africa/Casablanca", "Pacific/Apia"]},
+    ],
+)
+def test_a_time_zone_of_users_is_proposed_by_its_name_and_by_its_values(fields):
+    assert proposed(**fields)["timezone"] == next(iter(fields))
+    assert proposed(settings=[{"place": value} for value in ["Asia/Tokyo", "UTC", "Europe/Oslo"]])["timezone"] == (
+        "settings.place"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"country": ["Japan", "Iran", "Cuba"]}, {"timezone": ["CEST?", "home", "x"]}, {"timezone": [60, -120, 345]}],
+)
+def test_countries_and_what_no_table_knows_are_no_time_zones(fields):
+    assert "timezone" not in proposed(**fields)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lbmigrate.records import EARLIEST, LATEST
 from lbmigrate.rules.local_days import local_days
 from lbmigrate.verify.local_time import changes, period_label
+from lbmigrate.verify.values import local_day
 
 ZONES = (
     "America/Mexico_City", "America/Chihuahua", "America/Ciudad_Juarez", "America/Ojinaga", "America/Nuuk",
@@ -56,6 +57,18 @@ def computed(expression: Any, at: dt.datetime) -> Any:
             return computed(date, at).strftime(format_)
     assert type(expression) is int
     return expression
+
+
+@given(moments(), st.sampled_from([0, 4 * 60, 23 * 60 + 59]))
+def test_days_that_begin_after_midnight_are_those_of_zoneinfo(drawn: tuple[str, list[dt.datetime]], after: int) -> None:
+    zone, times = drawn
+    starts = dt.timedelta(minutes=after)
+    label, day = period_label("$createdAt", "%Y-%m-%d", zone, starts), local_day(zone, starts)
+    days = local_days(np.array(times, dtype="datetime64[ms]"), zone, after * 60_000)
+    for at, found in zip(times, days.tolist(), strict=True):
+        expected = (local(at, zone) - starts).date()
+        assert day(at) == dt.date(1970, 1, 1) + dt.timedelta(days=found) == expected
+        assert computed(label, at) == f"{expected:%Y-%m-%d}"
 
 
 @pytest.mark.slow

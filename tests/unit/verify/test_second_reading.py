@@ -13,7 +13,8 @@ import pytest
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.run.context import VerifyOptions
-from tests.apps import SESSIONS, TASKS, App, config, session, task, user
+from lbmigrate.schema import PERIODS
+from tests.apps import SESSIONS, TASKS, USERS, App, config, session, task, user
 
 ROOT = Path(__file__).parents[3]
 WRITERS = ("backfill", "ledger", "live", "reconcile", "rules")  # rooms
@@ -29,8 +30,8 @@ ALLOWED = {  # what a verification takes from them all the same, and why that ma
 }
 SCORING = (  # what makes events of documents, entries of events, and periods of times
     "ledger.emit", "ledger.enter", "ledger.entries", "ledger.events", "ledger.rollup",
-    "rules.local_days", "rules.periods", "rules.ranking", "rules.scoring", "rules.unwind", "rules.variables",
-    "values.arithmetic", "values.coerce", "values.units",
+    "rules.clocks", "rules.local_days", "rules.periods", "rules.ranking", "rules.scoring", "rules.unwind",
+    "rules.variables", "values.arithmetic", "values.coerce", "values.units", "values.zones",
 )  # fmt: skip
 
 
@@ -73,13 +74,16 @@ def break_all_that_scores(monkeypatch):
                 monkeypatch.setattr(module, name, broken)
 
 
+@pytest.mark.parametrize("zone", [None, "tz"], ids=["one zone", "zones of users"])
 @pytest.mark.parametrize("full", [False, True], ids=["sample", "full"])
-def test_a_verification_goes_through_though_all_that_scores_is_broken(monkeypatch, full):
+def test_a_verification_goes_through_though_all_that_scores_is_broken(monkeypatch, full, zone):
     with fake.client() as client:
-        client["app"]["users"].insert_many([user(number) for number in (1, 2, 3)])
+        zones = {1: "Asia/Kathmandu", 2: "-03:30", 3: None}
+        client["app"]["users"].insert_many([user(number, tz=each) for number, each in zones.items()])
         client["app"]["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(12)])
         client["app"]["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(6)])
-        app = App(client["app"], config(TASKS, SESSIONS, periods=["global", "day", "week", "month", "year"]))
+        parts = {"periods": list(PERIODS), "users": {**USERS, "timezone": zone}, "day_starts": "04:00"}
+        app = App(client["app"], config(TASKS, SESSIONS, **parts))
         app.apply(STEPS[:4])
         break_all_that_scores(monkeypatch)
         with pytest.raises(AssertionError, match="has called"):
