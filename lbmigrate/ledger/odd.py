@@ -81,6 +81,17 @@ def strangers(kind: str) -> Document:
     return user_of(name for name in USERS if name != kind)
 
 
+def named_by(kind: str, whole: bool = True) -> Document:
+    """The condition that a user is named by an id of this kind; without `whole` also numbers that are no whole ones."""
+    whole_number = {"$cond": [{"$isNumber": "$userId"}, {"$eq": ["$userId", {"$trunc": "$userId"}]}, True]}
+    fits: list[Document] = [user_of([kind])]
+    if whole and kind == "int":
+        fits += [{"userId": {"$gt": float("-inf"), "$lt": float("inf")}}, {"$expr": whole_number}]
+    elif whole and kind == "uuid":
+        fits.append({"userId": _UUIDS})
+    return {"$and": fits}
+
+
 def seen_to(odd: Odd) -> Checkpoint:
     """What to remember when a reconciliation has gone through the whole ledger."""
     return Checkpoint(ROW, {"count": odd.count})

@@ -5,12 +5,20 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 from lbmigrate.ledger import newcomers
+from lbmigrate.ledger.odd import strangers
+from lbmigrate.mongo.concerns import lenient
 from lbmigrate.passes.read_plan import everything
 from lbmigrate.records import Piece
 from lbmigrate.run.context import VerifyOptions
 from lbmigrate.run.workers import Held
+from lbmigrate.schema.layout import everywhere
+from lbmigrate.state import layouts
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.values.ids import plain_id
+from lbmigrate.values.limits import names_a_user
 from lbmigrate.verify import choose, conserve, entries
 from lbmigrate.verify.actions import Ledger
 from lbmigrate.verify.bound import sample_size
@@ -59,6 +67,11 @@ def _conserved(look: Look) -> Iterator[Piece]:
 
     But where the users of events that came in lately account for it, they alone are.
     """
+    yield from _strangers(look)
+    if not conserve.is_summed(look.context):
+        told = f"more than {conserve.MOST_SUMMED:,} events are not added up for a sample; lbmigrate verify --full does"
+        yield Piece("sums", note=told)
+        return
     began = time.monotonic()
     sums = conserve.both_sides(look.context)
     look.totals.sums.clear()  # those of the sample alone
@@ -80,6 +93,18 @@ def _conserved(look: Look) -> Iterator[Piece]:
             look.suspects += entries.compare(look.context, some, look.kind).wrong
             yield from look.settled("entries", few=True)
     yield from look.settled("entries")
+
+
+def _strangers(look: Look) -> Iterator[Piece]:
+    """The first who have an entry by an id of another type than all others: no sum of the others' shows it."""
+    if look.kind is None:
+        return
+    layout, asked = layouts.layout(look.context.state), {"rev": {"$exists": True}, **strangers(look.kind)}
+    rows = everywhere(lenient(look.context.target), layout, asked, {"userId": 1})
+    users = {exact_text(row["userId"]): row["userId"] for row in islice(rows, USERS_AT_ONCE)}
+    if named := [plain_id(user) for user in users.values() if names_a_user(user)]:
+        look.suspects += entries.compare(look.context, named, look.kind).wrong
+        yield from look.settled("entries")
 
 
 def sample_of(options: VerifyOptions, population: int) -> int:

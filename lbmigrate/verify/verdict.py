@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from lbmigrate import feature_flag, schema
 from lbmigrate.config.digest import config_digest
 from lbmigrate.ledger import unknown_leavers
+from lbmigrate.ledger.odd import LOOKING_MS, odd_events
 from lbmigrate.ledger.odd import ROW as ODD_ROW
-from lbmigrate.ledger.odd import odd_events
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes import likely
 from lbmigrate.passes.beginning import beginning
@@ -19,6 +19,7 @@ from lbmigrate.records import LARGEST_SCORE, Document, amount
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import ENTRIES, EVENT, EVENTS, REJECTS
 from lbmigrate.values.limits import named
+from lbmigrate.verify.conserve import is_summed
 from lbmigrate.verify.departed import TOLD, everybody_left
 
 FRESH = dt.timedelta(days=1)
@@ -77,12 +78,13 @@ def empty_board(context: Context) -> str:
     return ""
 
 
-def warnings(context: Context) -> list[str]:
+def warnings(context: Context, full: bool = True) -> list[str]:
     """What is odd and spoils nothing.
 
-    Events that count for nobody and that no reconciliation has seen to; scores that no entry can hold.
+    Events that count for nobody and that no reconciliation has seen to; scores that no entry can hold. Of a ledger
+    that is too large to be added up only a `full` verification reads every event for that.
     """
-    found = odd_events(context.target, kind_of_users(context))
+    found = odd_events(context.target, kind_of_users(context), None if full or is_summed(context) else LOOKING_MS)
     told = [f"{found}; next: lbmigrate reconcile"] if found.count > context.state.get(ODD_ROW).get("count", 0) else []
     told += [TOLD] if everybody_left(context) else []
     told += [f"{unknown}; next: {unknown_leavers.NEXT}"] if (unknown := _unknown(context)) else []

@@ -79,7 +79,7 @@ def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[P
     found = _verification(context, look)
     done = f"{found.entries:,} entries of {amount(found.users, 'user')} {'agree' if found.passed else 'were compared'}"
     done += f"; {found.bound.words}" if found.bound else ""
-    for told in [*verdict.warnings(context), *_to_be_settled(look), *found.skipped]:
+    for told in [*verdict.warnings(context, look.options.full), *_to_be_settled(look), *found.skipped]:
         yield Piece(NAME, warning=told)
     if look.options.full:
         yield Piece(NAME, checkpoint=whole.ended(look))
