@@ -36,7 +36,7 @@ def check_data(context: Context, *, bounded: bool = False) -> list[Finding]:
     looks = {s.name: _look(context, s, bounded) for s in context.config.sources if s.collection in present}
     told = [each for source in context.config.sources for each in _source(context, source, present, looks)]
     told += users.findings(context, present, looks, bounded)
-    told += users.one_type(context, told, looks)
+    told += users.one_type(context, told, looks, bounded)
     told += [] if bounded else _leavers(context)
     return [
         *told,

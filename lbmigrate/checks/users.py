@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lbmigrate.board.profiles import known_users, profile_paths, snapshot
 from lbmigrate.board.visibility import values_at, visibility_paths
-from lbmigrate.checks import showing, zones
+from lbmigrate.checks import showing, strangers, zones
 from lbmigrate.checks.finding import Finding, Level
 from lbmigrate.checks.looking import CHECK_CONFIG, SAMPLE, Looks, begun, shares
 from lbmigrate.config.model import Source
@@ -25,8 +25,11 @@ STRANGERS = 200  # users who are looked up
 FEW = 20  # documents of a source: fewer may all be odd
 
 
-def one_type(context: Context, told: list[Finding], looks: Looks) -> Iterator[Finding]:
-    """Whether all users are named by ids of one type; nothing where something else forbids a run already."""
+def one_type(context: Context, told: list[Finding], looks: Looks, bounded: bool) -> Iterator[Finding]:
+    """Whether all users are named by ids of one type; nothing where something else forbids a run already.
+
+    With `bounded` nobody looks for the few who are not.
+    """
     if any(finding.level == "refusal" for finding in told):
         return
     try:
@@ -35,6 +38,8 @@ def one_type(context: Context, told: list[Finding], looks: Looks) -> Iterator[Fi
         yield Finding("refusal", "user ids", error.message, error.hint)
     else:
         yield Finding("ok", "user ids", f"of one type: {', '.join(kinds) or 'none seen yet'}")
+        if kinds and not bounded:
+            yield from strangers.findings(context, kinds[0])
 
 
 def findings(context: Context, present: dict[str, Document], looks: Looks, bounded: bool) -> Iterator[Finding]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from bson import DatetimeMS, Int64
+from bson import DatetimeMS, Int64, json_util
+from pymongo.errors import ExecutionTimeout
 
+from lbmigrate.backfill import recheck
+from lbmigrate.checks import strangers
 from lbmigrate.checks.data import check_data
 from lbmigrate.errors import Mismatch, Refused
 from lbmigrate.ledger import rollup
@@ -159,3 +162,65 @@ def test_all_that_a_verification_finds_is_counted_and_only_the_first_is_kept(app
     assert caught.value.hint == "lbmigrate reconcile, then: lbmigrate verify"
     row = app.state.get("verdict")
     assert (row["mismatches"], len(row["first"])) == (KEPT + 5, KEPT)
+
+
+# --- doctor, and the few among many --------------------------------------------------------------------------------
+
+FEW_AT = [3_001 + 2_500 * number for number in range(5)]  # places that no sample of either end meets
+
+
+@pytest.fixture
+def crowd(database):
+    """16,752 tasks, of which five name their user by a text."""
+    database["users"].insert_many([user(1), user(2)])
+    usual = task(0)
+    database["tasks"].insert_many(
+        [
+            {**usual, "_id": oid(1000 + number), "userId": str(oid(1)) if number in FEW_AT else oid(1)}
+            for number in range(16_752)
+        ]
+    )
+    return App(database, config(backfill={"chunk_size": 10_000}))
+
+
+def about_ids(app):
+    return [finding for finding in check_data(app.context()) if finding.subject == "user ids"]
+
+
+def test_doctor_finds_five_among_many_and_gives_the_query_and_the_way_on(crowd):
+    fine, few = about_ids(crowd)
+    assert (fine.level, few.level) == ("ok", "warning")
+    assert few.fact.startswith("5 documents of tasks in scope have users of another type than objectId")
+    query = json_util.loads(few.fact.rpartition("db.tasks.find(")[2].removesuffix(")"))
+    found = [row["_id"] for row in crowd.database["tasks"].find(query).sort("_id", 1)]
+    assert found == [oid(1000 + number) for number in FEW_AT]
+    assert all(str(each) in few.fact for each in found)
+    assert "lbmigrate rejects retry" in few.fix
+
+
+def test_doctor_says_what_it_has_not_looked_at_where_a_moment_does_not_suffice(app, monkeypatch):
+    def late(*_):
+        raise ExecutionTimeout("operation exceeded time limit", 50)
+
+    monkeypatch.setattr(strangers, "_ids", late)
+    told = about_ids(app)[-1]
+    assert told.level == "ok"
+    assert "too large to look at every user here" in told.fact
+    assert "db.tasks.find(" in told.fact
+
+
+def test_what_the_query_finds_is_rejected_and_arrives_when_it_was_corrected_and_tried_again(app):
+    app.database["tasks"].insert_one(task(500, userId="somebody"))
+    app.backfill()
+    assert about_ids(app)[-1].level == "warning"
+    app.database["tasks"].update_one({"_id": task(500)["_id"]}, {"$set": {"userId": oid(1)}})
+    list(pieces_of(recheck.retry(app.context(run="later"), lambda reason: True), app))
+    assert score(app, 1) == 70
+    assert [finding.level for finding in about_ids(app)] == ["ok"]
+
+
+def pieces_of(walk, app):
+    for piece in walk:
+        yield piece
+        if piece.checkpoint is not None:
+            app.state.save(piece.checkpoint)
