@@ -84,6 +84,8 @@ def test_a_backfill_gives_everybody_their_own_days_and_a_verification_agrees(dat
     assert shown(database) == expected(app)
     assert verified(app)
     assert verified(app, full=False)
+    told = {row["period"]: (row["points"], row["ledger_points"]) for row in app.state.get("verdict")["periods"]}
+    assert told == dict.fromkeys(KINDS, (600, 600))  # nobody but the sample was compared one by one
     assert [zones_of(app, number) for number in (1, 5, 6, 7)] == [{HOME[1]}, {"+05:45"}, {None}, {None}]
 
 
