@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
 from collections import Counter
 from dataclasses import replace
 
 import pytest
-from pymongo import IndexModel
 
 from lbmigrate.backfill import settle
 from lbmigrate.errors import Refused
 from lbmigrate.ledger.settle import Found
-from lbmigrate.migration.steps import STEPS, s4_backfill
+from lbmigrate.migration.steps import s4_backfill
 from lbmigrate.reconcile.emptied import refuse_emptied
-from tests.apps import NEW_YEAR, TASKS, App, config, oid, picture, stopped_after, task, user
-
-WEIGHED = {**TASKS, "let": {"weight": {"path": "weight", "missing": 1}}, "points": "weight * 10", "meta": {}}
-LISTS = {
-    "name": "lists", "collection": "lists", "action": "item_done", "unwind": "items", "where": {"items.done": True},
-    "user": "userId", "at": "items.at", "updated": "updatedAt", "points": 5,
-}  # fmt: skip
-OWNERS = (1, 2, 3)
+from tests.apps import NEW_YEAR, config, oid, picture, stopped_after, task
+from tests.histories import LISTS, WEIGHED, History, assert_named, assert_right, killed, migrated, usual
 
 
 @pytest.fixture
 def app(database):
-    """Three users with four tasks each, migrated."""
-    first = {"_id": oid(0), "userId": oid(1), "updatedAt": NEW_YEAR, "items": []}
-    return migrated(database, [task(number, owner=1 + number % 3) for number in range(12)], [first])
-
-
-def migrated(database, tasks, lists, rules=WEIGHED, is_indexed=True):
-    database["users"].insert_many([user(number) for number in OWNERS])
-    for name, documents in (("tasks", tasks), ("lists", lists)):
-        database.create_collection(name)
-        if is_indexed:
-            database[name].create_indexes([IndexModel("updatedAt"), IndexModel("completedAt")])
-        if documents:
-            database[name].insert_many(documents)
-    made = App(database, config(rules, LISTS, backfill={"lag": "1h"}))
-    made.apply(STEPS[:5])
-    return made
+    return usual(database)
 
 
 def adjusted(app):
@@ -59,34 +36,6 @@ def change(app, number, **fields):
     app.database["tasks"].update_one({"_id": oid(1000 + number)}, {"$set": {"updatedAt": later(app), **fields}})
 
 
-def worth(app):
-    """What the app's documents are worth, by user and time: told from the documents alone."""
-    found = Counter()
-    for each in app.database["tasks"].find({"status": "done", "userId": {"$ne": None}}):
-        found[each["userId"], each["completedAt"]] += 10 * each.get("weight", 1)
-    for each in app.database["lists"].find():
-        for item in each["items"]:
-            found[each["userId"], item["at"]] += 5 if item["done"] else 0
-    return {place: points for place, points in found.items() if points}
-
-
-def ledger(app):
-    found = Counter()
-    for event in app.events():
-        found[event["userId"], event["createdAt"]] += event["points"]
-    return {place: points for place, points in found.items() if points}
-
-
-def assert_settled(app):
-    expected = worth(app)
-    assert ledger(app) == expected
-    scores = Counter()
-    for (who, _), points in expected.items():
-        scores[who] += points
-    entries = {entry["userId"]: entry["score"] for entry in app.entries().values() if entry["period"] == "global"}
-    assert {who: score for who, score in entries.items() if score} == dict(scores)
-
-
 CHANGES = {
     "undone": ({"status": "todo"}, {"voided": 1}),
     "of somebody else": ({"userId": oid(3)}, {"moved": 2}),
@@ -101,7 +50,7 @@ def test_what_changed_is_settled_by_the_next_backfill_and_not_again_by_the_one_a
     change(app, 3, **fields)
     app.backfill()
     assert adjusted(app) == reasons
-    assert_settled(app)
+    assert_right(app)
     before = picture(app.database)
     app.backfill()
     assert picture(app.database) == before
@@ -114,7 +63,7 @@ def test_what_was_undone_and_is_done_again_counts_again(app):
     change(app, 3, status="done")
     app.backfill()
     assert adjusted(app) == {"voided": 1, "restored": 1}
-    assert_settled(app)
+    assert_right(app)
 
 
 def test_an_element_that_is_gone_or_undone_is_taken_back(database):
@@ -125,7 +74,7 @@ def test_an_element_that_is_gone_or_undone_is_taken_back(database):
     database["lists"].update_one({}, {"$set": {"items": left, "updatedAt": later(app)}})
     app.backfill()
     assert adjusted(app) == {"voided": 2}
-    assert_settled(app)
+    assert_right(app)
 
 
 WRITTEN = {
@@ -183,40 +132,26 @@ def test_many_actions_of_a_source_that_is_empty_are_left_until_their_number_is_a
     assert adjusted(app) == {"voided": 120}
 
 
-def new_item(rng, number):
-    return {"_id": number, "done": rng.random() < 0.7, "at": NEW_YEAR + dt.timedelta(hours=rng.randrange(200))}
-
-
-def act(app, rng):
-    """Something that an app does: a new document, or a change of one that is there."""
-    at, number = later(app), rng.randrange(12)
-    when = NEW_YEAR + dt.timedelta(hours=rng.randrange(200))
-    if rng.random() < 0.3:
-        items = [new_item(rng, each) for each in rng.sample(range(5), rng.randrange(5))]
-        fields = {"userId": oid(rng.choice(OWNERS)), "items": items, "updatedAt": at}
-        app.database["lists"].update_one({"_id": oid(rng.randrange(3))}, {"$set": fields}, upsert=True)
-        return
-    fields = rng.choice(
-        [{"status": "todo"}, {"status": "done"}, {"deleted": True, "status": "gone"}, {"completedAt": when},
-         {"weight": rng.randrange(1, 4)}, {"userId": oid(rng.choice(OWNERS))}]
-    )  # fmt: skip
-    usual = task(number, owner=rng.choice(OWNERS))
-    fresh = {name: value for name, value in usual.items() if name not in {"_id", "updatedAt", *fields}}
-    update = {"$set": {"updatedAt": at, **fields}, "$setOnInsert": fresh}
-    app.database["tasks"].update_one({"_id": usual["_id"]}, update, upsert=True)
-
-
 def live_through(app, seed, rounds=6):
-    rng = random.Random(seed)
+    """Half of the histories delete documents, which nobody sees but a reconciliation."""
+    history = History(app, seed, deletes=bool(seed % 2))
     for _ in range(rounds):
-        for _ in range(rng.randrange(1, 6)):
-            act(app, rng)
-        if rng.random() < 0.5:
-            stopped_after(s4_backfill, app.context(), rng.randrange(1, 8), saved=rng.random() < 0.5)
+        history.acts()
+        chance = history.rng.random()
+        if chance < 0.3:
+            stopped_after(s4_backfill, app.context(), history.rng.randrange(1, 8), saved=chance < 0.15)
             app.backfill()  # goes on with the pass that was cut off; what changed since that was opened is for the next
-            act(app, rng)
+            history.acts(2)
+        elif chance < 0.7:
+            with killed(history.rng):
+                app.backfill()
+            app.backfill()
+            history.acts(2)
         app.backfill()
-        assert_settled(app)
+        if seed % 2:
+            app.reconcile()
+        assert_right(app)
+        assert_named(app)
 
 
 @pytest.mark.parametrize("seed", range(5))
