@@ -456,17 +456,30 @@ def following(app):
     return until(lambda: row(app).get("token") and not row(app).get("missed"), "a tail that has caught up")
 
 
-def test_an_action_is_on_the_board_within_a_second(app, server_uri, settings):
-    took = []
+def test_an_action_is_on_the_board_within_a_second_and_off_it_as_soon_when_it_is_undone_or_deleted(
+    app, server_uri, settings
+):
+    tasks, now = app.database["tasks"], {"updatedAt": NEW_YEAR + 99 * DAY}
+    changes = {
+        "done": (10, lambda number: tasks.insert_one(task(number))),
+        "undone": (
+            -10,
+            lambda number: tasks.update_one({"_id": oid(1000 + number)}, {"$set": {**now, "status": "todo"}}),
+        ),
+        "done again": (10, lambda number: tasks.update_one({"_id": oid(1000 + number)}, {"$set": {"status": "done"}})),
+        "deleted": (-10, lambda number: tasks.delete_one({"_id": oid(1000 + number)})),
+    }
+    took = {name: [] for name in changes}
     with started(server_uri, settings, "tail"):
         following(app)
-        for number in range(100, 105):
-            score = app.entries()[GLOBAL]["score"]
-            began = time.monotonic()
-            app.database["tasks"].insert_one(task(number))
-            until(lambda score=score: app.entries()[GLOBAL]["score"] == score + 10, "the entry")
-            took.append(time.monotonic() - began)
-    assert min(took) < 1.0
+        for number in range(100, 104):
+            for name, (points, change) in changes.items():
+                score = app.entries()[GLOBAL]["score"] + points
+                began = time.monotonic()
+                change(number)
+                until(lambda score=score: app.entries()[GLOBAL]["score"] == score, f"the entry when it is {name}")
+                took[name].append(time.monotonic() - began)
+    assert {name: times for name, times in took.items() if min(times) >= 1.0} == {}
 
 
 @pytest.mark.slow
