@@ -459,14 +459,15 @@ def following(app):
 def test_an_action_is_on_the_board_within_a_second_and_off_it_as_soon_when_it_is_undone_or_deleted(
     app, server_uri, settings
 ):
-    tasks, now = app.database["tasks"], {"updatedAt": NEW_YEAR + 99 * DAY}
+    tasks = app.database["tasks"]
+
+    def set_to(status):
+        return lambda number: tasks.update_one({"_id": oid(1000 + number)}, {"$set": {"status": status}})
+
     changes = {
         "done": (10, lambda number: tasks.insert_one(task(number))),
-        "undone": (
-            -10,
-            lambda number: tasks.update_one({"_id": oid(1000 + number)}, {"$set": {**now, "status": "todo"}}),
-        ),
-        "done again": (10, lambda number: tasks.update_one({"_id": oid(1000 + number)}, {"$set": {"status": "done"}})),
+        "undone": (-10, set_to("todo")),
+        "done again": (10, set_to("done")),
         "deleted": (-10, lambda number: tasks.delete_one({"_id": oid(1000 + number)})),
     }
     took = {name: [] for name in changes}
