@@ -70,7 +70,7 @@ class AsyncBoard:
 
     async def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """As `Board.history`."""
-        return await self._ask(over_periods.history(ids_of(user), check_number(n)))
+        return await self._ask(over_periods.history(self._config, ids_of(user), check_number(n)))
 
     async def freshness(self) -> Freshness:
         """As `Board.freshness`."""

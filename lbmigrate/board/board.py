@@ -89,7 +89,7 @@ class Board:
 
     def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """A user's places in the newest `n` periods with an entry, `global` first. Of hidden users too."""
-        return self._ask(over_periods.history(ids_of(user), check_number(n)))
+        return self._ask(over_periods.history(self._config, ids_of(user), check_number(n)))
 
     def freshness(self) -> Freshness:
         """How old the board may be, by the state of the migration, which the client must be allowed to read."""

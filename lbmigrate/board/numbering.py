@@ -1,7 +1,8 @@
 """What a question is made of, and how the entries that it has found become places, with their ranks.
 
 Ranks count everybody, hidden or not. They come from Redis where there is one, from the period's histogram where that is
-quicker than counting, or are counted; exact they are in each of these ways.
+quicker than counting, or are counted; exact they are in each of these ways. Who shares a score has the rank that
+`board.ties` tells of.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
-
-from bson import Decimal128
 
 from lbmigrate.board.histogram import ROW, Histogram
 from lbmigrate.board.place import Place, Ranks, is_whole, place_of, slim
@@ -23,6 +22,7 @@ from lbmigrate.board.profiles import (
     profiles_from,
     settings_asked,
 )
+from lbmigrate.board.ties import RankOf, Tied, dense, higher_scores, standing
 from lbmigrate.records import Document
 from lbmigrate.values.paths import projection_of
 
@@ -90,10 +90,8 @@ def places(
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    (profiles, *wishes), ranks = yield from _ranked(
-        config, period, _people(users, ids), [entry["score"] for entry in whole], kept
-    )
-    found = _shown(whole, ranks, _profiles_now(users, ids, profiles, wishes), hidden)
+    (profiles, *wishes), rank_of = yield from _numbered(config, period, _people(users, ids), whole, kept)
+    found = _shown(whole, rank_of, _profiles_now(users, ids, profiles, wishes), hidden)
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
 
 
@@ -103,12 +101,12 @@ def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading
     Hidden ones are among the entries: each has the rank at which it stands. The users of the rest are asked for only
     if some of the first `n` have opted out since their snapshot.
     """
-    ranks, users = _standing(entries), config.users
+    rank_of, users = standing(config.ranking.ties, entries), config.users
     waiting, found = (entry for entry in entries if _may_be_shown(entry, hidden=False)), list[Place]()
     while len(found) <= n and (some := list(islice(waiting, n - len(found) + LIKELY))):
         ids = [entry["userId"] for entry in some]
         profiles, *wishes = yield _people(users, ids)
-        found += _shown(some, ranks, _profiles_now(users, ids, profiles, wishes), hidden=False)
+        found += _shown(some, rank_of, _profiles_now(users, ids, profiles, wishes), hidden=False)
     return found
 
 
@@ -116,23 +114,10 @@ def _may_be_shown(entry: Document, hidden: bool) -> bool:
     return is_whole(entry) and (hidden or not entry.get("optOutSnapshot"))
 
 
-def _standing(entries: Iterable[Document]) -> dict[int, int]:
-    """The ranks of the scores of the entries that a board begins with; whatever has a number for a score counts."""
-    scores = [entry.get("score") for entry in entries]
-    numbers = [score for score in scores if isinstance(score, int | float | Decimal128) and type(score) is not bool]
-    ranks: dict[int, int] = {}
-    for above, score in enumerate(numbers):
-        if isinstance(score, int):
-            ranks.setdefault(score, 1 + above)
-    return ranks
-
-
-def _shown(
-    entries: Sequence[Document], ranks: Mapping[int, int], now: Mapping[Any, Document], hidden: bool
-) -> list[Place]:
+def _shown(entries: Sequence[Document], rank_of: RankOf, now: Mapping[Any, Document], hidden: bool) -> list[Place]:
     """The places of those whom their own documents do not hide."""
     shown = [entry for entry in entries if hidden or not now[entry["userId"]]["optOutSnapshot"]]
-    return [place_of(entry, ranks[entry["score"]], now[entry["userId"]]) for entry in shown]
+    return [place_of(entry, rank_of(entry), now[entry["userId"]]) for entry in shown]
 
 
 def _row(period: str, *stages: Document) -> Ask:
@@ -163,6 +148,26 @@ def _settings(users: Users, ids: Sequence[Any]) -> list[Ask]:
         return []
     wanted, shown = settings_asked(users, forms_of(ids))
     return [Ask("settings", [{"$match": wanted}, {"$project": shown}], keep=partial(of_setting, users))]
+
+
+def _numbered(
+    config: Config, period: str, more: Sequence[Ask], entries: Sequence[Document], kept: Sequence[Sequence[Document]]
+) -> Reading[tuple[list[list[Document]], RankOf]]:
+    """What each of `more` finds, and the rank of each of the entries."""
+    scores, last = [entry["score"] for entry in entries], len(more)
+    if config.ranking.ties == "dense":  # which neither Redis nor a histogram knows
+        asks = [Ask("entries", stages, period, dict) for stages in higher_scores(period, scores)]
+        answers = yield [*more, *asks]
+        above, within = answers[last:]
+        return answers[:last], dense(scores, number(above), within)
+    tied = Tied(period, entries) if config.ranking.ties == "ordinal" else None
+    asks = [Ask("entries", stages, period, dict) for stages in tied.stages()] if tied else []
+    answers, ranks = yield from _ranked(config, period, [*more, *asks], scores, kept)
+
+    def of_score(entry: Document) -> int:
+        return ranks[entry["score"]]
+
+    return answers[:last], tied.ranks(answers[last:], of_score) if tied else of_score
 
 
 def _ranked(

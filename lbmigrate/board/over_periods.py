@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lbmigrate.board.numbering import Ask, Reading, Stages, how_many, number
+from lbmigrate.board.numbering import Ask, Reading, Stages, number
 from lbmigrate.board.place import PastPlace, is_whole, names_a_period, past_place_of
 from lbmigrate.board.reading import SHOWN, of_users
+from lbmigrate.board.ties import before
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config
 
 AT_ONCE = 200  # collections of single periods that are read by one command
 
 
-def history(ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
+def history(config: Config, ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
     """A user's own places in the newest `n` periods, `global` first."""
     stages: Stages = [
         {"$match": {"userId": {"$in": list(ids)}}},
@@ -30,7 +34,8 @@ def history(ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
     entries = [entry for entry in found[:n] if is_whole(entry)]
     if not entries:
         return []
-    counts = yield [how_many(entry["period"], {"$gt": entry["score"]}) for entry in entries]
+    ties = config.ranking.ties
+    counts = yield [Ask("entries", before(ties, entry), entry["period"]) for entry in entries]
     return [past_place_of(entry, 1 + number(count)) for entry, count in zip(entries, counts, strict=True)]
 
 

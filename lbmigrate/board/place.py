@@ -16,7 +16,7 @@ from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
 
 @dataclass(frozen=True)
 class Place:
-    """One line of the board. `rank` is the competition rank: 1 + the entries of the period with a higher score.
+    """One line of the board. `rank` is 1 + the entries with a higher score, unless `ranking.ties` says otherwise.
 
     `user` is the id as a text, and `original` the id itself, which `dataclasses.asdict` leaves out. Both are accepted
     wherever a user is asked for.

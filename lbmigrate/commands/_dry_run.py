@@ -76,7 +76,7 @@ def dry_run(
         return DryRun(
             report=found,
             places=Board(connection.target, connection.config, connection.sources).top("global", SHOWN),
-            moves=report.moves(present, connection.target),
+            moves=report.moves(present, connection.target, connection.config.ranking.ties),
             differences=report.compare(connection.target, expect) if expect else [],
         )
 

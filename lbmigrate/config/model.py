@@ -173,6 +173,12 @@ class Redis(Model):
     keep: Duration | None = None  # after that long a period that is over expires there, never in MongoDB
 
 
+class Ranking(Model):
+    """How ranks are given: who shares a score shares a rank, whether the next rank is left out, or nobody does."""
+
+    ties: Literal["competition", "dense", "ordinal"] = "competition"
+
+
 class Config(Model):
     """A whole configuration, checked.
 
@@ -192,6 +198,7 @@ class Config(Model):
     live: Live = Live()
     flag: Flag = Field(default=Flag(), validate_default=True)  # a source may be called feature_flags
     state: State = State()
+    ranking: Ranking = Ranking()
     redis: Redis = Redis()
     layout: Literal["single", "partitioned"] = "single"  # of the entries: `schema.layout`
     _functions: frozenset[str] = PrivateAttr(default=frozenset())

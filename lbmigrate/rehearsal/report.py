@@ -12,6 +12,7 @@ from bson import json_util
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from lbmigrate.board.ties import Ties
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.files import private
 from lbmigrate.mongo import faults
@@ -58,12 +59,12 @@ def _reason(reason: str) -> str:
     return reason.partition("'")[0].partition(" (")[0].strip()
 
 
-def moves(present: Database[Any], target: Database[Any]) -> list[Move]:
+def moves(present: Database[Any], target: Database[Any], ties: Ties) -> list[Move]:
     """Who would rise and who would fall: the users at the top of either global board whose place differs.
 
     None where there is no board yet, or none that may be read; and nobody who opted out.
     """
-    before, after = _readable_places(present), _places(target)
+    before, after = _readable_places(present, ties), _places(target, ties)
     if not before:
         return []
     leaders = sorted(before.keys() | after.keys(), key=lambda user: min(_place(before, user), _place(after, user)))
@@ -78,24 +79,25 @@ def moves(present: Database[Any], target: Database[Any]) -> list[Move]:
 Places = dict[str, tuple[int, Document]]
 
 
-def _readable_places(database: Database[Any]) -> Places:
+def _readable_places(database: Database[Any], ties: Ties) -> Places:
     """The present places; none for a database user who may read no more than the sources."""
     try:
-        return _places(database)
+        return _places(database, ties)
     except OperationFailure as error:
         if error.code != faults.UNAUTHORIZED:
             raise
         return {}
 
 
-def _places(database: Database[Any]) -> Places:
-    """Competition ranks on the global board."""
+def _places(database: Database[Any], ties: Ties) -> Places:
+    """Ranks on the global board, as the board gives them."""
     places: Places = {}
-    rank, score = 0, None
+    scores, first, score = 0, 0, None
     order = [("score", -1), ("userId", -1)]
     for position, entry in enumerate(database[ENTRIES].find({"period": "global"}).sort(order), start=1):
         if entry["score"] != score:
-            rank, score = position, entry["score"]
+            scores, first, score = scores + 1, position, entry["score"]
+        rank = {"competition": first, "dense": scores, "ordinal": position}[ties]
         if not entry.get("optOutSnapshot"):
             places[id_text(entry["userId"])] = (rank, entry)
     return places
