@@ -1,8 +1,8 @@
 """Random histories of an app, and what its documents are worth after them: told from the documents alone.
 
 An app finishes tasks and elements of lists, undoes and redoes them, deletes them softly or hard, rates them otherwise,
-gives them to another user or another time; its users take other names, leave the board and come back. Those who follow
-may be killed in the middle of anything.
+gives them to another user or another time; its users take other names, leave the board, come back, and move to other
+zones. Those who follow may be killed in the middle of anything.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
+from zoneinfo import ZoneInfo
 
 from pymongo import IndexModel
 from pymongo.database import Database
@@ -28,6 +29,8 @@ LISTS = {
     "name": "lists", "collection": "lists", "action": "item_done", "unwind": "items", "where": {"items.done": True},
     "user": "userId", "at": "items.at", "updated": "updatedAt", "points": 5,
 }  # fmt: skip
+FOLLOWED = {**USERS, "updated": "updatedAt", "timezone": "zone"}
+ZONES = (None, "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia")
 OWNERS = (1, 2, 3)
 LATER = NEW_YEAR + dt.timedelta(days=400)  # than everything that an app begins with
 Place = tuple[Any, dt.datetime]  # user and time
@@ -45,7 +48,7 @@ def migrated(
             database[name].create_indexes([IndexModel("updatedAt"), IndexModel("completedAt")])
         if documents:
             database[name].insert_many(documents)
-    made = App(database, config(rules, LISTS, backfill={"lag": "1h"}, users={**USERS, "updated": "updatedAt"}))
+    made = App(database, config(rules, LISTS, backfill={"lag": "1h"}, users=FOLLOWED))
     made.apply(STEPS[:5])
     return made
 
@@ -87,14 +90,23 @@ def recorded(database: Database[Any]) -> dict[Place, int]:
     return {place: points for place, points in found.items() if points}
 
 
+def board(database: Database[Any]) -> oracle.Periods:
+    """The score and streak of every user and period, by the days of each user's own zone."""
+    zones = {row["_id"]: ZoneInfo(row.get("zone") or "UTC") for row in database["users"].find()}
+    local: oracle.Expected = {}
+    for name, (who, points, at) in actions(database).items():
+        local[name] = (who, points, at.replace(tzinfo=dt.UTC).astimezone(zones[who]).replace(tzinfo=None))
+    return oracle.board(local)
+
+
 def assert_right(app: App) -> None:
     """Ledger, entries and board are what the documents are worth; users who want to be hidden are."""
     assert recorded(app.database) == worth(app.database)
-    scores = oracle.board(actions(app.database))
+    scores = board(app.database)
     assert oracle.shown(app.database) == scores
     seen = {row["_id"] for row in app.database["users"].find({"hidden": {"$ne": True}})}
-    board = {place.original: place.score for place in Board(app.database, app.config).top(n=50) if place.score}
-    assert board == {who: score for (period, who), (score, _) in scores.items() if period == "global" and who in seen}
+    top = {place.original: place.score for place in Board(app.database, app.config).top(n=50) if place.score}
+    assert top == {who: score for (period, who), (score, _) in scores.items() if period == "global" and who in seen}
 
 
 def assert_named(app: App) -> None:
@@ -108,10 +120,10 @@ def assert_named(app: App) -> None:
 
 
 class History:
-    """What one app does, by chance; `deletes` says whether documents go without a trace."""
+    """What one app does, by chance: with `deletes` documents go without a trace, with `moves` users to other zones."""
 
-    def __init__(self, app: App, seed: int, deletes: bool) -> None:
-        self.app, self.rng, self._deletes = app, random.Random(seed), deletes
+    def __init__(self, app: App, seed: int, *, deletes: bool, moves: bool) -> None:
+        self.app, self.rng, self._deletes, self._moves = app, random.Random(seed), deletes, moves
         self._acts = 0
 
     def acts(self, most: int = 6) -> None:
@@ -149,7 +161,10 @@ class History:
         return {"_id": number, "done": self.rng.random() < 0.7, "at": self._when()}
 
     def _person(self) -> None:
-        fields = self.rng.choice([{"hidden": True}, {"hidden": False}, {"name": f"Name {self._acts}"}])
+        fields = self.rng.choice(
+            [{"hidden": True}, {"hidden": False}, {"name": f"Name {self._acts}"}]
+            + [{"zone": zone} for zone in ZONES if self._moves]
+        )
         self.app.database["users"].update_one({"_id": self._owner()}, {"$set": {"updatedAt": self._now, **fields}})
 
     def _gone(self) -> None:

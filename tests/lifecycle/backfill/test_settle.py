@@ -134,7 +134,7 @@ def test_many_actions_of_a_source_that_is_empty_are_left_until_their_number_is_a
 
 def live_through(app, seed, rounds=6):
     """Half of the histories delete documents, which nobody sees but a reconciliation."""
-    history = History(app, seed, deletes=bool(seed % 2))
+    history = History(app, seed, deletes=bool(seed % 2), moves=True)
     for _ in range(rounds):
         history.acts()
         chance = history.rng.random()
