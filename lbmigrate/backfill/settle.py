@@ -23,8 +23,8 @@ from lbmigrate.passes import watermark
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.scored_by import changed_rules
-from lbmigrate.records import Document
 from lbmigrate.run.context import Context
+from lbmigrate.values.brackets import is_nan
 
 
 def settles(context: Context, source: Source, current: Pass) -> bool:
@@ -39,14 +39,14 @@ def settles(context: Context, source: Source, current: Pass) -> bool:
 def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
     """Emit a chunk, and settle its documents, also those that do not meet the filter of their source."""
     outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
-    if outcome.error is not None:
-        return outcome
-    wanted, tried = _looked_at(source, outcome.chunk.bounds), outcome.attempts - 1
+    if outcome.error is not None or _tells_nothing(source, chunk.bounds):
+        return replace(outcome, emitted=replace(outcome.emitted, worth={}))
+    tried = outcome.attempts - 1
 
     def attempt() -> Found:
         nonlocal tried
         tried += 1
-        return _settled(context, source, one_type, outcome, wanted, tried > 1)
+        return _settled(context, source, one_type, outcome, tried > 1)
 
     try:
         found = retrying(attempt, attempts=context.config.backfill.attempts)
@@ -56,20 +56,18 @@ def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: 
     return replace(outcome, emitted=emitted, held=found.held)
 
 
-def _settled(
-    context: Context, source: Source, one_type: OneUserType, outcome: Outcome, wanted: Document, tried: bool
-) -> Found:
+def _tells_nothing(source: Source, bounds: Bounds) -> bool:
+    """Whether the documents of a chunk have nothing that grows when they change.
+
+    Of these there are as many as were never done, and each pass has them: it would ask the ledger for all of them.
+    """
+    wanted = bounds.extra.get("$and", [bounds.extra])[0]
+    value = wanted.get(source.cursor)
+    return source.cursor in wanted and (value is None or value == [] or is_nan(value))
+
+
+def _settled(context: Context, source: Source, one_type: OneUserType, outcome: Outcome, tried: bool) -> Found:
     total, action = Found(), action_of(context, source)
-    for ids in isolate.ids_within(context, source, wanted):
+    for ids in isolate.ids_within(context, source, outcome.chunk.bounds.condition()):
         total.add(settle_documents(context, action, ids, one_type, outcome.emitted.worth, tried=tried))
     return total
-
-
-def _looked_at(source: Source, bounds: Bounds) -> Document:
-    """The documents of a chunk but for those that neither tell when they changed nor meet the filter of their source.
-
-    Of these there are as many as were never done, and every pass would ask the ledger for all of them.
-    """
-    if not bounds.extra or source.unwind or not source.where:
-        return bounds.condition()
-    return {"$and": [bounds.condition(), {"$or": [source.where, {source.cursor: {"$ne": None}}]}]}

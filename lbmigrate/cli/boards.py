@@ -29,8 +29,9 @@ def status(this: Invocation) -> None:
     """Show the boards in Redis beside the entries, and whether they are stale."""
     with this.connected() as connection:
         found = commands.boards_status(connection)
+        asked = not found.stale and connection.config.ranking.ties != "dense"
     rows = [
-        (each.period, each.members, each.entries, "Redis" if each.believed and not found.stale else "MongoDB",
+        (each.period, each.members, each.entries, "Redis" if each.believed and asked else "MongoDB",
          "never" if each.expires is None else f"in {each.expires // 86_400} d")
         for each in found.boards
     ]  # fmt: skip

@@ -86,7 +86,7 @@ UNTIMED = {key: value for key, value in WEIGHED.items() if key != "updated"}
 
 
 @pytest.mark.parametrize("rules", [WEIGHED, UNTIMED], ids=["of changes", "of actions"])
-def test_an_idle_pass_asks_the_ledger_for_nothing_that_was_never_done(database, rules, monkeypatch):
+def test_an_idle_pass_asks_the_ledger_for_nothing_that_does_not_say_when_it_changed(database, rules, monkeypatch):
     never = {"status": "todo", "completedAt": None, "updatedAt": None}
     app = migrated(database, [task(1), task(2), *(task(number, **never) for number in range(3, 9))], [], rules)
     looked_at = []
