@@ -7,6 +7,7 @@ back because of them, a reconciliation decides, which asks first.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from pymongo.errors import PyMongoError
 
@@ -14,6 +15,7 @@ from lbmigrate.backfill import isolate
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.budget import Budget
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.settle import Found
 from lbmigrate.ledger.undone import action_of, settle_documents
@@ -36,17 +38,26 @@ def settles(context: Context, source: Source, current: Pass) -> bool:
     return watermark.mark(context, source).value is not None
 
 
-def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
-    """Emit a chunk, and settle its documents, also those that do not meet the filter of their source."""
+def settle_chunk(
+    budget: Budget, context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed
+) -> Outcome:
+    """Emit a chunk, and settle its documents, also those that do not meet the filter of their source.
+
+    What is beyond the `budget` of the pass is left to a reconciliation.
+    """
     outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
     if outcome.error is not None:
         return outcome
     wanted, tried = _looked_at(source, outcome.chunk.bounds), outcome.attempts - 1
+    settle = partial(settle_documents, context, action_of(context, source), one_type=one_type, budget=budget)
 
     def attempt() -> Found:
         nonlocal tried
+        total, worth = Found(), outcome.emitted.worth
         tried += 1
-        return _settled(context, source, one_type, outcome, wanted, tried > 1)
+        for ids in isolate.ids_within(context, source, wanted):
+            total.add(settle(ids, worth=worth, tried=tried > 1))
+        return total
 
     try:
         found = retrying(attempt, attempts=context.config.backfill.attempts)
@@ -54,15 +65,6 @@ def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: 
         return replace(outcome, error=error)
     emitted = replace(outcome.emitted, users=[*outcome.emitted.users, *found.users], worth={})
     return replace(outcome, emitted=emitted, held=found.held)
-
-
-def _settled(
-    context: Context, source: Source, one_type: OneUserType, outcome: Outcome, wanted: Document, tried: bool
-) -> Found:
-    total, action = Found(), action_of(context, source)
-    for ids in isolate.ids_within(context, source, wanted):
-        total.add(settle_documents(context, action, ids, one_type, outcome.emitted.worth, tried=tried))
-    return total
 
 
 def _looked_at(source: Source, bounds: Bounds) -> Document:
