@@ -17,6 +17,7 @@ from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import rollup, walk
+from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.undone import held_back
@@ -56,7 +57,8 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     todo = takewhile(
         lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))
     )
-    emit = settle.settle_chunk if settle.settles(context, source, current) else isolate.emit_chunk
+    settling = partial(settle.settle_chunk, Budget(context, MANY))
+    emit = settling if settle.settles(context, source, current) else isolate.emit_chunk
     work = partial(emit, context, source, one_type, _seen(context, current))
     for came in overlapped(work, gate.through(todo), context.pace.threads):
         if isinstance(came, Held):

@@ -7,6 +7,7 @@ back because of them, a reconciliation decides, which asks first.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from pymongo.errors import PyMongoError
 
@@ -14,6 +15,7 @@ from lbmigrate.backfill import isolate
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.budget import Budget
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.settle import Found
 from lbmigrate.ledger.undone import action_of, settle_documents
@@ -36,17 +38,26 @@ def settles(context: Context, source: Source, current: Pass) -> bool:
     return watermark.mark(context, source).value is not None
 
 
-def settle_chunk(context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed) -> Outcome:
-    """Emit a chunk, and settle its documents, also those that do not meet the filter of their source."""
+def settle_chunk(
+    budget: Budget, context: Context, source: Source, one_type: OneUserType, seen: Seen, chunk: Claimed
+) -> Outcome:
+    """Emit a chunk, and settle its documents, also those that do not meet the filter of their source.
+
+    What is beyond the `budget` of the pass is left to a reconciliation.
+    """
     outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
     if outcome.error is not None or _tells_nothing(source, chunk.bounds):
         return replace(outcome, emitted=replace(outcome.emitted, worth={}))
     tried = outcome.attempts - 1
+    settle = partial(settle_documents, context, action_of(context, source), one_type=one_type, budget=budget)
 
     def attempt() -> Found:
         nonlocal tried
+        total, worth = Found(), outcome.emitted.worth
         tried += 1
-        return _settled(context, source, one_type, outcome, tried > 1)
+        for ids in isolate.ids_within(context, source, outcome.chunk.bounds.condition()):
+            total.add(settle(ids, worth=worth, tried=tried > 1))
+        return total
 
     try:
         found = retrying(attempt, attempts=context.config.backfill.attempts)
@@ -64,10 +75,3 @@ def _tells_nothing(source: Source, bounds: Bounds) -> bool:
     wanted = bounds.extra.get("$and", [bounds.extra])[0]
     value = wanted.get(source.cursor)
     return source.cursor in wanted and (value is None or value == [] or is_nan(value))
-
-
-def _settled(context: Context, source: Source, one_type: OneUserType, outcome: Outcome, tried: bool) -> Found:
-    total, action = Found(), action_of(context, source)
-    for ids in isolate.ids_within(context, source, outcome.chunk.bounds.condition()):
-        total.add(settle_documents(context, action, ids, one_type, outcome.emitted.worth, tried=tried))
-    return total

@@ -216,6 +216,11 @@ class Boards:
                 self._sets.drop(period)
         return len(periods)
 
+    def drop(self, periods: Iterable[str]) -> None:
+        """Remove the boards of periods that have no entries any more. Never raises, as `publish`."""
+        for period in periods:
+            self._guarded(partial(self._sets.drop, period))
+
     def _present(self) -> list[str]:
         layout = layouts.layout(self._state)
         base = (period for period in periods_of(self._database[ENTRIES]) if not layout.has_own(period))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from lbmigrate import commands
 from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
-from lbmigrate.commands._forget import backups_before, check_user
+from lbmigrate.commands._forget import backups_before
 
 app = new_app()
 
@@ -19,6 +20,9 @@ app = new_app()
 def forget(
     this: Invocation,
     user: Annotated[str, typer.Argument(help="The user's id, as in the users collection.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Say who would go, and change nothing.")
+    ] = False,
     yes: options.Yes = False,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
@@ -28,9 +32,13 @@ def forget(
     Later events of the same user are left out. There is no way back.
     """
     with this.connected() as connection:
-        check_user(connection, user)
+        found = commands.preview_forget(connection, user)
+        if dry_run:
+            this.console.note(f"dry run: this takes {found}; nothing was written")
+            this.console.result({"verb": "forget", "dry_run": True, **asdict(found)})
+            return
         if not yes:
-            this.console.warning(f"this takes a user of {connection.target.name} out permanently")
+            this.console.warning(f"this takes out of {connection.target.name}, permanently, {found}")
             confirm.retype("forget", "the user's id", user, "lbmigrate rank USER")
         with this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             commands.forget(connection, user, terms=terms)

@@ -39,6 +39,10 @@ MaxError = Annotated[
 Export = Annotated[
     Path | None, typer.Option(envvar="LBMIGRATE_EXPORT", help="Write every mismatch here, one JSON object a line.")
 ]
+Allow = Annotated[
+    int,
+    typer.Option(envvar="LBMIGRATE_ALLOW", min=0, help="So many actions may be taken back, if much of a source is."),
+]
 Repair = Annotated[
     bool, typer.Option("--repair", envvar="LBMIGRATE_REPAIR", help="Heal what can be healed, and verify again.")
 ]

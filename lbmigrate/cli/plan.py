@@ -24,4 +24,5 @@ def plan(this: Invocation) -> None:
     this.console.result({"verb": "plan", "pending": found.pending, **asdict(found)})
     if found.pending:
         fixes = [finding.fix for finding in found.findings if finding.level == "refusal"]
+        fixes += [found.drift.next] if found.drift else []
         raise WorkRemains("work is pending", hint=fixes[0] if fixes else "lbmigrate run")

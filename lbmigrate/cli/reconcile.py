@@ -26,10 +26,7 @@ def reconcile(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="List the adjustments, and write nothing.")
     ] = False,
-    allow: Annotated[
-        int,
-        typer.Option(envvar="LBMIGRATE_ALLOW", min=0, help="So many may be taken back where a source is empty."),
-    ] = 0,
+    allow: options.Allow = 0,
     max_runtime: options.MaxRuntime = None,
     max_docs: options.MaxDocs = None,
     between: options.Between = None,

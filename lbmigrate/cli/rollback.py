@@ -37,8 +37,7 @@ def rollback(
         if not found:
             this.console.note(f"nothing to roll back in {connection.target.name}")
         else:
-            if not yes or dry_run:
-                _show(this, found)
+            _show(this, found)
             if not yes and not dry_run:
                 confirm.retype(
                     "rollback", "the database's name", connection.target.name, "lbmigrate rollback --dry-run"

@@ -28,6 +28,7 @@ def verify(
     max_error: options.MaxError = None,
     export: options.Export = None,
     repair: options.Repair = False,
+    allow: options.Allow = 0,
     max_runtime: options.MaxRuntime = None,
     max_docs: options.MaxDocs = None,
     between: options.Between = None,
@@ -47,7 +48,7 @@ def verify(
         told.check(connection)
         try:
             with told.following(this, connection):
-                _verify(this, connection, chosen, limits, export, repair, lock_ttl, wait_lock)
+                _verify(this, connection, chosen, limits, export, repair, allow, lock_ttl, wait_lock)
         finally:  # also of a verification that failed: its verdict says what differs
             found = {} if connection.is_untouched() else connection.state.get("verdict")
             this.console.verdict(found, told.made.get("against"))
@@ -61,11 +62,12 @@ def _verify(
     limits: Limits,
     export: Path | None,
     repair: bool,
+    allow: int,
     lock_ttl: str,
     wait_lock: str | None,
 ) -> None:
     with this.running(limits, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms, exported(export, terms) as heard:
         if repair:
-            commands.repair(connection, options=chosen, terms=heard, tell=this.console.note)
+            commands.repair(connection, options=chosen, allow=allow, terms=heard, tell=this.console.note)
         else:
             commands.verify(connection, options=chosen, terms=heard)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._dry_run import dry_run
     from lbmigrate.commands._explain import explain
     from lbmigrate.commands._flag import turn_flag
-    from lbmigrate.commands._forget import forget
+    from lbmigrate.commands._forget import forget, preview_forget
     from lbmigrate.commands._look import come_apart, doctor, history, plan, status
     from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
@@ -56,6 +56,7 @@ HOMES = {
     "pause": "lbmigrate.commands._control",
     "persist_boards": "lbmigrate.commands._boards",
     "plan": "lbmigrate.commands._look",
+    "preview_forget": "lbmigrate.commands._forget",
     "preview_reconcile": "lbmigrate.commands._reconcile",
     "preview_rollback": "lbmigrate.commands._rollback",
     "rebuild_boards": "lbmigrate.commands._boards",
@@ -100,6 +101,7 @@ __all__ = [
     "pause",
     "persist_boards",
     "plan",
+    "preview_forget",
     "preview_reconcile",
     "preview_rollback",
     "propose",

@@ -10,6 +10,7 @@ from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget as leaving
 from lbmigrate.ledger.binding import ANY_OF_OURS
+from lbmigrate.ledger.forget import Leaving
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying
@@ -25,6 +26,13 @@ def check_user(where: Config | Connection, user: str) -> None:
         if connection.is_untouched():
             raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
         retrying(lambda: leaving.check(connection.context(), user))
+
+
+def preview_forget(where: Config | Connection, user: str) -> Leaving:
+    """Who would leave and what would go. Writes nothing; raises as `check_user` does."""
+    with opened(where) as connection:
+        check_user(connection, user)
+        return retrying(lambda: leaving.preview(connection.context(), user))
 
 
 def backups_before(where: Config | Connection) -> list[str]:

@@ -15,12 +15,17 @@ from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import binding
+from lbmigrate.ledger.budget import Budget
 from lbmigrate.migration import runner
+from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
+from lbmigrate.migration.steps import s4_backfill
 from lbmigrate.mongo.client import retrying
+from lbmigrate.passes.changed import changes
+from lbmigrate.passes.watermark import unread
 from lbmigrate.reconcile import reconcile as walk
-from lbmigrate.reconcile.emptied import refuse_emptied
 from lbmigrate.reconcile.places import began_before
+from lbmigrate.reconcile.taken_back import refuse_too_much
 from lbmigrate.records import LONGEST_ID, Document, Reconciled
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context
@@ -53,16 +58,29 @@ class ReconcilePreview:
 def reconcile(where: Config | Connection, *, allow: int = 0, terms: Terms = Terms()) -> ReconcileResult:
     """Add adjustment events for what was undone, moved or is worth something else by now, and roll up.
 
-    Raises Refused where a source has nothing in scope any more and more than `allow` actions would be taken back.
+    Where the configuration has changed, this settles it: what is to be read anew is read before, and the entries of
+    everyone are made anew.
+
+    Raises Refused where more than `allow` actions would be taken back and that is more of a source than
+    `reconcile.at_most` allows, or all of it, since nothing is in scope any more.
     """
     with _checked(where) as connection:
         binding.check(connection.context())
-        retrying(partial(refuse_emptied, connection.context(), allow))
+        retrying(partial(refuse_too_much, connection.context(), allow))
         with runner.started(connection, "reconcile", terms) as driver:
-            counts = driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
+            counts = settled(driver, allow)
         reasons = retrying(partial(walk.adjustments_made, connection.context()))
         since = began_before(driver.context)
-    return ReconcileResult(counts if isinstance(counts, Reconciled) else Reconciled(), reasons, since)
+    return ReconcileResult(counts, reasons, since)
+
+
+def settled(driver: Driver, allow: int) -> Reconciled:
+    """Reconcile; where the configuration has changed, what that left out is read before."""
+    context = driver.context
+    if changes(context) and unread(context):
+        driver.apply([s4_backfill])
+    counts = driver.carry_out(walk.WORK, partial(walk.pieces, context, Budget(context, allowed=allow).take))
+    return counts if isinstance(counts, Reconciled) else Reconciled()
 
 
 def preview_reconcile(where: Config | Connection) -> ReconcilePreview:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from lbmigrate.commands._reconcile import settled
 from lbmigrate.commands._run import verify
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch
@@ -17,7 +18,7 @@ from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import s1_create_collections, s2_create_indexes, s4_backfill
 from lbmigrate.mongo.client import retrying
-from lbmigrate.reconcile import reconcile as walk
+from lbmigrate.reconcile.taken_back import refuse_too_much
 from lbmigrate.records import Document, Piece, Report, Work, amount
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
@@ -26,6 +27,7 @@ from lbmigrate.values.ids import in_parts
 from lbmigrate.verify.kinds import Heal
 
 WORK = Work("repair")
+COMMAND = "lbmigrate verify --full --repair"
 USERS_AT_ONCE = 500
 REMEMBERED = 100_000  # users whose entries are wrong; where there are more everything is read and computed again
 DOES: dict[Heal, str] = {
@@ -57,12 +59,14 @@ def repair(
     where: Config | Connection,
     *,
     options: VerifyOptions = VerifyOptions(),
+    allow: int = 0,
     terms: Terms = Terms(),
     tell: Tell = lambda sentence: None,
 ) -> Document:
     """Verify; where something is wrong say by `tell` what is done about it, do it, and verify again.
 
-    Returns the last verdict. Raises Mismatch where something is wrong afterwards.
+    Returns the last verdict. Raises Mismatch where something is wrong afterwards, and Refused before anything is done
+    where that would take back more than `allow` actions and more of a source than `reconcile.at_most` allows.
     """
     heard = _Heard()
     with opened(where) as connection:
@@ -71,14 +75,16 @@ def repair(
         except Mismatch:
             if not set(heard.heals) - {Heal.PERSON}:
                 raise
+        if heard.heals[Heal.RECONCILE]:
+            retrying(partial(refuse_too_much, connection.context(), allow, COMMAND))
         for heal in Heal:
             if number := heard.heals[heal]:
                 tell(f"repair, for {amount(number, 'mismatch')}: {DOES[heal]}")
-        _heal(connection, heard, terms)
+        _heal(connection, heard, allow, terms)
         return verify(connection, options=options, terms=terms)
 
 
-def _heal(connection: Connection, heard: _Heard, terms: Terms) -> None:
+def _heal(connection: Connection, heard: _Heard, allow: int, terms: Terms) -> None:
     everything = heard.heals[Heal.BACKFILL] > 0 or len(heard.users) > REMEMBERED
     scope = Scope(full=everything)
     with runner.started(connection, "backfill", terms, bears=None, scope=scope) as driver:
@@ -88,7 +94,7 @@ def _heal(connection: Connection, heard: _Heard, terms: Terms) -> None:
             driver.apply([s4_backfill])
     if heard.heals[Heal.RECONCILE]:
         with runner.started(connection, "reconcile", terms) as driver:
-            driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))
+            settled(driver, allow)
     with runner.started(connection, "backfill", terms, bears=None) as driver:
         _roll_up(driver, list(heard.users.values()))
 

@@ -9,6 +9,19 @@ from bson import json_util
 
 from lbmigrate.config.model import Config, Source
 
+APPLIED = {
+    "collection",
+    "action",
+    "where",
+    "user",
+    "moments",
+    "let",
+    "points",
+    "points_range",
+    "unwind",
+    "updated",
+    "meta",
+}  # of a source
 PARTS = {"collection", "action", "where", "user", "moments", "let", "points_range", "unwind"}  # of a source, as is
 WHICH = frozenset({"collection", "action", "where", "unwind", "updated"})
 
@@ -27,6 +40,31 @@ def config_digest(config: Config) -> str:
         if source["points_range"] is None:
             del source["points_range"]
     return _digest(parts)
+
+
+def applied_rules(config: Config) -> dict[str, str]:
+    """A digest for each part of the configuration that events and entries are made by, of a source as `NAME:part`.
+
+    What is left at its default is in none of them, so that a version that knows more parts finds the old ones equal.
+    """
+    limit = config.backfill.future_limit
+    parts: dict[str, Any] = {
+        "timezone": config.timezone,
+        "periods": sorted(config.periods),
+        "users": config.users.model_dump(by_alias=True, exclude_defaults=True, exclude={"timezone"}),
+        "users.timezone": config.users.timezone,
+        "day_starts": config.day_starts,
+        "future_limit": None if limit is None else limit.total_seconds(),
+    }
+    for source in config.sources:
+        said = source.model_dump(include=APPLIED, by_alias=True, exclude_defaults=True)
+        parts |= {f"{source.name}:{name}": part for name, part in said.items()}
+    return {name: _digest(part) for name, part in parts.items()}
+
+
+def applied_digest(config: Config) -> str:
+    """All of `applied_rules` in 12 hex digits."""
+    return _digest(applied_rules(config))
 
 
 def reading_rules(config: Config, source: Source) -> dict[str, str]:

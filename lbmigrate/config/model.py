@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from lbmigrate.config.base import Model
-from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
+from lbmigrate.config.pace import Backfill, Live, Reconcile, Throttle, Verify
 from lbmigrate.config.times import Times
 from lbmigrate.config.types import (
     Action,
@@ -193,6 +193,7 @@ class Config(Model):
     users: Users = Users()
     sources: Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_sources_differ)]
     backfill: Backfill = Backfill()
+    reconcile: Reconcile = Reconcile()
     throttle: Throttle = Throttle()
     verify: Verify = Verify()
     live: Live = Live()

@@ -1,14 +1,17 @@
-"""How hard a run works, when it holds back, and how long an app waits: `backfill`, `throttle`, `verify` and `live`."""
+"""How hard a run works, when it holds back or stops, and how long an app waits.
+
+The parts `backfill`, `reconcile`, `throttle`, `verify` and `live` of a file.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lbmigrate.config.base import Model
-from lbmigrate.config.types import Blank, Duration, Moment, ReadPreference
+from lbmigrate.config.types import SHOWN, Blank, Duration, Moment, ReadPreference
 
 
 class Backfill(Model):
@@ -35,6 +38,25 @@ class Backfill(Model):
     def latest(self, now: dt.datetime) -> dt.datetime | None:
         """The last moment at which an action may have happened; None where there is no limit."""
         return None if self.future_limit is None else now + self.future_limit
+
+
+def _share(value: Any) -> Any:
+    """`5 %`, `5%` and `0.05` say the same."""
+    if not isinstance(value, str) or "%" not in value:
+        return value
+    try:
+        return float(value.strip().removesuffix("%").strip()) / 100
+    except ValueError as error:
+        raise ValueError(f"{value[:SHOWN]!r} is not a valid share; write 5 % or 0.05") from error
+
+
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float), Field(ge=0, le=1)]
+
+
+class Reconcile(Model):
+    """How much of the actions, or of the points, of a source may be taken back before somebody agrees to the number."""
+
+    at_most: Share = 0.05
 
 
 class Throttle(Model):

@@ -82,7 +82,11 @@ class Differences:
 
     def _entry(self) -> Iterator[Difference]:
         total, row = self.ledger.total, self.row
-        says = "no entry" if row is None else _words(row.get("score"), row.get("events"), row.get("lastEventAt"))
+        says = (
+            "no entry"
+            if row is None
+            else _words(row.get("score"), row.get("counted", row.get("events")), row.get("lastEventAt"))
+        )
         if not total.events:
             if row is not None:
                 yield self._of_entry(says, "no event of this period")

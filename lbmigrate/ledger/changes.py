@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from lbmigrate.board.histogram import moved_from
 from lbmigrate.board.profiles import ZONE
-from lbmigrate.ledger.entries import DERIVED, WHOLE, Present, change_entries, insert_entries, this
+from lbmigrate.ledger.entries import COUNTED_EVENTS, DERIVED, WHOLE, Present, change_entries, insert_entries, this
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.partitions import open_partitions
@@ -97,11 +97,14 @@ def differences(
 
 
 def _changed(kept: Document, entry: Document) -> Document:
+    """The fields that are to be set, ABSENT where one is to go.
+
+    An entry also counts the events that it is made of, so that an older computation never wins a race.
+    """
     changed = {name: entry[name] for name in DERIVED if not _has(kept, name, entry[name])}
-    if ZONE in kept or ZONE in entry:
-        zone = entry.get(ZONE, ABSENT)
-        if kept.get(ZONE, ABSENT) != zone:
-            changed[ZONE] = zone
+    for name in (ZONE, COUNTED_EVENTS):
+        if kept.get(name, ABSENT) != (value := entry.get(name, ABSENT)):
+            changed[name] = value
     return changed
 
 

@@ -30,7 +30,8 @@ DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
 COMPARED = ("rev", *DERIVED, ZONE)
-FIELDS = dict.fromkeys(("userId", "createdAt", "moved", *COMPARED), 1)
+COUNTED_EVENTS = "counted"  # of an entry: how many events the ledger has, where these are not as many as actions stand
+FIELDS = dict.fromkeys(("userId", "createdAt", "moved", COUNTED_EVENTS, *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed
 Before = Callable[[Container[str]], None]  # is told the periods from which entries go that nobody has counted out
@@ -136,6 +137,8 @@ def _held(entry: Document) -> Document:
         value = entry.get(name)
         if type(value) not in SMALL and not (isinstance(value, str) and len(value) <= AVATAR_LENGTH):
             entry[name] = ""  # which is never right, and no revision
+    if COUNTED_EVENTS in entry and type(entry[COUNTED_EVENTS]) is not Int64:
+        entry[COUNTED_EVENTS] = ""
     if not isinstance(entry.get("createdAt"), dt.datetime):
         entry.pop("createdAt", None)
     moved = entry.pop("moved", None)

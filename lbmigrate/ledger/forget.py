@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from lbmigrate.ledger.leavers import KEY, MAKERS, Leavers, key, key_check, row_o
 from lbmigrate.ledger.traces import Traces
 from lbmigrate.ledger.uncounting import remove
 from lbmigrate.mongo.client import retrying
-from lbmigrate.records import Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
+from lbmigrate.records import NAME_LENGTH, Checkpoint, Document, Forgotten, Piece, RowsRemoved, Work, amount
 from lbmigrate.rules.adjustments import FORGOTTEN, counts
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS
@@ -35,9 +36,27 @@ from lbmigrate.state import layouts
 from lbmigrate.state.shapes import SALT
 from lbmigrate.values.id_text import encoded
 from lbmigrate.values.ids import id_forms, id_type, in_parts, portions
-from lbmigrate.values.limits import NO_TEXT, is_lost
+from lbmigrate.values.limits import NO_TEXT, is_lost, short
 
 WORK = Work("forget")
+SHOWN = {"displayNameSnapshot": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What somebody who would leave has: the name that is shown, entries, events, and points on the overall board."""
+
+    name: str | None
+    entries: int
+    events: int
+    points: int
+
+    def __str__(self) -> str:
+        who = f"{self.name!r}" if self.name else "a user without a name"
+        has = f"{amount(self.events, 'event')} and {self.points:,} points"
+        return f"{who}, who has {has}; {amount(self.entries, 'document')} of {ENTRIES} would go"
+
+
 LARGE = 100_000  # bytes of an event
 AT_ONCE, AT_ONCE_SIZE = 5_000, 8_000_000  # events, and their bytes
 GUESSABLE = (
@@ -52,6 +71,18 @@ def check(context: Context, user: str) -> None:
         return
     if all(context.target[name].find_one(theirs, {"_id": 1}) is None for name in (EVENTS, *_homes(context))):
         raise UsageError(f"nobody has the id {user!r}", hint="lbmigrate top --json shows ids")
+
+
+def preview(context: Context, user: str) -> Leaving:
+    """Who would leave, and what goes; the name is the one that the user's entries show. Writes nothing."""
+    theirs = {"userId": {"$in": id_forms(user)}}
+    found = [context.target[name] for name in _homes(context)]
+    named = (each.find_one({**theirs, "displayNameSnapshot": {"$type": "string"}}, SHOWN) for each in found)
+    name = next((short(str(row["displayNameSnapshot"]), NAME_LENGTH) for row in named if row), None)
+    entries = sum(each.count_documents(theirs) for each in found)
+    events = context.target[EVENTS].count_documents(theirs)
+    overall: Document = found[0].find_one({**theirs, "period": "global"}, {"score": 1}) or {}
+    return Leaving(name, entries, events, int(score) if isinstance(score := overall.get("score"), int) else 0)
 
 
 def _homes(context: Context) -> list[str]:

@@ -77,15 +77,30 @@ class Found:
 Worth = Callable[[Context, tuple[Source, ...], Groups, Mapping[str, Document]], dict[str, Document]]
 
 
-def fix(context: Context, action: Action, bases: Sequence[str], one_type: OneUserType, worth: Worth = desired) -> Found:
+Taking = Callable[[Action, Sequence[Document]], None]
+
+
+def take_anything(action: Action, due: Sequence[Document]) -> None:
+    """Let adjustments take back whatever they do."""
+
+
+def fix(
+    context: Context,
+    action: Action,
+    bases: Sequence[str],
+    one_type: OneUserType,
+    worth: Worth = desired,
+    taking: Taking = take_anything,
+) -> Found:
     """Add what is due for the sources whose first events have these ids; those without an event are left out.
 
-    `worth` tells what they should come to.
+    `worth` tells what they should come to. `taking` hears what is due before it is added, and may refuse it.
     """
     found, adjusted = Found(len(bases)), set[str]()
     ledger = context.target[EVENTS]
     for _ in range(CONFLICTS):
         events, due = due_of(context, action, bases, one_type, worth)
+        taking(action, due)
         inserted = insert_each(ledger, due)
         taken, refused = {event["_id"] for event in inserted.taken}, inserted.refused
         found.users |= dict.fromkeys(e["userId"] for e in [*events, *due] if "reason" in e["meta"])

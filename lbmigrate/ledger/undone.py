@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lbmigrate.config.model import Source
+from lbmigrate.ledger.budget import MANY, Budget, TooMuch
 from lbmigrate.ledger.groups import Groups, events_of, grouped, of_groups
-from lbmigrate.ledger.settle import Action, Found, actions, fix, group_name, is_live
+from lbmigrate.ledger.settle import Action, Found, actions, fix, group_name, is_live, take_anything
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import adjustments, stand
@@ -21,7 +22,6 @@ from lbmigrate.schema import present_collections
 from lbmigrate.values.id_text import former_text, id_texts, owner_texts
 from lbmigrate.values.ids import in_parts, is_document_id, plain_id
 
-MANY = 100  # actions that are not all taken back without being asked where nothing of their source is left
 OWNERS = 100  # documents whose elements are asked for in one query
 
 
@@ -34,13 +34,14 @@ def settle_documents(
     *,
     tried: bool = False,
     undone: bool = False,
+    budget: Budget | None = None,
 ) -> Found:
     """Add what is due for the documents with these ids, and for elements that they have no more.
 
     `worth` has, by the `_id` that they have in the ledger, events that some of these were scored as just now: what
     agrees with them is not read again; without it everything is. Touched are the users of adjustments that are new,
     that live code has made, or, where somebody has `tried` before, of any. With `undone` only what does not stand is
-    looked at.
+    looked at. What is beyond the `budget` is held back.
     """
     groups = _of_documents(context, action, [plain_id(each) for each in ids if is_document_id(each)])
     if undone:
@@ -50,7 +51,11 @@ def settle_documents(
     differing = [b for b, group in groups.items() if worth is None or _differs(b, group, worth.get(b))]
     if _is_emptied(context, action, len(differing)):
         return Found(held=len(differing))
-    found = fix(context, action, differing, one_type) if differing else Found()
+    try:
+        taking = budget.take if budget else take_anything
+        found = fix(context, action, differing, one_type, taking=taking) if differing else Found()
+    except TooMuch:
+        return Found(held=len(differing))
     adjusted = (event for group in groups.values() for event in group if "reason" in event["meta"])
     found.users |= dict.fromkeys(event["userId"] for event in adjusted if tried or is_live(event))
     return found
@@ -62,11 +67,11 @@ def action_of(context: Context, source: Source) -> Action:
 
 
 def held_back(source: Source, number: int) -> str:
-    """That so many actions were left standing since nothing of their source is left; empty for none."""
+    """That so many actions were left as they are, since too much of their source would go; empty for none."""
     if not number:
         return ""
-    told = f"nothing of {source.collection} is in scope any more: {number:,} of {source.action} were not taken back"
-    return f"{told}; next: lbmigrate reconcile"
+    told = f"all of {source.collection}, or more than reconcile.at_most allows, is out of scope at once"
+    return f"{told}: {number:,} of {source.action} were not taken back; next: lbmigrate reconcile"
 
 
 def _stands(group: Sequence[Document]) -> bool:

@@ -21,6 +21,7 @@ from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import Refused
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.binding import identities
+from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emit import Emitted
 from lbmigrate.ledger.settle import Found, actions
 from lbmigrate.ledger.undone import held_back, settle_documents
@@ -165,11 +166,14 @@ class Tail:
 
     def _settle(self, batch: Batch, done: Emitted) -> list[tuple[Source, Found]]:
         """Take back or put right what the ledger has of changed documents, and of those that are gone."""
+        budget = Budget(self._context, MANY)  # of this batch: what an app does by and by it may do
         found, takes_back = [], self._context.config.live.deleted == "take_back"
         for action in actions(self._context.config):
             source = action.sources[0]
             touched = (batch.touched if takes_back else batch.ids)(source.collection)
-            part = settle_documents(self._context, action, touched, self._one_type, done.worth, tried=True)
+            part = settle_documents(
+                self._context, action, touched, self._one_type, done.worth, tried=True, budget=budget
+            )
             found.append((source, part))
         return found
 

@@ -14,10 +14,8 @@ from lbmigrate.migration import steps as migration
 from lbmigrate.migration.steps import Step
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.outlook import SourceOutlook, outlook
-from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
-from lbmigrate.reconcile import reconcile
-from lbmigrate.records import amount
+from lbmigrate.reconcile.drift import Drift, drift
 from lbmigrate.run.context import Context
 from lbmigrate.state.statuses import StepStatus
 
@@ -35,11 +33,12 @@ class StepOutlook:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that `plan` shows. `pending` decides its exit code."""
+    """Everything that `plan` shows. `pending` decides its exit code; `drift` is what a changed configuration moves."""
 
     steps: tuple[StepOutlook, ...]
     sources: tuple[SourceOutlook, ...]
     findings: tuple[Finding, ...]
+    drift: Drift | None = None
 
     @property
     def pending(self) -> bool:
@@ -52,11 +51,12 @@ def look(context: Context) -> Plan:
     context = ahead(context)
     findings = tuple(finding for finding in check_data(context) if finding.level != "ok")
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
-    findings += () if refused else tuple(_rules(context))
+    moved = None if refused else drift(context)
+    findings += () if refused else tuple(_rules(context, moved))
     sources = tuple(outlook(context, source) for source in context.config.sources if source.name not in refused)
     findings += tuple(rows.findings(context))
     steps = tuple(standing(context, step, tuple(step.pending(context, sources))) for step in migration.STEPS)
-    return Plan(steps, sources, findings)
+    return Plan(steps, sources, findings, moved)
 
 
 def standing(context: Context, step: Step, todo: tuple[str, ...] = ()) -> StepOutlook:
@@ -65,20 +65,16 @@ def standing(context: Context, step: Step, todo: tuple[str, ...] = ()) -> StepOu
     return StepOutlook(step.NUMBER, step.NAME, StepStatus(row.get("status", "new")), row.get("finishedAt"), todo)
 
 
-def _rules(context: Context) -> Iterator[Finding]:
+def _rules(context: Context, moved: Drift | None) -> Iterator[Finding]:
     """What changed rules leave out, and what they would do to what is counted already; where the board begins.
 
     Reading anew adds what the old rules left out; only a reconciliation changes or takes back what they have counted.
     """
-    anew = to_be_read_anew(context)
-    for told in anew:
-        yield Finding("warning", "history", told, f"{SETTLE} reads it anew; nothing counts twice")
+    way = moved.next if moved else SETTLE
+    for told in to_be_read_anew(context):
+        yield Finding("warning", "history", told, f"{way} reads it anew; nothing counts twice")
     if here := beginning(context):
         yield Finding("ok", "history", str(here), f"to reach further back: {here.earlier}")
-    if not changed_rules(context):
-        return
-    due = reconcile.preview(context)
-    about = "" if due.exact else "at least "
-    moved = f"{about}{amount(sum(due.reasons.values()), 'adjustment')} would move {about}{due.points:,} points"
-    settle = f"{SETTLE}, then: lbmigrate reconcile" if anew else "lbmigrate reconcile"
-    yield Finding("warning", "rules", f"they changed since the ledger was scored: {moved}", settle)
+    if moved:
+        yield from (Finding("warning", "drift", line) for line in moved.lines())
+        yield Finding("warning", "rules", moved.summary, moved.next)

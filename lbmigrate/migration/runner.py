@@ -18,6 +18,7 @@ from lbmigrate.ledger.binding import Loss
 from lbmigrate.migration.account import Account
 from lbmigrate.migration.announced import Announced, ended_by
 from lbmigrate.migration.driver import Driver, Guard, unguarded
+from lbmigrate.passes.changed import drift
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Context
@@ -31,6 +32,8 @@ from lbmigrate.telling.secrets import hidden
 from lbmigrate.values import formula
 
 STATE = Work("the state's rows")
+RULES = Work("the configuration")
+SETTLES = "reconcile"  # the verb that settles a configuration that has changed
 LAST_WORDS = 2.0  # seconds for them, if the server is gone
 
 
@@ -88,6 +91,8 @@ def started(
         driver = Driver(context, both, terms.listen, account)
         if row == LOCK and (told := mend(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
+        if verb != SETTLES and (changed := drift(context)):
+            driver.carry_out(RULES, iter([Piece("rules", warning=changed)]))
         before = None if bears is None else binding.check(context, bears)
         yield driver
         if row == LOCK and bears is not None and (known := bound.after(context, before)):

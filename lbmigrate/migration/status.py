@@ -16,8 +16,9 @@ from lbmigrate.migration.plan import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
 from lbmigrate.passes import passes
 from lbmigrate.passes.beginning import beginning
+from lbmigrate.passes.changed import SETTLE as DRIFT
+from lbmigrate.passes.changed import drift
 from lbmigrate.passes.passes import WHOLE
-from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.reconcile import places
 from lbmigrate.records import Counts, Document
@@ -141,14 +142,9 @@ def status(context: Context) -> Status:
 def _rules(context: Context) -> Iterator[str]:
     if here := beginning(context):
         yield f"{here}; to reach further back: {here.earlier}"
-    anew = to_be_read_anew(context)
-    yield from (f"{told}; next: {SETTLE}" for told in anew)
-    if changed_rules(context):
-        yield (
-            "the ledger was scored by other rules; next: "
-            + (f"{SETTLE}, then: " if anew else "")
-            + "lbmigrate reconcile"
-        )
+    told = drift(context)
+    yield from [told] if told else []
+    yield from (f"{each}; next: {DRIFT if told else SETTLE}" for each in to_be_read_anew(context))
     if told := zone_count.kept(context):
         yield told
     if verdict.is_of_other_rules(context, context.state.get("verdict")):

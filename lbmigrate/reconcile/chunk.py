@@ -10,12 +10,12 @@ from lbmigrate.ledger import forget
 from lbmigrate.ledger.desired import desired
 from lbmigrate.ledger.groups import Groups, grouped, of_groups
 from lbmigrate.ledger.leavers import Leavers
-from lbmigrate.ledger.settle import Action, Found, due_of, fix, group_name, is_live
+from lbmigrate.ledger.settle import Action, Found, Taking, due_of, fix, group_name, is_live, take_anything
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.reconcile.parts import Part, parts
 from lbmigrate.records import Document
-from lbmigrate.rules.adjustments import above, adjustments, base_id, is_forgotten
+from lbmigrate.rules.adjustments import above, adjustments, base_id, is_forgotten, stand
 from lbmigrate.rules.strays import is_apart, stray_of
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import id_type
@@ -36,21 +36,39 @@ class Doubt(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """How many sources a part of the ledger is about, and the adjustments that are due there."""
+    """How many sources a part of the ledger is about, and the adjustments that are due there.
+
+    `standing` is how many of these sources count, `worth` the points that the ledger has for them.
+    """
 
     sources: int
     due: list[Document]
+    standing: int = 0
+    worth: int = 0
 
 
 def look(context: Context, action: Action, bounds: Bounds, one_type: OneUserType) -> Iterator[Due]:
     """What is due in a range of the ledger, part by part. Writes nothing."""
     for part in parts(context, bounds):
         groups, doubtful, _ = _doubtful(context, action, part)
-        yield Due(len(groups), due_of(context, action, doubtful, one_type)[1])
+        standing = sum(_stands(group) for group in groups.values())
+        worth = sum(max(0, sum(event["points"] for event in group)) for group in groups.values())
+        yield Due(len(groups), due_of(context, action, doubtful, one_type)[1], standing, worth)
 
 
-def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserType, doubt: Doubt) -> Found:
-    """Add what is due in a range of the ledger.
+def _stands(group: list[Document]) -> bool:
+    return sum(stand(event["meta"].get("reason"), event["points"]) for event in group) > 0
+
+
+def settle(
+    context: Context,
+    action: Action,
+    bounds: Bounds,
+    one_type: OneUserType,
+    doubt: Doubt,
+    taking: Taking = take_anything,
+) -> Found:
+    """Add what is due in a range of the ledger; `taking` may refuse that before.
 
     Touched are the users of adjustments that are new, or that somebody may have added who died before the roll-up.
     """
@@ -58,7 +76,7 @@ def settle(context: Context, action: Action, bounds: Bounds, one_type: OneUserTy
     total = Found()
     for part in parts(context, bounds):
         groups, doubtful, strays = _doubtful(context, action, part, doubt)
-        found = fix(context, action, doubtful, one_type)
+        found = fix(context, action, doubtful, one_type, taking=taking)
         seen = (event for group in groups.values() for event in group)
         found.users |= dict.fromkeys(e["userId"] for e in seen if doubt is Doubt.EVERYTHING or is_live(e))
         found.sources = len(groups)

@@ -12,17 +12,19 @@ from functools import partial
 from itertools import islice
 
 from lbmigrate.backfill import backfill
-from lbmigrate.config.digest import config_digest
+from lbmigrate.config.digest import applied_digest
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import dropped
+from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
-from lbmigrate.ledger.settle import Action, Found, actions
+from lbmigrate.ledger.settle import Action, Found, Taking, actions, take_anything
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import chunks, pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
-from lbmigrate.passes.scored_by import changed_rules, in_force
+from lbmigrate.passes.scored_by import in_force, is_settled
 from lbmigrate.reconcile import places
 from lbmigrate.reconcile.chunk import STRANGERS, Doubt, Due, look, settle
 from lbmigrate.reconcile.places import NAME
@@ -81,17 +83,20 @@ def preview(context: Context, most: int = 20_000) -> Preview:
 # --- doing it ------------------------------------------------------------------------------------------------------
 
 
-def pieces(context: Context) -> Iterator[Piece]:
-    """Reconcile every action, roll up whom that touched, and close the passes. Durable pieces, like those of a step."""
+def pieces(context: Context, taking: Taking = take_anything) -> Iterator[Piece]:
+    """Reconcile every action, roll up whom that touched, and close the passes. Durable pieces, like those of a step.
+
+    `taking` may refuse what would be added.
+    """
     one_type, gate = OneUserType(context), throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
     found = places.all_actions(context)
     for action in found:
-        yield from _walk(context, action, one_type, gate)
+        yield from _walk(context, action, one_type, gate, taking)
         if context.stopping():
             return
-    yield from backfill.roll_up(context, gate)
+    yield from _rolled_up(context, gate)
     if context.stopping():
         return
     since = places.began_before(context)
@@ -102,9 +107,19 @@ def pieces(context: Context) -> Iterator[Piece]:
         began = context.state.get(row)["pass"].get("began")
         ended = {"pass.done": True, "pass.endedBy": context.run} | ({} if began is None else {passes.WHOLE: began})
         yield Piece(action.name, checkpoint=Checkpoint(row, ended))
-    if changed_rules(context) or not context.state.get(RULES):
+    if not is_settled(context) or not context.state.get(RULES):
         yield Piece(NAME, checkpoint=in_force(context))
     yield from _odd(context)
+
+
+def _rolled_up(context: Context, gate: Gate) -> Iterator[Piece]:
+    """The users that were touched; where rules have changed, with what they have in periods that are over by them."""
+    if not is_settled(context):
+        yield Piece("entries", checkpoint=removing(context))
+        context = replace(context, scope=replace(context.scope, full=True))
+    yield from backfill.roll_up(context, gate)
+    if not context.stopping():
+        yield from dropped.remove(context)
 
 
 def _odd(context: Context) -> Iterator[Piece]:
@@ -126,7 +141,7 @@ def adjustments_made(context: Context) -> dict[str, int]:
     return dict(reasons)
 
 
-def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
+def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate, taking: Taking) -> Iterator[Piece]:
     """The pass over one action, up to its last chunk; ends early when a stop is asked for."""
     ledger, beside = places.as_source(context, action), replace(context, sources=context.target)
     current, opened, doubt = _open(beside, ledger, places.spans(context, action))
@@ -137,7 +152,7 @@ def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate) -
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
     todo = gate.through(passes.todo(beside, ledger, current, lambda: context.pace.chunk(size())))
-    for outcome in overlapped(partial(_settle, context, action, one_type, doubt), todo, context.pace.threads):
+    for outcome in overlapped(partial(_settle, context, action, one_type, doubt, taking), todo, context.pace.threads):
         if isinstance(outcome, Held):
             yield outcome.on(Piece(action.name, done, max(total, done), "sources", True))
             continue
@@ -153,12 +168,12 @@ def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pa
 
     Under other rules than it was begun with, a pass begins anew.
     """
-    row, rules = passes.row_of(context, ledger), config_digest(context.config)
+    row, rules = passes.row_of(context, ledger), applied_digest(context.config)
     kept, last = passes.unfinished(context, ledger), context.state.get(row).get("pass", {})
     if kept and kept.get("rules") == rules and kept.get("doubt") in DOUBTS:
         spans = tuple(map(Span.from_row, kept["spans"]))
         return Pass(row, kept["number"], spans, fresh=False), None, Doubt(kept["doubt"])
-    doubt = Doubt.EVERYTHING if changed_rules(context) or not last.get("done", True) else Doubt.NOTHING
+    doubt = Doubt.EVERYTHING if not is_settled(context) or not last.get("done", True) else Doubt.NOTHING
     opened: Document = {
         "number": (last.get("number", 0) or context.state.last_pass(ledger.name)) + 1,
         "scope": context.scope.row(),
@@ -202,14 +217,16 @@ class _Outcome:
         return Reconciled(self.found.sources, self.found.adjusted)
 
 
-def _settle(context: Context, action: Action, one_type: OneUserType, doubt: Doubt, chunk: Claimed) -> _Outcome:
+def _settle(
+    context: Context, action: Action, one_type: OneUserType, doubt: Doubt, taking: Taking, chunk: Claimed
+) -> _Outcome:
     began, tried = context.pace.clock(), chunk.tried
 
     def attempt() -> Found:
         nonlocal tried
         tried += 1
         doubted = Doubt.RETRY if tried > 1 and doubt is Doubt.NOTHING else doubt
-        return settle(context, action, chunk.bounds, one_type, doubted)
+        return settle(context, action, chunk.bounds, one_type, doubted, taking)
 
     found = retrying(attempt, attempts=context.config.backfill.attempts)
     return _Outcome(chunk, tried, context.pace.clock() - began, found)

@@ -82,6 +82,11 @@ def stand(reason: Any, points: int) -> int:
     return _STANDS.get(reason, 1) if type(reason) is str else 1
 
 
+def takes_back(event: Document) -> bool:
+    """Whether an adjustment takes something from somebody: an action, or points of one."""
+    return bool(event["meta"]["reason"] == VOIDED or event["points"] < 0)
+
+
 @dataclass(slots=True)
 class _Place:
     """A user and a time, as `event` has them, and what the ledger lacks there."""

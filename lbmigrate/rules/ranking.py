@@ -83,7 +83,9 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
 
     A kind is `global`, `day`, `week`, `month` or `year`. A day is active if an action on it still stands. The streak is
     the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
-    before the period count. Values are Python's and bson's own types; scores are `clipped`.
+    before the period count. `events` is how many actions stand; where the ledger has more events of a period, as it
+    does once something was adjusted, `counted` is how many. Values are Python's and bson's own types; scores are
+    `clipped`.
     """
     codes, found = _numbered(days.user)
     owners = list(map(plain_id, found))
@@ -95,17 +97,18 @@ def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], 
     numbers, labels = numbered(kind, days.day)
     starts = _run_starts(codes, numbers)
     names = id_texts(owners)
+    standing, counted = np.add.reduceat(days.stands, starts), np.add.reduceat(days.events, starts)
     columns = zip(
         codes[starts].tolist(),
         map(labels.__getitem__, numbers[starts].tolist()),
         _int64s(_sums(days.points, starts)),
         streaks.within(starts).tolist(),
-        _int64s(np.add.reduceat(days.events, starts)),
+        _int64s(standing),
         # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
         np.maximum.reduceat(days.last, starts).tolist(),
         strict=True,
     )
-    return [
+    made: list[Document] = [
         {
             "_id": f"{period}:{names[code]}",
             "userId": owners[code],
@@ -117,6 +120,9 @@ def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], 
         }
         for code, period, score, streak, events, last in columns
     ]
+    for row in np.flatnonzero(standing != counted).tolist():
+        made[row]["counted"] = Int64(counted[row])
+    return made
 
 
 def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:

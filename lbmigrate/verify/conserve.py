@@ -102,7 +102,8 @@ def agree(sums: Sums, but: Sequence[Sums] = ()) -> bool:
 
 def _of_entries(context: Context) -> Iterator[Document]:
     """From each collection the periods whose entries belong there."""
-    group = {"_id": "$period", "entries": {"$sum": 1}, "points": {"$sum": "$score"}, "events": {"$sum": "$events"}}
+    events = {"$sum": {"$ifNull": ["$counted", "$events"]}}
+    group = {"_id": "$period", "entries": {"$sum": 1}, "points": {"$sum": "$score"}, "events": events}
     stages: list[Document] = [{"$match": {"rev": {"$exists": True}, **_named_usually(context)}}, {"$group": group}]
     has_period, layout = is_a_period(context.config.periods), layouts.layout(context.state)
     for name in homes(context.target, layout):

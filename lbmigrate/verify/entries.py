@@ -24,7 +24,7 @@ from lbmigrate.verify.result import Mismatch
 from lbmigrate.verify.zones import Clocks, are_several, by_entries, misfits
 
 FIELDS = dict.fromkeys(
-    ("userId", "period", "score", "events", "lastEventAt", "streak", "rev", NAME, AVATAR, OPT_OUT, ZONE), 1
+    ("userId", "period", "score", "events", "counted", "lastEventAt", "streak", "rev", NAME, AVATAR, OPT_OUT, ZONE), 1
 )
 READ = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1, "meta.reason": 1}
 Periods = dict[str, Document]  # the entries of a user
@@ -51,7 +51,7 @@ class Sums:
         if row is not None:
             self.entries += 1
             self.points += _whole(row.get("score"))
-            self.events += _whole(row.get("events"))
+            self.events += _whole(row.get("counted", row.get("events")))
         if entry is not None:
             self.ledger_points += entry.score
             self.ledger_events += entry.events

@@ -32,10 +32,11 @@ class Day:
 
 @dataclass(slots=True)
 class Entry:
-    """What an entry should say."""
+    """What an entry should say: `events` are those of the ledger, `actions` how many stand."""
 
     score: int = 0
     events: int = 0
+    actions: int = 0
     last: dt.datetime = dt.datetime.min
     streak: int = 0
 
@@ -43,6 +44,7 @@ class Entry:
         """Take in the next day, and the streak up to it if something stands on that day."""
         self.score += day.points
         self.events += day.events
+        self.actions += day.stands
         self.last = max(self.last, day.last)
         if day.stands > 0:
             self.streak = streak

@@ -32,7 +32,8 @@ def is_plain(name: str, row: Document, entry: Entry, person: Mapping[str, Any] |
     score, events, streak = row.get("score"), row.get("events"), row.get("streak")
     return (
         score == entry.score
-        and events == entry.events
+        and events == entry.actions
+        and row.get("counted", events) == entry.events
         and streak == entry.streak
         and row.get("lastEventAt") == entry.last
         and type(score) is Int64
@@ -49,14 +50,14 @@ def missing(key: Key, entry: Entry) -> Mismatch:
     """No entry, where the ledger has events."""
     user, period = key
     name = f"{period}:{id_text(user)}"
-    reason = f"user {user} in {period}: no entry, the ledger says {words(entry.score, entry.events, entry.last)}"
+    reason = f"user {user} in {period}: no entry, the ledger says {words(entry.score, entry.actions, entry.last)}"
     return Mismatch(Kind.MISSING, ENTRIES, name, user, period, "", None, entry.score, reason, Heal.ROLL_UP)
 
 
 def judged(key: Key, row: Document, entry: Entry, person: Mapping[str, Any] | None) -> Iterator[Mismatch]:
     """What is wrong with an entry."""
     score, events, last = row.get("score"), row.get("events"), row.get("lastEventAt")
-    if (score, events, last) != (entry.score, entry.events, entry.last):
+    if (score, last) != (entry.score, entry.last) or not _counts(row, entry):
         yield from _sums(key, row, entry)
     elif type(score) is not Int64 or type(events) is not Int64:
         name = "score" if type(score) is not Int64 else "events"
@@ -69,6 +70,14 @@ def judged(key: Key, row: Document, entry: Entry, person: Mapping[str, Any] | No
     yield from _form(key, row)
 
 
+def _counts(row: Document, entry: Entry) -> bool:
+    """Whether an entry counts its actions and its events right; of an earlier version `events` are all of them."""
+    events = row.get("events")
+    if "counted" not in row and events == entry.events:
+        return True
+    return (events, row.get("counted", events)) == (entry.actions, entry.events)
+
+
 def is_named(row: Document, period: str) -> bool:
     """Whether the `_id` of an entry is made of its period and its user."""
     user = row["userId"]
@@ -78,16 +87,20 @@ def is_named(row: Document, period: str) -> bool:
 def _sums(key: Key, row: Document, entry: Entry) -> Iterator[Mismatch]:
     """Which of score, count and newest event differ; the sentence has all of them."""
     given = (row.get("score"), row.get("events"), row.get("lastEventAt"))
-    told = f"the entry says {words(*given)}, the ledger {words(entry.score, entry.events, entry.last)}"
-    pairs = (
+    told = f"the entry says {words(*given)}, the ledger {words(entry.score, entry.actions, entry.last)}"
+    right_count = row.get("events") if _counts(row, entry) else entry.actions
+    pairs = [
         (Kind.SCORE, "score", entry.score),
-        (Kind.COUNT, "events", entry.events),
+        (Kind.COUNT, "events", right_count),
         (Kind.NEWEST, "lastEventAt", entry.last),
-    )
+    ]
     for (kind, name, right), found in zip(pairs, given, strict=True):
         if found != right:
             odd = name != "lastEventAt" and (not isinstance(found, int) or isinstance(found, bool))
             yield _field(Kind.TYPE if odd else kind, key, row, name, right, told)
+    if row.get("events") == right_count and not _counts(row, entry):
+        told = f"the entry is made of {excerpt(row.get('counted'))} events, the ledger has {entry.events}"
+        yield _field(Kind.COUNT, key, row, "counted", entry.events, told)
 
 
 def _snapshots(key: Key, row: Document, person: Mapping[str, Any] | None) -> Iterator[Mismatch]:

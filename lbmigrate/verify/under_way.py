@@ -72,7 +72,7 @@ def _has_the_rest(
     theirs: Sequence[Document],
     coming: Sequence[Document],
 ) -> bool:
-    has = row.get("events") if row else 0
+    has = _counted(row) if row else 0
     fewer = expected.events - has if isinstance(has, int) else 0
     lacking = [each["_id"] for each in coming if period in said([each])][: max(fewer, 0)]
     if not lacking or len(lacking) != fewer:
@@ -80,7 +80,11 @@ def _has_the_rest(
     rest = said([each for each in theirs if each["_id"] not in lacking]).get(period)
     if row is None or rest is None:
         return row is None and rest is None
-    return (row.get("score"), row.get("events"), row.get("lastEventAt")) == (rest.score, rest.events, rest.last)
+    return (row.get("score"), _counted(row), row.get("lastEventAt")) == (rest.score, rest.events, rest.last)
+
+
+def _counted(row: Document) -> Any:
+    return row.get("counted", row.get("events"))
 
 
 def _entries(context: Context, clocks: Clocks, events: Sequence[Document]) -> dict[str, Entry]:

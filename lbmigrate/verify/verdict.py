@@ -6,13 +6,15 @@ import datetime as dt
 from collections.abc import Iterator
 
 from lbmigrate import feature_flag, schema
-from lbmigrate.config.digest import config_digest
+from lbmigrate.config.digest import applied_digest, config_digest
 from lbmigrate.ledger import unknown_leavers
 from lbmigrate.ledger.odd import LOOKING_MS, odd_events
 from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes import likely
 from lbmigrate.passes.beginning import beginning
+from lbmigrate.passes.changed import SETTLE as DRIFT
+from lbmigrate.passes.changed import changes
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.records import LARGEST_SCORE, Document, amount
@@ -57,7 +59,8 @@ def why_none_counts(context: Context) -> tuple[str, str]:
 
 def unread(context: Context) -> list[str]:
     """The sources that are to be read anew, each with the reason and the command that does it."""
-    return [f"{told}; next: {SETTLE}" for told in to_be_read_anew(context)]
+    way = DRIFT if changes(context) else SETTLE
+    return [f"{told}; next: {way}" for told in to_be_read_anew(context)]
 
 
 def empty_board(context: Context) -> str:
@@ -154,7 +157,10 @@ def overtaken(context: Context) -> Iterator[str]:
 
 
 def is_of_other_rules(context: Context, row: Document) -> bool:
-    """Whether a verdict is about another configuration. One of an earlier version is about that of the ledger."""
+    """Whether a verdict is about another configuration.
+
+    One of an earlier version knows nothing of what is copied from users, or is about the rules of the ledger.
+    """
     if "rules" in row:
-        return bool(row["rules"] != config_digest(context.config))
+        return row["rules"] not in (applied_digest(context.config), config_digest(context.config))
     return bool(row) and changed_rules(context)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from lbmigrate.config.digest import config_digest
+from lbmigrate.config.digest import applied_digest
 from lbmigrate.passes import chunks
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.read_plan import everything
@@ -39,7 +39,7 @@ def pieces(look: Look) -> Iterator[Piece]:
 def _taken_up(look: Look) -> tuple[int, Any]:
     """How far an earlier run came that looked at the same; 0 where there was none, or where its row was changed."""
     row = look.context.state.get(ROW)
-    same = row.get("rules") == config_digest(look.context.config) and row.get("covers") == look.covers
+    same = row.get("rules") == applied_digest(look.context.config) and row.get("covers") == look.covers
     if not same or look.context.clock() - row["at"] > STALE or row["seal"] != _seal(row):
         return 0, None
     look.totals = Totals.of(row["totals"])
@@ -48,7 +48,7 @@ def _taken_up(look: Look) -> tuple[int, Any]:
 
 def _mark(look: Look, phase: int, after: Any) -> Checkpoint:
     row = {
-        "rules": config_digest(look.context.config), "covers": look.covers, "at": look.context.clock(),
+        "rules": applied_digest(look.context.config), "covers": look.covers, "at": look.context.clock(),
         "phase": phase, "after": after, "totals": look.totals.row(),
     }  # fmt: skip
     return Checkpoint(ROW, {**row, "seal": _seal(row)})

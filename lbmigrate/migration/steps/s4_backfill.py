@@ -10,7 +10,7 @@ from typing import Any
 from lbmigrate.backfill import backfill, recheck, refresh_profiles, strays
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, moving, newcomers, rollup, zone_count
+from lbmigrate.ledger import binding, bound, dropped, moving, newcomers, rollup, zone_count
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.histograms import Histograms
@@ -19,7 +19,7 @@ from lbmigrate.ledger.partitions import open_ahead
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import beginning, likely, passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
-from lbmigrate.passes.scored_by import mixed_rules, remember_rules
+from lbmigrate.passes.scored_by import entries_in_force, mixed_rules, remember_rules
 from lbmigrate.records import Checkpoint, Counts, Piece, RowsRemoved, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
@@ -75,6 +75,8 @@ def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None
         yield Piece(refresh_profiles.SUBJECT, checkpoint=seen)
     if newest:
         yield Piece("entries", unit="users", checkpoint=newest)
+    if _is_of_everyone(context) and (settled := entries_in_force(context)):
+        yield Piece("rules", checkpoint=settled)
     for source in context.config.sources:
         closed = passes.close(context, source)
         if closed:
@@ -82,6 +84,11 @@ def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None
             yield Piece(source.name, checkpoint=passes.spent(context, source))
     if known := bound.after(context):
         yield Piece("entries", checkpoint=known)
+
+
+def _is_of_everyone(context: Context) -> bool:
+    """Whether the entries of everyone are made anew."""
+    return context.scope.full and not context.scope.bounded and context.scope.share == 1
 
 
 def _emitted(context: Context, one_type: OneUserType, gate: throttle.Gate) -> Iterator[Piece]:
@@ -114,6 +121,8 @@ def _entered(context: Context, one_type: OneUserType, gate: throttle.Gate) -> It
     """The entries of everybody who was touched, who was a stray or a reject, or who changed."""
     yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
     yield from strays.roll_up(context)
+    if _is_of_everyone(context):
+        yield from dropped.remove(context)
     yield from recheck.recheck(context, one_type, gate)
     yield from refresh_profiles.refresh(context, gate)
 

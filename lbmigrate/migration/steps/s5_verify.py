@@ -9,15 +9,16 @@ from functools import partial
 
 from lbmigrate import errors
 from lbmigrate.backfill import latecomers
-from lbmigrate.config.digest import config_digest
+from lbmigrate.config.digest import applied_digest
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Apart
+from lbmigrate.passes.changed import SETTLE as DRIFT
+from lbmigrate.passes.changed import changes
 from lbmigrate.passes.outlook import SourceOutlook
-from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved, amount
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS
+from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.verify import misfits, sampled, totals, verdict, whole
 from lbmigrate.verify.kinds import Heal, Kind
 from lbmigrate.verify.look import Look
@@ -26,8 +27,6 @@ from lbmigrate.verify.result import Mismatch, Verification
 NUMBER = 5
 NAME = "verify"
 ROW = "verdict"
-# Under another time zone the entries of other days and weeks are in the way, which no rebuilding takes out.
-ANEW = "the rules or the time zone have changed since: lbmigrate rollback --to 3, then lbmigrate run makes all anew"
 REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollback --to 3, then lbmigrate run"
 RECONCILE = "lbmigrate reconcile, then: lbmigrate verify"
 REPAIR = "lbmigrate verify --full --repair"
@@ -73,6 +72,8 @@ def _history(context: Context, come_apart: Apart | None) -> Iterator[Mismatch]:
         yield Mismatch(Kind.HISTORY, EVENTS, reason=sentence)
     for sentence in misfits.of_nothing(context):
         yield Mismatch(Kind.ORPHAN_EVENT, EVENTS, reason=sentence, heals=Heal.RECONCILE)
+    if reason := misfits.of_other_periods(context):
+        yield Mismatch(Kind.EXTRA, ENTRIES, reason=reason, heals=Heal.RECONCILE)
 
 
 def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[Piece]:
@@ -98,7 +99,7 @@ def _verification(context: Context, look: Look) -> Verification:
         passed=not seen.wrong and not seen.skipped,
         at=context.clock(),
         covers=look.covers,
-        rules=config_digest(context.config),
+        rules=applied_digest(context.config),
         seconds=round(time.monotonic() - look.began, 3),
         users=seen.users,
         entries=seen.entries,
@@ -137,6 +138,8 @@ def _to_be_settled(look: Look) -> Iterator[str]:
 def _settling(context: Context, look: Look) -> str:
     """What makes the next verification pass; where only one thing is wrong, what settles just that."""
     seen = look.totals
+    if changes(context):
+        return f"{DRIFT}, then: lbmigrate verify"
     unread = verdict.unread(context)
     if unread and seen.wrong == len(unread) + seen.heals[Heal.BACKFILL.value]:
         return f"{SETTLE}, then: lbmigrate verify"
@@ -144,7 +147,7 @@ def _settling(context: Context, look: Look) -> str:
         return RECONCILE
     if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):
         return ends
-    return ANEW if changed_rules(context) else _by_command(set(seen.heals))
+    return _by_command(set(seen.heals))
 
 
 def _by_command(heals: set[str]) -> str:

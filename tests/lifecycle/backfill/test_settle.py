@@ -12,7 +12,7 @@ from lbmigrate.backfill import settle
 from lbmigrate.errors import Refused
 from lbmigrate.ledger.settle import Found
 from lbmigrate.migration.steps import s4_backfill
-from lbmigrate.reconcile.emptied import refuse_emptied
+from lbmigrate.reconcile.taken_back import refuse_too_much
 from tests.apps import NEW_YEAR, config, oid, picture, stopped_after, task
 from tests.histories import LISTS, WEIGHED, History, assert_named, assert_right, killed, migrated, usual
 
@@ -125,9 +125,9 @@ def test_many_actions_of_a_source_that_is_empty_are_left_until_their_number_is_a
     assert "120 of task_complete were not taken back; next: lbmigrate reconcile" in told[0]
     assert adjusted(app) == {}
     with pytest.raises(Refused) as refused:
-        refuse_emptied(app.context(), 0)
+        refuse_too_much(app.context(), 0)
     assert refused.value.hint.endswith("lbmigrate reconcile --allow 120")
-    refuse_emptied(app.context(), 120)
+    refuse_too_much(app.context(), 120)
     app.reconcile()
     assert adjusted(app) == {"voided": 120}
 

@@ -158,12 +158,12 @@ def test_a_cut_over_with_half_a_board_goes_through_as_the_hint_says(app, termina
 
 def test_changed_rules_are_settled_by_what_the_plan_names(migrated, terminal):
     terminal.configure({**TASKS, "points": 15})
-    assert fix_in_plan(terminal, "they changed since the ledger was scored") == "lbmigrate reconcile"
+    assert fix_in_plan(terminal, "changed since the ledger was scored") == "lbmigrate reconcile"
     typed(terminal, "lbmigrate reconcile")
-    assert fix_in_plan(terminal, "they changed since the ledger was scored") is None
+    assert fix_in_plan(terminal, "changed since the ledger was scored") is None
     terminal.configure({**TASKS, "points": 15, "where": {"status": {"$in": ["done", "todo"]}}})
-    assert fix_in_plan(terminal, "has changed since it was read").startswith("lbmigrate backfill reads it anew")
-    typed(terminal, fix_in_plan(terminal, "they changed since the ledger was scored"))
+    assert fix_in_plan(terminal, "has changed since it was read").startswith("lbmigrate reconcile reads it anew")
+    typed(terminal, fix_in_plan(terminal, "changed since the ledger was scored"))
     assert terminal("verify", "--full").code == 0
     assert terminal("plan").code == 0
 

@@ -67,13 +67,13 @@ def test_what_went_wrong_unexpectedly_is_shown_whole_with_debug_and_the_next_run
 def test_status_names_what_settles_changed_rules_and_is_silent_then(migrated, terminal):
     terminal.configure({**TASKS, "points": 15, "where": {"status": {"$in": ["done", "todo"]}}})
     shown = said(terminal("status"))
-    assert "its `where` has changed since it was read; next: lbmigrate backfill" in shown
-    assert "the ledger was scored by other rules; next: lbmigrate backfill, then: lbmigrate reconcile" in shown
+    assert "its `where` has changed since it was read; next: lbmigrate reconcile" in shown
+    assert "`points` of tasks and `where` of tasks have changed since the ledger was scored" in shown
     assert "the verdict is about another configuration; next: lbmigrate verify" in shown
-    for command in ("lbmigrate backfill", "lbmigrate reconcile", "lbmigrate verify"):
+    for command in ("lbmigrate reconcile", "lbmigrate verify"):
         typed(terminal, command)
     shown = said(terminal("status"))
-    for part in ("has changed since", "scored by other rules", "another configuration"):
+    for part in ("has changed since", "since the ledger was scored", "another configuration"):
         assert part not in shown
 
 
