@@ -116,12 +116,13 @@ def minds_changed(app):
 
 
 def a_task_came_late(app):
-    """A task that was done long ago has only now been handed in, with its old times."""
+    """A task that was done long ago has only now been handed in, with its old times and the id that the phone made."""
     for name, key in (("tasks", "updatedAt"), ("sessions", "endedAt")):
         app[name].create_index(key)
     done = app["tasks"].find_one({"status": "done", "completedAt": {"$exists": True}})
     old = dt.datetime(2025, 1, 7)
-    app["tasks"].insert_one({**done, "_id": ObjectId(), "completedAt": old, "updatedAt": old})
+    made = ObjectId(f"{int(str(done['_id']), 16) + 1:024x}")  # beside the other's, and not behind all of them
+    app["tasks"].insert_one({**done, "_id": made, "completedAt": old, "updatedAt": old})
 
 
 def locked_and_paused(app):
