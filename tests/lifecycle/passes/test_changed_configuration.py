@@ -104,7 +104,10 @@ def documents():
 
 
 def fill(database):
-    people = [user(number, nick=f"nick {number}", banned=number == 2, private=number == 3, zone="Asia/Tokyo") for number in (1, 2, 3, 4)]
+    people = [
+        user(number, nick=f"nick {number}", banned=number == 2, private=number == 3, zone="Asia/Tokyo")
+        for number in (1, 2, 3, 4)
+    ]
     database["users"].insert_many(people)
     database["tasks"].insert_many(list(documents()))
     database["chores"].insert_many([task(900 + number) for number in range(3)])
