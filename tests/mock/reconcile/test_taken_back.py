@@ -158,6 +158,10 @@ def test_a_source_of_which_nothing_counts_is_not_cut_over(app):
     with pytest.raises(Refused, match="nothing of a source counts: sessions: no document of sessions meets"):
         commands.run(app, no_backup=True, terms=UNHURRIED)
     assert not app.target["feature_flags"].find_one()["read"]
+    without = under(app, TASKS)
+    commands.reconcile(without, terms=UNHURRIED)
+    commands.run(without, no_backup=True, confirmed=True, terms=UNHURRIED)
+    assert app.target["feature_flags"].find_one()["read"]
 
 
 def test_events_of_an_entry_are_the_actions_that_stand(app):
