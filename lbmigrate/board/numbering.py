@@ -92,7 +92,7 @@ def places(
     ids, users = [entry["userId"] for entry in whole], config.users
     (profiles, *wishes), rank_of = yield from _numbered(config, period, _people(users, ids), whole, kept)
     found = _shown(whole, rank_of, _profiles_now(users, ids, profiles, wishes), hidden)
-    return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order, or few
+    return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order
 
 
 def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading[list[Place]]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lbmigrate.board.asked import Position, cursor_of
-from lbmigrate.board.numbering import Ask, Reading, first_places, histogram_of, how_many, number, places
+from lbmigrate.board.numbering import Ask, Reading, Stages, first_places, histogram_of, how_many, number, places
 from lbmigrate.board.place import Freshness, Page, Place, is_whole
 from lbmigrate.records import Document
 
@@ -31,6 +31,7 @@ FIELDS = (
     "userId", "period", "score", "streak", "events", "rev",
     "displayNameSnapshot", "avatarSnapshot", "optOutSnapshot",
 )  # fmt: skip
+BEST_FIRST: Document = {"score": -1, "userId": -1}  # the order of a board
 SHOWN: Document = {"$project": dict.fromkeys(FIELDS, 1)}
 
 
@@ -80,7 +81,9 @@ def rank(config: Config, period: str, ids: Sequence[Any], hidden: bool) -> Readi
 
 def among(config: Config, period: str, ids: Sequence[Any]) -> Reading[list[Place]]:
     """The places that some users have on the whole board, best first, without those who are hidden."""
-    entries, *kept = yield [of_users(ids, period), *histogram_of(config, period)]
+    match, shown = of_users(ids, period).stages
+    asked = Ask("entries", [match, {"$sort": BEST_FIRST}, shown], period)
+    entries, *kept = yield [asked, *histogram_of(config, period)]
     found = yield from places(config, period, entries, kept)
     return found
 
@@ -118,8 +121,8 @@ def freshness(config: Config) -> Reading[Freshness]:
 
 def _beginning(period: str, most: int) -> Ask:
     """The first entries of a board, hidden ones among them, so that each has the rank at which it stands."""
-    order = {"period": 1, "score": -1, "userId": -1}
-    return Ask("entries", [{"$match": {"period": period}}, {"$sort": order}, {"$limit": most}, SHOWN], period)
+    first: Stages = [{"$match": {"period": period}}, {"$sort": {"period": 1, **BEST_FIRST}}, {"$limit": most}]
+    return Ask("entries", [*first, SHOWN], period)
 
 
 def _run(period: str, beyond: Position, way: Way, most: int) -> Ask:

@@ -106,6 +106,13 @@ def test_equal_scores_share_a_rank_and_the_next_rank_is_skipped(database):
     assert told(Board(database, config()).top(WEEK)) == [(oid(3), 1), (oid(2), 1), (oid(1), 3), (oid(4), 4)]
 
 
+def test_friends_who_share_a_score_stand_as_they_do_on_the_whole_board(database):
+    fill(database, [(20, "seen"), (10, "seen"), (20, "seen"), (20, "seen"), (5, "seen")])
+    board = Board(database, config())
+    friends = [oid(number) for number in (1, 3, 4, 5)]
+    assert board.among(friends, WEEK) == [place for place in board.top(WEEK) if place.original in friends]
+
+
 def test_who_opts_out_disappears_at_once_and_who_opts_in_when_rolled_up(database):
     fill(database, [(10, "seen"), (20, "seen")])
     board = Board(database, config())

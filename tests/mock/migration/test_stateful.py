@@ -81,9 +81,13 @@ class Model:
         return found
 
 
-def summed(events: list[Document]) -> dict[str, tuple[int, int, dt.datetime, int]]:
-    """What the entries should hold, by their ids: the score, the events, the newest time and the streak."""
-    sums: dict[str, tuple[int, int, dt.datetime]] = {}
+Entry = tuple[int, int, int, dt.datetime, int]
+
+
+def summed(events: list[Document]) -> dict[str, Entry]:
+    """What the entries should hold, by their ids: the score, the actions that stand, the events, the newest time and
+    the streak."""
+    sums: dict[str, tuple[int, int, int, dt.datetime]] = {}
     stands: dict[Any, Counter[dt.date]] = defaultdict(Counter)
     days: dict[str, tuple[Any, set[dt.date]]] = {}
     for event in events:
@@ -93,8 +97,8 @@ def summed(events: list[Document]) -> dict[str, tuple[int, int, dt.datetime, int
         year, week, _ = at.isocalendar()
         stands[owner][at.date()] += stand(event)
         for name in (f"global:{owner}", f"{year}-W{week:02}:{owner}"):
-            score, count, last = sums.get(name, (0, 0, at))
-            sums[name] = (score + points, count + 1, max(last, at))
+            score, standing, count, last = sums.get(name, (0, 0, 0, at))
+            sums[name] = (score + points, standing + stand(event), count + 1, max(last, at))
             days.setdefault(name, (owner, set()))[1].add(at.date())
     return {name: (*found, streak(stands[days[name][0]], days[name][1])) for name, found in sums.items()}
 
@@ -435,9 +439,12 @@ class Leaderboard(RuleBasedStateMachine):
 
     # --- what always holds -----------------------------------------------------------------------------------------
 
-    def entries(self, **which: Any) -> dict[str, tuple[int, int, dt.datetime, int]]:
+    def entries(self, **which: Any) -> dict[str, Entry]:
         found = self.database["leaderboard_entries"].find(which)
-        return {e["_id"]: (e["score"], e["events"], e["lastEventAt"], e["streak"]) for e in found}
+        return {
+            e["_id"]: (e["score"], e["events"], e.get("counted", e["events"]), e["lastEventAt"], e["streak"])
+            for e in found
+        }
 
     @invariant()
     def nothing_is_wrong(self) -> None:
