@@ -87,7 +87,10 @@ CHANGES = {
     "all of it at once": ({"timezone": "Europe/Istanbul", "periods": ["global", "month"]},
                           {**tasks(action="task_done", points=7), **users(display_name=["nick"])}, {"voided": 18}),
 }  # fmt: skip
-every_change = pytest.mark.parametrize("change", CHANGES)
+# A quick run sees every fourth of them.
+every_change = pytest.mark.parametrize(
+    "change", [pytest.param(name, marks=[pytest.mark.slow] if row % 4 else []) for row, name in enumerate(CHANGES)]
+)
 
 
 def documents():
