@@ -492,7 +492,7 @@ def test_it_runs_until_a_signal_and_tells_how_to_go_on(app, server_uri, settings
     assert code == 143
     assert "lbmigrate tail" in err
     assert app.state.get(FOLLOWING)["holder"] is None
-    assert app.state.get(ROW)["stoppedAt"] == app.state.get(ROW)["at"]
+    assert app.state.get(ROW)["stoppedAt"] is not None
 
 
 @pytest.mark.slow
