@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,16 +34,18 @@ settings.load_profile("quick")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to `make test-slow` what a quick run has seen: on a server, the cases of a test but for the first.
 
-    Of what holds in memory and on a server alike, a quick run sees the half in memory.
+    Of what holds in memory and on a server alike, a quick run sees the half in memory; of the cases of a `sampled`
+    test every third.
     """
-    begun: set[str] = set()
+    begun: Counter[str] = Counter()
     for item in items:
         case = getattr(item, "callspec", None)
         name = item.nodeid.partition("[")[0]
-        repeated = case is not None and "mongod" in item.path.parts and name in begun
-        if repeated or (case is not None and case.params.get("anyclient") == "mongod"):
+        repeated = case is not None and "mongod" in item.path.parts and begun[name] > 0
+        left_out = case is not None and item.get_closest_marker("sampled") and begun[name] % 3
+        if repeated or left_out or (case is not None and case.params.get("anyclient") == "mongod"):
             item.add_marker(pytest.mark.slow)
-        begun.add(name)
+        begun[name] += 1
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from lbmigrate.reconcile.taken_back import refuse_too_much
 from tests.apps import NEW_YEAR, config, oid, picture, stopped_after, task
 from tests.histories import LISTS, WEIGHED, History, assert_named, assert_right, killed, migrated, usual
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def app(database):

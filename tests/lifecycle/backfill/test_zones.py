@@ -20,6 +20,8 @@ from lbmigrate.schema.layout import partitions
 from tests.apps import NEW_YEAR, USERS, App, config, oid, picture, task, untimed, user
 from tests.zoned import CHANGES, Board, board, shown
 
+pytestmark = pytest.mark.sampled
+
 ZONE = "timezoneSnapshot"
 EVERYONE = VerifyOptions(full=True)
 VERIFY = STEPS[4:5]
@@ -284,9 +286,7 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize(
-    "change", [pytest.param(name, marks=[pytest.mark.slow] if row % 3 else []) for row, name in enumerate(CHANGED)]
-)
+@pytest.mark.parametrize("change", CHANGED)
 def test_a_reconciliation_as_status_says_leaves_nothing_of_other_clocks(anyclient, database, change):
     before, after = ({"periods": KINDS, **parts} for parts in CHANGED[change])
     app = migrated(database, **before)

@@ -26,6 +26,8 @@ from lbmigrate.schema.layout import homes
 from lbmigrate.state import State, layouts
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, USERS, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 DAY = dt.timedelta(days=1)
 FULL = VerifyOptions(full=True)
 UNHURRIED = Terms(lock_ttl=86_400.0)
@@ -87,10 +89,7 @@ CHANGES = {
     "all of it at once": ({"timezone": "Europe/Istanbul", "periods": ["global", "month"]},
                           {**tasks(action="task_done", points=7), **users(display_name=["nick"])}, {"voided": 18}),
 }  # fmt: skip
-# A quick run sees every fourth of them.
-every_change = pytest.mark.parametrize(
-    "change", [pytest.param(name, marks=[pytest.mark.slow] if row % 4 else []) for row, name in enumerate(CHANGES)]
-)
+every_change = pytest.mark.parametrize("change", CHANGES)
 
 
 def documents():

@@ -22,6 +22,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.verify import verdict
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, stopped_after, task, user
 
+pytestmark = pytest.mark.sampled
+
 DAY = dt.timedelta(days=1)
 NUMBERS = itertools.count()
 FULL = VerifyOptions(full=True)
