@@ -43,15 +43,11 @@ def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -
 
 
 def _own_profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
-    """What the users' own documents say."""
-    found = _by_key(_find(database, config.users, users), exact_key)
-    absent = [user for user in users if exact_key(user) not in found]
-    if absent:
-        keys = [form for user in absent for form in id_forms(user)]
-        other = _by_key(_find(database, config.users, keys), folded_id)
-        nobody = of_nobody(config.users)
-        found = {exact_key(user): other.get(folded_id(user), nobody) for user in absent} | found
-    return {user: found[exact_key(user)] for user in users}
+    """What the users' own documents say. Other forms of an id are asked for only where nobody has the very id."""
+    found = list(_find(database, config.users, users))
+    there = {exact_key(each["key"]) for each in found}
+    absent = [form for user in users if exact_key(user) not in there for form in id_forms(user)]
+    return _own(config.users, users, [*found, *_find(database, config.users, absent)])
 
 
 def forms_of(users: Sequence[Any]) -> list[Any]:
@@ -69,12 +65,17 @@ def profiles_from(
     users: Users, ids: Sequence[Any], found: Sequence[Document], wishes: Sequence[Wish] = ()
 ) -> dict[Any, Document]:
     """`profiles_of` from what `of_document` made of the documents of any of `forms_of(ids)`, and `of_setting`."""
+    return with_wishes(users, _own(users, ids, found), wishes)
+
+
+def _own(users: Users, ids: Sequence[Any], found: Sequence[Document]) -> dict[Any, Document]:
+    """What documents say of each user: one with the very id, or with another form of it, or what nobody's says."""
     exact = _by_key(found, exact_key)
     own = {user: exact[key] for user in ids if (key := exact_key(user)) in exact}
     if absent := [user for user in ids if user not in own]:
         other, nobody = _by_key(found, folded_id), of_nobody(users)
         own |= {user: other.get(folded_id(user), nobody) for user in absent}
-    return with_wishes(users, own, wishes)
+    return own
 
 
 def of_setting(users: Users, document: Document) -> Wish:
