@@ -31,8 +31,8 @@ class Board:
     """Reads the leaderboard of `database` (of a `MongoClient`). Never writes. Safe to share between threads.
 
     `sources` is where the users live, by default the same database. A question takes two commands, three where it asks
-    for neighbours or where users live elsewhere. It raises a subclass of UsageError for what cannot be asked, whatever
-    a web request put there, and the driver's errors for all else.
+    for neighbours, where users live elsewhere, or where some have no document under their very id. It raises a subclass
+    of UsageError for what cannot be asked, whatever a web request put there, and the driver's errors for all else.
     """
 
     def __init__(self, database: Database[Any], config: Config, sources: Database[Any] | None = None) -> None:

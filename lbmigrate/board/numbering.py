@@ -24,6 +24,7 @@ from lbmigrate.board.profiles import (
 )
 from lbmigrate.board.ties import RankOf, Tied, dense, higher_scores, standing
 from lbmigrate.records import Document
+from lbmigrate.values.ids import exact_key
 from lbmigrate.values.paths import projection_of
 
 if TYPE_CHECKING:
@@ -104,9 +105,8 @@ def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading
     rank_of, users = standing(config.ranking.ties, entries), config.users
     waiting, found = (entry for entry in entries if _may_be_shown(entry, hidden=False)), list[Place]()
     while len(found) <= n and (some := list(islice(waiting, n - len(found) + LIKELY))):
-        ids = [entry["userId"] for entry in some]
-        profiles, *wishes = yield _people(users, ids)
-        found += _shown(some, rank_of, _profiles_now(users, ids, profiles, wishes), hidden=False)
+        now = yield from _looked_up(users, [entry["userId"] for entry in some])
+        found += _shown(some, rank_of, now, hidden=False)
     return found
 
 
@@ -126,7 +126,17 @@ def _row(period: str, *stages: Document) -> Ask:
 
 def _people(users: Users, ids: Sequence[Any]) -> list[Ask]:
     """What some users' documents say now, and what is kept of their wishes apart from those."""
-    return [_profiles(users, ids), *_settings(users, ids)]
+    return [_profiles(users, forms_of(ids)), *_settings(users, ids)]
+
+
+def _looked_up(users: Users, ids: Sequence[Any]) -> Reading[dict[Any, Document]]:
+    """What is shown of some users now. Other forms of an id are asked for only where nobody has the very id."""
+    profiles, *wishes = yield [_profiles(users, ids), *_settings(users, ids)]
+    there = {exact_key(each["key"]) for each in profiles}
+    if absent := [user for user in ids if exact_key(user) not in there]:
+        [others] = yield [_profiles(users, forms_of(absent))]
+        profiles = [*profiles, *others]
+    return _profiles_now(users, ids, profiles, wishes)
 
 
 def _profiles_now(
@@ -136,8 +146,8 @@ def _profiles_now(
     return profiles_from(users, ids, profiles, list(chain.from_iterable(wishes)))
 
 
-def _profiles(users: Users, ids: Sequence[Any]) -> Ask:
-    wanted = {users.key: {"$in": forms_of(ids)}}
+def _profiles(users: Users, keys: Sequence[Any]) -> Ask:
+    wanted = {users.key: {"$in": list(keys)}}
     stages: Stages = [{"$match": wanted}, {"$project": projection_of(profile_paths(users))}]
     return Ask("users", stages, keep=partial(of_document, users))
 

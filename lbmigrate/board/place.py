@@ -94,6 +94,8 @@ def names_a_period(value: Any) -> bool:
 
 def slim(entry: Document) -> Document:
     """An entry with no more of what others may have written into it than is shown."""
+    if all(type(value) in SMALL or (type(value) is str and len(value) <= AVATAR_LENGTH) for value in entry.values()):
+        return entry  # as nearly all are
     return {name: value if type(value) in SMALL else short(value, AVATAR_LENGTH) for name, value in entry.items()}
 
 

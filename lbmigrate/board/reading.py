@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Way = Literal[-1, 1]  # down the board, or up
 
 SPARE = 50  # entries read for those who opted out since their snapshot, or a quarter of what was asked for
-NEAR = 20  # the same, for each side of a user
+NEAR = 10  # the same, for each side of a user
 WIDER = 8  # how much more is read each time that this was not enough
 FIELDS = (
     "userId", "period", "score", "streak", "events", "rev",
