@@ -37,6 +37,7 @@ from lbmigrate.state import State
 PERIOD = "global"
 BATCH = 20_000
 ROLLED = 4_000  # users of a roll-up
+ROUNDS = 16  # roll-ups, every other one with the histogram
 Ask = Callable[[Board, Any], object]
 QUESTIONS: dict[str, Ask] = {
     "top(100)": lambda board, user: board.top(PERIOD, 100),
@@ -135,7 +136,7 @@ def _told(times: Sequence[float]) -> tuple[float, float]:
 def _rolled(context: Context, database: Database[Any]) -> float:
     """How many times as long a roll-up takes that keeps the histogram; each changes the score of every user of it."""
     taken: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(6):
+    for number in range(ROUNDS):
         kept = number % 2 == 0
         database[EVENTS].insert_many(list(_events(number, ROLLED)), ordered=False)
         if kept:

@@ -53,10 +53,14 @@ def _batch(raw: bytes, options: CodecOptions[Any]) -> Batch:
 
 
 def _of_columns(found: dict[str, Column]) -> Batch:
-    digits, scores = found["userId"].values.tobytes().hex(), found["score"].numbers()
+    scores = found["score"].numbers()
+    order = scores.argsort(
+        kind="stable"
+    )  # by score: where one goes in, the next one does, and the server has it at hand
+    scores, digits = scores[order], found["userId"].values[order].tobytes().hex()
     members = [digits[start : start + HEX] for start in range(0, len(digits), HEX)]
     for row in ((scores > EXACT) | (scores < -EXACT)).nonzero()[0].tolist():
         refuse_inexact(members[row], int(scores[row]))
     shown = dict(zip(members, scores.tolist(), strict=True))
-    hidden = [members[row] for row in found["optOutSnapshot"].truths().nonzero()[0].tolist()]
+    hidden = [members[row] for row in found["optOutSnapshot"].truths()[order].nonzero()[0].tolist()]
     return Batch(shown, [Standing(member, shown.pop(member), "", Showing.HIDDEN) for member in hidden])

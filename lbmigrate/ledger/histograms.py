@@ -29,17 +29,16 @@ whoever has begun a step before finds another version. A copy has the marks of w
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from bson import Int64, ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from lbmigrate.board.histogram import ROW, Histogram, Listed, counted_as, listed_of, moved_from
 from lbmigrate.ledger.binding import identities
-from lbmigrate.ledger.entries import made_at
 from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
@@ -123,12 +122,8 @@ class Histograms:
         period = _period(row)
         mark = {"$unset": {"moved": ""}} if listed.counted else {"$set": {"moved": moved_from(None, period)}}
         change = {**mark, "$inc": {"rev": Int64(1)}}
-        steps = [
-            UpdateOne({"_id": each["entry"], "rev": each["rev"], **made_at(each.get("made"))}, change)
-            for each in listed.entries
-        ]
         entries = self.home(period)
-        if steps:
+        if steps := [UpdateMany(condition, change) for condition in _as_they_were(listed.entries)]:
             entries.bulk_write(steps, ordered=False)
         found = entries.find({"_id": {"$in": [each["entry"] for each in listed.entries]}}, COUNTED_AS)
         now = {entry["_id"]: counted_as(entry) for entry in found}
@@ -204,6 +199,17 @@ def as_listed(entry: Document) -> Document:
     """An entry as a list has it."""
     made = entry.get("createdAt") if isinstance(entry.get("createdAt"), dt.datetime) else None
     return {"entry": entry["_id"], "rev": entry["rev"], "made": made, "from": counted_as(entry)}
+
+
+def _as_they_were(entries: Iterable[Document]) -> Iterator[Document]:
+    """The conditions for listed entries that still have their revision: one for all that have the same one."""
+    groups: dict[tuple[int, bool], list[Document]] = {}
+    for each in entries:
+        groups.setdefault((each["rev"], isinstance(each.get("made"), dt.datetime)), []).append(each)
+    for (rev, dated), some in groups.items():
+        # An entry that was made anew meanwhile has a later date than any that was listed.
+        made = {"createdAt": {"$in": list({each["made"] for each in some})}} if dated else {}
+        yield {"_id": {"$in": [each["entry"] for each in some]}, "rev": rev, **made}
 
 
 def is_ours(entry: Document) -> bool:
