@@ -139,7 +139,7 @@ class _Circuit:
             )
 
     def _source_is_gone(self) -> bool:
-        return self._source.collection not in present_collections(self._context.sources)
+        return self._source.collection not in present_collections(self._context.sources, self._source.collection)
 
     def raise_if_open(self) -> None:
         if self._error is not None:

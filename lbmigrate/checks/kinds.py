@@ -119,7 +119,7 @@ def of_targets(context: Context) -> Iterator[Finding]:
             for index in _refusing(database, name):
                 fact = f"{name}.{index} is a unique index that lbmigrate did not make: it refuses what is no duplicate"
                 yield Finding("refusal", "schema", fact, f"db.{name}.dropIndex({index!r})")
-    for reason, _ in _unfit(context.target, flag, schema.present_collections(context.target).get(flag, {})):
+    for reason, _ in _unfit(context.target, flag, schema.present_collections(context.target, flag).get(flag, {})):
         if "collation" not in reason:  # whose flags are found by their ids all the same
             mend = "name another collection under `flag`: lbmigrate config show"
             yield Finding("refusal", "schema", f"{flag} {reason}", mend)

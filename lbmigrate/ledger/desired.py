@@ -45,7 +45,7 @@ def desired(
 
 
 def _check_that_it_is_there(context: Context, source: Source) -> None:
-    if source.collection not in present_collections(context.sources):
+    if source.collection not in present_collections(context.sources, source.collection):
         gone = f"{source.action}: collection {source.collection!r} is gone; it was dropped or renamed"
         raise LbmigrateError(gone, hint="lbmigrate plan")
 

@@ -91,16 +91,17 @@ def _forward(context: Context) -> Iterator[Piece]:
 
 def _backward(context: Context) -> Iterator[Piece]:
     """Into the base collection, the latest period first."""
-    base = context.target[ENTRIES]
-    while not context.stopping():
-        own = _own(context)
-        if not own:
-            layouts.put(context.state, until="")
-            return
+    base, own = context.target[ENTRIES], _own(context)
+    while own and not context.stopping():
         home, period = context.target[own[-1]], period_of(own[-1])
         yield from _copied(context, home, base, period)
-        if not context.stopping() and (now := _own(context))[-1:] == own[-1:]:
+        now = _own(context)  # once more: who records may have opened one meanwhile
+        if not context.stopping() and now[-1:] == own[-1:]:
             yield from _switched(context, home, base, period, until=period_of(now[-2]) if len(now) > 1 else "")
+            now.pop()
+        own = now
+    if not context.stopping():
+        layouts.put(context.state, until="")
 
 
 def _own(context: Context) -> list[str]:

@@ -88,5 +88,5 @@ def _is_in_order(context: Context) -> bool:
     """Whether a server stores events as they come; one that is clustered or sharded is read from end to end."""
     if is_fake(context.target):
         return True
-    clustered = "clusteredIndex" in present_collections(context.target).get(EVENTS, {})
+    clustered = "clusteredIndex" in present_collections(context.target, EVENTS).get(EVENTS, {})
     return not clustered and not context.target.client.is_mongos

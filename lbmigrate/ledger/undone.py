@@ -117,4 +117,4 @@ def _is_emptied(context: Context, action: Action, number: int) -> bool:
     if number >= MANY:
         return not any(collection.find_one(each.where, {"_id": 1}) for each in action.sources)
     is_empty = number > 0 and collection.find_one({}, {"_id": 1}) is None
-    return is_empty and collection.name not in present_collections(context.sources)
+    return is_empty and collection.name not in present_collections(context.sources, collection.name)

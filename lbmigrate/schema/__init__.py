@@ -106,15 +106,16 @@ def indexes_of(name: str) -> list[Index]:
     return [replace(index, collection=name) for index in INDEXES if index.collection == base_of(name)]
 
 
-def present_collections(database: Database[Any]) -> dict[str, Document]:
-    """Every collection of the database by name, with its options."""
-    return {info["name"]: info.get("options", {}) for info in database.list_collections()}
+def present_collections(database: Database[Any], *names: str) -> dict[str, Document]:
+    """Every collection of the database, or those with these names, by name, with its options."""
+    asked = {"name": {"$in": list(names)}} if names else {}
+    return {info["name"]: info.get("options", {}) for info in database.list_collections(filter=asked)}
 
 
 def missing_collections(database: Database[Any]) -> list[str]:
     """Name those of our collections that the database does not have."""
-    present = present_collections(database)
-    return [name for name in (EVENTS, ENTRIES, REJECTS) if name not in present]
+    present = present_collections(database, *(ours := (EVENTS, ENTRIES, REJECTS)))
+    return [name for name in ours if name not in present]
 
 
 def create_collection(database: Database[Any], name: str) -> None:
@@ -124,7 +125,7 @@ def create_collection(database: Database[Any], name: str) -> None:
     try:
         database.create_collection(name, **options)
     except (CollectionInvalid, OperationFailure):
-        if name not in present_collections(database):  # else a run that slept through its lease was faster
+        if name not in present_collections(database, name):  # else a run that slept through its lease was faster
             raise
 
 
@@ -135,7 +136,7 @@ def present_indexes(
 
     `present` is what `present_collections` has just said, where that is known.
     """
-    options = (present_collections(database) if present is None else present).get(collection)
+    options = (present_collections(database, collection) if present is None else present).get(collection)
     if options is None or "viewOn" in options:
         return []
     found = database[collection].index_information()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pymongo.collection import Collection
@@ -24,6 +25,7 @@ ALL = "~"  # behind the name of every period
 ROW = (
     "entries"  # of the state: `until`, and whether a run is `moving` entries; without it all are in the base collection
 )
+NAMES = 8_192  # of collections that are remembered: a move lists all of them once for each
 LOOK_AGAIN = 1.0  # seconds that a layout may be old that nobody has announced to change
 _DIGITS = {"%Y": r"\d{4}", "%G": r"\d{4}", "%m": r"\d\d", "%d": r"\d\d", "%V": r"\d\d"}
 _FORMATS = (format_ for kind, format_ in PERIODS.items() if kind != "global")
@@ -79,12 +81,14 @@ def _escaped(character: str) -> str:
     return "_" if character == "-" else f"={ord(character):x}="
 
 
+@lru_cache(maxsize=NAMES)
 def period_of(name: str) -> str:
     """The period whose collection has this name."""
     plain = name.removeprefix(PARTITIONS)
     return _ESCAPED.sub(lambda found: "-" if found[2] else chr(int(found[1], 16)), plain)
 
 
+@lru_cache(maxsize=NAMES)
 def is_partition(name: str) -> bool:
     """Whether a collection is called as that of a single period."""
     return name.startswith(PARTITIONS) and may_have_own(period := period_of(name)) and partition(period) == name

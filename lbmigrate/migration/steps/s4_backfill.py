@@ -167,7 +167,7 @@ def _ours(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece]:
-    if name not in present_collections(context.target):
+    if name not in present_collections(context.target, name):
         return
     collection = context.target[name]
     removed = 0
