@@ -37,15 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Of what holds in memory and on a server alike, a quick run sees the half in memory; of the cases of a `sampled`
     test every third.
     """
-    begun: Counter[str] = Counter()
+    begun: Counter[tuple[str, bool]] = Counter()
     for item in items:
         case = getattr(item, "callspec", None)
-        name = item.nodeid.partition("[")[0]
-        repeated = case is not None and "mongod" in item.path.parts and begun[name] > 0
-        left_out = case is not None and item.get_closest_marker("sampled") and begun[name] % 3
-        if repeated or left_out or (case is not None and case.params.get("anyclient") == "mongod"):
+        on_server = case is not None and case.params.get("anyclient") == "mongod"
+        kind = item.nodeid.partition("[")[0], on_server
+        repeated = case is not None and "mongod" in item.path.parts and begun[kind] > 0
+        left_out = case is not None and item.get_closest_marker("sampled") and begun[kind] % 3
+        if repeated or left_out or on_server:
             item.add_marker(pytest.mark.slow)
-        begun[name] += 1
+        begun[kind] += 1
 
 
 @pytest.fixture(scope="session")

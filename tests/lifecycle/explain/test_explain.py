@@ -222,6 +222,7 @@ EVERY = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("change", EVERY, ids=lambda change: change.__name__)
 def test_a_difference_is_told_and_the_commands_that_it_names_end_it(app, change):
     change(app)

@@ -43,6 +43,7 @@ def verify(app):
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "meta",
     [

@@ -94,6 +94,7 @@ def test_a_step_can_go_up_and_down_again_and_again(fresh, step):
     assert look(app) == reverted
 
 
+@pytest.mark.sampled
 @however_saved
 @every_step
 def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
@@ -108,6 +109,7 @@ def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, save
             return
 
 
+@pytest.mark.sampled
 @however_saved
 @every_step
 def test_a_revert_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):

@@ -183,6 +183,7 @@ def gone(app):
 ODD = ("yes", 1, None, [True], {"a": 1}, 0, "")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize("field", ["write", "read", "updatedAt", "updatedBy"])
 def test_an_odd_value_in_the_flag_counts_as_off_and_is_false_after_a_rollback(app, field, value):

@@ -48,6 +48,7 @@ def counted(app):
     return len(app.events())
 
 
+@pytest.mark.sampled
 @indexed_or_not
 @every_later_backfill
 def test_the_since_of_a_run_is_kept_by_every_later_backfill(app, scope, indexed):

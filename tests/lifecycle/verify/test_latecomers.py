@@ -66,6 +66,7 @@ def cases():
         yield pytest.param(source, hours, ids, level, marks=marks)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("source", "hours", "ids", "level"), list(cases()))
 def test_a_first_run_passes_while_the_app_writes(database, source, hours, ids, level):
     new, old = IDS[ids]

@@ -55,6 +55,7 @@ def test_each_collection_is_asked_once_and_not_once_for_every_few_users(app, ask
     assert set(asked.values()) == {1}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("held", [1, 3, 25], ids=["one", "three", "many"])
 def test_however_few_entries_are_held_each_is_compared(app, asked, monkeypatch, held):
     monkeypatch.setattr(ahead, "HELD", held)

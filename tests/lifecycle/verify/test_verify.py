@@ -145,6 +145,7 @@ WRONGS = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("spoil", WRONGS, ids=lambda spoil: spoil.__name__)
 def test_verification_fails_for(app, spoil):
     spoil(app.database["leaderboard_entries"], app.database["score_events"])
