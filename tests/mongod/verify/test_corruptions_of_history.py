@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import replace
+from itertools import islice
 
 import pytest
+from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
 
 from lbmigrate import commands
 from lbmigrate.config.load import load_config
@@ -56,8 +58,11 @@ def replace_uri(config, uri):
 
 def copied(collection, database):
     """Put documents into another database; the collection there stays the one that it is."""
-    collection.database.client[database][collection.name].delete_many({})
-    collection.aggregate([{"$merge": {"into": {"db": database, "coll": collection.name}}}])
+    copy = collection.database.client[database][collection.name]
+    copy.delete_many({})
+    rows = collection.with_options(DEFAULT_RAW_BSON_OPTIONS).find()
+    while some := list(islice(rows, 10_000)):
+        copy.insert_many(some, ordered=False, bypass_document_validation=True)
 
 
 @pytest.fixture
