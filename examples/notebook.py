@@ -1,4 +1,4 @@
-"""A leaderboard from Python, cell by cell, on the in-memory database: `python examples/notebook.py`, or open it as cells.
+"""A leaderboard from Python, cell by cell, on the in-memory database: `python examples/notebook.py`.
 
 Editors that know `# %%` run it like a notebook. For your own server leave the first cell out, load your configuration
 with `load_config`, and give `config` to the commands in the place of `where`.
@@ -32,7 +32,8 @@ config = Config.model_validate(
         "users": {"display_name": "name"},
         "sources": [
             {"name": "tasks", "collection": "tasks", "action": "task_complete", "where": {"status": "done"},
-             "user": "userId", "at": "doneAt", "let": {"minutes": {"path": "minutes"}}, "points": "minimum(minutes, 60)"}
+             "user": "userId", "at": "doneAt", "let": {"minutes": {"path": "minutes"}},
+             "points": "minimum(minutes, 60)"}
         ],
     }
 )  # fmt: skip
