@@ -4,7 +4,7 @@ READY := .venv/.ready
 
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, and each would compile the package again
 
-.PHONY: help demo test test-slow test-all lint bench package clean
+.PHONY: help demo test test-slow test-all lint docs bench package clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -25,6 +25,11 @@ lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/.docs ## Build the documentation as a site into build/docs/; a link that leads nowhere is an error
+	$(BIN)/python -m docs._generate
+	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
+	@echo build/docs/docs/index.html
+
 bench: $(READY) ## Measure speed and memory
 	$(BIN)/python -m benchmarks
 
@@ -37,4 +42,8 @@ clean: ## Remove the environment and every cache
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dryrun,dev]'
+	@touch $@
+
+.venv/.docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@

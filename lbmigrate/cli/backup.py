@@ -64,7 +64,10 @@ def make(
     ] = False,
     key_file: KeyFile = None,
 ) -> None:
-    """Back up what a migration may touch, in the layout of mongodump, and put that on record."""
+    """Back up what a migration may touch, in the layout of mongodump, and put that on record.
+
+    Of the feature flags it holds our document alone. --sources adds the app's own collections.
+    """
     given, key = directory or out, backup_key(key_file)
     with this.connected() as connection:
         into = given or HOME / f"{connection.target.name}-{utc_now():%Y-%m-%dT%H%M%SZ}"
@@ -79,7 +82,10 @@ def make(
 
 @verb(app)
 def verify(this: Invocation, directory: Directory, digest: Digest = "", key_file: KeyFile = None) -> None:
-    """Read a backup from end to end and compare it with its manifest; asks no server. Exits 6 when it is damaged."""
+    """Read a backup from end to end and compare it with its manifest; asks no server. Exits 6 when it is damaged.
+
+    --digest, or the key that it was made with, says that nobody has changed it.
+    """
     key = backup_key(key_file)
     found = commands.verify_backup(directory, digest=digest, key=key)
     _show(this, "backup verify", directory, found)

@@ -44,7 +44,7 @@ def status(this: Invocation) -> None:
 
 @verb(app)
 def check(this: Invocation) -> None:
-    """Compare every board in Redis with its entries; exit code 5 when they differ."""
+    """Compare every board in Redis with its entries; exits 5 when they differ."""
     with this.connected() as connection:
         count = commands.check_boards(connection)
     this.console.note(f"{amount(count, 'board')} in Redis {'agrees' if count == 1 else 'agree'} with the entries")
@@ -53,7 +53,7 @@ def check(this: Invocation) -> None:
 
 @verb(app, works=True)
 def rebuild(this: Invocation, lock_ttl: options.LockTtl = options.LOCK_TTL, wait_lock: options.WaitLock = None) -> None:
-    """Make every board in Redis anew from the entries, while it is read and written."""
+    """Rebuild every board in Redis from the entries, while it is read and written."""
     with this.connected() as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
         built = commands.rebuild_boards(connection, terms=terms)
     this.console.result({"verb": "boards rebuild", "boards": built})

@@ -34,7 +34,11 @@ def reconcile(
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
-    """Add adjustment events for tasks that were undone, moved or are worth something else by now."""
+    """Add adjustment events for tasks that were undone, moved or are worth something else by now.
+
+    Also settles a configuration that was changed. Stops first, with exit 6, where more of a source would be taken back
+    than `reconcile.at_most` allows (5 %); --allow N agrees to the number that it names.
+    """
     with this.connected(tell=False) as connection:
         if dry_run:
             _preview(this, connection)

@@ -31,7 +31,11 @@ def rollback(
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
-    """Revert the steps: flags off first, then what this migration made, and nothing else."""
+    """Revert the steps: flags off first, then what this migration made, and nothing else.
+
+    The last step first, down to --to. --keep-data turns both switches off and removes nothing; --dry-run shows what
+    would be removed.
+    """
     with this.connected() as connection:
         found = commands.preview_rollback(connection, to=to, keep_data=keep_data)
         if not found:

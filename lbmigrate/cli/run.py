@@ -48,7 +48,14 @@ def run(
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
-    """Apply what is pending, resuming where it stopped."""
+    """Apply what is pending, resuming where it stopped.
+
+    --since says where the board begins, for every backfill to come. What somebody turned off is turned on again only
+    with --yes, or when a person agrees. --shard spreads the collections over a cluster's shards; exits 6 without one.
+
+    With --dry-run it rehearses in memory, on the real sources or on exported files (--fixtures). --out keeps the
+    outcome, --expect compares it with one that was kept, and exits 5 when they differ.
+    """
     chosen(migration.STEPS, to, only)  # a wrong number is an error before anything is opened
     bounds = options.scope(since, until)
     if shard and (dry_run or fixtures or out or expect):

@@ -31,7 +31,11 @@ Health = Annotated[
 
 @verb(app)
 def status(this: Invocation, max_staleness: MaxStaleness = None, watch: Watch = False, health: Health = False) -> None:
-    """Show how far each step, source and run is."""
+    """Show how far each step, source and run is.
+
+    While a run goes on, with its share, rate and time left. --max-staleness 2h exits 3 when a source was not read to
+    its end, or nothing was verified, for longer than that. --health is one line for a monitor, with exit codes.
+    """
     most = dt.timedelta(seconds=options.seconds(max_staleness, "--max-staleness")) if max_staleness else None
     if watch:
         _watch(this, alone=not (most or health or this.as_json))

@@ -28,7 +28,10 @@ def tail(
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
-    """Follow what the app writes and record it at once, for apps that are not written in Python."""
+    """Follow what the app writes and record it at once, for apps that are not written in Python.
+
+    Needs a replica set. It resumes where it stopped; with --heal it backfills what the server no longer remembers.
+    """
     with this.connected(tell=False) as connection:
         limits = options.limits(connection.config, max_runtime, None, None)
         with this.running(limits, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:

@@ -40,6 +40,10 @@ def verify(
     """Compare entries with the ledger, and the ledger with its sources, by a second reading.
 
     The configuration is read once more, document by document. Exits 5 on a mismatch.
+
+    --full compares everything, and resumes where it was stopped. --export writes each mismatch as a line of JSON,
+    --repair repairs what can be repaired and verifies again. --report writes a page (.html) or Markdown (.md).
+    --against users:points also compares the board with a counter the app had before; that never decides the verdict.
     """
     with this.connected(tell=False) as connection:
         chosen = options.verify_options(connection.config, sample, top, seed, full, confidence, max_error)

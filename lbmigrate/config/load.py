@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from lbmigrate.config import named_twice, rules
+from lbmigrate.config import keys, named_twice, rules
 from lbmigrate.config.messages import Loc, complaints, discreet, place, shortened
 from lbmigrate.config.model import Config
 from lbmigrate.config.yaml_tree import LARGEST, Taken, Tree, dotted, parse
@@ -110,7 +110,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **keys.described(Config.model_json_schema())}
 
 
 def schema_text() -> str:

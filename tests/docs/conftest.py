@@ -6,16 +6,22 @@ import datetime as dt
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 from bson import json_util
 from pymongo.database import Database
 
 from lbmigrate import demodata
 from lbmigrate.cli.main import status
+from lbmigrate.commands import _propose
+from lbmigrate.mongo import fake
+from lbmigrate.run import connection
+from lbmigrate.verify import again
 from tests.valkey import Valkey, running
 
 END = dt.datetime(2025, 11, 3)
@@ -42,8 +48,37 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def app(database: Database[Any], server_uri: str, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Database[Any]:
+def stage(request: pytest.FixtureRequest) -> tuple[Database[Any], str]:
+    """The app's database and its server's URI: on a server, or with the parameter `memory` in memory."""
+    if getattr(request, "param", "server") == "memory":
+        opened: Callable[[str], Any] = request.getfixturevalue("memory")
+        return opened("mongodb://memory")["app"], "mongodb://memory"
+    return request.getfixturevalue("database"), request.getfixturevalue("server_uri")
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """Let each URI lead to an in-memory database of its own, also in the Python of a document."""
+    with ExitStack() as stack:
+        clients: dict[str, Any] = {}
+
+        def client(uri: str) -> Any:
+            return clients[uri] if uri in clients else clients.setdefault(uri, stack.enter_context(fake.client()))
+
+        @contextmanager
+        def opened(uri: str, watch: object = None) -> Iterator[Any]:
+            yield client(uri)
+
+        for module, name in ((connection, "open_client"), (_propose, "open_client"), (pymongo, "MongoClient")):
+            monkeypatch.setattr(module, name, opened)
+        monkeypatch.setattr(again, "WAITS", (0.0, 0.0, 0.0))  # nothing else writes meanwhile
+        yield client
+
+
+@pytest.fixture
+def app(stage: tuple[Database[Any], str], scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Database[Any]:
     """The app's database, with the same documents in ./fixtures; the environment leads every command there."""
+    database, server_uri = stage
     (scratch / "fixtures").mkdir()
     for name, documents in demodata.generate(60, 1_500, 600, end=END).items():
         some = list(documents)

@@ -1,4 +1,4 @@
-"""What README and runbooks say is tried: every command runs, every line shown is one that really comes."""
+"""What README, runbooks and the other pages say is tried: every command runs, every line shown really comes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,15 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
-import typer
-import yaml
 from bson import ObjectId, json_util
 
-from lbmigrate import errors, schema
-from lbmigrate.cli.app import app as command_line
-from lbmigrate.config.load import flatten, read_config
-from lbmigrate.config.model import Config, Source
-from lbmigrate.config.pace import Backfill, Live, Throttle, Verify
-from lbmigrate.config.users import OptOut, Users
-from tests.apps import TASKS
+from lbmigrate import schema
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("runbooks/*.md"))]
-README = DOCUMENTS[0].read_text("utf-8")
+PAGES = [*sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("runbooks/*.md"))]
+DOCUMENTS = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")), *PAGES]
 
 CUT = "[…]"  # where a document leaves lines out
 NOT_RUN = {"export", "make", "mongoexport", "pip", "python3"}  # commands that need another machine than this
@@ -35,9 +26,9 @@ STAND_INS = {
 }
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-QUICK = {"README.md", "migrate.md"}  # whose commands a quick run types; `make test-slow` those of every other
-walks = [pytest.param(path, marks=[] if path.name in QUICK else pytest.mark.slow) for path in DOCUMENTS]
-every_walk = pytest.mark.parametrize("document", walks, ids=lambda path: str(path.relative_to(ROOT)))
+QUICK = {
+    "README.md"
+}  # whose commands a quick run types, in memory; `make test-slow` those of every document on a server
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -159,6 +150,7 @@ SCENES = {
     "late.md": a_task_came_late,
     "partitions.md": weeks_are_to_have_collections,
     "redis.md": quiet,
+    "python.md": quiet,
 }
 NEEDS = {"redis.md": "valkey"}  # a fixture
 
@@ -166,7 +158,15 @@ NEEDS = {"redis.md": "valkey"}  # a fixture
 # --- trying --------------------------------------------------------------------------------------------------------
 
 
-@every_walk
+def shows_something(document: Path) -> bool:
+    return bool(list(blocks(document.read_text("utf-8"), "console", "python")))
+
+
+walks = [pytest.param(path, "server", marks=pytest.mark.slow) for path in DOCUMENTS if shows_something(path)]
+walks += [pytest.param(path, "memory") for path in DOCUMENTS if path.name in QUICK]
+
+
+@pytest.mark.parametrize(("document", "stage"), walks, indirect=["stage"], ids=lambda part: getattr(part, "name", part))
 def test_every_command_of_a_document_does_what_is_shown(document, app, run, capsys, request):
     if document.name in NEEDS:
         request.getfixturevalue(NEEDS[document.name])
@@ -200,6 +200,12 @@ def shown_event():
     return event, {**task, "completedAt": event["createdAt"], "updatedAt": event["createdAt"]}
 
 
+in_memory_and_on_a_server = pytest.mark.parametrize(
+    "stage", ["memory", pytest.param("server", marks=pytest.mark.slow)], indirect=True
+)
+
+
+@in_memory_and_on_a_server
 def test_the_event_that_an_app_is_told_to_insert_is_the_one_that_a_backfill_makes(migrated, run):
     event, task = shown_event()
     migrated["tasks"].insert_one(task)
@@ -208,6 +214,7 @@ def test_the_event_that_an_app_is_told_to_insert_is_the_one_that_a_backfill_make
     assert made == {**event, "meta": {**event["meta"], "origin": "backfill"}}
 
 
+@in_memory_and_on_a_server
 def test_the_event_that_an_app_is_told_to_insert_is_on_the_board_after_the_next_backfill(migrated, run):
     event, task = shown_event()
     entry = {"_id": f"global:{event['userId']}"}
@@ -235,89 +242,16 @@ def test_every_target_of_make_exists(document):
     assert set(named) <= set(targets)
 
 
-@every_document
-def test_links_lead_to_files(document):
-    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
-        assert target.startswith("https://") or (document.parent / target).exists(), target
-
-
-def test_the_configuration_in_the_readme_is_valid_and_names_the_defaults_of_what_it_leaves_to_them(scratch):
-    first, *_, rest = (content for _, content in blocks(README, "yaml"))
-    file = scratch / "leaderboard.yaml"
-    file.write_text(first, "utf-8")
-    plain = flatten(read_config(file).config)
-    file.write_text(first + rest, "utf-8")
-    assert flatten(read_config(file).config) == plain
-    keys = [*Backfill.model_fields, *Throttle.model_fields, *Verify.model_fields, *Live.model_fields]
-    assert re.findall(r"^  (\w+):", rest, re.MULTILINE) == keys
-
-
-def test_what_the_readme_says_of_users_and_of_sources_can_be_written_into_a_configuration():
-    _, users, wish, zones, source, _ = (yaml.safe_load(dedent(content)) for _, content in blocks(README, "yaml"))
-    Users.model_validate(users["users"])
-    OptOut.model_validate(wish["opt_out"])
-    assert Config.model_validate({"sources": [TASKS], **zones}).users.timezone
-    Source.model_validate({**TASKS, **source["sources"][0]})
-
-
-# --- tables --------------------------------------------------------------------------------------------------------
-
-
-def commands(group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], list[str]]:
-    """Every verb of the command line with its options: {("flag", "show"): ["--uri", …]}."""
-    found = {}
-    for name in group.list_commands(None):
-        command = group.get_command(None, name)
-        if hasattr(command, "list_commands"):
-            found |= commands(command, (*path, name))
-        else:
-            found[*path, name] = [option for each in command.params for option in (*each.opts, *each.secondary_opts)]
-    return found
-
-
-COMMANDS = commands(typer.main.get_command(command_line))
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the README's table whose first column has this heading."""
-    table = re.search(rf"^\| {heading} \|.*\n\|-.*\n((?:\|.*\n)+)", README, re.MULTILINE)
-    assert table, heading
-    return [re.split(r"(?<!\\)\|", line)[1:-1] for line in table[1].splitlines()]
-
-
-ALONE = {"backup": "make", "rejects": "groups"}  # groups that are verbs as well
-
-
-def verb(words: list[str]) -> tuple[str, ...]:
-    words = [words[0], ALONE[words[0]]] if len(words) == 1 and words[0] in ALONE else words
-    return next((key for key in COMMANDS if tuple(words[: len(key)]) == key), tuple(words[:1]))
-
-
-def test_the_readme_names_every_command():
-    named = {verb(code.split()) for row in rows("command") for code in re.findall(r"`([^`]+)`", row[0])}
-    assert named == COMMANDS.keys()
+def anchors(text: str) -> set[str]:
+    """What the headings of a page are called in a link, as the forge and the site make it."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @every_document
-def test_commands_named_in_the_text_exist_with_their_options(document):
-    text = document.read_text("utf-8")
-    inline = [code.split()[1:] for code in re.findall(r"`(lbmigrate [^`]+)`", text)]
-    listed = [code.split() for row in rows("command") for code in re.findall(r"`([^`]+)`", row[0])]
-    for words in inline + (listed if text == README else []):
-        assert verb(words) in COMMANDS, words
-        options = {word.strip("[]") for word in words if word.strip("[").startswith("-")}
-        assert options <= {*COMMANDS[verb(words)], "--help"}, words
-
-
-def test_the_readme_has_every_exit_code():
-    listed = {int(code) for row in rows("exit code") for code in row[0].split(",")}
-    raised = {kind.exit_code for kind in vars(errors).values() if hasattr(kind, "exit_code")}
-    assert listed == {0, 129, 130, 143} | raised
-
-
-def test_the_readme_names_every_field():
-    table = {row[0].strip(" `"): " ".join(row) for row in rows("collection")}
-    assert {schema.EVENTS, schema.ENTRIES, schema.REJECTS, "lbmigrate_state", "feature_flags"} == table.keys()
-    for collection, validator in schema.VALIDATORS.items():
-        for name in validator["$jsonSchema"]["properties"]:
-            assert f"`{name}`" in table[collection], f"{collection}.{name}"
+def test_links_lead_to_files_and_to_headings_of_them(document):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", document.read_text("utf-8")):
+        if not target.startswith("https://"):
+            file = document.parent / target if target else document
+            assert file.exists(), target
+            assert not anchor or anchor in anchors(file.read_text("utf-8")), f"{target}#{anchor}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -60,6 +61,21 @@ def test_the_source_archive_has_every_file_and_its_tests_run_in_it(tmp_path):
     assert ran.returncode == 0, ran.stdout
     collected = python("-m", "pytest", "-q", "--co", "tests", path=unpacked, cwd=unpacked)
     assert collected.returncode == 0, collected.stdout
+
+
+def test_links_of_the_readme_work_on_a_package_index():
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec
+    assert spec.loader
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    urls = PROJECT["project"]["urls"]
+    metadata = {"version": "1.2.3", "urls": urls}
+    hook.CustomMetadataHook(str(ROOT), {}).update(metadata)
+    links = re.findall(r"\]\(([^)]+)\)", metadata["readme"]["text"])
+    assert len(links) > 20
+    assert all(link.startswith(f"{urls['Repository']}/blob/v1.2.3/") for link in links)
+    assert all(url.startswith(urls["Repository"]) for url in urls.values())
 
 
 def test_the_workflow_tests_every_version_that_the_package_names():
