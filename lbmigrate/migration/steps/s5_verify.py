@@ -13,7 +13,7 @@ from lbmigrate.config.digest import applied_digest
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Apart
 from lbmigrate.passes.changed import SETTLE as DRIFT
-from lbmigrate.passes.changed import changes
+from lbmigrate.passes.changed import way
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved, amount
@@ -138,7 +138,7 @@ def _to_be_settled(look: Look) -> Iterator[str]:
 def _settling(context: Context, look: Look) -> str:
     """What makes the next verification pass; where only one thing is wrong, what settles just that."""
     seen = look.totals
-    if changes(context):
+    if way(context, "") == DRIFT:
         return f"{DRIFT}, then: lbmigrate verify"
     unread = verdict.unread(context)
     if unread and seen.wrong == len(unread) + seen.heals[Heal.BACKFILL.value]:
