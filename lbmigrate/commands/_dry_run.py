@@ -28,6 +28,7 @@ from lbmigrate.rehearsal import fixtures as files
 from lbmigrate.rehearsal import report
 from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.rehearsal.report import Move
+from lbmigrate.rehearsal.shifts import Shift, shifts
 from lbmigrate.run.connection import Connection, explained, shadow
 from lbmigrate.run.context import Scope
 from lbmigrate.state import State, layouts
@@ -40,11 +41,15 @@ DAY = 86_400.0  # seconds: nobody else can reach an in-memory database
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a dry run came to: counts, digests and samples, the top of the board, who would move, what was expected."""
+    """What a dry run came to: counts, digests and samples, the top of the board, what was expected of it.
+
+    And beside the present board: who would move, and which actions would be worth something else.
+    """
 
     report: Document
     places: list[Place]
     moves: list[Move]
+    shifts: list[Shift]
     differences: list[str]
 
 
@@ -82,6 +87,7 @@ def dry_run(
             report=found,
             places=Board(connection.target, connection.config, connection.sources).top("global", SHOWN),
             moves=report.moves(present, connection.target, config.ranking.ties, (_order_of(config, present), ordered)),
+            shifts=shifts(present, connection.target) if scope.share == 1.0 else [],
             differences=report.compare(connection.target, expect) if expect else [],
         )
 

@@ -245,6 +245,7 @@ def test_pages_go_on_in_the_order_in_which_they_have_begun(database):
     run(connected(database, "latest"))
     with pytest.raises(CursorRefused, match="another order"):
         Board(database, settings("latest")).page(n=3, after=begun)
+    assert paged(Board(database, settings("latest")), 3) == standing(database, "latest")
 
 
 def test_an_action_that_is_recorded_while_a_run_changes_the_order_has_its_moment(database, monkeypatch):
