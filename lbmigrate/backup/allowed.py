@@ -15,7 +15,7 @@ from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import Refused
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, EVENTS, INDEXES, REJECTS, VALIDATORS, base_of
+from lbmigrate.schema import ENTRIES, EVENTS, INDEXES, REJECTS, VALIDATORS, base_of, is_current
 from lbmigrate.schema.layout import is_partition
 
 VALIDATION = frozenset({"validator", "validationLevel", "validationAction"})
@@ -86,6 +86,8 @@ def _is_index(spec: Any) -> bool:
 def _options_of_ours(name: str, options: Document) -> Document:
     """Our validator of today in the place of any: documents that are older than it come back all the same."""
     validator = VALIDATORS.get(base_of(name))
+    if validator and is_current(name, options.get("validator")):
+        return {"validator": options["validator"]}
     return {"validator": validator} if validator and "validator" in options else {}
 
 

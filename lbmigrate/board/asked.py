@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 import uuid
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from bson import Binary, Code, Int64, json_util
 from bson.errors import BSONError
 
+from lbmigrate.board.order import BY_USER, Position
 from lbmigrate.board.place import LONGEST_PERIOD, Place
 from lbmigrate.errors import UsageError
+from lbmigrate.records import LATEST
+from lbmigrate.schema import WAYS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import id_type, parse_id
 from lbmigrate.values.limits import is_half, long_id
 
 MOST_FRIENDS = 1000  # users of one `among`
 LARGEST = 2**63 - 1
+FIRST_PAGE = "begin with the first page: leave `after` out"
+EPOCH, MILLISECOND = dt.datetime(1970, 1, 1), dt.timedelta(milliseconds=1)
+FURTHEST = (LATEST - EPOCH) // MILLISECOND
 PERIODS = "name one: global, 2025-W44, 2025-11-04"
 
 
@@ -38,14 +44,6 @@ class NumberRefused(UsageError):
 
 class CursorRefused(UsageError):
     """A cursor that this board did not hand out for this period."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place between two entries of a board: behind the one with this score and user."""
-
-    score: int
-    user: Any
 
 
 def check_period(period: object) -> str:
@@ -91,6 +89,7 @@ def ids_of_all(users: Iterable[object]) -> list[Any]:
 def cursor_of(period: str, position: Position) -> str:
     """A position as an opaque text that fits into a URL. It shows the user's id to whoever decodes it."""
     told = {"p": period, "s": int(position.score), "u": _for_any_client(position.user)}
+    told |= {"o": position.by, "r": _ms(position.reached)} if position.by in WAYS else {}
     content = json_util.dumps(told).encode()
     return base64.urlsafe_b64encode(zlib.crc32(content).to_bytes(4) + content).decode().rstrip("=")
 
@@ -99,10 +98,24 @@ def position_of(period: str, cursor: object) -> Position:
     """Read a cursor. Raises CursorRefused for one that was edited, or that is of another period."""
     told = _read(cursor)
     if told is None:
-        raise CursorRefused("that is no cursor of a board", "begin with the first page: leave `after` out")
+        raise CursorRefused("that is no cursor of a board", FIRST_PAGE)
     if told["p"] != period:
         raise CursorRefused(f"that cursor is of another period than {period!r}", "begin with the first page of it")
-    return Position(told["s"], told["u"])
+    return Position(told["s"], told["u"], _moment(told.get("r")), told.get("o", BY_USER.by))
+
+
+def refuse_of_another_order() -> CursorRefused:
+    """What to raise for a cursor of pages in an order that the board does not have any more."""
+    what = "that cursor is of another order of those who share a score than the board has now"
+    return CursorRefused(what, FIRST_PAGE)
+
+
+def _ms(at: dt.datetime | None) -> int | None:
+    return None if at is None else (at - EPOCH) // MILLISECOND
+
+
+def _moment(ms: int | None) -> dt.datetime | None:
+    return None if ms is None else EPOCH + ms * MILLISECOND
 
 
 def _for_any_client(user: Any) -> Any:
@@ -117,9 +130,19 @@ def _read(cursor: object) -> dict[str, Any] | None:
         told = json_util.loads(raw[4:].decode()) if zlib.crc32(raw[4:]).to_bytes(4) == raw[:4] else None
     except (binascii.Error, BSONError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         return None
-    if not isinstance(told, dict) or told.keys() != {"p", "s", "u"} or id_type(told["u"]) is None:
+    if not isinstance(told, dict) or not _has_parts(told) or id_type(told["u"]) is None:
         return None
     return told if isinstance(told["p"], str) and _is_score(told["s"]) else None
+
+
+def _has_parts(told: dict[str, Any]) -> bool:
+    if told.keys() == {"p", "s", "u"}:
+        return True
+    return told.keys() == {"p", "s", "u", "o", "r"} and told["o"] in tuple(WAYS) and _is_moment(told["r"])
+
+
+def _is_moment(ms: Any) -> bool:
+    return ms is None or (_is_score(ms) and abs(ms) <= FURTHEST)
 
 
 def _is_score(value: object) -> bool:

@@ -14,7 +14,9 @@ from lbmigrate.board import calendar, over_periods, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
 from lbmigrate.board.commands import MOST, Homes, commands, from_redis, lists, take
 from lbmigrate.board.numbering import Ask, Reading
+from lbmigrate.board.order import Order
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
+from lbmigrate.board.whereabouts import LOOK
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 
@@ -39,22 +41,24 @@ class AsyncBoard:
     async def page(self, period: str = "global", n: int = 10, after: str | None = None) -> Page:
         """As `Board.page`."""
         behind = None if after is None else position_of(check_period(period), after)
-        return await self._ask(reading.page(self._config, check_period(period), check_number(n), behind))
+        return await self._ask(
+            reading.page(self._config, self._in_force, check_period(period), check_number(n), behind)
+        )
 
     async def rank(self, user: Any, period: str = "global", hidden: bool = False) -> Place | None:
         """As `Board.rank`."""
         period = check_period(period)
-        return await self._ask(reading.rank(self._config, period, ids_of(user), hidden))
+        return await self._ask(reading.rank(self._config, self._in_force, period, ids_of(user), hidden))
 
     async def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
         """As `Board.around`."""
         period, n = check_period(period), check_number(n)
-        return await self._ask(reading.around(self._config, period, ids_of(user), n))
+        return await self._ask(reading.around(self._config, self._in_force, period, ids_of(user), n))
 
     async def among(self, users: Iterable[Any], period: str = "global") -> list[Place]:
         """As `Board.among`."""
         period = check_period(period)
-        return await self._ask(reading.among(self._config, period, ids_of_all(users)))
+        return await self._ask(reading.among(self._config, self._in_force, period, ids_of_all(users)))
 
     async def percentile(self, user: Any, period: str = "global") -> float | None:
         """As `Board.percentile`."""
@@ -70,7 +74,7 @@ class AsyncBoard:
 
     async def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """As `Board.history`."""
-        return await self._ask(over_periods.history(self._config, ids_of(user), check_number(n)))
+        return await self._ask(over_periods.history(self._config, self._in_force, ids_of(user), check_number(n)))
 
     async def freshness(self) -> Freshness:
         """As `Board.freshness`."""
@@ -84,7 +88,12 @@ class AsyncBoard:
     def _homes(self) -> Homes:
         return Homes.of(self._database, self._sources, self._config)
 
+    def _in_force(self) -> Order:
+        return self._homes.where.order
+
     async def _ask(self, asked: Reading[T]) -> T:
+        if self._homes.where.must_look:
+            await self._look()
         found: list[list[Document]] | None = None
         while True:
             try:
@@ -92,6 +101,15 @@ class AsyncBoard:
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
             found = await self._found(asks)
+
+    async def _look(self) -> None:
+        """What is on record of the entries, before anything is read that depends on it."""
+        where = self._homes.where
+        try:
+            [rows] = await self._read([LOOK])
+            where.note(rows)
+        except OperationFailure as error:
+            where.give_up([LOOK], error)
 
     async def _found(self, asks: Sequence[Ask]) -> list[list[Document]]:
         """What each ask finds, where entries are now."""

@@ -17,7 +17,9 @@ from lbmigrate.board import calendar, over_periods, reading
 from lbmigrate.board.asked import check_number, check_period, ids_of, ids_of_all, position_of
 from lbmigrate.board.commands import MOST, Homes, commands, from_redis, lists, take
 from lbmigrate.board.numbering import Ask, Reading
+from lbmigrate.board.order import Order
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
+from lbmigrate.board.whereabouts import LOOK
 from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 
@@ -52,7 +54,7 @@ class Board:
         edited or that is of another period.
         """
         behind = None if after is None else position_of(check_period(period), after)
-        return self._ask(reading.page(self._config, check_period(period), check_number(n), behind))
+        return self._ask(reading.page(self._config, self._in_force, check_period(period), check_number(n), behind))
 
     def rank(self, user: Any, period: str = "global", hidden: bool = False) -> Place | None:
         """A user's own place; None without an entry. Of one who has opted out only with `hidden`, for their own eyes.
@@ -60,17 +62,17 @@ class Board:
         `user` is a Place, its `user` or `original`, an id, or how that is written.
         """
         period = check_period(period)
-        return self._ask(reading.rank(self._config, period, ids_of(user), hidden))
+        return self._ask(reading.rank(self._config, self._in_force, period, ids_of(user), hidden))
 
     def around(self, user: Any, period: str = "global", n: int = 3) -> list[Place]:
         """A user with up to `n` visible neighbours on either side, best first; empty if the user is not to be seen."""
         period, n = check_period(period), check_number(n)
-        return self._ask(reading.around(self._config, period, ids_of(user), n))
+        return self._ask(reading.around(self._config, self._in_force, period, ids_of(user), n))
 
     def among(self, users: Iterable[Any], period: str = "global") -> list[Place]:
         """Friends or a team, at most 1,000: the places that they have on the whole board, best first."""
         period = check_period(period)
-        return self._ask(reading.among(self._config, period, ids_of_all(users)))
+        return self._ask(reading.among(self._config, self._in_force, period, ids_of_all(users)))
 
     def percentile(self, user: Any, period: str = "global") -> float | None:
         """How many of 100 entries of the period have a lower score than this user (0 to 100); None without an entry.
@@ -89,7 +91,7 @@ class Board:
 
     def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """A user's places in the newest `n` periods with an entry, `global` first. Of hidden users too."""
-        return self._ask(over_periods.history(self._config, ids_of(user), check_number(n)))
+        return self._ask(over_periods.history(self._config, self._in_force, ids_of(user), check_number(n)))
 
     def freshness(self) -> Freshness:
         """How old the board may be, by the state of the migration, which the client must be allowed to read."""
@@ -103,7 +105,12 @@ class Board:
     def _homes(self) -> Homes:
         return Homes.of(self._database, self._sources, self._config)
 
+    def _in_force(self) -> Order:
+        return self._homes.where.order
+
     def _ask(self, asked: Reading[T]) -> T:
+        if self._homes.where.must_look:
+            self._look()
         found: list[list[Document]] | None = None
         while True:
             try:
@@ -111,6 +118,15 @@ class Board:
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]  # nobody knows what a generator returns
             found = self._found(asks)
+
+    def _look(self) -> None:
+        """What is on record of the entries, before anything is read that depends on it."""
+        where = self._homes.where
+        try:
+            [rows] = self._read([LOOK])
+            where.note(rows)
+        except OperationFailure as error:
+            where.give_up([LOOK], error)
 
     def _found(self, asks: Sequence[Ask]) -> list[list[Document]]:
         """What each ask finds, where entries are now."""

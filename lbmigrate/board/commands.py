@@ -41,7 +41,8 @@ class Homes:
         home = database.client[config.state.database] if config.state.database else database
         users, ranks = lenient(sources)[config.users.collection], QuickRanks.of(config)
         apart = config.users.settings and lenient(sources)[config.users.settings.collection]
-        return cls(lenient(database), users, apart, home[COLLECTION], ranks, Whereabouts(config.layout))
+        where = Whereabouts(config.layout, config.ranking.order[1])
+        return cls(lenient(database), users, apart, home[COLLECTION], ranks, where)
 
     def of_ask(self, ask: Ask) -> Any:
         """The collection that answers it."""

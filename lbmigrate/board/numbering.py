@@ -13,6 +13,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from lbmigrate.board.histogram import ROW, Histogram
+from lbmigrate.board.order import Order
 from lbmigrate.board.place import Place, Ranks, is_whole, place_of, slim
 from lbmigrate.board.profiles import (
     forms_of,
@@ -78,6 +79,7 @@ def number(counts: Sequence[Document]) -> int:
 
 def places(
     config: Config,
+    order: Order,
     period: str,
     entries: Iterable[Document],
     kept: Sequence[Sequence[Document]] = (),
@@ -91,7 +93,7 @@ def places(
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    (profiles, *wishes), rank_of = yield from _numbered(config, period, _people(users, ids), whole, kept)
+    (profiles, *wishes), rank_of = yield from _numbered(config, order, period, _people(users, ids), whole, kept)
     found = _shown(whole, rank_of, _profiles_now(users, ids, profiles, wishes), hidden)
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order
 
@@ -161,7 +163,12 @@ def _settings(users: Users, ids: Sequence[Any]) -> list[Ask]:
 
 
 def _numbered(
-    config: Config, period: str, more: Sequence[Ask], entries: Sequence[Document], kept: Sequence[Sequence[Document]]
+    config: Config,
+    order: Order,
+    period: str,
+    more: Sequence[Ask],
+    entries: Sequence[Document],
+    kept: Sequence[Sequence[Document]],
 ) -> Reading[tuple[list[list[Document]], RankOf]]:
     """What each of `more` finds, and the rank of each of the entries."""
     scores, last = [entry["score"] for entry in entries], len(more)
@@ -170,7 +177,7 @@ def _numbered(
         answers = yield [*more, *asks]
         above, within = answers[last:]
         return answers[:last], dense(scores, number(above), within)
-    tied = Tied(period, entries) if config.ranking.ties == "ordinal" else None
+    tied = Tied(order, period, entries) if config.ranking.ties == "ordinal" else None
     asks = [Ask("entries", stages, period, dict) for stages in tied.stages()] if tied else []
     answers, ranks = yield from _ranked(config, period, [*more, *asks], scores, kept)
 

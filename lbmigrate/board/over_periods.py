@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lbmigrate.board.numbering import Ask, Reading, Stages, number
 from lbmigrate.board.place import PastPlace, is_whole, names_a_period, past_place_of
-from lbmigrate.board.reading import SHOWN, of_users
+from lbmigrate.board.reading import SHOWN, InForce, of_users
 from lbmigrate.board.ties import before
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 AT_ONCE = 200  # collections of single periods that are read by one command
 
 
-def history(config: Config, ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
+def history(config: Config, in_force: InForce, ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
     """A user's own places in the newest `n` periods, `global` first."""
     stages: Stages = [
         {"$match": {"userId": {"$in": list(ids)}}},
@@ -34,8 +34,8 @@ def history(config: Config, ids: Sequence[Any], n: int) -> Reading[list[PastPlac
     entries = [entry for entry in found[:n] if is_whole(entry)]
     if not entries:
         return []
-    ties = config.ranking.ties
-    counts = yield [Ask("entries", before(ties, entry), entry["period"]) for entry in entries]
+    ties, order = config.ranking.ties, in_force()
+    counts = yield [Ask("entries", before(ties, order, entry), entry["period"]) for entry in entries]
     return [past_place_of(entry, 1 + number(count)) for entry, count in zip(entries, counts, strict=True)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from bson import Decimal128
 
 from lbmigrate.records import AVATAR_LENGTH, Document
+from lbmigrate.schema import REACHED
 from lbmigrate.values.id_text import plain_text
 from lbmigrate.values.limits import SMALL, is_lost, names_a_user, short
 
@@ -19,7 +20,8 @@ class Place:
     """One line of the board. `rank` is 1 + the entries with a higher score, unless `ranking.ties` says otherwise.
 
     `user` is the id as a text, and `original` the id itself, which `dataclasses.asdict` leaves out. Both are accepted
-    wherever a user is asked for.
+    wherever a user is asked for. It leaves out `reached` as well: since when (naive UTC) the score is what it is, where
+    `ranking.order` asks for that.
     """
 
     rank: int
@@ -30,14 +32,21 @@ class Place:
     streak: int
     events: int
     key: InitVar[Any] = None
+    since: InitVar[Any] = None
 
-    def __post_init__(self, key: Any) -> None:
+    def __post_init__(self, key: Any, since: Any) -> None:
         object.__setattr__(self, "_original", self.user if key is None else key)
+        object.__setattr__(self, "_reached", since if isinstance(since, dt.datetime) else None)
 
     @property
     def original(self) -> Any:
         """The id as the leaderboard has it."""
         return self._original  # type: ignore[attr-defined]  # no field, so that the others are all JSON-safe
+
+    @property
+    def reached(self) -> dt.datetime | None:
+        """Since when the score is what it is; None where nobody asks for that."""
+        return self._reached  # type: ignore[attr-defined,no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ def place_of(entry: Document, rank: int, profile: Document) -> Place:
         streak=_count(entry.get("streak")),
         events=_count(entry.get("events")),
         key=entry["userId"],
+        since=entry.get(REACHED),
     )
 
 

@@ -11,58 +11,70 @@ than that, side by side, another round of commands is needed. Ranks count everyb
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from lbmigrate.board.asked import Position, cursor_of
+from lbmigrate.board.asked import cursor_of, refuse_of_another_order
 from lbmigrate.board.numbering import Ask, Reading, Stages, first_places, histogram_of, how_many, number, places
+from lbmigrate.board.order import BY_USER, Order, Position, Way
 from lbmigrate.board.place import Freshness, Page, Place, is_whole
 from lbmigrate.records import Document
+from lbmigrate.schema import REACHED
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
-Way = Literal[-1, 1]  # down the board, or up
+InForce = Callable[[], Order]  # which order those stand in who share a score, once a question is under way
 
 SPARE = 50  # entries read for those who opted out since their snapshot, or a quarter of what was asked for
 NEAR = 10  # the same, for each side of a user
 WIDER = 8  # how much more is read each time that this was not enough
 FIELDS = (
-    "userId", "period", "score", "streak", "events", "rev",
+    "userId", "period", "score", REACHED, "streak", "events", "rev",
     "displayNameSnapshot", "avatarSnapshot", "optOutSnapshot",
 )  # fmt: skip
-BEST_FIRST: Document = {"score": -1, "userId": -1}  # the order of a board
 SHOWN: Document = {"$project": dict.fromkeys(FIELDS, 1)}
 
 
-def page(config: Config, period: str, n: int, after: Position | None) -> Reading[Page]:
-    """Up to `n` visible places from the top, or behind a position; with a cursor if more may follow."""
+def page(config: Config, in_force: InForce, period: str, n: int, after: Position | None) -> Reading[Page]:
+    """Up to `n` visible places from the top, or behind a position; with a cursor if more may follow.
+
+    Pages go on in the order in which they have begun, as long as there is an index for it.
+    """
     seen: list[Place] = []
+    order = _order_of_pages(in_force(), after)
     more, size = n > 0, n + max(SPARE, n // 4)
     while more and len(seen) < n:
         if after:
-            entries, *kept = yield [_run(period, after, -1, size), *histogram_of(config, period)]
-            found = yield from places(config, period, entries, kept)
+            entries, *kept = yield [_run(order, period, after, -1, size), *histogram_of(config, period)]
+            found = yield from places(config, order, period, entries, kept)
         else:
-            [entries] = yield [_beginning(period, size)]
+            [entries] = yield [_beginning(order, period, size)]
             found = yield from first_places(config, entries, n)
         seen += found
         more = len(entries) == size
-        after, size = _position(entries[-1]) if entries else after, size * WIDER
+        after, size = order.position(entries[-1]) if entries else after, size * WIDER
     follows = bool(seen[:n]) and (more or len(seen) > n)
-    return Page(seen[:n], cursor_of(period, _position_of(seen[:n][-1])) if follows else None)
+    return Page(seen[:n], cursor_of(period, _position_of(order, seen[:n][-1])) if follows else None)
 
 
-def around(config: Config, period: str, ids: Sequence[Any], n: int) -> Reading[list[Place]]:
+def _order_of_pages(in_force: Order, after: Position | None) -> Order:
+    if after is None or after.by in (BY_USER.by, in_force.by):
+        return Order(after.by) if after else in_force
+    raise refuse_of_another_order()
+
+
+def around(config: Config, in_force: InForce, period: str, ids: Sequence[Any], n: int) -> Reading[list[Place]]:
     """A user with up to `n` visible neighbours on either side, best first; nothing for one who is not to be seen."""
+    order = in_force()
     own, *kept = yield [of_users(ids, period), *histogram_of(config, period)]
     shown = [entry for entry in own[:1] if is_whole(entry) and not entry.get("optOutSnapshot")]
     if not shown:
         return []
-    place, size = _position(shown[0]), n + max(NEAR, n // 4)
+    place, size = order.position(shown[0]), n + max(NEAR, n // 4)
     while True:
-        above, below = yield [_run(period, place, 1, size), _run(period, place, -1, size)]
-        found = yield from places(config, period, [*reversed(above), *shown, *below], kept)
+        above, below = yield [_run(order, period, place, 1, size), _run(order, period, place, -1, size)]
+        found = yield from places(config, order, period, [*reversed(above), *shown, *below], kept)
         middle = next((row for row, each in enumerate(found) if _is_of(each, shown[0])), -1)
         over, under = middle, len(found) - middle - 1
         if middle < 0:
@@ -72,19 +84,20 @@ def around(config: Config, period: str, ids: Sequence[Any], n: int) -> Reading[l
         size *= WIDER
 
 
-def rank(config: Config, period: str, ids: Sequence[Any], hidden: bool) -> Reading[Place | None]:
+def rank(config: Config, in_force: InForce, period: str, ids: Sequence[Any], hidden: bool) -> Reading[Place | None]:
     """A user's place; of one who is hidden only if that is asked for."""
     own, *kept = yield [of_users(ids, period), *histogram_of(config, period)]
-    found = yield from places(config, period, own[:1], kept, hidden)
+    found = yield from places(config, in_force(), period, own[:1], kept, hidden)
     return found[0] if found else None
 
 
-def among(config: Config, period: str, ids: Sequence[Any]) -> Reading[list[Place]]:
+def among(config: Config, in_force: InForce, period: str, ids: Sequence[Any]) -> Reading[list[Place]]:
     """The places that some users have on the whole board, best first, without those who are hidden."""
+    order = in_force()
     match, shown = of_users(ids, period).stages
-    asked = Ask("entries", [match, {"$sort": BEST_FIRST}, shown], period)
+    asked = Ask("entries", [match, {"$sort": order.sort(-1)}, shown], period)
     entries, *kept = yield [asked, *histogram_of(config, period)]
-    found = yield from places(config, period, entries, kept)
+    found = yield from places(config, order, period, entries, kept)
     return found
 
 
@@ -119,20 +132,17 @@ def freshness(config: Config) -> Reading[Freshness]:
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
-def _beginning(period: str, most: int) -> Ask:
+def _beginning(order: Order, period: str, most: int) -> Ask:
     """The first entries of a board, hidden ones among them, so that each has the rank at which it stands."""
-    first: Stages = [{"$match": {"period": period}}, {"$sort": {"period": 1, **BEST_FIRST}}, {"$limit": most}]
+    first: Stages = [{"$match": {"period": period}}, {"$sort": {"period": 1, **order.sort(-1)}}, {"$limit": most}]
     return Ask("entries", [*first, SHOWN], period)
 
 
-def _run(period: str, beyond: Position, way: Way, most: int) -> Ask:
+def _run(order: Order, period: str, beyond: Position, way: Way, most: int) -> Ask:
     """Entries next to each other in board order, from a position, which is not among them; without hidden ones."""
-    side = "$lt" if way < 0 else "$gt"
-    same = {"score": beyond.score, "userId": {side: beyond.user}}
-    further = [{"score": {side: beyond.score}}, same]
-    condition: Document = {"period": period, "optOutSnapshot": {"$ne": True}, "$or": further}
-    order = {"period": 1, "score": way, "userId": way}
-    return Ask("entries", [{"$match": condition}, {"$sort": order}, {"$limit": most}, SHOWN], period)
+    condition: Document = {"period": period, "optOutSnapshot": {"$ne": True}, "$or": order.beyond(beyond, way)}
+    sorted_by = {"period": 1, **order.sort(way)}
+    return Ask("entries", [{"$match": condition}, {"$sort": sorted_by}, {"$limit": most}, SHOWN], period)
 
 
 def of_users(ids: Sequence[Any], period: str) -> Ask:
@@ -140,12 +150,8 @@ def of_users(ids: Sequence[Any], period: str) -> Ask:
     return Ask("entries", [{"$match": {"userId": {"$in": list(ids)}, "period": period}}, SHOWN], period)
 
 
-def _position(entry: Document) -> Position:
-    return Position(entry.get("score"), entry.get("userId"))  # type: ignore[arg-type]  # beyond an odd one is nothing
-
-
-def _position_of(place: Place) -> Position:
-    return Position(place.score, place.original)
+def _position_of(order: Order, place: Place) -> Position:
+    return order.position({"score": place.score, "userId": place.original, REACHED: place.reached})
 
 
 def _is_of(place: Place, entry: Document) -> bool:

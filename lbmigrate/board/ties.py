@@ -4,7 +4,7 @@
 |---|---|---|
 | `competition` | 1, 2, 2, 4 | entries with a higher score |
 | `dense` | 1, 2, 2, 3 | higher scores that somebody has |
-| `ordinal` | 1, 2, 3, 4 | entries that stand before it: with a higher score, or with the same and a higher user id |
+| `ordinal` | 1, 2, 3, 4 | entries that stand before it: with a higher score, or with the same and before it (`order`) |
 
 Hidden entries count in each. Nothing of it is stored: index, histograms and sorted sets order entries as ever, so
 another kind is in force as soon as the configuration says so. Pure.
@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from bson import Decimal128
 
+from lbmigrate.board.order import Order, Position
 from lbmigrate.records import Document
-from lbmigrate.values.brackets import rank
 from lbmigrate.values.ids import exact_key
 
 Ties = Literal["competition", "dense", "ordinal"]
@@ -28,15 +28,15 @@ RankOf = Callable[[Document], int]
 Stages = list[Document]
 COUNT: Document = {"$count": "n"}
 EACH: Document = {"$group": {"_id": "$score"}}
+NOTHING: Document = {"_id": {"$in": []}}
 
 
-def before(ties: Ties, entry: Document) -> Stages:
+def before(ties: Ties, order: Order, entry: Document) -> Stages:
     """The stages that count, as `n`, how many stand before an entry in its period."""
     higher = {"score": {"$gt": entry["score"]}}
     if ties != "ordinal":
         return [{"$match": {"period": entry["period"], **higher}}, *([EACH] if ties == "dense" else []), COUNT]
-    same = {"score": entry["score"], "userId": {"$gt": entry["userId"]}}
-    return [{"$match": {"period": entry["period"], "$or": [higher, same]}}, COUNT]
+    return [{"$match": {"period": entry["period"], "$or": order.beyond(order.position(entry), 1)}}, COUNT]
 
 
 def standing(ties: Ties, entries: Iterable[Document]) -> RankOf:
@@ -74,32 +74,27 @@ def dense(scores: Iterable[int], above: int, within: Iterable[Document]) -> Rank
 class Tied:
     """Some entries of a period by the scores that they share: where each stands among all who have its score."""
 
-    def __init__(self, period: str, entries: Iterable[Document]) -> None:
-        groups: dict[int, list[Any]] = defaultdict(list)
+    def __init__(self, order: Order, period: str, entries: Iterable[Document]) -> None:
+        self._order, self._period = order, period
+        self._groups: dict[int, list[Position]] = defaultdict(list)
         for entry in entries:
-            groups[entry["score"]].append(entry["userId"])
-        self._period = period
-        self._ends = {score: (min(users, key=_order), max(users, key=_order)) for score, users in groups.items()}
+            self._groups[entry["score"]].append(order.position(entry))
 
     def stages(self) -> list[Stages]:
         """For each score two readings: how many stand above the first of its entries, and who from it to the last."""
         found: list[Stages] = []
-        for score, (lowest, highest) in self._ends.items():
+        for score, places in self._groups.items():
             same: Document = {"period": self._period, "score": score}
-            between = {**same, "userId": {"$gte": lowest, "$lte": highest}}
-            read = [{"$match": between}, {"$sort": {"userId": -1}}, {"$project": {"_id": 0, "userId": 1}}]
-            found += [[{"$match": {**same, "userId": {"$gt": highest}}}, COUNT], read]
+            above, within = self._order.span(places)
+            read = [{"$sort": self._order.sort(-1)}, {"$project": {"_id": 0, "userId": 1}}]
+            counted: Stages = [{"$match": {**same, "$or": above} if above else NOTHING}, COUNT]
+            found += [counted, [{"$match": {**same, "$or": within}}, *read]]
         return found
 
     def ranks(self, found: Sequence[Sequence[Document]], of_score: RankOf) -> RankOf:
         """Ranks from what `stages` have found, and from the rank of the first who has a score."""
         places: dict[Any, int] = {}
-        for score, counted, rows in zip(self._ends, found[::2], found[1::2], strict=True):
+        for score, counted, rows in zip(self._groups, found[::2], found[1::2], strict=True):
             above = counted[0]["n"] if counted else 0
             places |= {(score, exact_key(row["userId"])): above + place for place, row in enumerate(rows)}
         return lambda entry: of_score(entry) + places.get((entry["score"], exact_key(entry["userId"])), 0)
-
-
-def _order(user: Any) -> tuple[int, str, Any]:
-    """Sorts users as the server does: all of one type, as they are in a ledger."""
-    return rank(user), type(user).__name__, user

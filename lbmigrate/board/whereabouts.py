@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pymongo.errors import OperationFailure
 
 from lbmigrate.board.numbering import Ask
+from lbmigrate.board.order import BY_USER, Order
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Document
 from lbmigrate.schema.layout import ALL, LOOK_AGAIN, PARTITIONED, ROW, Layout, is_partition, period_of
@@ -20,12 +21,23 @@ LOOK = Ask("state", [{"$match": {"_id": ROW}}], spared=True)
 
 
 class Whereabouts:
-    """The layout of the entries; until it is known, or where the client may not read it, that of the configuration."""
+    """The layout and order of the entries; until they are known, or may not be read, those of the configuration."""
 
-    def __init__(self, configured: str) -> None:
-        self.layout = Layout(ALL if configured == PARTITIONED else "")
+    def __init__(self, configured: str, by: str) -> None:
+        self.layout = Layout(ALL if configured == PARTITIONED else "", order=by)
+        self._goes_by_users = by == BY_USER.by
         self._next = float("-inf")
         self.forbidden = False  # to read what an answer can do without
+
+    @property
+    def order(self) -> Order:
+        """The order in which those stand who share a score: one that is prepared, or that of users, which always is."""
+        return BY_USER if self._goes_by_users else Order(self.layout.order)
+
+    @property
+    def must_look(self) -> bool:
+        """Whether a question has to wait for what is on record: a run may not have prepared the order yet."""
+        return not self._goes_by_users and self._next < 0 and not self.forbidden
 
     def with_look(self, asks: Sequence[Ask]) -> Sequence[Ask]:
         """What is to be read, with a look at the layout behind it if that is due."""

@@ -133,7 +133,9 @@ def _rehearse(
     this.console.note("dry run: nothing was written to any server")
     moves = [asdict(move) for move in found.moves]
     differences = found.differences[: report.DIFFERENCES]
-    this.console.result({"verb": "run", "dry_run": True, **found.report, "moves": moves, "differences": differences})
+    shifts = [asdict(shift) for shift in found.shifts]
+    compared = {"moves": moves, "shifts": shifts, "differences": differences}
+    this.console.result({"verb": "run", "dry_run": True, **found.report, **compared})
     if found.differences:
         raise _differing(found.differences, expect)
 
@@ -145,6 +147,10 @@ def _show(this: Invocation, found: DryRun) -> None:
     weeks = list(found.report["points_by_week"].items())[-SHOWN:]
     if weeks:
         this.console.table("Points, newest weeks", ("week", "points"), weeks)
+    if found.shifts:
+        named = ("action", "points", "after", "stand", "after")
+        shifts = [(s.action, s.points_before, s.points_after, s.actions_before, s.actions_after) for s in found.shifts]
+        this.console.table("Points of the present board", named, shifts)
     if found.moves:
         rows = [(move.name or move.user, move.before or "-", move.after or "-") for move in found.moves]
         this.console.table("On the present board", ("user", "before", "after"), rows)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
 from lbmigrate.board.board import Board
+from lbmigrate.board.order import BY_USER, Order
 from lbmigrate.board.place import Place
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import refuse
@@ -20,13 +22,16 @@ from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import Guard, chosen, unguarded
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import s4_backfill
+from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Counts, Document
 from lbmigrate.rehearsal import fixtures as files
 from lbmigrate.rehearsal import report
 from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.rehearsal.report import Move
+from lbmigrate.rehearsal.shifts import Shift, shifts
 from lbmigrate.run.connection import Connection, explained, shadow
 from lbmigrate.run.context import Scope
+from lbmigrate.state import State, layouts
 
 SAMPLE_CHUNK = 500  # documents: small chunks spread a sample over the collection
 SHOWN = 10
@@ -36,11 +41,15 @@ DAY = 86_400.0  # seconds: nobody else can reach an in-memory database
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a dry run came to: counts, digests and samples, the top of the board, who would move, what was expected."""
+    """What a dry run came to: counts, digests and samples, the top of the board, what was expected of it.
+
+    And beside the present board: who would move, and which actions would be worth something else.
+    """
 
     report: Document
     places: list[Place]
     moves: list[Move]
+    shifts: list[Shift]
     differences: list[str]
 
 
@@ -71,14 +80,26 @@ def dry_run(
             counts = driver.apply(steps).get(s4_backfill.NAME) or Counts()
         came_to = report.report(connection.target)
         found = {"engine": chosen_engine or SERVER, "counts": asdict(counts), **came_to}  # type: ignore[call-overload]
+        ordered = Order(config.ranking.order[1])
         if out:
             report.keep(connection.target, out)
         return DryRun(
             report=found,
             places=Board(connection.target, connection.config, connection.sources).top("global", SHOWN),
-            moves=report.moves(present, connection.target, connection.config.ranking.ties),
+            moves=report.moves(present, connection.target, config.ranking.ties, (_order_of(config, present), ordered)),
+            shifts=shifts(present, connection.target) if scope.share == 1.0 else [],
             differences=report.compare(connection.target, expect) if expect else [],
         )
+
+
+def _order_of(config: Config, present: Database[Any]) -> Order:
+    """The order of those who share a score on the present board, as far as the state may be read."""
+    try:
+        return Order(layouts.layout(State(present.client[config.state.database or present.name])).order)
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        return BY_USER
 
 
 def _sampled(config: Config, scope: Scope) -> Config:

@@ -13,7 +13,7 @@ from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import rejects as kept
-from lbmigrate.ledger.reject_groups import BY_REASON, Group, by_reason, grouped, is_meant
+from lbmigrate.ledger.reject_groups import BY_REASON, Group, by_reason, grouped, is_meant, query_of
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying
@@ -48,11 +48,17 @@ def _newest(connection: Connection, n: int, reason: str) -> Iterator[Document]:
 
 
 def reject_groups(where: Config | Connection) -> list[Group]:
-    """What is wrong with documents that could not be scored: each reason with how many and one example."""
+    """What is wrong with documents that could not be scored: each reason with how many and one example.
+
+    Of users whose ids are of another type also what finds them.
+    """
     with opened(where) as connection:
         rows = lenient(connection.target)[REJECTS]
         found = retrying(lambda: list(by_reason(rows.aggregate(BY_REASON, allowDiskUse=True))))
-        return [replace(group, example=short(group.example, REJECT_BYTES)) for group in grouped(found)]
+        return [
+            replace(group, example=short(group.example, REJECT_BYTES), query=query_of(connection.config, group))
+            for group in grouped(found)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

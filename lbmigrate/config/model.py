@@ -174,9 +174,13 @@ class Redis(Model):
 
 
 class Ranking(Model):
-    """How ranks are given: who shares a score shares a rank, whether the next rank is left out, or nobody does."""
+    """How ranks are given: who shares a score shares a rank, whether the next rank is left out, or nobody does.
+
+    `order` says who of them stands first: who has reached the score earliest, or latest, or by the id of the user.
+    """
 
     ties: Literal["competition", "dense", "ordinal"] = "competition"
+    order: tuple[Literal["score"], Literal["earliest", "latest", "userId"]] = ("score", "userId")
 
 
 class Config(Model):

@@ -151,6 +151,8 @@ class Console:
             self._out.line(("           such as ", "dim"), said(str(each.example)))
             if each.said != each.reason:
                 self._out.line(("           which says ", "dim"), said(each.said))
+            if each.query:
+                self._out.line(("           found by ", "dim"), said(each.query))
 
     def rejects(self, rows: Sequence[Document]) -> None:
         """Documents that could not be scored, each with its id, whole, and the reason below it."""

@@ -53,6 +53,8 @@ def _standing(found: Explanation) -> Iterator[tuple[str, Any]]:
         if entry.rank:
             yield "rank", entry.rank
         yield "score", Text(f"{entry.score:,} of {amount(entry.events, 'event')}", "bold")
+        if entry.reached:
+            yield "score since", entry.reached
         yield "streak", f"{entry.streak:,} d"
         yield "newest event", entry.last_event
         yield "changed", entry.updated

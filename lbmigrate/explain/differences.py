@@ -16,7 +16,8 @@ from lbmigrate.explain.ledger import Calendar, Key, Ledger, Places
 from lbmigrate.ledger import binding
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS
+from lbmigrate.schema import EVENTS, REACHED
+from lbmigrate.state import layouts
 from lbmigrate.values.limits import named, short
 
 RECONCILE = "lbmigrate reconcile"
@@ -94,6 +95,14 @@ class Differences:
         instead = _words(total.points, total.events, self.ledger.newest)
         if says != instead:
             yield self._of_entry(says, instead)
+        elif row is not None and (kept := row.get(REACHED)) != (due := self._since()):
+            yield Difference(
+                "score of the entry", f"since {_told(kept)}", f"the ledger: since {_told(due)}", self.backfill
+            )
+
+    def _since(self) -> dt.datetime | None:
+        """Since when the score is what it is, where entries say so."""
+        return self.ledger.since if layouts.layout(self.context.state).orders else None
 
     def _of_entry(self, says: str, instead: str) -> Difference:
         return Difference(f"entry of {self.period}", says, f"the ledger: {instead}", self.backfill)
@@ -170,4 +179,6 @@ def _places(places: Places) -> str:
 
 
 def _told(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        return f"{value.isoformat()}Z"
     return "none" if value is None else ("yes" if value else "no") if isinstance(value, bool) else repr(short(value))

@@ -21,7 +21,7 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS, PERIODS
+from lbmigrate.schema import EVENTS, PERIODS, REACHED
 from lbmigrate.schema.layout import entries_of
 from lbmigrate.state import layouts
 from lbmigrate.values.ids import id_forms
@@ -119,6 +119,7 @@ def _entry(context: Context, row: Document | None, hidden: bool) -> Entry | None
         updated=_moment(row.get("lastUpdated")),
         name=short(name) if isinstance(name := row.get("displayNameSnapshot"), str) else None,
         rank=place.rank if place else None,
+        reached=_moment(row.get(REACHED)),
     )
 
 

@@ -18,7 +18,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The user's entry of the period. `rank` is None for who is not shown; `name` is what the board shows."""
+    """The user's entry of the period. `rank` is None for who is not shown; `name` is what the board shows.
+
+    `reached` is since when the score is what it is, where `ranking.order` asks for that.
+    """
 
     score: int
     events: int
@@ -27,6 +30,7 @@ class Entry:
     updated: dt.datetime | None
     name: str | None
     rank: int | None = None
+    reached: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

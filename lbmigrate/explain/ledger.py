@@ -76,10 +76,22 @@ class Ledger:
     last: list[Event] = field(default_factory=list)
     adjustments: list[Event] = field(default_factory=list)
     worth: dict[Key, Places] | None = field(default_factory=dict)
+    reached: dt.datetime | None = None
+    moment: dt.datetime | None = None  # that of the event before, and what those of it add up to
+    given: int = 0
+
+    @property
+    def since(self) -> dt.datetime | None:
+        """Since when the score is what it is: the newest moment with points, or else the first one."""
+        return self.reached or self.moment
 
     def note(self, event: Document, calendar: Calendar, shown: Event, most: int) -> None:
-        """Take in one event of the period."""
+        """Take in one event of the period, none of which is newer than those before."""
         points, origin, at = int(event["points"]), _meta(event).get("origin"), event["createdAt"]
+        if at != self.moment:
+            self.reached = self.reached or (self.moment if self.given else None)
+            self.moment, self.given = at, 0
+        self.given += points
         self.total.add(points, origin)
         self.newest = at if self.newest is None else max(self.newest, at)
         self.actions.setdefault(shown.action, _Sum()).add(points, origin)

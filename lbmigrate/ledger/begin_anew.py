@@ -37,7 +37,7 @@ def begin_anew(context: Context, found: Apart) -> Iterator[Piece]:
     if unknown := unknown_leavers.told(unknown_leavers.number(context)):
         yield Piece(EVENTS, unit="events", warning=f"{unknown}; next: {unknown_leavers.NEXT}")
     if found.loss in (Loss.ENTRIES, Loss.SOME_ENTRIES):
-        yield Piece(ENTRIES, unit="users", checkpoint=_everyone(context), note="computes the entries of everyone again")
+        yield Piece(ENTRIES, unit="users", checkpoint=everyone(context), note="computes the entries of everyone again")
         yield Piece(ENTRIES, unit="users", checkpoint=RowsRemoved(_void(found)))
         return
     for checkpoint in _lost_switches(context):
@@ -54,7 +54,7 @@ def _void(found: Apart) -> tuple[str, ...]:
     return ("verdict",) if found.loss in (Loss.ENTRIES, Loss.SOME_ENTRIES) else VOID
 
 
-def _everyone(context: Context) -> Checkpoint:
+def everyone(context: Context) -> Checkpoint:
     """What makes the next roll-up compute the entries of everyone: a chunk without documents that touched all users."""
     now = context.clock()
     row = {"source": "", "pass": 0, "span": 0, "number": 0, "attempts": 1, "claimedAt": now, "closedAt": now}

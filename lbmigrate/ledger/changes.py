@@ -21,6 +21,7 @@ from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.partitions import open_partitions
 from lbmigrate.records import Document
+from lbmigrate.schema import REACHED
 from lbmigrate.schema.layout import Layout
 
 FIRST_REVISION = Int64(1)
@@ -41,6 +42,7 @@ class Differences:
 
     now: Any
     marked: Container[str]  # the periods in which a change of a score has to be marked
+    orders: Sequence[str] = ()  # of entries of one score: which indexes a new collection gets
     homes: dict[str, Changes] = field(default_factory=lambda: defaultdict(Changes))
 
     @property
@@ -64,7 +66,7 @@ class Differences:
 
     def write(self, database: Database[Any], histograms: Histograms) -> dict[Any, None]:
         """Write all of it; the users for whom somebody else was faster."""
-        open_partitions(database, [name for name, each in self.homes.items() if each.absent])
+        open_partitions(database, [name for name, each in self.homes.items() if each.absent], self.orders)
         contested: dict[Any, None] = {}
         for name, each in self.homes.items():
             contested |= dict.fromkeys(insert_entries(database[name], each.absent, histograms.void))
@@ -82,7 +84,7 @@ def differences(
 ) -> Differences:
     """The entries that are absent, and those that are not as they should be."""
     born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
-    found = Differences(now, marked)
+    found = Differences(now, marked, layout.orders)
     for entry in wanted:
         period = entry["period"]
         kept = present.get((entry["userId"], period))
@@ -102,7 +104,7 @@ def _changed(kept: Document, entry: Document) -> Document:
     An entry also counts the events that it is made of, so that an older computation never wins a race.
     """
     changed = {name: entry[name] for name in DERIVED if not _has(kept, name, entry[name])}
-    for name in (ZONE, COUNTED_EVENTS):
+    for name in (ZONE, COUNTED_EVENTS, REACHED):
         if kept.get(name, ABSENT) != (value := entry.get(name, ABSENT)):
             changed[name] = value
     return changed

@@ -18,7 +18,7 @@ from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_index
 from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
 from lbmigrate.rules.periods import kind_of
-from lbmigrate.schema import ENTRIES
+from lbmigrate.schema import ENTRIES, REACHED
 from lbmigrate.schema.layout import Layout, homes
 from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import in_parts, plain_id, same_id
@@ -29,7 +29,7 @@ WHOLE = frozenset({int, Int64})
 DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
-COMPARED = ("rev", *DERIVED, ZONE)
+COMPARED = ("rev", *DERIVED, ZONE, REACHED)
 COUNTED_EVENTS = "counted"  # of an entry: how many events the ledger has, where these are not as many as actions stand
 FIELDS = dict.fromkeys(("userId", "createdAt", "moved", COUNTED_EVENTS, *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id

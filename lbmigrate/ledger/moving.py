@@ -83,7 +83,7 @@ def _forward(context: Context) -> Iterator[Piece]:
             layouts.put(context.state, until=ALL)
             return
         home = context.target[partition(period)]
-        open_partitions(context.target, [home.name])
+        open_partitions(context.target, [home.name], layouts.layout(context.state).orders)
         yield from _copied(context, base, home, period)
         if not context.stopping() and next(_periods_in_base(context, until), "") == period:
             yield from _switched(context, base, home, period, until=period)
@@ -147,7 +147,7 @@ def _remove_from_base(context: Context) -> Iterator[Piece]:
     base, removed, layout = context.target[ENTRIES], 0, layouts.layout(context.state)
     for period in _periods_in_base(context, ""):
         home = context.target[layout.home(period)]
-        open_partitions(context.target, [home.name])
+        open_partitions(context.target, [home.name], layout.orders)
         for chunk in copying.chunks(base, home, period):
             for users in walk.selections([chunk.source[name]["userId"] for name in (*chunk.absent, *chunk.other)]):
                 retrying(partial(rollup.roll_up, context, users))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pymongo.database import Database
@@ -24,7 +24,7 @@ from lbmigrate.values.zones import FIRST, LAST, tzinfo_of
 AHEAD = 8  # days, so that a weekly backfill is enough
 
 
-def open_partitions(database: Database[Any], names: Iterable[str]) -> list[str]:
+def open_partitions(database: Database[Any], names: Iterable[str], orders: Sequence[str]) -> list[str]:
     """Make those of these collections that are not there; their names. Of two who race the second changes nothing."""
     wanted = [name for name in names if name != schema.ENTRIES]
     if not wanted:
@@ -32,14 +32,14 @@ def open_partitions(database: Database[Any], names: Iterable[str]) -> list[str]:
     present = set(database.list_collection_names(filter={"name": {"$in": wanted}}))
     missing = [name for name in wanted if name not in present]
     for name in missing:
-        _make(database, name)
+        _make(database, name, orders)
     return missing
 
 
-def _make(database: Database[Any], name: str) -> None:
+def _make(database: Database[Any], name: str, orders: Sequence[str]) -> None:
     try:
         schema.create_collection(database, name)
-        indexes.build(database, name, [index.spec for index in schema.indexes_of(name)])
+        indexes.build(database, name, [index.spec for index in schema.indexes_of(name, orders)])
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
@@ -50,7 +50,7 @@ def _make(database: Database[Any], name: str) -> None:
 def open_ahead(context: Context) -> list[str]:
     """Make the collections of the periods of today and the next days, for an app whose user may not make any."""
     layout, near = layouts.layout(context.state), near_periods(context.config, context.clock())
-    return open_partitions(context.target, [partition(each) for each in near if layout.has_own(each)])
+    return open_partitions(context.target, [partition(each) for each in near if layout.has_own(each)], layout.orders)
 
 
 def near_periods(config: Config, now: dt.datetime | None = None) -> list[str]:

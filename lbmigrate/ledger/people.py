@@ -10,6 +10,7 @@ from lbmigrate.board.profiles import ZONE, profiles_of
 from lbmigrate.records import Document
 from lbmigrate.rules.clocks import Clocks
 from lbmigrate.run.context import Context
+from lbmigrate.state import layouts
 
 
 class People:
@@ -32,6 +33,11 @@ class People:
         shown = self.shown(dict.fromkeys(users))
         own = {user: zone for user, each in shown.items() if (zone := each[ZONE])}
         return Clocks(config.timezone, starts, own)
+
+    @property
+    def moments(self) -> bool:
+        """Whether entries are to say since when their scores are what they are."""
+        return bool(layouts.layout(self._context.state).orders)
 
     def shown(self, users: Iterable[Any]) -> dict[Any, Document]:
         """The snapshot fields of each of these users, who are different ones."""

@@ -79,7 +79,7 @@ class Rolled:
 def days(database: Database[Any], users: Document, people: People) -> Sums:
     """The ledger of the users whose id meets the condition, added up by user and day (`ranking.daily`)."""
     batches = ((columns, people.clocks(columns[0])) for columns in _events(database, users))
-    parts = [ranking.daily(*columns[:3], clocks, columns[3]) for columns, clocks in batches]
+    parts = [ranking.daily(*columns[:3], clocks, columns[3], people.moments) for columns, clocks in batches]
     return parts[0] if len(parts) == 1 else ranking.merge(parts)
 
 

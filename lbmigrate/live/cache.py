@@ -35,6 +35,10 @@ class Known:
     days: Sums
     clocks: Clocks
 
+    def fits(self, clocks: Clocks, moments: bool) -> bool:
+        """Whether the days are by these clocks, and with their moments just if that is asked for."""
+        return self.clocks == clocks and (self.days.moments is not None) == moments
+
 
 class Recall:
     """The users who acted last, at most USERS of them. Safe to share by threads."""
@@ -54,8 +58,9 @@ class Recall:
         def days(database: Database[Any], users: Document, people: People) -> Sums:
             clocks = people.clocks([event["userId"]])
             count = database[EVENTS].count_documents({"userId": event["userId"]})
-            if known and known.clocks == clocks and known.count + added == count:
-                found = ranking.merge([known.days, _day(event, clocks)]) if added else known.days
+            moments = people.moments
+            if known and known.fits(clocks, moments) and known.count + added == count:
+                found = ranking.merge([known.days, _day(event, clocks, moments)]) if added else known.days
             else:
                 found = rollup.days(database, users, people)
                 if database[EVENTS].count_documents({"userId": event["userId"]}) != count:
@@ -74,5 +79,5 @@ class Recall:
                 self._known.popitem(last=False)
 
 
-def _day(event: Document, clocks: Clocks) -> Sums:
-    return ranking.daily([event["userId"]], [event["points"]], [event["createdAt"]], clocks)
+def _day(event: Document, clocks: Clocks, moments: bool) -> Sums:
+    return ranking.daily([event["userId"]], [event["points"]], [event["createdAt"]], clocks, None, moments)

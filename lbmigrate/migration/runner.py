@@ -18,7 +18,7 @@ from lbmigrate.ledger.binding import Loss
 from lbmigrate.migration.account import Account
 from lbmigrate.migration.announced import Announced, ended_by
 from lbmigrate.migration.driver import Driver, Guard, unguarded
-from lbmigrate.passes.changed import drift
+from lbmigrate.passes.changed import ORDER, drift
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Context
@@ -91,7 +91,7 @@ def started(
         driver = Driver(context, both, terms.listen, account)
         if row == LOCK and (told := mend(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
-        if verb != SETTLES and (changed := drift(context)):
+        if verb != SETTLES and (changed := drift(context, but=ORDER if verb == "run" else "")):
             driver.carry_out(RULES, iter([Piece("rules", warning=changed)]))
         before = None if bears is None else binding.check(context, bears)
         yield driver

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from lbmigrate.config.digest import applied_rules
 from lbmigrate.passes.scored_by import is_settled, kept_parts
 from lbmigrate.run.context import Context
+from lbmigrate.state import RULES, layouts
 
+ORDER = "ranking.order"
+PREPARE = "lbmigrate run"  # for another order alone: nothing is read anew
 SETTLE = "lbmigrate reconcile"  # for whatever has changed: it reads anew what has to be, adjusts, and rolls up everyone
 NEW, GONE, RENAMED, OTHERS = "a source that is new", "a source that is gone", "a source that has another name", "rules"
 SOURCES = frozenset({NEW, GONE, RENAMED})
@@ -22,6 +25,7 @@ MEANING: dict[str, str] = {
     "day_starts": "days, weeks and streaks begin at another time of day",
     "periods": "entries of new kinds of periods are made, those of others are removed",
     "users": "entries show other names, pictures and wishes",
+    ORDER: "who shares a score stands in another order",
     "future_limit": "actions count up to another time ahead of the clock",
     "collection": "other documents count",
     "where": "other documents count",
@@ -51,11 +55,27 @@ class Change:
 
 def changes(context: Context) -> list[Change]:
     """All that has changed since the ledger was scored and the entries were made; none where nothing was begun."""
+    order = [Change(f"`{ORDER}`", ORDER)] if _has_another_order(context) else []
     if is_settled(context):
-        return []
+        return order
     then, now = kept_parts(context), applied_rules(context.config)
     found = [*_of_all(then, now), *_of_sources(_by_source(then), _by_source(now))] if then else []
-    return found or [Change("the rules", OTHERS)]
+    return [*order, *(found or [Change("the rules", OTHERS)])]
+
+
+def way(context: Context, otherwise: str) -> str:
+    """The command that settles what is read anew; `otherwise` where nothing has changed that a run does not see to."""
+    return SETTLE if any(each.kind != ORDER for each in changes(context)) else otherwise
+
+
+def settle(found: list[Change]) -> str:
+    """The command that settles these."""
+    return PREPARE if {each.kind for each in found} == {ORDER} else SETTLE
+
+
+def _has_another_order(context: Context) -> bool:
+    """Whether those who share a score stand, by what is on record, in another order than is configured."""
+    return layouts.layout(context.state).order != context.config.ranking.order[1] and bool(context.state.get(RULES))
 
 
 def sentence(found: list[Change]) -> str:
@@ -71,10 +91,10 @@ def sentence(found: list[Change]) -> str:
     return "; ".join(told)
 
 
-def drift(context: Context) -> str:
-    """The sentence, and the command that settles it; empty where nothing has changed."""
-    told = sentence(changes(context))
-    return told and f"{told}; next: {SETTLE}"
+def drift(context: Context, but: str = "") -> str:
+    """The sentence, and the command that settles it; empty where nothing has changed, or only what is `but`."""
+    found = [each for each in changes(context) if each.kind != but]
+    return f"{sentence(found)}; next: {settle(found)}" if found else ""
 
 
 def _means(found: list[Change]) -> str:

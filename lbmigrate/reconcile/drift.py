@@ -18,7 +18,7 @@ from lbmigrate.ledger import rollup, sources
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
 from lbmigrate.passes.beginning import beginning
-from lbmigrate.passes.changed import SETTLE, changes, sentence
+from lbmigrate.passes.changed import SETTLE, changes, sentence, settle
 from lbmigrate.passes.watermark import mark
 from lbmigrate.reconcile import reconcile
 from lbmigrate.reconcile.taken_back import number_to_allow
@@ -92,10 +92,10 @@ class Drift:
 
 def drift(context: Context) -> Drift | None:
     """What a changed configuration would move; None where nothing has changed. Writes nothing."""
-    told = sentence(changes(context))
-    if not told:
+    changed = changes(context)
+    if not changed:
         return None
-    found, moves = Drift(told), list(_due(context))
+    found, moves = Drift(sentence(changed), settle(changed)), list(_due(context))
     found.exact = len(moves) < MOST
     unread = (source for source in context.config.sources if mark(context, source).value is None)
     new = list(islice(chain.from_iterable(_new(context, source) for source in unread), MOST))

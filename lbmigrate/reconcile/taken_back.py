@@ -18,7 +18,7 @@ from lbmigrate.ledger.budget import FEW
 from lbmigrate.ledger.settle import Action
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import chunks, likely
-from lbmigrate.passes.changed import changes, sentence
+from lbmigrate.passes.changed import GONE, changes, sentence
 from lbmigrate.passes.chunks import Bounds, Span
 from lbmigrate.reconcile import places
 from lbmigrate.reconcile.chunk import look
@@ -30,16 +30,22 @@ from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.limits import short
 
 COMMAND = "lbmigrate reconcile"
+ONE_BOARD = "a database has one leaderboard: put all sources that count there into one configuration"
 LOOKED_AT, PIECES = 100_000, 50
 EXAMPLES, SHOWN = 3, 80  # and characters of each
 
 
 @dataclass(slots=True)
 class Taken:
-    """What would be taken back of an action: how many, of how many that stand, and the points of both."""
+    """What would be taken back of an action: how many, of how many that stand, and the points of both.
+
+    Of a source that is `emptied`, or that the configuration does not have any more (`gone`), nothing goes unasked: it
+    may be another configuration's.
+    """
 
     action: Action
     emptied: bool
+    gone: bool = False
     number: int = 0
     points: int = 0
     standing: int = 0
@@ -49,10 +55,17 @@ class Taken:
 
     def is_too_much(self, at_most: float) -> bool:
         """Whether that needs to be agreed to."""
-        if self.emptied:
+        if self.emptied or self.gone:
             return self.number > 0
         many = self.number > at_most * self.standing or self.points > at_most * self.worth
         return many and self.number > FEW
+
+    @property
+    def mend(self) -> str:
+        """What is more likely to be meant than to take it back; empty where that has to be looked at."""
+        if self.emptied:
+            return "correct `where`, or bring the documents back"
+        return ONE_BOARD if self.gone else ""
 
     def told(self, context: Context) -> str:
         """How much, and why if that is seen."""
@@ -61,6 +74,8 @@ class Taken:
             missed = " and ".join(f"no document of {s.collection} meets {hidden(str(s.where))}" for s in sources)
             why = "; ".join(filter(None, (likely.reason(context, each) for each in sources)))
             return f"{missed}{f' ({why})' if why else ''}, so all of {self.action.name} would be taken back"
+        if self.gone:
+            return f"{self.points:,} points of {self.action.name} would be taken back, since their source is gone"
         share = max(self.number / max(self.standing, 1), self.points / max(self.worth, 1))
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(self.reasons.items()))
         told = f"{share:.1%} of {self.action.name} would be taken back, {self.points:,} points ({reasons})"
@@ -79,7 +94,7 @@ def refuse_too_much(context: Context, allowed: int, way: str = COMMAND) -> None:
     told = "; ".join(each.told(context) for each in found)
     if changed := sentence(changes(context)):
         told += f"; {changed}"
-    mend = "correct `where`, or bring the documents back" if any(each.emptied for each in found) else _LOOK
+    mend = next((each.mend for each in found if each.mend), _LOOK)
     hint = f"{mend}; if they are meant to go: {way} --allow {total}"
     raise Refused(f"{told}: {amount(total, 'action')}", hint, [each for taken in found for each in taken.examples])
 
@@ -101,11 +116,12 @@ def _looked_at(context: Context, action: Action) -> Taken | None:
     )
     total = sum(collection.count_documents({span.key: {"$gte": span.low, "$lte": span.high}}) for span in spans)
     some = _all(context, spans) if emptied or total <= LOOKED_AT else _pieces(context, spans, total)
-    taken = _added_up(context, Taken(action, emptied), some)
+    gone = not action.sources and any(each.kind == GONE for each in changes(context))
+    taken = _added_up(context, Taken(action, emptied, gone), some)
     if not taken.is_too_much(context.config.reconcile.at_most):
         return None
     whole = emptied or total <= LOOKED_AT
-    return taken if whole else _added_up(context, Taken(action, emptied), _all(context, spans))
+    return taken if whole else _added_up(context, Taken(action, emptied, gone), _all(context, spans))
 
 
 def _all(context: Context, spans: Iterable[Span]) -> Iterator[Bounds]:

@@ -12,6 +12,7 @@ from bson import json_util
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
+from lbmigrate.board.order import Order
 from lbmigrate.board.ties import Ties
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.files import private
@@ -59,12 +60,13 @@ def _reason(reason: str) -> str:
     return reason.partition("'")[0].partition(" (")[0].strip()
 
 
-def moves(present: Database[Any], target: Database[Any], ties: Ties) -> list[Move]:
+def moves(present: Database[Any], target: Database[Any], ties: Ties, orders: tuple[Order, Order]) -> list[Move]:
     """Who would rise and who would fall: the users at the top of either global board whose place differs.
 
-    None where there is no board yet, or none that may be read; and nobody who opted out.
+    None where there is no board yet, or none that may be read; and nobody who opted out. `orders` are those of who
+    shares a score, on the present board and on the other.
     """
-    before, after = _readable_places(present, ties), _places(target, ties)
+    before, after = _readable_places(present, ties, orders[0]), _places(target, ties, orders[1])
     if not before:
         return []
     leaders = sorted(before.keys() | after.keys(), key=lambda user: min(_place(before, user), _place(after, user)))
@@ -79,22 +81,22 @@ def moves(present: Database[Any], target: Database[Any], ties: Ties) -> list[Mov
 Places = dict[str, tuple[int, Document]]
 
 
-def _readable_places(database: Database[Any], ties: Ties) -> Places:
+def _readable_places(database: Database[Any], ties: Ties, order: Order) -> Places:
     """The present places; none for a database user who may read no more than the sources."""
     try:
-        return _places(database, ties)
+        return _places(database, ties, order)
     except OperationFailure as error:
         if error.code != faults.UNAUTHORIZED:
             raise
         return {}
 
 
-def _places(database: Database[Any], ties: Ties) -> Places:
+def _places(database: Database[Any], ties: Ties, order: Order) -> Places:
     """Ranks on the global board, as the board gives them."""
     places: Places = {}
     scores, first, score = 0, 0, None
-    order = [("score", -1), ("userId", -1)]
-    for position, entry in enumerate(database[ENTRIES].find({"period": "global"}).sort(order), start=1):
+    found = database[ENTRIES].find({"period": "global"}).sort(list(order.sort(-1).items()))
+    for position, entry in enumerate(found, start=1):
         if entry["score"] != score:
             scores, first, score = scores + 1, position, entry["score"]
         rank = {"competition": first, "dense": scores, "ordinal": position}[ties]

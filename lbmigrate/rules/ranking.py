@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from array import array
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import LARGEST_SCORE, Document
 from lbmigrate.rules.clocks import Clocks
 from lbmigrate.rules.periods import Ints, numbered
+from lbmigrate.rules.reached import Moments, Reached, by_day, joined, moments
+from lbmigrate.schema import REACHED
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import plain_id
 
@@ -32,7 +34,7 @@ class Sums:
     """Columns in step, a row for each user and local day, sorted by user, in order of first appearance, then by day.
 
     `day` counts days since 1970-01-01, `events` how many there were, and `last` is the newest time, naive UTC.
-    `stands` is by how many the actions that stand have grown.
+    `stands` is by how many the actions that stand have grown. `moments` are there where they are asked for (`reached`).
     """
 
     user: list[Any]
@@ -41,6 +43,7 @@ class Sums:
     events: Ints
     stands: Ints
     last: npt.NDArray[np.datetime64]
+    moments: Moments | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -56,6 +59,7 @@ def daily(
     times: Times,
     zone: str | Clocks,
     stands: Sequence[int] | Ints | None = None,
+    with_moments: bool = False,
 ) -> Sums:
     """Add up events by user and day in `zone`: an IANA name for everybody, or by the clocks of each.
 
@@ -67,7 +71,9 @@ def daily(
     ones = np.ones(len(utc), dtype=np.int64)
     standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
     clocks = Clocks(zone) if isinstance(zone, str) else zone
-    return _added_up(users, clocks.days(users, utc), _whole(points, users), ones, standing, utc)
+    day, whole = clocks.days(users, utc), _whole(points, users)
+    found = _added_up(users, day, whole, ones, standing, utc)
+    return replace(found, moments=moments(users, day, utc, whole)) if with_moments else found
 
 
 def merge(parts: Sequence[Sums]) -> Sums:
@@ -75,7 +81,9 @@ def merge(parts: Sequence[Sums]) -> Sums:
     parts = parts or [daily([], [], [], "UTC")]
     users = [user for part in parts for user in part.user]
     columns = [(part.day, part.points, part.events, part.stands, part.last) for part in parts]
-    return _added_up(users, *map(np.concatenate, zip(*columns, strict=True)))
+    found = _added_up(users, *map(np.concatenate, zip(*columns, strict=True)))
+    together = joined([part.moments for part in parts])
+    return found if together is None else replace(found, moments=together)
 
 
 def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
@@ -84,16 +92,20 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
     A kind is `global`, `day`, `week`, `month` or `year`. A day is active if an action on it still stands. The streak is
     the number of consecutive active days that end on the user's last active day in the period, 0 if it has none; days
     before the period count. `events` is how many actions stand; where the ledger has more events of a period, as it
-    does once something was adjusted, `counted` is how many. Values are Python's and bson's own types; scores are
-    `clipped`.
+    does once something was adjusted, `counted` is how many. With moments, `reachedAt` says since when the score is what
+    it is. Values are Python's and bson's own types; scores are `clipped`.
     """
     codes, found = _numbered(days.user)
     owners = list(map(plain_id, found))
     streaks = _Streaks(codes, days.day, days.stands > 0)
-    return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks)]
+    numbers = {user: code for code, user in enumerate(found)}
+    reached = by_day(days.moments, numbers) if days.moments else None
+    return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks, reached)]
 
 
-def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], streaks: _Streaks) -> list[Document]:
+def _entries_of_kind(
+    kind: str, days: Sums, codes: Ints, owners: Sequence[Any], streaks: _Streaks, reached: Reached | None
+) -> list[Document]:
     numbers, labels = numbered(kind, days.day)
     starts = _run_starts(codes, numbers)
     names = id_texts(owners)
@@ -122,6 +134,8 @@ def _entries_of_kind(kind: str, days: Sums, codes: Ints, owners: Sequence[Any], 
     ]
     for row in np.flatnonzero(standing != counted).tolist():
         made[row]["counted"] = Int64(counted[row])
+    for entry, moment in zip(made, reached.of(starts), strict=True) if reached else ():
+        entry[REACHED] = moment
     return made
 
 

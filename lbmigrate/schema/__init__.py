@@ -22,6 +22,9 @@ from lbmigrate.schema.validators import (
     FORMER_EVENT_VALIDATOR,
 )
 from lbmigrate.schema.validators import FITS as FITS
+from lbmigrate.schema.validators import OF_KIND as OF_KIND
+from lbmigrate.schema.validators import event_validator as event_validator
+from lbmigrate.schema.validators import kind_in as kind_in
 
 EVENTS = "score_events"
 ENTRIES = "leaderboard_entries"
@@ -94,6 +97,11 @@ ENTRIES_BY_USER = Index(ENTRIES, (("userId", 1),))
 ENTRIES_MOVED = Index(ENTRIES, (("moved.period", 1),), {"sparse": True})  # since the histogram (`ledger.histograms`)
 REJECTS_TTL = Index(REJECTS, (("createdAt", 1),), {"expireAfterSeconds": REJECT_DAYS * 86400})
 INDEXES = (EVENTS_BY_USER, ENTRIES_BY_RANK, ENTRIES_BY_USER, ENTRIES_MOVED, REJECTS_TTL)
+REACHED = "reachedAt"  # of an entry: since when its score is what it is, where `ranking.order` asks for that
+WAYS = {"earliest": 1, "latest": -1}  # the orders in which that decides who of a score stands first
+ENTRIES_BY_MOMENT = {  # beside ENTRIES_BY_RANK, which all else is read by
+    order: Index(ENTRIES, (("period", 1), ("score", -1), (REACHED, way), ("userId", -1))) for order, way in WAYS.items()
+}
 
 
 def base_of(name: str) -> str:
@@ -101,9 +109,10 @@ def base_of(name: str) -> str:
     return ENTRIES if name.startswith(PARTITIONS) else name
 
 
-def indexes_of(name: str) -> list[Index]:
-    """The indexes that a collection of ours should have."""
-    return [replace(index, collection=name) for index in INDEXES if index.collection == base_of(name)]
+def indexes_of(name: str, orders: Iterable[str] = ()) -> list[Index]:
+    """The indexes that a collection of ours should have, where entries stand in these of WAYS."""
+    wanted = [*INDEXES, *(ENTRIES_BY_MOMENT[order] for order in orders)]
+    return [replace(index, collection=name) for index in wanted if index.collection == base_of(name)]
 
 
 def present_collections(database: Database[Any], *names: str) -> dict[str, Document]:
@@ -143,12 +152,13 @@ def present_indexes(
     return [{**spec, "name": name, "key": tuple(map(tuple, spec["key"]))} for name, spec in found.items()]
 
 
-def missing_indexes(database: Database[Any]) -> list[Index]:
+def missing_indexes(database: Database[Any], orders: Iterable[str] = ()) -> list[Index]:
     """Those whose keys no index of the collection has; a namesake with other keys counts as missing."""
+    orders = tuple(orders)
     there = present_collections(database)
     names = with_partitions((EVENTS, ENTRIES, REJECTS), there)
     present = {name: {spec["key"] for spec in present_indexes(database, name, there)} for name in names}
-    return [index for name in names for index in indexes_of(name) if index.keys not in present[name]]
+    return [index for name in names for index in indexes_of(name, orders) if index.keys not in present[name]]
 
 
 def differences(database: Database[Any]) -> list[str]:
@@ -169,12 +179,20 @@ def with_partitions(names: Iterable[str], present: Iterable[str]) -> list[str]:
 def _validator_difference(name: str, options: Document) -> str:
     found = options.get("validator")
     strict = (options.get("validationAction", "error"), options.get("validationLevel", "strict")) == ("error", "strict")
-    if found == VALIDATORS[base_of(name)] and strict:
+    if is_current(name, found) and strict:
         return ""
     if found == FORMER_VALIDATORS.get(base_of(name)) and strict:
         told = f"{name} has the validator of an earlier version, which takes what does not fit"
         return f"{told}; an administrator brings it up to date: {update_of_validator(name)}"
     return f"{name} has {'another' if found else 'no'} validator; lbmigrate leaves it as it is"
+
+
+def is_current(name: str, validator: Any) -> bool:
+    """Whether a collection has such a validator as this version gives it, for one kind of users or for any."""
+    try:
+        return validator == VALIDATORS[base_of(name)] or (name == EVENTS and kind_in(validator) is not None)
+    except LookupError:
+        return False
 
 
 def update_of_validator(name: str) -> str:
@@ -187,12 +205,12 @@ def update_of_validator(name: str) -> str:
 def _index_difference(collection: str, spec: Document) -> str:
     if "expireAfterSeconds" in spec:
         return f"{collection}.{spec['name']} has a TTL: leaderboard data would vanish; drop that index"
-    ours = {index.keys: index.options for index in indexes_of(collection)}
+    ours = {index.keys: index.options for index in indexes_of(collection, WAYS)}
     usual = ours.get(spec["key"], {})
     odd = [o for o in ("unique", "sparse", "partialFilterExpression") if spec.get(o) and o not in usual]
     if spec["key"] in ours and odd:
         return f"{collection}.{spec['name']} is {odd[0]}: it may refuse or hide events; drop that index"
-    namesakes = [index for index in indexes_of(collection) if index.name == spec["name"]]
+    namesakes = [index for index in indexes_of(collection, WAYS) if index.name == spec["name"]]
     if namesakes and namesakes[0].keys != spec["key"]:
         return f"{collection}.{spec['name']} has other keys than its name says; drop or rename that index"
     return ""

@@ -4,6 +4,8 @@ The entries of `global` are always in the base collection. Of the others those u
 have collections of their own, in the order of their names; the rest are in the base one. So a layout is one text: empty
 where all are in the base collection, ALL where each period has its own, and in between while a run moves them. It is
 recorded in the state, and who reads or writes entries goes by that: what is elsewhere is a copy that is not up to date.
+
+So is the order in which entries of one score stand (`ranking.order`), and which one a run prepares.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from lbmigrate.records import Document
-from lbmigrate.schema import ENTRIES, PARTITIONS, PERIODS
+from lbmigrate.schema import ENTRIES, PARTITIONS, PERIODS, WAYS
 
 PARTITIONED = "partitioned"  # as the configuration calls it; the other one is "single"
 ALL = "~"  # behind the name of every period
@@ -26,6 +28,7 @@ ROW = (
     "entries"  # of the state: `until`, and whether a run is `moving` entries; without it all are in the base collection
 )
 NAMES = 8_192  # of collections that are remembered: a move lists all of them once for each
+BY_USER = "userId"  # the order of those who share a score, as the configuration calls it, that needs nothing on record
 LOOK_AGAIN = 1.0  # seconds that a layout may be old that nobody has announced to change
 _DIGITS = {"%Y": r"\d{4}", "%G": r"\d{4}", "%m": r"\d\d", "%d": r"\d\d", "%V": r"\d\d"}
 _FORMATS = (format_ for kind, format_ in PERIODS.items() if kind != "global")
@@ -37,24 +40,39 @@ _ESCAPED = re.compile(r"=([0-9a-f]+)=|(_)")
 class Layout:
     """Where entries are. While it is `moving`, `until` may change at any moment, and copies may be elsewhere.
 
-    Entries of periods that are `archived` are nowhere but in a backup, and nobody makes them anew.
+    Entries of periods that are `archived` are nowhere but in a backup, and nobody makes them anew. Who share a score
+    stand by `order`; `coming` is the order that a run prepares, or clears up after; empty where none does.
     """
 
     until: str = ""
     moving: bool = False
     archived: frozenset[str] = frozenset()
+    order: str = BY_USER
+    coming: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Layout:
         """As the state has it on record; an empty row is none."""
         until, archived = row.get("until", ALL if row else ""), row.get("archived")
         names = frozenset(map(str, archived)) if isinstance(archived, list) else frozenset[str]()
-        return cls(until if isinstance(until, str) else ALL, row.get("moving") is not False and bool(row), names)
+        order, coming = (row.get(name) for name in ("order", "coming"))
+        return cls(
+            until if isinstance(until, str) else ALL,
+            row.get("moving") is not False and bool(row),
+            names,
+            order if isinstance(order, str) and order in WAYS else BY_USER,
+            coming if coming in (*WAYS, BY_USER) else "",
+        )
 
     @property
     def is_single(self) -> bool:
         """Whether every entry is in the base collection, and no copy anywhere else."""
         return not self.until and not self.moving
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """Those of WAYS for which entries say when they have reached their score, and which have an index."""
+        return tuple(dict.fromkeys(each for each in (self.order, self.coming) if each in WAYS))
 
     def home(self, period: str) -> str:
         """Name the collection that holds the entries of a period."""

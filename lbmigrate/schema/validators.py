@@ -77,6 +77,30 @@ EVENT_VALIDATOR: Document = {
     "$expr": FITS,
     "createdAt": {"$gte": EARLIEST, "$lt": LATEST},
 }
+# Which types of the server name users of one kind (`schema.USERS`).
+OF_KIND: dict[str, list[str]] = {
+    "int": ["int", "long", "double", "decimal"], "string": ["string"], "uuid": ["binData"], "objectId": ["objectId"],
+}  # fmt: skip
+# What is about users whom an earlier server took: it is taken back, or put under a tombstone.
+_APART: list[Document] = [{"meta.reason": {"$exists": True}}, {"meta.forgotten": True}]
+
+
+def event_validator(kind: str | None) -> Document:
+    """That of events whose users are all of this kind, but for what takes other ones back; None is any kind."""
+    one_kind = {"$or": [{"userId": {"$type": OF_KIND[kind]}}, *_APART]} if kind else {}
+    return {**EVENT_VALIDATOR, **one_kind}
+
+
+def kind_in(validator: Any) -> str | None:
+    """The kind of users that one of these takes alone. Raises LookupError for any other validator."""
+    if validator == EVENT_VALIDATOR:
+        return None
+    found = [kind for kind in OF_KIND if validator == event_validator(kind)]
+    if not found:
+        raise LookupError("no validator of events as this version has them")
+    return found[0]
+
+
 ENTRY_VALIDATOR: Document = {"$jsonSchema": _entry_shape(_USER_ID, _SHORT, _SHOWN)}
 FORMER_EVENT_VALIDATOR: Document = {"$jsonSchema": _event_shape(_ANY_USER_ID, _STRING, _INT64, {})}  # of 0.1.0
 FORMER_ENTRY_VALIDATOR: Document = {"$jsonSchema": _entry_shape(_ANY_USER_ID, _STRING, {})}

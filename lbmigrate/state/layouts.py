@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lbmigrate.records import Checkpoint, RowsRemoved
-from lbmigrate.schema.layout import LOOK_AGAIN, ROW, Layout
+from lbmigrate.schema.layout import BY_USER, LOOK_AGAIN, ROW, Layout
 from lbmigrate.state.rows import State
 
 TRUSTED = 2.0
@@ -50,11 +50,12 @@ def now(state: State) -> Layout:
 
 
 def stands(state: State, seen: Seen, periods: Iterable[str]) -> bool:
-    """Whether entries of these periods, written since then, are where they belong."""
+    """Whether entries of these periods, written since then, are where they belong, and say what they are to say."""
     if not seen.layout.moving and time.monotonic() - seen.at < TRUSTED:
         return True
     found = now(state)
-    return all(found.home(period) == seen.layout.home(period) for period in periods)
+    alike = bool(found.orders) == bool(seen.layout.orders)
+    return alike and all(found.home(period) == seen.layout.home(period) for period in periods)
 
 
 def put(state: State, **fields: object) -> None:
@@ -65,8 +66,21 @@ def put(state: State, **fields: object) -> None:
 
 def settle(state: State, found: Layout) -> None:
     """Put on record that everything is where it belongs; for one collection nothing needs to be on record."""
-    if found.until or layout(state).archived:
+    kept = layout(state)
+    if found.until or kept.archived or kept.orders or kept.coming:
         put(state, until=found.until, moving=False, after=None)
     else:
         state.save(RowsRemoved((ROW,)))
     state.known_layout = None
+
+
+def order(state: State, by: str, coming: str = "") -> None:
+    """Put on record that entries of one score stand in this order, and which one a run prepares, or clears up after.
+
+    For that of their users nothing needs to be on record.
+    """
+    found = now(state)
+    put(state, until=found.until, moving=found.moving, order=by, coming=coming)
+    if by == BY_USER and not (coming or found.until or found.moving or found.archived):
+        state.save(RowsRemoved((ROW,)))
+        state.known_layout = None

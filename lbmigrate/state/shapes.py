@@ -203,6 +203,7 @@ SHAPES: dict[str, Shape] = {
     "entries": Shape(r"entries", {  # where they are (`schema.layout`); without this row all are in one collection
         "until": Field(TEXT, instead=lambda row: ALL, due=_always), "after": Field(TEXT, null=True),
         "moving": Field(YES_OR_NO, instead=lambda row: True, due=_always), "archived": Field(NAMES),
+        "order": _TEXT, "coming": _TEXT,
     }, f"{NEXT_RUN} looks where entries are, and moves what is not where it belongs"),
     "newcomers": Shape(r"newcomers", {
         "after": Field(NAMES, needed=True),

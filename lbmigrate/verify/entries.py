@@ -11,7 +11,7 @@ from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import COUNTED, EVENTS
+from lbmigrate.schema import COUNTED, EVENTS, REACHED
 from lbmigrate.schema.layout import Layout, everywhere
 from lbmigrate.state import layouts
 from lbmigrate.values.id_text import id_text
@@ -24,8 +24,11 @@ from lbmigrate.verify.result import Mismatch
 from lbmigrate.verify.zones import Clocks, are_several, by_entries, misfits
 
 FIELDS = dict.fromkeys(
-    ("userId", "period", "score", "events", "counted", "lastEventAt", "streak", "rev", NAME, AVATAR, OPT_OUT, ZONE), 1
-)
+    (
+        "userId", "period", "score", "events", "counted", "lastEventAt", REACHED, "streak", "rev", NAME, AVATAR,
+        OPT_OUT, ZONE,
+    ), 1,
+)  # fmt: skip
 READ = {"_id": 0, "userId": 1, "points": 1, "createdAt": 1, "meta.reason": 1}
 Periods = dict[str, Document]  # the entries of a user
 NOBODY: Document = {}
@@ -100,7 +103,7 @@ def compare(
     layout = layouts.layout(context.state)
     there, spare = stored(context, users, rows)  # before the events
     zones = by_entries(context.config, there)
-    ledger = Ledger(Clocks(context.config, zones).of)
+    ledger = Ledger(Clocks(context.config, zones).of, moments=bool(layout.orders))
     asked = {"userId": {"$in": list(users)}, **COUNTED}
     read = ledger.add(lenient(context.target)[EVENTS].find(asked, READ))
     leavers = Leavers(context.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -22,12 +22,16 @@ CHANGES = {"voided": -1, "restored": 1, "rescored": 0}  # by how much an adjustm
 
 @dataclass(slots=True)
 class Day:
-    """A user's day: points, how many events, by how many the actions that stand have grown, and the newest time."""
+    """A user's day: points, how many events, by how many the actions that stand have grown, and the newest time.
+
+    `moments` has the points of each moment, where that is asked for.
+    """
 
     points: int = 0
     events: int = 0
     stands: int = 0
     last: dt.datetime = dt.datetime.min
+    moments: dict[dt.datetime, int] | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class Entry:
     actions: int = 0
     last: dt.datetime = dt.datetime.min
     streak: int = 0
+    reached: dt.datetime | None = None
+    begun: dt.datetime | None = None
 
     def grow(self, day: Day, streak: int) -> None:
         """Take in the next day, and the streak up to it if something stands on that day."""
@@ -48,14 +54,27 @@ class Entry:
         self.last = max(self.last, day.last)
         if day.stands > 0:
             self.streak = streak
+        if day.moments:
+            self._grow_older(day.moments)
+
+    def _grow_older(self, moments: Mapping[dt.datetime, int]) -> None:
+        """Since when the score is what it is: the newest moment with points to give or to take, or the first of all."""
+        self.begun = min([*moments, *([self.begun] if self.begun else [])])
+        changing = [at for at, points in moments.items() if points] + ([self.reached] if self.reached else [])
+        self.reached = max(changing, default=None)
+
+    @property
+    def since(self) -> dt.datetime | None:
+        return self.reached or self.begun
 
 
 @dataclass(slots=True)
 class Ledger:
-    """The days of users, to which events are added one by one."""
+    """The days of users, to which events are added one by one; with their `moments` where somebody asks for those."""
 
     days_of: Callable[[Any], Callable[[dt.datetime], dt.date]]  # of a user: on which day a time falls
     days: dict[Any, dict[dt.date, Day]] = field(default_factory=dict)
+    moments: bool = False
 
     def add(self, events: Iterable[Document]) -> int:
         """Take in events as they are stored; how many of them count. Fastest where those of a user are in a row."""
@@ -75,11 +94,13 @@ class Ledger:
             date, meta = day_of(at), event.get("meta")
             day = theirs.get(date)
             if day is None:
-                day = theirs[date] = Day()
+                day = theirs[date] = Day(moments={} if self.moments else None)
             day.points += points
             day.events += 1
             day.stands += change(meta, points) if meta else 1
             day.last = max(day.last, at)
+            if day.moments is not None:
+                day.moments[at] = day.moments.get(at, 0) + points
             counted += 1
         return counted
 

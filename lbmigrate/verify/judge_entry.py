@@ -10,7 +10,7 @@ from typing import Any
 from bson import Int64
 
 from lbmigrate.records import Document
-from lbmigrate.schema import ENTRIES
+from lbmigrate.schema import ENTRIES, REACHED
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import exact_text, id_text
 from lbmigrate.values.ids import id_type
@@ -36,6 +36,7 @@ def is_plain(name: str, row: Document, entry: Entry, person: Mapping[str, Any] |
         and row.get("counted", events) == entry.events
         and streak == entry.streak
         and row.get("lastEventAt") == entry.last
+        and row.get(REACHED) == entry.since
         and type(score) is Int64
         and type(events) is Int64
         and type(streak) in LONGS
@@ -66,6 +67,9 @@ def judged(key: Key, row: Document, entry: Entry, person: Mapping[str, Any] | No
     if row.get("streak") != entry.streak or isinstance(row.get("streak"), bool | float):
         told = f"the entry has a streak of {excerpt(row.get('streak'))}, the ledger one of {entry.streak}"
         yield _field(Kind.STREAK, key, row, "streak", entry.streak, told)
+    if row.get(REACHED) != entry.since:
+        told = f"the entry has had its score since {_time(row.get(REACHED))}, by the ledger since {_time(entry.since)}"
+        yield _field(Kind.REACHED, key, row, REACHED, entry.since, told)
     yield from _snapshots(key, row, person)
     yield from _form(key, row)
 
@@ -154,5 +158,8 @@ def second(row: Document, key: Key) -> Mismatch:
 
 def words(points: Any, events: Any, last: Any) -> str:
     """Score, count and newest event of an entry as a sentence has them."""
-    newest = f"{last.isoformat()}Z" if isinstance(last, dt.datetime) else excerpt(last)
-    return f"{excerpt(points) if not isinstance(points, int) else points} points in {events} events up to {newest}"
+    return f"{excerpt(points) if not isinstance(points, int) else points} points in {events} events up to {_time(last)}"
+
+
+def _time(at: Any) -> str:
+    return f"{at.isoformat()}Z" if isinstance(at, dt.datetime) else excerpt(at)

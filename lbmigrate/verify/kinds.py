@@ -14,6 +14,7 @@ class Kind(StrEnum):
     COUNT = "count"
     NEWEST = "newest event"
     STREAK = "streak"
+    REACHED = "score reached"
     SNAPSHOT = "snapshot"
     ORDER = "order"
     ORPHAN_EVENT = "orphan event"
@@ -35,6 +36,7 @@ MEANING: dict[Kind, str] = {
     Kind.COUNT: "the entry counts another number of events than there are",
     Kind.NEWEST: "the entry names another time of the newest event",
     Kind.STREAK: "the streak is not that of the days with events",
+    Kind.REACHED: "the entry has had its score since another moment",
     Kind.SNAPSHOT: "name, avatar or opt-out differ from the user's document",
     Kind.ORDER: "the board's query gives another order than the scores",
     Kind.ORPHAN_EVENT: "an event counts, and no source document or no user is behind it",

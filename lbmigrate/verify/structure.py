@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbmigrate import schema
+from lbmigrate.board.order import Order
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, REJECTS
+from lbmigrate.schema import ENTRIES, ENTRIES_BY_MOMENT, ENTRIES_BY_RANK, REJECTS
 from lbmigrate.schema.layout import entries_of
 from lbmigrate.state import layouts
 from lbmigrate.values.excerpts import excerpt
@@ -27,7 +28,7 @@ def structure(context: Context) -> Iterator[Mismatch]:
     for name in missing:
         told = f"there is no collection {name}"
         yield Mismatch(Kind.STRUCTURE, name, None, None, None, "", None, name, told, Heal.STEPS)
-    for index in schema.missing_indexes(database):
+    for index in schema.missing_indexes(database, layouts.layout(context.state).orders):
         if index.collection not in (REJECTS, *missing):
             told = f"{index.collection} has no index {index.name}"
             yield Mismatch(Kind.STRUCTURE, index.collection, index.name, reason=told, heals=Heal.STEPS)
@@ -38,8 +39,9 @@ def structure(context: Context) -> Iterator[Mismatch]:
 
 def query(context: Context, period: str, top: int) -> Iterator[Mismatch]:
     """How the first places of a period are found: on the index, with no more documents than it takes, in order."""
-    entries = entries_of(context.target, layouts.layout(context.state), period)
-    order = [("period", 1), ("score", -1), ("userId", -1)]
+    layout = layouts.layout(context.state)
+    entries = entries_of(context.target, layout, period)
+    order = [("period", 1), *Order(layout.order).sort(-1).items()]
     asked: Document = {"period": period, OPT_OUT: {"$ne": True}}
     rows = list(entries.find(asked, SHOWN).sort(order).limit(top))
     yield from _order(period, [row for row in rows if "rev" in row])  # others may keep theirs beside
@@ -48,7 +50,7 @@ def query(context: Context, period: str, top: int) -> Iterator[Mismatch]:
     command = {"find": entries.name, "filter": asked, "sort": dict(order), "limit": top}
     plan = context.target.command("explain", command, verbosity="executionStats")
     stages = set(_stages(plan["queryPlanner"]["winningPlan"]))
-    name = ENTRIES_BY_RANK.name
+    name = ENTRIES_BY_MOMENT.get(layout.order, ENTRIES_BY_RANK).name
     if MULTIKEY in stages:  # an entry that somebody wrote names several periods: no index serves an order since
         return
     if "IXSCAN" not in stages or "SORT" in stages or "COLLSCAN" in stages:

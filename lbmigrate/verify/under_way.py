@@ -25,7 +25,7 @@ from lbmigrate.verify.result import Mismatch
 from lbmigrate.verify.zones import Clocks, by_entries
 
 AT_ONCE = 50  # users, all of whose events are held
-LACKING = frozenset({Kind.MISSING, Kind.SCORE, Kind.COUNT, Kind.NEWEST, Kind.STREAK})
+LACKING = frozenset({Kind.MISSING, Kind.SCORE, Kind.COUNT, Kind.NEWEST, Kind.STREAK, Kind.REACHED})
 
 
 def users_of(context: Context, standing: Sequence[Mismatch]) -> dict[str, set[str]]:

@@ -13,8 +13,7 @@ from lbmigrate.ledger.odd import ROW as ODD_ROW
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes import likely
 from lbmigrate.passes.beginning import beginning
-from lbmigrate.passes.changed import SETTLE as DRIFT
-from lbmigrate.passes.changed import changes
+from lbmigrate.passes.changed import way
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
 from lbmigrate.records import LARGEST_SCORE, Document, amount
@@ -59,8 +58,8 @@ def why_none_counts(context: Context) -> tuple[str, str]:
 
 def unread(context: Context) -> list[str]:
     """The sources that are to be read anew, each with the reason and the command that does it."""
-    way = DRIFT if changes(context) else SETTLE
-    return [f"{told}; next: {way}" for told in to_be_read_anew(context)]
+    command = way(context, SETTLE)
+    return [f"{told}; next: {command}" for told in to_be_read_anew(context)]
 
 
 def empty_board(context: Context) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from lbmigrate.backfill import backfill, recheck, refresh_profiles, strays
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, dropped, moving, newcomers, rollup, zone_count
+from lbmigrate.ledger import binding, bound, dropped, moving, newcomers, one_kind, rollup, zone_count
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.histograms import Histograms
@@ -44,6 +44,7 @@ def apply(context: Context) -> Iterator[Piece]:
     settled = beginning.settled(context)
     context = settled.context
     one_type = OneUserType(context)
+    yield from one_kind.widened(context, one_type.kinds)
     if settled.checkpoint or settled.told:
         yield Piece("rules", checkpoint=settled.checkpoint, note=settled.told)
     if rules := remember_rules(context) or mixed_rules(context):
@@ -82,6 +83,7 @@ def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None
         if closed:
             yield Piece(source.name, checkpoint=closed)
             yield Piece(source.name, checkpoint=passes.spent(context, source))
+    yield from one_kind.narrowed(context)
     if known := bound.after(context):
         yield Piece("entries", checkpoint=known)
 

@@ -13,7 +13,7 @@ from lbmigrate.config.digest import applied_digest
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Apart
 from lbmigrate.passes.changed import SETTLE as DRIFT
-from lbmigrate.passes.changed import changes
+from lbmigrate.passes.changed import way
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Piece, RowsRemoved, amount
@@ -30,6 +30,10 @@ ROW = "verdict"
 REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollback --to 3, then lbmigrate run"
 RECONCILE = "lbmigrate reconcile, then: lbmigrate verify"
 REPAIR = "lbmigrate verify --full --repair"
+AGAIN = (
+    "that heals it once, for {} has no `updated`, so what changes later no backfill sees: name the field that grows,"
+    " let lbmigrate tail follow, or schedule lbmigrate reconcile and after it lbmigrate recount every night"
+)
 
 
 def apply(context: Context) -> Iterator[Piece]:
@@ -138,7 +142,7 @@ def _to_be_settled(look: Look) -> Iterator[str]:
 def _settling(context: Context, look: Look) -> str:
     """What makes the next verification pass; where only one thing is wrong, what settles just that."""
     seen = look.totals
-    if changes(context):
+    if way(context, "") == DRIFT:
         return f"{DRIFT}, then: lbmigrate verify"
     unread = verdict.unread(context)
     if unread and seen.wrong == len(unread) + seen.heals[Heal.BACKFILL.value]:
@@ -147,7 +151,17 @@ def _settling(context: Context, look: Look) -> str:
         return RECONCILE
     if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):
         return ends
-    return _by_command(set(seen.heals))
+    told = _by_command(set(seen.heals))
+    names = _never_seen(context, look) if told == REPAIR else ""
+    return f"{told}; {AGAIN.format(names)}" if names else told
+
+
+def _never_seen(context: Context, look: Look) -> str:
+    """The sources with wrong actions whose changes no incremental backfill sees: no field of theirs tells of one."""
+    wrong = [each for each in look.totals.first if each.heals in (Heal.BACKFILL, Heal.RECONCILE)]
+    places = {each.subject for each in wrong} | {str(each.id).partition(":")[0] for each in wrong}
+    mute = [source for source in context.config.sources if source.updated is None]
+    return " and ".join(source.name for source in mute if places & {source.collection, source.action})
 
 
 def _by_command(heals: set[str]) -> str:

@@ -9,7 +9,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.migration.steps.switches import Switch
 from lbmigrate.passes import likely, watermark
 from lbmigrate.passes.changed import SETTLE as DRIFT
-from lbmigrate.passes.changed import changes, sentence
+from lbmigrate.passes.changed import changes, sentence, way
 from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.reconcile import reconcile
@@ -45,8 +45,7 @@ def _refuse_half_a_board(context: Context) -> None:
     """Raise Refused where entries agree with a ledger that is not what the rules in force make of the sources."""
     if missing := watermark.unread(context):
         told = f"cut-over would show a board without all of its history: {missing[0]}"
-        way = DRIFT if changes(context) else watermark.SETTLE
-        raise Refused(told, hint=f"{way}, then: lbmigrate run", details=missing[1:])
+        raise Refused(told, hint=f"{way(context, watermark.SETTLE)}, then: lbmigrate run", details=missing[1:])
     if not changed_rules(context):
         return
     due = reconcile.preview(context)

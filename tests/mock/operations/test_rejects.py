@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 
 import pytest
 from bson import ObjectId
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from lbmigrate.console import Console
 from lbmigrate.ledger.reject_groups import Group, is_meant, kind_of
-from tests.apps import oid, task
+from tests.apps import TASKS, oid, task
 
 LONG = "a-very-long-id-of-a-document-" * 4
 
@@ -36,6 +38,27 @@ def test_they_are_grouped_by_what_is_wrong_with_how_many_and_an_example(rejected
     shown = terminal("rejects").out
     assert "Rejects  9 in 2 groups" in shown
     assert str(found["groups"][0]["example"]) in shown
+
+
+def found_by(app, query):
+    """The ids of what a line for mongosh finds."""
+    name, asked = re.fullmatch(r'db\.getCollection\("(.+?)"\)\.find\((.+)\)', query).groups()
+    if "distinct(" in asked:
+        rejects, rows = re.search(r'db\.(\w+)\.distinct\("sourceId", (.+)\)}}', asked).groups()
+        return app[rejects].distinct("sourceId", json.loads(rows))
+    return [row["_id"] for row in app[name].find(json.loads(asked))]
+
+
+@pytest.mark.parametrize("form", ["userId", {"path": "userId", "strip": "_User$"}], ids=["as it is", "stripped"])
+def test_those_whose_users_have_ids_of_another_type_are_found_by_a_line_that_can_be_copied(app, terminal, form):
+    terminal.configure({**TASKS, "user": form})
+    odd = [task(number, userId=f"odd {number}") for number in (700, 701)]
+    app["tasks"].insert_many([task(number, userId=None) for number in (200, 201)] + odd)
+    assert terminal("run").code == 0
+    groups = terminal("rejects", "--json").result["groups"]
+    [query] = [group["query"] for group in groups if group["query"]]
+    assert sorted(found_by(app, query)) == [oid(1700), oid(1701)]
+    assert query in terminal("rejects").out.splitlines()[-1]
 
 
 def test_groups_and_list_count_alike(rejected, terminal):
