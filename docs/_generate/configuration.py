@@ -165,6 +165,8 @@ def kind(hint: Any) -> str:
         return either([f"`{written(value)}`" for value in inside])
     if get_origin(hint) in (Union, UnionType):
         return either([kind(part) for part in inside])
+    if get_origin(hint) is tuple and Ellipsis not in inside:
+        return f"list of {', then '.join(map(kind, inside))}"
     word = {tuple: "list of ", dict: "names with "}.get(get_origin(hint), "")
     return word + kind(inside[1 if get_origin(hint) is dict else 0])
 
