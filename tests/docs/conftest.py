@@ -25,6 +25,7 @@ from lbmigrate.verify import again
 from tests.valkey import Valkey, running
 
 END = dt.datetime(2025, 11, 3)
+MEMORY = "mongodb://memory"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def stage(request: pytest.FixtureRequest) -> tuple[Database[Any], str]:
     """The app's database and its server's URI: on a server, or with the parameter `memory` in memory."""
     if getattr(request, "param", "server") == "memory":
         opened: Callable[[str], Any] = request.getfixturevalue("memory")
-        return opened("mongodb://memory")["app"], "mongodb://memory"
+        return opened(MEMORY)["app"], MEMORY
     return request.getfixturevalue("database"), request.getfixturevalue("server_uri")
 
 
@@ -79,8 +80,9 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
 def app(stage: tuple[Database[Any], str], scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Database[Any]:
     """The app's database, with the same documents in ./fixtures; the environment leads every command there."""
     database, server_uri = stage
+    sizes = (20, 300, 120) if server_uri == MEMORY else (60, 1_500, 600)
     (scratch / "fixtures").mkdir()
-    for name, documents in demodata.generate(60, 1_500, 600, end=END).items():
+    for name, documents in demodata.generate(*sizes, end=END).items():
         some = list(documents)
         lines = "".join(json_util.dumps(document) + "\n" for document in some)
         (scratch / "fixtures" / f"{name}.ndjson").write_text(lines, "utf-8")

@@ -218,7 +218,7 @@ def test_the_event_that_an_app_is_told_to_insert_is_the_one_that_a_backfill_make
 def test_the_event_that_an_app_is_told_to_insert_is_on_the_board_after_the_next_backfill(migrated, run):
     event, task = shown_event()
     entry = {"_id": f"global:{event['userId']}"}
-    before = migrated[schema.ENTRIES].find_one(entry)
+    before = migrated[schema.ENTRIES].find_one(entry) or {"score": 0}
     migrated["tasks"].insert_one(task)
     migrated[schema.EVENTS].insert_one(event)
     assert run(["lbmigrate", "backfill"]).status == run(["lbmigrate", "verify", "--full"]).status == 0
