@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
+from operator import add
 from typing import Any, Literal, Protocol, Self
 
 Document = dict[str, Any]
@@ -58,15 +59,7 @@ class Counts:
     future: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.read + other.read,
-            self.emitted + other.emitted,
-            self.duplicates + other.duplicates,
-            self.rejected + other.rejected,
-            self.skipped + other.skipped,
-            self.approximate + other.approximate,
-            self.future + other.future,
-        )
+        return Counts(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +95,14 @@ class Recounted:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What a verification compared: users read, and their entries."""
+    """What a verification compared: what it read, users or `documents` of sources, and the entries of the users."""
 
     read: int = 0
     entries: int = 0
+    documents: int = 0
 
     def __add__(self, other: Compared) -> Compared:
-        return Compared(self.read + other.read, self.entries + other.entries)
+        return Compared(self.read + other.read, self.entries + other.entries, self.documents + other.documents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +162,8 @@ class Piece:
 
     `subject` is what the bar is called (a source, a collection); `done` of `total` count `unit`. A total of None is
     unknown, `estimated` says that it may be off. `note` is a sentence worth a line of its own, `warning` a yellow one;
-    `held` says why nothing begins, `hold_kind` that in a word, `ends` what ends it. `found` are mismatches to export.
+    `would` is what a rehearsal says in place of the note. `held` says why nothing begins, `hold_kind` that in a word,
+    `ends` what ends it. `found` are mismatches to export.
     """
 
     subject: str
@@ -185,6 +180,7 @@ class Piece:
     ends: str = ""
     entries: int = 0
     found: tuple[Any, ...] = ()
+    would: str = ""
 
 
 class Way(StrEnum):

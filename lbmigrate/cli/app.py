@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 import lbmigrate
@@ -54,13 +54,33 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-def new_app(**options: Any) -> typer.Typer:
-    """Where a module registers its verbs. Plain help: it is read in logs and manuals as well as at a terminal."""
-    return typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False, **options)
+class Noun(TyperGroup):
+    """A group whose help has each verb's first line, whole. One that is a verb `alone` has the options of that verb.
+
+    A mistyped verb is an error, never an argument.
+    """
+
+    alone = ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = {*self.commands, *ctx.help_option_names}
+        plain = not args or (args[0].startswith("-") and not named.intersection(args))
+        return super().parse_args(ctx, [self.alone, *args] if self.alone and plain else args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(self.told(ctx))
+
+    def told(self, ctx: Any) -> list[tuple[str, str]]:
+        """Each verb with the first line of its help."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        return [(name, (command.help or "").split("\n")[0]) for name, command in found if command]
 
 
-class Verbs(TyperGroup):
+class Verbs(Noun):
     """The verbs of VERBS, in its order, imported one by one when they are typed: `--help` opens fast."""
+
+    _only_names = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
@@ -68,20 +88,38 @@ class Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
+        if self._only_names:
+            return TyperCommand(cmd_name, help=VERBS[cmd_name][1])
         group = get_group(import_module(f"lbmigrate.cli.{VERBS[cmd_name][0]}").app)
         group.name = cmd_name
         return group.commands.get(cmd_name, group)  # a noun is the group itself
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, about) for verb, (_, about) in VERBS.items()])
+    def told(self, ctx: Any) -> list[tuple[str, str]]:
+        return [(verb, about) for verb, (_, about) in VERBS.items()]
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """The verbs that begin so, without their modules: somebody waits for the tabulator."""
+        self._only_names = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._only_names = False
+
+
+def new_app(add_completion: bool = False, cls: type[TyperGroup] = Noun, **options: Any) -> typer.Typer:
+    """Where a module registers its verbs. Plain help: it is read in logs and manuals as well as at a terminal."""
+    return typer.Typer(
+        rich_markup_mode=None, add_completion=add_completion, pretty_exceptions_enable=False, cls=cls, **options
+    )
 
 
 app = new_app(
     name="lbmigrate",
     cls=Verbs,
     help="Give a productivity app on MongoDB a leaderboard: backfill it safely, keep it right, take it all back.",
+    epilog="lbmigrate VERB --help has the options of a verb, and examples.",
     no_args_is_help=True,
+    add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 

@@ -15,7 +15,13 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(
+    app,
+    "lbmigrate backfill --quiet",
+    "lbmigrate backfill --user 673b9fdd32775c5eec1b5f99",
+    "lbmigrate backfill --since 2025-05-01 --until 2025-06-01",
+    works=True,
+)
 def backfill(
     this: Invocation,
     since: options.Since = None,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from lbmigrate import commands
 from lbmigrate.backup import archive, contents
@@ -16,7 +15,7 @@ from lbmigrate.backup import restore as way_back
 from lbmigrate.backup.archive import Archive
 from lbmigrate.backup.manifest import Manifest
 from lbmigrate.cli import confirm, options
-from lbmigrate.cli.app import new_app
+from lbmigrate.cli.app import Noun, new_app
 from lbmigrate.cli.invocation import Invocation, command_line, verb
 from lbmigrate.errors import UsageError
 from lbmigrate.run.context import utc_now
@@ -37,19 +36,16 @@ KeyFile = Annotated[
 Directory = Annotated[Path, typer.Argument(help="The backup's directory.")]
 
 
-class Backups(TyperGroup):
-    """A group whose own options are those of `make`. A mistyped verb is an error, never a directory."""
+class Backups(Noun):
+    """Plain `backup` is `backup make`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        named = {*self.commands, *ctx.help_option_names}
-        plain = not args or (args[0].startswith("-") and not named.intersection(args))
-        return super().parse_args(ctx, ["make", *args] if plain else args)
+    alone = "make"
 
 
 app = new_app(cls=Backups, help="Back up what a migration may touch: make (or no verb at all), verify, restore.")
 
 
-@verb(app)
+@verb(app, "lbmigrate backup", "lbmigrate backup make backups/before --sources")
 def make(
     this: Invocation,
     directory: Annotated[
@@ -80,7 +76,7 @@ def make(
     this.console.note(f"{made.documents:,} documents are in {into}; next: lbmigrate backup verify {into}")
 
 
-@verb(app)
+@verb(app, "lbmigrate backup verify backups/before")
 def verify(this: Invocation, directory: Directory, digest: Digest = "", key_file: KeyFile = None) -> None:
     """Read a backup from end to end and compare it with its manifest; asks no server. Exits 6 when it is damaged.
 
@@ -93,7 +89,9 @@ def verify(this: Invocation, directory: Directory, digest: Digest = "", key_file
     this.console.note(f"{directory} is whole{known}; to bring it back: lbmigrate backup restore {directory}")
 
 
-@verb(app)
+@verb(
+    app, "lbmigrate backup restore backups/before", "lbmigrate backup restore backups/before --database app_copy --yes"
+)
 def restore(
     this: Invocation,
     directory: Directory,

@@ -18,7 +18,7 @@ app = new_app()
 Who = Annotated[str, typer.Argument(help="The user's id, as in the users collection.")]
 
 
-@verb(app)
+@verb(app, "lbmigrate top", "lbmigrate top --period 2025-W44 -n 100")
 def top(
     this: Invocation,
     period: options.Period = "global",
@@ -33,7 +33,7 @@ def top(
     this.console.result({"verb": "top", "period": period, "places": [asdict(place) for place in places]})
 
 
-@verb(app)
+@verb(app, "lbmigrate rank 673b9fdd32775c5eec1b5f99 --period 2025-W44")
 def rank(this: Invocation, user: Who, period: options.Period = "global") -> None:
     """Show a user's place."""
     with this.connected() as connection:
@@ -45,7 +45,7 @@ def rank(this: Invocation, user: Who, period: options.Period = "global") -> None
     this.console.result({"verb": "rank", "period": period, "place": asdict(place)})
 
 
-@verb(app)
+@verb(app, "lbmigrate around 673b9fdd32775c5eec1b5f99 -n 5")
 def around(
     this: Invocation,
     user: Who,

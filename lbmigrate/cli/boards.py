@@ -24,7 +24,7 @@ app = new_app(
 )
 
 
-@verb(app)
+@verb(app, "lbmigrate boards status")
 def status(this: Invocation) -> None:
     """Show the boards in Redis beside the entries, and whether they are stale."""
     with this.connected() as connection:
@@ -42,7 +42,7 @@ def status(this: Invocation) -> None:
     this.console.result({"verb": "boards status", "boards": list(map(asdict, found.boards)), "stale": found.stale})
 
 
-@verb(app)
+@verb(app, "lbmigrate boards check --quiet")
 def check(this: Invocation) -> None:
     """Compare every board in Redis with its entries; exits 5 when they differ."""
     with this.connected() as connection:
@@ -51,7 +51,7 @@ def check(this: Invocation) -> None:
     this.console.result({"verb": "boards check", "boards": count})
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate boards rebuild", works=True)
 def rebuild(this: Invocation, lock_ttl: options.LockTtl = options.LOCK_TTL, wait_lock: options.WaitLock = None) -> None:
     """Rebuild every board in Redis from the entries, while it is read and written."""
     with this.connected() as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
@@ -59,7 +59,7 @@ def rebuild(this: Invocation, lock_ttl: options.LockTtl = options.LOCK_TTL, wait
     this.console.result({"verb": "boards rebuild", "boards": built})
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate boards persist --quiet", works=True)
 def persist(
     this: Invocation,
     max_runtime: options.MaxRuntime = None,
@@ -74,7 +74,7 @@ def persist(
     this.console.result({"verb": "boards persist", "counts": asdict(counts)})
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate boards archive --before 2025 --out old-boards", works=True)
 def archive(
     this: Invocation,
     before: Annotated[
@@ -103,7 +103,7 @@ def archive(
     this.console.result({"verb": "boards archive", "periods": periods, "directory": str(into) if periods else None})
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate boards restore old-boards", works=True)
 def restore(
     this: Invocation,
     directory: Directory,

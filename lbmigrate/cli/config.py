@@ -25,7 +25,9 @@ from lbmigrate.telling.secrets import redact, without_value
 app = new_app(no_args_is_help=True, help="The configuration: init, check, show, schema.")
 
 
-@verb(app)
+@verb(
+    app, "lbmigrate config init --uri mongodb://localhost --database app", "lbmigrate config init other.yaml --template"
+)
 def init(
     this: Invocation,
     path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config/leaderboard.yaml"),
@@ -92,7 +94,7 @@ def _looked(this: Invocation, uri: str, yes: bool) -> tuple[str, dict[str, objec
     return as_yaml(found), {"database": found.database["name"], **told}
 
 
-@verb(app)
+@verb(app, "lbmigrate config check --config config/leaderboard.yaml")
 def check(this: Invocation) -> None:
     """Read the configuration and name every problem in it."""
     loaded = this.loaded()
@@ -101,7 +103,7 @@ def check(this: Invocation) -> None:
     this.console.result({"verb": "config check", "path": str(loaded.path), "digest": config_digest(loaded.config)})
 
 
-@verb(app)
+@verb(app, "lbmigrate config show", "lbmigrate config show --json")
 def show(this: Invocation) -> None:
     """Show every value and where it comes from; URIs without their secrets, what `${…}` took as `${…}`."""
     loaded = this.loaded()
@@ -132,7 +134,7 @@ def _text(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@verb(app)
+@verb(app, "lbmigrate config schema > leaderboard.schema.json")
 def schema(this: Invocation) -> None:
     """Print the JSON Schema of the configuration, for editors."""
     this.console.text(schema_text())

@@ -17,7 +17,7 @@ from lbmigrate.state import lease
 app = new_app()
 
 
-@verb(app)
+@verb(app, "lbmigrate pause")
 def pause(this: Invocation) -> None:
     """Hold the run after the chunk at hand, and every later one, until `resume`."""
     with this.connected() as connection:
@@ -26,7 +26,7 @@ def pause(this: Invocation) -> None:
     this.console.result({"verb": "pause", "control": found})
 
 
-@verb(app)
+@verb(app, "lbmigrate resume")
 def resume(this: Invocation) -> None:
     """Let the run go on."""
     with this.connected() as connection:
@@ -47,7 +47,7 @@ Nice = Annotated[
 Reset = Annotated[bool, typer.Option("--reset", envvar="LBMIGRATE_RESET", help="As the configuration says again.")]
 
 
-@verb(app)
+@verb(app, "lbmigrate tune --documents-per-second 500 --workers 1", "lbmigrate tune --reset")
 def tune(
     this: Invocation,
     documents_per_second: PerSecond = None,
@@ -67,7 +67,7 @@ def tune(
     this.console.result({"verb": "tune", "control": found})
 
 
-@verb(app)
+@verb(app, "lbmigrate unlock")
 def unlock(this: Invocation, yes: options.Yes = False) -> None:
     """Take the lock from a run that is gone.
 

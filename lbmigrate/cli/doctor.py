@@ -12,7 +12,7 @@ from lbmigrate.errors import Refused
 app = new_app()
 
 
-@verb(app)
+@verb(app, "lbmigrate doctor")
 def doctor(this: Invocation) -> None:
     """Check everything worth checking before a run, each with its fix.
 

@@ -14,7 +14,11 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app)
+@verb(
+    app,
+    "lbmigrate explain 673b9fdd32775c5eec1b5f99",
+    "lbmigrate explain 673b9fdd32775c5eec1b5f99 --period 2025-W44 -n 50",
+)
 def explain(
     this: Invocation,
     user: Annotated[str, typer.Argument(help="The user's id, as in the users collection.")],

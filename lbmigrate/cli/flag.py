@@ -25,7 +25,7 @@ class Way(StrEnum):
 OnOff = Annotated[Way, typer.Argument(help="on or off")]
 
 
-@verb(app)
+@verb(app, "lbmigrate flag show")
 def show(this: Invocation) -> None:
     """Show the flag's document."""
     with this.connected() as connection:
@@ -33,13 +33,13 @@ def show(this: Invocation) -> None:
     _show(this, found)
 
 
-@verb(app)
+@verb(app, "lbmigrate flag write off")
 def write(this: Invocation, way: OnOff) -> None:
     """Turn recording by the app on or off. On is step 3; a run does not turn on again what was turned off."""
     _turn(this, "write", way)
 
 
-@verb(app)
+@verb(app, "lbmigrate flag read off")
 def read(this: Invocation, way: OnOff) -> None:
     """Turn the board on or off. On is step 6, and as strict; a run does not turn on again what was turned off."""
     _turn(this, "read", way)

@@ -16,7 +16,9 @@ from lbmigrate.commands._forget import backups_before
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(
+    app, "lbmigrate forget 673b9fdd32775c5eec1b5f99 --dry-run", "lbmigrate forget 673b9fdd32775c5eec1b5f99", works=True
+)
 def forget(
     this: Invocation,
     user: Annotated[str, typer.Argument(help="The user's id, as in the users collection.")],
@@ -34,7 +36,7 @@ def forget(
     with this.connected() as connection:
         found = commands.preview_forget(connection, user)
         if dry_run:
-            this.console.note(f"dry run: this takes {found}; nothing was written")
+            this.console.note(f"dry run: this would take {found}; nothing was written")
             this.console.result({"verb": "forget", "dry_run": True, **asdict(found)})
             return
         if not yes:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from lbmigrate import commands
 from lbmigrate.cli import options, signals, variables
 from lbmigrate.cli.observed import NOBODY, LogFormat, Observers
+from lbmigrate.cli.shared import OBSERVED, SHARED
 from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
@@ -28,52 +29,6 @@ from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.telling import secrets
 from lbmigrate.values.limits import is_half
-
-# The first four have their variables read by `config.load`, so that `config show` can tell a flag from a variable.
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The configuration file. [env var: LBMIGRATE_CONFIG]")
-]
-UriOption = Annotated[
-    str | None, typer.Option("--uri", help="The server; local:DIR is the embedded one. [env var: LBMIGRATE_URI]")
-]
-DatabaseOption = Annotated[
-    str | None, typer.Option("--database", "-d", help="The app's database. [env var: LBMIGRATE_DATABASE]")
-]
-AllowFunctionsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--allow-functions",
-        help="Modules, with commas, that `points` may name functions of. [env var: LBMIGRATE_ALLOW_FUNCTIONS]",
-    ),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", envvar="LBMIGRATE_JSON", help="Print one JSON object as the last line of stdout.")
-]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", envvar="LBMIGRATE_QUIET", help="Print results, warnings and errors only.")
-]
-DebugOption = Annotated[bool, typer.Option("--debug", envvar="LBMIGRATE_DEBUG", help="Show tracebacks.")]
-LogFormatOption = Annotated[
-    LogFormat,
-    typer.Option("--log-format", envvar="LBMIGRATE_LOG_FORMAT", help="Narration as text, or an object a line."),
-]
-SHARED: dict[str, tuple[Any, Any]] = {
-    "config": (ConfigOption, None),
-    "uri": (UriOption, None),
-    "database": (DatabaseOption, None),
-    "allow_functions": (AllowFunctionsOption, None),
-    "json": (JsonOption, False),
-    "quiet": (QuietOption, False),
-    "debug": (DebugOption, False),
-    "log_format": (LogFormatOption, LogFormat.TEXT),
-}
-# Of the verbs that work: who else is to hear of it.
-OBSERVED: dict[str, tuple[Any, Any]] = {
-    "metrics_file": (options.MetricsFile, None),
-    "metrics_push": (options.MetricsPush, None),
-    "hooks": (options.HooksDirectory, None),
-}
-
 
 FLAWS = 20  # of the state's rows that a verb names
 
@@ -179,11 +134,12 @@ def command_line(*more: str) -> str:
 
 
 def verb(
-    app: typer.Typer, name: str | None = None, *, works: bool = False
+    app: typer.Typer, *examples: str, name: str | None = None, works: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a function whose first parameter is the Invocation; the shared options are added after its own.
 
-    One that `works` has the options for those who listen to a run as well.
+    Its help ends with the `examples`, whole command lines. One that `works` has the options for those who listen to a
+    run as well.
     """
     added_options = SHARED | OBSERVED if works else SHARED
 
@@ -209,7 +165,7 @@ def verb(
             ]
         )
         run.__annotations__ = {p.name: p.annotation for p in run.__signature__.parameters.values()}  # type: ignore[attr-defined]  # see above
-        app.command(name)(run)
+        app.command(name, epilog="\n".join(["\b", "Examples:", *(f"  {each}" for each in examples)]))(run)
         return function
 
     return register

@@ -12,7 +12,7 @@ from lbmigrate.errors import WorkRemains
 app = new_app()
 
 
-@verb(app)
+@verb(app, "lbmigrate plan", "lbmigrate plan --json")
 def plan(this: Invocation) -> None:
     """Show the steps, where they stand, and what a run would do.
 

@@ -20,7 +20,7 @@ COLUMNS = ("adjustment", "user", "points", "reason", "at")
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate reconcile --dry-run", "lbmigrate reconcile --quiet --wait-lock 10m", works=True)
 def reconcile(
     this: Invocation,
     dry_run: Annotated[
@@ -55,11 +55,13 @@ def _preview(this: Invocation, connection: Connection) -> None:
     """Every adjustment that is due, the first of them one by one."""
     found = commands.preview_reconcile(connection)
     rows = [(e["_id"], e["userId"], e["points"], e["meta"]["reason"], e["createdAt"]) for e in found.listed]
-    this.console.table("Adjustments", COLUMNS, rows)
+    this.console.table("Adjustments", COLUMNS, rows, ["at", "user"])
     more = sum(found.reasons.values()) - len(rows)
     if more:
         this.console.note(f"and {amount(more, 'more adjustment')}")
-    this.console.note(f"dry run: {_summary(found.reasons)}; nothing was written")
+    told = _summary(found.reasons)
+    would = f"would add {amount(sum(found.reasons.values()), 'adjustment')}: {told}" if found.reasons else told
+    this.console.note(f"dry run: {would}; nothing was written")
     result = {"verb": "reconcile", "dry_run": True, "adjustments": found.reasons, "listed": found.listed}
     this.console.result(result)
 

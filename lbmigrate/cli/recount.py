@@ -12,7 +12,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate recount --quiet --wait-lock 10m", "lbmigrate recount --between 01:00-05:00", works=True)
 def recount(
     this: Invocation,
     max_runtime: options.MaxRuntime = None,

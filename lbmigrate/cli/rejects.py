@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from lbmigrate import commands
 from lbmigrate.cli import options
-from lbmigrate.cli.app import new_app
+from lbmigrate.cli.app import Noun, new_app
 from lbmigrate.cli.invocation import Invocation, verb
 
 Reason = Annotated[
@@ -19,19 +18,16 @@ Reason = Annotated[
 Number = Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many.")]
 
 
-class Rejects(TyperGroup):
-    """A group whose own options are those of `groups`. A mistyped verb is an error."""
+class Rejects(Noun):
+    """Plain `rejects` is `rejects groups`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        named = {*self.commands, *ctx.help_option_names}
-        plain = not args or (args[0].startswith("-") and not named.intersection(args))
-        return super().parse_args(ctx, ["groups", *args] if plain else args)
+    alone = "groups"
 
 
 app = new_app(cls=Rejects, help="Documents that could not be scored: groups (or no verb at all), list, show, retry.")
 
 
-@verb(app)
+@verb(app, "lbmigrate rejects", "lbmigrate rejects --json")
 def groups(this: Invocation, n: Number = 20) -> None:
     """Show what is wrong with documents that could not be scored: each reason, how many, and one example."""
     with this.connected() as connection:
@@ -43,7 +39,7 @@ def groups(this: Invocation, n: Number = 20) -> None:
     this.console.result({"verb": "rejects", **told})
 
 
-@verb(app, "list")
+@verb(app, 'lbmigrate rejects list -n 100 --reason "durationSec is missing"', name="list")
 def list_(this: Invocation, n: Number = 20, reason: Reason = "") -> None:
     """Show the documents one by one, newest first, each with its id and the reason."""
     with this.connected() as connection:
@@ -52,7 +48,7 @@ def list_(this: Invocation, n: Number = 20, reason: Reason = "") -> None:
     this.console.result({"verb": "rejects list", "rejects": rows})
 
 
-@verb(app)
+@verb(app, "lbmigrate rejects show 68a795ad0d34ae19a4274864")
 def show(this: Invocation, name: Annotated[str, typer.Argument(help="The id of the document.")]) -> None:
     """Show one document that could not be scored: why, when, and what its fields hold now."""
     with this.connected() as connection:
@@ -62,7 +58,7 @@ def show(this: Invocation, name: Annotated[str, typer.Argument(help="The id of t
     this.console.result({"verb": "rejects show", "rejects": [asdict(each) for each in found]})
 
 
-@verb(app, works=True)
+@verb(app, 'lbmigrate rejects retry --reason "durationSec is missing"', works=True)
 def retry(
     this: Invocation,
     reason: Reason = "",

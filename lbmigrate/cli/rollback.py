@@ -17,7 +17,9 @@ from lbmigrate.migration.rollback import StepPreview
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(
+    app, "lbmigrate rollback --dry-run", "lbmigrate rollback --to 5 --yes", "lbmigrate rollback --keep-data", works=True
+)
 def rollback(
     this: Invocation,
     to: Annotated[int, typer.Option(envvar="LBMIGRATE_ROLLBACK_TO", help="The step to go back to.")] = 0,
@@ -41,7 +43,7 @@ def rollback(
         if not found:
             this.console.note(f"nothing to roll back in {connection.target.name}")
         else:
-            _show(this, found)
+            _show(this, found, dry_run)
             if not yes and not dry_run:
                 confirm.retype(
                     "rollback", "the database's name", connection.target.name, "lbmigrate rollback --dry-run"
@@ -52,6 +54,8 @@ def rollback(
     this.console.result({"verb": "rollback", "dry_run": dry_run, "steps": [asdict(step) for step in found]})
 
 
-def _show(this: Invocation, steps: Sequence[StepPreview]) -> None:
+def _show(this: Invocation, steps: Sequence[StepPreview], dry_run: bool) -> None:
     rows = [(f"{step.number} {step.name}", line) for step in steps for line in step.lines or ("nothing",)]
-    this.console.table("What a rollback does", ("step", "what"), rows)
+    this.console.table(f"What a rollback {'would do' if dry_run else 'does'}", ("step", "what"), rows)
+    if dry_run:
+        this.console.note("dry run: nothing was changed")

@@ -24,7 +24,13 @@ SHOWN = 10
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(
+    app,
+    "lbmigrate run --dry-run --sample 1%",
+    "lbmigrate run --to 4 --between 01:00-05:00 --max-runtime 4h",
+    'lbmigrate run --backup-ref "snapshot 4711 of 2025-11-03"',
+    works=True,
+)
 def run(
     this: Invocation,
     to: options.To = None,
@@ -131,6 +137,8 @@ def _rehearse(
     if out:
         this.console.note(f"kept the outcome in {out}")
     this.console.note("dry run: nothing was written to any server")
+    if not fixtures and not found.differences:
+        this.console.note("next: lbmigrate run")
     moves = [asdict(move) for move in found.moves]
     differences = found.differences[: report.DIFFERENCES]
     shifts = [asdict(shift) for shift in found.shifts]

@@ -29,7 +29,7 @@ Health = Annotated[
 ]
 
 
-@verb(app)
+@verb(app, "lbmigrate status --watch", "lbmigrate status --health --max-staleness 2h")
 def status(this: Invocation, max_staleness: MaxStaleness = None, watch: Watch = False, health: Health = False) -> None:
     """Show how far each step, source and run is.
 
@@ -83,7 +83,7 @@ def _watch(this: Invocation, alone: bool) -> None:
                 return
 
 
-@verb(app)
+@verb(app, "lbmigrate history -n 5")
 def history(
     this: Invocation, n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many runs.")] = 20
 ) -> None:

@@ -15,7 +15,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(app, "lbmigrate tail --heal", "lbmigrate tail --max-runtime 12h", works=True)
 def tail(
     this: Invocation,
     heal: Annotated[

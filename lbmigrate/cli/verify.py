@@ -17,7 +17,14 @@ from lbmigrate.run.stop import Limits
 app = new_app()
 
 
-@verb(app, works=True)
+@verb(
+    app,
+    "lbmigrate verify",
+    "lbmigrate verify --full --report verdict.html",
+    "lbmigrate verify --repair",
+    "lbmigrate verify --against users:points",
+    works=True,
+)
 def verify(
     this: Invocation,
     sample: options.Sample = None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,13 +17,16 @@ from lbmigrate.config.model import Config
 from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.runner import Terms
+from lbmigrate.mongo import fake
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.rehearsal.outcome import summary
-from lbmigrate.run.connection import Connection, opened
+from lbmigrate.run.connection import Connection, connection, explained, opened
 from lbmigrate.run.context import utc_now
 from lbmigrate.values import extjson
 
 AT_ONCE = 10_000  # documents
+DAY = 86_400.0  # seconds: nobody else can reach an in-memory database
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,18 @@ def load_history(where: Config | Connection, *, data: Path | None = None, **size
     return counts
 
 
+@contextmanager
+def in_memory(config: Config) -> Iterator[Connection]:
+    """A stage that needs no server. Raises LbmigrateError where the library behind it is not installed."""
+    with explained(config), fake.client() as client:
+        yield connection(client, config)
+
+
 def demo(where: Config | Connection, *, terms: Terms = Terms()) -> Demo:
     """Apply all steps to a history that is there, without a backup: a demo has nothing to lose."""
     with opened(where) as connection:
+        if is_fake(connection.target):
+            terms = replace(terms, lock_ttl=DAY, workers=1)
         refuse(check_data(connection.context()))
         with runner.started(connection, "demo", terms, bears=None) as driver:
             driver.apply(migration.STEPS)

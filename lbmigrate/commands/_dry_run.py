@@ -29,6 +29,7 @@ from lbmigrate.rehearsal import report
 from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.rehearsal.report import Move
 from lbmigrate.rehearsal.shifts import Shift, shifts
+from lbmigrate.rehearsal.told import rehearsed
 from lbmigrate.run.connection import Connection, explained, shadow
 from lbmigrate.run.context import Scope
 from lbmigrate.state import State, layouts
@@ -72,7 +73,7 @@ def dry_run(
     one. Raises Refused if anything else would have been written.
     """
     steps, scope = chosen(migration.STEPS, to, only), replace(scope, lasting=True)
-    terms = replace(terms, lock_ttl=DAY, wait_lock=0.0, workers=1)
+    terms = replace(terms, lock_ttl=DAY, wait_lock=0.0, workers=1, listen=rehearsed(terms.listen))
     chosen_engine = choose(config, fixtures, Engine(engine)).engine if fixtures else None
     with _stage(_sampled(config, scope), fixtures, chosen_engine) as (connection, present, check):
         refuse(check_data(connection.context()))

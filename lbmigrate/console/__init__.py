@@ -16,6 +16,7 @@ from lbmigrate.board.place import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import standing, tables
 from lbmigrate.console.agreement import agreement
+from lbmigrate.console.columns import facts
 from lbmigrate.console.explanation import explanation
 from lbmigrate.console.format import cell, jsonable
 from lbmigrate.console.json_log import JsonLog
@@ -101,8 +102,8 @@ class Console:
         if self._log:
             problems = [asdict(each) for each in getattr(error, "problems", ())]
             more = {"problems": problems} if problems else {}
-            facts = {"message": error.message, "next": error.hint, "code": error.exit_code}
-            self._log.event("error", "error", **facts, details=list(error.details), **more)
+            told = {"message": error.message, "next": error.hint, "code": error.exit_code}
+            self._log.event("error", "error", **told, details=list(error.details), **more)
             return
         style = "bold yellow" if isinstance(error, WorkRemains) else "bold red"
         self._err.line(("lbmigrate:", style), f" {said(error.message)}")
@@ -121,13 +122,13 @@ class Console:
         self._show(*tables.plan(plan))
 
     def status(self, status: Status) -> None:
-        self._show(*standing.status(status, self._out.width))
+        self._show(*standing.status(status))
 
     @contextmanager
     def redrawn(self) -> Iterator[Callable[[Status], None]]:
         """Within the block, a status is shown in place of the one before; afterwards the last one stays."""
         with self._out.redrawn() as draw:
-            yield lambda found: draw(standing.status(found, self._out.width))
+            yield lambda found: draw(standing.status(found))
 
     def say(self, line: str) -> None:
         """One line on stdout, as a monitor reads it."""
@@ -136,10 +137,10 @@ class Console:
 
     def board(self, period: str, places: Sequence[Place], highlight: Any | None = None) -> None:
         """The board, with the line of the user `highlight` set off."""
-        self._show(board(period, places, highlight, self._out.width, self._out.terminal))
+        self._show(board(period, places, highlight, self._out.terminal))
 
     def history(self, rows: Sequence[Document]) -> None:
-        self._show(*standing.history(rows, self._out.width))
+        self._show(*standing.history(rows))
 
     def reject_groups(self, groups: Sequence[Group], total: int, number: int) -> None:
         """What is wrong with documents that could not be scored. Ids are whole at any width, and can be copied."""
@@ -170,7 +171,7 @@ class Console:
         rows = [*known, ("rejected at", "createdAt"), ("by run", "run")]
         gone = [("now", "the document is gone, or stands in an array")] if fields is None else []
         held = [(f"now {path}", f"{value!r}") for path, value in (fields or {}).items()]
-        self._show(tables.facts([*((name, row.get(key)) for name, key in rows), *gone, *held]))
+        self._show(facts([*((name, row.get(key)) for name, key in rows), *gone, *held]))
 
     def flag(self, switches: Switches, document: Mapping[str, Any]) -> None:
         """Both sides of the flag, and who set it last."""
@@ -181,18 +182,21 @@ class Console:
 
     def verdict(self, row: Mapping[str, Any], beside: Agreement | None = None) -> None:
         """What a verification found, and how the board agrees with an older counter where that was asked for."""
-        self._show(*tables.verdict(row), *(agreement(beside, self._out.width) if beside else ()))
+        self._show(*tables.verdict(row), *(agreement(beside) if beside else ()))
 
     def explanation(self, found: Explanation) -> None:
         """Why a user's score is what it is."""
-        self._show(*explanation(found, self._out.width))
+        self._show(*explanation(found))
 
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        self._show(tables.generic(title, columns, rows))
+    def table(
+        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], optional: Sequence[str] = ()
+    ) -> None:
+        """Any rows. The columns that are `optional` are left out where there is no room, the first of them first."""
+        self._show(tables.generic(title, columns, rows, optional))
 
     def config_origins(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Each value of the configuration and where it was said."""
-        self._show(tables.generic("", ("key", "value", "from"), rows))
+        self._show(tables.origins(rows))
 
     def text(self, text: str) -> None:
         """Text for a file or another program, as it is."""

@@ -7,22 +7,21 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lbmigrate.console.tables import facts, generic
+from lbmigrate.console.columns import facts
+from lbmigrate.console.tables import generic
 from lbmigrate.counter.agreement import Agreement, Differs
 from lbmigrate.report import counter
 from lbmigrate.telling.foreign import plain
 
-NARROW = 100  # columns below which names are left out: with an id `explain` says more
 
-
-def agreement(found: Agreement, width: int) -> Iterator[RenderableType]:
+def agreement(found: Agreement) -> Iterator[RenderableType]:
     """In figures, then who differs most, then what that may mean."""
     title = Text.assemble(("Against ", "bold"), (plain(found.counter), "bold"), ("  never decides the verdict", "dim"))
     yield Group(title, facts(_figures(found)))
     if found.differ:
-        yield _named("Who differs most", found.differ, width)
+        yield _named("Who differs most", found.differ)
     if found.without_counter:
-        yield _named("First of the board who have no counter", found.without_counter, width)
+        yield _named("First of the board who have no counter", found.without_counter)
     if found.told:
         yield Group(*(Text.assemble(("· ", "dim"), plain(each)) for each in found.told))
 
@@ -40,11 +39,11 @@ def _figures(found: Agreement) -> Iterator[tuple[str, object]]:
         yield "order", alike
 
 
-def _named(title: str, users: Sequence[Differs], width: int) -> RenderableType:
-    columns = ("user", "name", "counter", "score", "difference", "why it may be")
-    used = [n for n, column in enumerate(columns) if column != "name" or width >= NARROW]
-    rows = [[_row(each)[n] for n in used] for each in users]
-    return generic(title, [columns[n] for n in used], rows)
+def _named(title: str, users: Sequence[Differs]) -> RenderableType:
+    """Where there is no room, without names: with an id `explain` says more."""
+    return generic(
+        title, ("user", "name", "counter", "score", "difference", "why it may be"), map(_row, users), ["name"]
+    )
 
 
 def _row(each: Differs) -> tuple[object, ...]:

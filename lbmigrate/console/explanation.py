@@ -8,16 +8,18 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lbmigrate.console.tables import facts, generic
+from lbmigrate.console.columns import facts
+from lbmigrate.console.tables import generic
 from lbmigrate.explain.explanation import Amount, Difference, Event, Explanation, Refused, SourceSays, Standing
 from lbmigrate.records import amount
 from lbmigrate.telling.foreign import plain
 
+EVENT = ("at", "action", "points", "collection", "document", "origin", "")
+SELDOM = ("origin", "collection", "action")  # looked for
 STYLES = {Standing.SHOWN: "green", Standing.HIDDEN: "yellow", Standing.ABSENT: "yellow", Standing.LEFT: "yellow"}
-NARROW = 100  # columns below which what is told elsewhere is left out of a table
 
 
-def explanation(found: Explanation, width: int) -> Iterator[RenderableType]:
+def explanation(found: Explanation) -> Iterator[RenderableType]:
     """Views, one below the other; empty parts are left out."""
     title = Text.assemble((plain(found.user), "bold"), (f" · {plain(found.period)}", "dim"))
     yield Group(title, facts(_standing(found)))
@@ -28,13 +30,11 @@ def explanation(found: Explanation, width: int) -> Iterator[RenderableType]:
     if found.days:
         yield _with_more(generic("By day", ("day", "action", "events", "points"), map(_day, found.days)),
                          found.days_total - len(found.days), "line")  # fmt: skip
-        yield _with_more(_events("Last events", found.last, width), found.events - len(found.last), "event")
+        yield _with_more(_events("Last events", found.last), found.events - len(found.last), "event")
     if found.adjustments:
         adjusted = sum(each.events for each in found.reasons)
         yield _amounts("Adjusted", "reason", found.reasons)
-        yield _with_more(
-            _events("Last adjustments", found.adjustments, width), adjusted - len(found.adjustments), "event"
-        )
+        yield _with_more(_events("Last adjustments", found.adjustments), adjusted - len(found.adjustments), "event")
     yield _sources(found.sources, "What the sources say now")
     yield from _refused("Rejects", found.rejects, found.rejects_total)
     yield from _refused("Counted once", found.duplicates, found.duplicates_total)
@@ -71,20 +71,13 @@ def _day(each: Amount) -> tuple[Any, ...]:
     return Text(each.day, no_wrap=True), each.name, each.events, each.points
 
 
-def _events(title: str, events: Sequence[Event], width: int) -> RenderableType:
-    """One line for each event; a narrow terminal gets the document without its collection and what is seldom there."""
-    if width < NARROW:
-        return generic(title, ("at (UTC)", "points", "document", ""), map(_brief, events))
-    return generic(title, ("at", "action", "points", "document", "origin", ""), map(_event, events))
+def _events(title: str, events: Sequence[Event]) -> RenderableType:
+    """One line for each event; where there is no room, without what is seldom looked for."""
+    return generic(title, EVENT, map(_event, events), SELDOM)
 
 
 def _event(each: Event) -> tuple[Any, ...]:
-    document = f"{each.collection}/{each.document}" if each.collection else each.document
-    return each.at, each.action, each.points, document, each.origin, _remark(each)
-
-
-def _brief(each: Event) -> tuple[Any, ...]:
-    return Text(f"{each.at:%Y-%m-%d %H:%M}", no_wrap=True), each.points, each.document, _remark(each)
+    return each.at, each.action, each.points, each.collection, each.document, each.origin, _remark(each)
 
 
 def _remark(each: Event) -> str:

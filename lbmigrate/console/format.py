@@ -39,6 +39,11 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"
 
 
+def one(unit: str) -> str:
+    """A unit in the singular: `entry`, `index`, `document`."""
+    return {"entries": "entry", "indexes": "index"}.get(unit, unit.removesuffix("s"))
+
+
 def summary(counts: Tally | None) -> str:
     """What was counted, in the words of that kind of work; empty when nothing was. Rare kinds show only when there."""
     return _listed(_named(counts))
@@ -58,7 +63,8 @@ def _named(counts: Tally | None) -> dict[str, int]:
             again = {"documents read": counts.read, "emitted": counts.emitted, "rejected": counts.rejected}
             found = {**usual, **(again if counts.read else {})}
         case Compared():
-            found = {"users": counts.read, "entries compared": counts.entries}
+            found = {"users": counts.read - counts.documents, "entries compared": counts.entries}
+            found |= {"documents of sources": counts.documents} if counts.documents else {}
         case Forgotten():
             found = {"entries removed": counts.entries, "events under a tombstone": counts.events}
         case Copied():

@@ -33,7 +33,7 @@ class JsonLog:
     now: Callable[[], dt.datetime] = utc_now
     _of: Document = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
-    _held: str = ""
+    _held_by: str = ""
 
     def event(self, name: str, level: str = "info", **facts: Any) -> None:
         """One line. What of others it quotes is one line too, and no secret is in it."""
@@ -66,10 +66,11 @@ class JsonLog:
                 self._piece(report.piece or Piece(""))
 
     def _piece(self, piece: Piece) -> None:
-        if piece.held != self._held:
+        held_by = (piece.hold_kind or piece.held) if piece.held else ""
+        if held_by != self._held_by:  # not the words: a lag that grows is one hold
             told = {"reason": piece.held, "kind": piece.hold_kind, "ends": piece.ends} if piece.held else {}
             self.event("held" if piece.held else "released", "warning" if piece.held else "info", **told)
-            self._held = piece.held
+            self._held_by = held_by
         if piece.note:
             self.event("note", message=piece.note)
         if piece.warning:

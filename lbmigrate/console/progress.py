@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lbmigrate.console.format import countdown, duration, rate, summary
+from lbmigrate.console.ending import run_summary
+from lbmigrate.console.format import countdown, duration, one, rate, summary
 from lbmigrate.console.screen import Screen
 from lbmigrate.migration.pace import Line, Stage
-from lbmigrate.records import Listener, Piece, Report, Way, amount
-from lbmigrate.state.statuses import RunStatus
+from lbmigrate.records import Listener, Piece, Report, Way
 from lbmigrate.telling.foreign import plain
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
@@ -33,6 +33,7 @@ class Progress:
     def __init__(self, screen: Screen, clock: Callable[[], float], quiet: bool = False) -> None:
         self._screen, self._clock, self._quiet = screen, clock, quiet
         self._stage: Stage | None = None
+        self._came_to, self._did = "", False  # the last work; whether anything was done that a sentence tells
 
     @contextmanager
     def shown(self) -> Iterator[Listener]:
@@ -66,17 +67,18 @@ class Progress:
             self._piece(self._stage, report.piece, now)
 
     def _piece(self, stage: Stage, piece: Piece, now: float) -> None:
-        before = stage.held
+        before = stage.held_by
         line = stage.take(piece, now)
-        if stage.held != before:
-            self._say(f"  · held: {plain(stage.held)}" if stage.held else "  · going on")
+        if stage.held_by != before:  # not the words: a lag that grows is one hold
+            self._note(f"held: {stage.held}" if stage.held else "going on")
         if line is not None:
             self._close(stage, [other for other in stage.open if other != line.subject])
             if not self._screen.live and now - line.told >= EVERY:
                 line.told = now
                 self._say(underway(line))
         if piece.note:
-            self._say(f"  · {plain(piece.note)}")
+            self._did = True
+            self._note(piece.note)
         if piece.warning:
             self._screen.sentence("!", piece.warning, "yellow")
 
@@ -89,11 +91,12 @@ class Progress:
         if self._stage is None:
             return
         stage, self._stage = self._stage, None
+        self._came_to = summary(stage.counts)
         self._close(stage, stage.open)
         if self._quiet:
             return
         head = _head(f"{stage.title:<{TITLE}} {word}".rstrip(), self._clock() - stage.begun)
-        told = summary(stage.counts)
+        told = self._came_to
         fits = len(head) + len(told) + 5 <= self._screen.width
         self._screen.line((mark, style), f" {head}", (f"   {told}" if told and fits else "", "dim"))
         if told and not fits:
@@ -103,7 +106,11 @@ class Progress:
         """What a run came to, when it has let go of everything."""
         self._end("·", "stopped", "yellow")
         if not self._quiet:
-            self._screen.sentence("·", run_summary(facts))
+            self._screen.sentence("·", run_summary(facts, self._came_to, self._did))
+
+    def _note(self, text: str) -> None:
+        if not self._quiet:
+            self._screen.sentence("  ·", text, "dim")
 
     def _say(self, text: str) -> None:
         if not self._quiet:
@@ -115,36 +122,9 @@ class Progress:
         if stage is None:
             return ""
         age = duration(self._clock() - stage.begun)
-        bars = [bar(line, self._screen.width) for line in list(stage.open.values())]
+        bars = [bar(line, self._screen.width, bool(stage.held)) for line in list(stage.open.values())]
         held = f"  held: {plain(stage.held)}" if stage.held else ""
         return Group(*bars, Text.assemble("  ", stage.title, (f"  {age}", "dim"), (held, "yellow")))
-
-
-NEXT = {"4 backfill": "lbmigrate verify", "5 verify": "lbmigrate run", "6 cut-over": "lbmigrate top"}  # after a run
-
-
-def run_summary(facts: Mapping[str, Any]) -> str:
-    """What was done, how long it took and how fast, what could not be scored, and what is next."""
-    active = facts.get("active") or 0.0
-    documents = facts["documents"]
-    speed = f" ({rate(documents / active)})" if documents and active else ""
-    counted = (f"{amount(facts[name], name[:-1])}" for name in ("events", "rejects") if facts[name])
-    entries = f"{facts['entries']:,} entries" if facts["entries"] else ""
-    read = f"{amount(documents, 'document')}{speed}" if documents else ""
-    held = sum(facts["held"].values())
-    waited = f", held for {duration(held)}" if held >= 1 else ""
-    did = ", ".join(filter(None, [read, *counted, entries])) or "nothing to do"
-    told = f"{facts['verb']} {facts['outcome']} in {duration(facts['seconds'])}{waited}: {did}  (run {facts['run']})"
-    return f"{told}; next: {_next(facts)}" if _next(facts) else told
-
-
-def _next(facts: Mapping[str, Any]) -> str:
-    """The next command after a good end; one that was not good has its own."""
-    if facts["outcome"] != RunStatus.DONE:
-        return ""
-    if facts["rejects"]:
-        return "lbmigrate rejects"
-    return NEXT.get(facts["last_work"], "") if facts["verb"] == "run" else ""
 
 
 def underway(line: Line) -> str:
@@ -155,22 +135,40 @@ def underway(line: Line) -> str:
 def finished(line: Line) -> str:
     """A line in words, when it came to its end."""
     speed = f" · {rate(line.rate)}" if line.rate else ""
-    return f"  {_head(plain(line.subject), line.active)}   {line.done:,} {line.unit}{speed}"
+    unit = one(line.unit) if line.done == 1 else line.unit
+    return f"  {_head(plain(line.subject), line.active)}   {line.done:,} {unit}{speed}"
 
 
-def bar(line: Line, width: int) -> Text:
-    """A line as a bar with its figures, at most `width` columns wide; the bar takes what the figures leave."""
-    unit = f" {line.unit}" if width >= ROOMY else ""
+def bar(line: Line, width: int, held: bool = False) -> Text:
+    """A line as a bar with its figures, less than `width` columns wide; the bar takes what the figures leave.
+
+    Where not all figures fit, the rate and then the total are left out. What is `held` has no time left.
+    """
     share = line.percent
-    percent, speed, left = _pace(line)
-    figures = f"  {percent:>5}  {_amount(line)}{unit}  {speed:>9}  {left:>9}"
-    room = width - 1 - SUBJECT - 4 - cell_len(figures)
+    figures = next((each for each in _figures(line, width, held) if _room(each, width) >= 0), "")
     text = Text(f"{_subject(line)}  ", no_wrap=True, overflow="crop")
+    room = _room(figures, width) - 2
     if share is not None and room >= BAR.start:
         columns = min(room, BAR.stop - 1)
         filled = columns * share // 100
-        text.append("━" * filled, "cyan").append("─" * (columns - filled), "bright_black")
+        text.append("━" * filled, "cyan").append("─" * (columns - filled), "bright_black").append("  ")
     return text.append(figures)
+
+
+def _figures(line: Line, width: int, held: bool) -> Iterator[str]:
+    """What is said of a line, the most first."""
+    percent, speed, left = _pace(line)
+    left = "" if held else f"  {left:>9}"
+    unit = f" {line.unit}" if width >= ROOMY else ""
+    yield f"{percent:>5}  {_amount(line)}{unit}  {speed:>9}{left}"
+    yield f"{percent:>5}  {_amount(line)}{left}"
+    yield f"{percent:>5}  {line.done:,}{left}"
+    yield f"{percent:>5}"
+
+
+def _room(figures: str, width: int) -> int:
+    """The columns that a line's subject and figures leave; the last one of a terminal stays free."""
+    return width - 1 - SUBJECT - 4 - cell_len(figures)
 
 
 def _head(title: str, seconds: float) -> str:

@@ -10,9 +10,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lbmigrate.console import tables
+from lbmigrate.console.columns import facts
 from lbmigrate.console.format import cell, countdown, duration, rate
 from lbmigrate.console.looks import looks
-from lbmigrate.console.tables import facts, figure, generic, state, step_name
+from lbmigrate.console.tables import figure, generic, state, step_name
 from lbmigrate.migration.health import SILENT
 from lbmigrate.migration.status import Progress, SourceStatus, Status
 from lbmigrate.records import Document, ago, amount
@@ -20,28 +21,27 @@ from lbmigrate.state import Holder, runs
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.telling.foreign import plain
 
-ROOMY = 110  # columns from which on nothing is left out
+# What can wait where there is no room for all columns, the first of them first.
+OF_A_SOURCE = ("emitted", "watermark", "rejected", "chunks")
+OF_A_RUN = ("by", "run", "rate", "entries", "events", "rejects", "documents")
 
 
-def status(found: Status, width: int) -> list[RenderableType]:
+def status(found: Status) -> list[RenderableType]:
     """Steps, sources, and the figures and people around them."""
     steps = [(step_name(step), state(step.status), step.finished_at) for step in found.steps]
     return [
-        generic("Steps", ("step", "state", "finished"), steps),
-        _sources(found, width),
+        generic("Steps", ("step", "state", "finished"), steps, ["finished"]),
+        _sources(found),
         facts(_standing(found)),
     ]
 
 
-def _sources(found: Status, width: int) -> RenderableType:
-    """A line for each source. Rate and time left are there while a run is at it, in place of what can wait."""
+def _sources(found: Status) -> RenderableType:
+    """A line for each source. Rate and time left are there while a run is at it."""
     every = [dict(_source(source)) for source in found.sources]
     moving = any(row["rate"] is not None for row in every)
-    left_out = set() if moving else {"rate", "left"}
-    if moving and width < ROOMY:
-        left_out |= {"emitted", "watermark"}
-    names = [name for name in (every[0] if every else ()) if name not in left_out]
-    return generic("Sources", names, [[row[name] for name in names] for row in every])
+    names = [name for name in (every[0] if every else ()) if moving or name not in ("rate", "left")]
+    return generic("Sources", names, [[row[name] for name in names] for row in every], OF_A_SOURCE)
 
 
 def _source(source: SourceStatus) -> Iterator[tuple[str, Any]]:
@@ -162,12 +162,11 @@ def _took(run: Mapping[str, Any]) -> str:
 # --- history -------------------------------------------------------------------------------------------------------
 
 
-def history(rows: Sequence[Document], width: int) -> list[RenderableType]:
+def history(rows: Sequence[Document]) -> list[RenderableType]:
     """The runs, newest first, and below them what went wrong in those that failed."""
     every = [dict(_run(row)) for row in rows]
-    left_out = {"by", "run"} if width < ROOMY else set()
-    names = [name for name in (every[0] if every else ()) if name not in left_out]
-    shown = generic("Runs", names, [[row[name] for name in names] for row in every])
+    names = list(every[0] if every else ())
+    shown = generic("Runs", names, [[row[name] for name in names] for row in every], OF_A_RUN)
     failed = [(row.get("startedAt"), " ".join(row["error"].split())) for row in rows if row.get("error")]
     return [shown, generic("What went wrong", ("started", "error"), failed)] if failed else [shown]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lbmigrate.checks.finding import Finding
+from lbmigrate.console.columns import Column, Rows, bare_table, facts, titled
 from lbmigrate.console.format import cell, iso
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, StepOutlook
@@ -28,23 +28,37 @@ STATES: dict[str, str] = {
     RunStatus.STOPPED: "yellow",
     **dict.fromkeys((StepStatus.OFF, StepStatus.REVERTING, StepStatus.REVERTED, StepStatus.KEPT), "yellow"),
 }
+LONGEST_WORD = 28  # columns of a word in a sentence, before it goes on in the next line
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "refusal": ("✗", "red")}
 
 
-def generic(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> RenderableType:
-    """Any rows. A column of whole numbers goes to the right; a Text keeps its style; the title may be empty."""
+def generic(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], optional: Sequence[str] = ()
+) -> RenderableType:
+    """Any rows. A column of whole numbers goes to the right; a Text keeps its style; the title may be empty.
+
+    The columns whose names are `optional` are left out where there is no room for them, the first of them first.
+    """
     found = [list(row) for row in rows]
     if not found:
         return Text.assemble((plain(title), "bold"), ("  none" if title else "none", "dim"))
-    table = bare_table()
-    for place, name in enumerate(columns):
-        figures = all(_is_figure(row[place]) for row in found)
-        exact = figures or any(isinstance(row[place], dt.datetime) for row in found)
-        justify: Literal["right", "left"] = "right" if figures else "left"
-        table.add_column(plain(name), justify=justify, no_wrap=exact, overflow="fold")
-    for row in found:
-        table.add_row(*(item if isinstance(item, Text) else cell(item) for item in row))
-    return Group(Text(plain(title), "bold"), table) if title else table
+    shown = [[item if isinstance(item, Text) else Text(cell(item)) for item in row] for row in found]
+    return titled(
+        title, Rows([_column(name, [row[n] for row in found]) for n, name in enumerate(columns)], shown, optional)
+    )
+
+
+def _column(name: str, values: Sequence[Any]) -> Column:
+    figures = all(_is_figure(each) for each in values)
+    whole = any(isinstance(each, dt.datetime) or (isinstance(each, Text) and each.no_wrap) for each in values)
+    told = any(" " in str(each) for each in values)  # sentences, of which a long word may be broken
+    return Column(plain(name), right=figures, exact=figures or whole, most=LONGEST_WORD if told else None)
+
+
+def origins(rows: Iterable[tuple[str, str, str]]) -> RenderableType:
+    """Each value of a configuration, with where it was said where there is room for that."""
+    columns = (Column("key", exact=True), Column("value", most=12, readable=12), Column("from", exact=True))
+    return Rows(columns, [[Text(cell(each)) for each in row] for row in rows], ["from"])
 
 
 def _is_figure(value: Any) -> bool:
@@ -57,21 +71,6 @@ def _is_figure(value: Any) -> bool:
 def figure(text: str) -> Text:
     """A number in words, for a column of figures."""
     return Text(text, justify="right", no_wrap=True)
-
-
-def facts(rows: Iterable[tuple[str, Any]]) -> Table:
-    """Names and values, one below the other."""
-    table = bare_table(header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(plain(name), value if isinstance(value, Text) else cell(value))
-    return table
-
-
-def bare_table(header: bool = True) -> Table:
-    """A table without lines: columns and white space."""
-    return Table(box=None, show_header=header, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def state(word: str) -> Text:

@@ -78,13 +78,14 @@ class Stage:
     counts: Tally | None = None
     open: dict[str, Line] = field(default_factory=dict)
     held: str = ""
+    held_by: str = ""  # of what kind that is
 
     def take(self, piece: Piece, now: float) -> Line | None:
         """Add a piece up; the line that it moved, if any. A sentence opens no line, and stands for one at its end."""
         seconds, self.seen = now - self.seen, now
         if self.held:
             seconds = 0.0  # waiting is not active time
-        self.held = piece.held
+        self.held, self.held_by = piece.held, (piece.hold_kind or piece.held) if piece.held else ""
         if piece.counts is not None:
             self.counts = piece.counts if self.counts is None else self.counts + piece.counts
         if piece.done == 0 and piece.total is None:

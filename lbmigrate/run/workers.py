@@ -56,8 +56,8 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: Calla
 
     At most one item more than there are threads is taken ahead, so `items` may be endless and memory is bounded. When
     `items` ends early (a stop was asked for), what was begun is still finished and handed on. A Held among the items is
-    handed through at once, and nothing is begun before everything under way has been handed on. An error in `work` is
-    raised here, after the items already begun have ended.
+    handed through when everything under way has been handed on: until then the run is at work, and a hold that is told
+    is one. An error in `work` is raised here, after the items already begun have ended.
     """
     ahead: Iterator[Any] = iter(items)
     slots = _Slots(workers)
@@ -75,11 +75,11 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: Calla
             if item is _END:
                 ended = True
             elif isinstance(item, Held):
-                yield item
                 while running:
                     done = _some_done(running)
                     yield from (future.result() for future in running if future in done)
                     running = [future for future in running if future not in done]
+                yield item
             else:
                 running.append(pool.submit(slots.work, work, item))
 

@@ -34,7 +34,7 @@ def pieces(look: Look) -> Iterator[Piece]:
     users = look.drawn.users
     for some in look.through(parts(iter(users), USERS_AT_ONCE)):
         if isinstance(some, Held):
-            yield Piece("entries", look.totals.users, len(users), "users", held=some.reason)
+            yield some.on(Piece("entries", look.totals.users, len(users), "users"))
             continue
         counts = look.compare(some)
         for ledger in look.ledgers:

@@ -71,7 +71,7 @@ def _all_users(look: Look, after: Any) -> Iterator[Piece]:
     done = look.totals.users
     for some in look.through(parts(users, USERS_AT_ONCE)):
         if isinstance(some, Held):
-            yield Piece("entries", done, max(total, done), "users", True, held=some.reason)
+            yield some.on(Piece("entries", done, max(total, done), "users", True))
             continue
         counts = look.compare(some, ahead.of(some))
         done = look.totals.users
@@ -93,14 +93,15 @@ def _all_documents(look: Look, ledger: Ledger, number: int, after: Any) -> Itera
         last = Bounds.from_row(row) if row and place == first_span else None
         for item in look.through(with_ends(chunks.cut(collection, span, lambda: size, last), last is None)):
             if isinstance(item, Held):
-                yield Piece(ledger.action, done, max(total, done), "documents", True, held=item.reason)
+                yield item.on(Piece(ledger.action, done, max(total, done), "documents", True))
                 continue
             found = look.check(ledger, collection.name, *item)
             done, seen = done + found.documents, seen + found.events
             yield from look.settled("sources", few=True)
             at = {"span": place, "bounds": item[0].row(), "seen": seen}
             mark = None if look.suspects else _mark(look, number, at)
-            yield Piece(ledger.action, done, max(total, done), "documents", True, Compared(found.documents), mark)
+            counts = Compared(found.documents, 0, found.documents)
+            yield Piece(ledger.action, done, max(total, done), "documents", True, counts, mark)
         if look.context.stopping():
             return
     if not in_ranges and seen != ledger.count():  # events beside those that the sources have: look behind every one

@@ -185,6 +185,7 @@ def verbs(group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], set[str]]:
 def known() -> dict[tuple[str, ...], set[str]]:
     found = verbs(typer.main.get_command(app))
     found["backup",] |= found["backup", "make"]
+    found["rejects",] |= found["rejects", "groups"]
     return found
 
 

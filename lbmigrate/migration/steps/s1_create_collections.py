@@ -32,7 +32,8 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("collections", checkpoint=Checkpoint(ROW, {"made": sorted({*made, *missing})}))
     for place, name in enumerate(missing, start=1):
         schema.create_collection(context.target, name)
-        yield Piece("collections", place, len(missing), unit="collections", note=f"created {name}")
+        would = f"would create {name}"
+        yield Piece("collections", place, len(missing), unit="collections", note=f"created {name}", would=would)
     for difference in schema.differences(context.target):
         yield Piece("collections", warning=difference)
     yield from moving.pieces(context)

@@ -36,7 +36,8 @@ def _built(context: Context, orders: Sequence[str]) -> Iterator[Piece]:
         yield Piece("indexes", checkpoint=Checkpoint(ROW, {"made": sorted({*made, *labels})}))  # before it is done
     for place, index in enumerate(missing, start=1):
         indexes.build(context.target, index.collection, [index.spec])
-        yield Piece("indexes", place, len(missing), unit="indexes", note=f"created {index.label}")
+        would = f"would create {index.label}"
+        yield Piece("indexes", place, len(missing), unit="indexes", note=f"created {index.label}", would=would)
 
 
 def revert(context: Context) -> Iterator[Piece]:

@@ -24,7 +24,8 @@ def apply(context: Context) -> Iterator[Piece]:
         was = {"collection": collection, "document": feature_flag.find(context.target, context.config) or None}
         yield Piece("flag", checkpoint=Checkpoint(ROW, {"was": was}))
     if feature_flag.turn(context.target, context.config, "write", True, context.clock()):
-        yield Piece("flag", note="write is on: the app records live actions from now on")
+        would = "would turn write on: the app would record live actions from then on"
+        yield Piece("flag", note="write is on: the app records live actions from now on", would=would)
 
 
 def fall_silent(context: Context) -> Iterator[Piece]:

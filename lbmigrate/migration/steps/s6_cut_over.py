@@ -38,7 +38,8 @@ def apply(context: Context) -> Iterator[Piece]:
     if missing := _out_of_scope(context):
         raise Refused(f"cut-over would show a board on which nothing of a source counts: {missing}", hint=UNUSED)
     feature_flag.turn(context.target, context.config, "read", True, context.clock())
-    yield Piece("flag", note="read is on: the app shows the board")
+    would = "would turn read on: the app would show the board"
+    yield Piece("flag", note="read is on: the app shows the board", would=would)
 
 
 def _refuse_half_a_board(context: Context) -> None:

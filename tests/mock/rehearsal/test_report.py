@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,9 @@ def test_a_rehearsal_takes_every_step_without_a_server(terminal, fixtures):
     assert "dry run: nothing was written to any server" in done.err
     for step in ("1 create-collections", "2 create-indexes", "3 dual-write", "4 backfill", "5 verify", "6 cut-over"):
         assert f"✓ {step}" in done.err
+    for would in ("would create score_events", "would turn write on", "would turn read on", "would write 42 events"):
+        assert would in done.err
+    assert not re.search(r"· created|write is on|read is on|next: lbmigrate rejects", done.err)
 
 
 def test_fixtures_are_a_dry_run_even_where_that_was_not_said(terminal, fixtures):

@@ -254,7 +254,7 @@ def test_a_bar_takes_what_its_figures_leave() -> None:
     figures = "49 %  45,000 / ~91,824   12,500/s  0:04 left"
     roomy = figures.replace("91,824", "91,824 documents")
     assert bars == [
-        f"  tasks              {figures}",
+        "  tasks            49 %  45,000 / ~91,824  0:04 left",
         f"  tasks           {'━' * 6}{'─' * 8}   {figures}",
         f"  tasks           {'━' * 19}{'─' * 21}   {roomy}",
     ]

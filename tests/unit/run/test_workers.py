@@ -110,7 +110,7 @@ def test_a_consumer_that_leaves_waits_for_what_was_begun() -> None:
     assert sorted(ended) == [0, 1, 2]
 
 
-def test_a_hold_is_told_at_once_and_ends_what_is_under_way_before_anything_else_begins() -> None:
+def test_a_hold_is_told_once_when_what_is_under_way_has_ended_and_before_anything_else_begins() -> None:
     handed: list[object] = []
 
     def work(item: int) -> tuple[int, int]:
@@ -118,10 +118,10 @@ def test_a_hold_is_told_at_once_and_ends_what_is_under_way_before_anything_else_
 
     for result in overlapped(work, [1, 2, Held("a pause"), 3], lambda: 4):
         handed.append(result)
-    hold, *rest = handed
+    *ended, hold, last = handed
+    assert {item for item, _ in ended} == {1, 2}
     assert hold == Held("a pause")
-    assert {item for item, _ in rest[:2]} == {1, 2}
-    assert rest[2] == (3, 3)
+    assert last == (3, 3)
 
 
 def test_fewer_workers_end_what_they_have_begun_and_more_begin_at_once() -> None:

@@ -1,0 +1,62 @@
+"""What a run came to, in the sentence that it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lbmigrate.console.format import duration, rate
+from lbmigrate.records import amount
+from lbmigrate.rehearsal.told import FACT as REHEARSAL
+from lbmigrate.state.statuses import RunStatus
+
+NEXT = {"4 backfill": "lbmigrate verify", "5 verify": "lbmigrate run", "6 cut-over": "lbmigrate top"}  # after a run
+AFTER = {  # what else was typed
+    "recount": "lbmigrate verify",
+    "reconcile": "lbmigrate verify",
+    "rejects retry": "lbmigrate verify",
+    "rollback": "lbmigrate plan",
+    "boards rebuild": "lbmigrate boards check",
+}
+
+
+def run_summary(facts: Mapping[str, Any], came_to: str = "", did: bool = False) -> str:
+    """What was done, how long it took and how fast, what could not be scored, and what is next.
+
+    Where that is nothing that is counted for all runs alike, it is what the last work `came_to`; `did` says that there
+    was something to do.
+    """
+    held = sum(facts["held"].values())
+    waited = f", held for {duration(held)}" if held >= 1 else ""
+    told = ", ".join(_did(facts)) or came_to.replace(" · ", ", ") or ("" if did else "nothing to do")
+    took = f"{facts['outcome']} in {duration(facts['seconds'])}{waited}{f': {told}' if told else ''}"
+    if facts.get(REHEARSAL):
+        return f"dry run {took}"
+    told = f"{facts['verb']} {took}  (run {facts['run']})"
+    return f"{told}; next: {_next(facts)}" if _next(facts) else told
+
+
+def _did(facts: Mapping[str, Any]) -> Iterator[str]:
+    documents, active = facts["documents"], facts.get("active") or 0.0
+    if documents:
+        yield f"{amount(documents, 'document')}{f' ({rate(documents / active)})' if active else ''}"
+    would = "would write " if facts.get(REHEARSAL) else ""
+    for name, words in (("events", "event"), ("rejects", "reject")):
+        if facts[name]:
+            yield f"{would}{amount(facts[name], words)}"
+            would = ""
+    if facts["entries"]:
+        yield f"{would}{facts['entries']:,} {'entry' if facts['entries'] == 1 else 'entries'}"
+
+
+def _next(facts: Mapping[str, Any]) -> str:
+    """The next command after a good end; one that was not good has its own, and so has a demo."""
+    verb = facts["verb"]
+    if facts["outcome"] != RunStatus.DONE or verb == "demo":
+        return ""
+    if facts["rejects"]:
+        return "lbmigrate rejects"
+    if verb == "run":
+        return NEXT.get(facts["last_work"], "")
+    is_typed = str(facts["command"]).startswith(f"lbmigrate {verb}")  # and no part of something larger
+    return AFTER.get(verb, "") if is_typed else ""
