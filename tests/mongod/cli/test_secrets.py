@@ -18,7 +18,7 @@ from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import free_port, prepare_home, start_mongod
 from lbmigrate.state import COLLECTION
 from tests.apps import TASKS, oid, session, task, user
-from tests.docs.test_documents import COMMANDS
+from tests.docs.test_tables import COMMANDS
 from tests.runs import until
 from tests.valkey import Valkey, running
 
