@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
+from lbmigrate.ledger import one_kind
 from lbmigrate.migration.steps.switches import Switch
 from lbmigrate.passes import likely, watermark
 from lbmigrate.passes.changed import SETTLE as DRIFT
@@ -39,6 +40,7 @@ def apply(context: Context) -> Iterator[Piece]:
         raise Refused(f"cut-over would show a board on which nothing of a source counts: {missing}", hint=UNUSED)
     feature_flag.turn(context.target, context.config, "read", True, context.clock())
     yield Piece("flag", note="read is on: the app shows the board")
+    one_kind.narrow(context)  # a first run ends here
 
 
 def _refuse_half_a_board(context: Context) -> None:
