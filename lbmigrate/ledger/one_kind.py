@@ -36,13 +36,17 @@ def widened(context: Context, kinds: Sequence[str]) -> Iterator[Piece]:
     yield Piece("events", note=f"{EVENTS} takes events of users whose ids are {kinds[0]}")
 
 
-def narrowed(context: Context) -> Iterator[Piece]:
-    """Let the server take events of users of the ledger's type alone, where that is settled and may be told."""
+def narrow(context: Context) -> str:
+    """Let the server take events of users of the ledger's type alone, where that is settled and may be told.
+
+    What it takes from now on, as a sentence; empty where that is as before.
+    """
     if _kind(context) is not None:
-        return
+        return ""
     kinds = kinds_in(context.target)
     if len(kinds) == 1 and kinds.total() >= TELLING and _told(context, kind := next(iter(kinds))):
-        yield Piece("events", note=f"{EVENTS} takes events of users whose ids are {kind} alone")
+        return f"{EVENTS} takes events of users whose ids are {kind} alone"
+    return ""
 
 
 def _kind(context: Context) -> str | None:

@@ -83,7 +83,8 @@ def _entry_with(name: str, kind: str, change: Callable[[Any], Any]) -> Inject:
 KINDS_OF = {
     "score off by one": ("score",), "float score": ("type",), "score that is no number": ("type",),
     "score as text": ("type",), "count off by one": ("count",), "another newest event": ("newest event",),
-    "wrong streak": ("streak",), "stale name": ("snapshot",), "stale avatar": ("snapshot",),
+    "score of another moment": ("score reached",), "wrong streak": ("streak",), "stale name": ("snapshot",),
+    "stale avatar": ("snapshot",),
     "lost opt-out": ("snapshot",),
 }  # fmt: skip
 _entry_with("score", "score off by one", lambda score: Int64(score + 1))
@@ -92,6 +93,7 @@ _entry_with("score", "score that is no number", lambda _: float("nan"))
 _entry_with("score", "score as text", str)
 _entry_with("events", "count off by one", lambda events: Int64(events + 1))
 _entry_with("lastEventAt", "another newest event", lambda at: at + dt.timedelta(days=1))
+_entry_with("reachedAt", "score of another moment", lambda _: dt.datetime(2150, 1, 1))
 _entry_with("streak", "wrong streak", lambda streak: streak + 3)
 _entry_with("displayNameSnapshot", "stale name", lambda name: f"{name} as was")
 _entry_with("avatarSnapshot", "stale avatar", lambda url: f"{url}?old")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate import schema
-from lbmigrate.ledger import binding, moving
+from lbmigrate.ledger import binding, moving, one_kind
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.bound import bound
@@ -36,6 +36,8 @@ def apply(context: Context) -> Iterator[Piece]:
         yield Piece("collections", place, len(missing), unit="collections", note=f"created {name}", would=would)
     for difference in schema.differences(context.target):
         yield Piece("collections", warning=difference)
+    if told := one_kind.narrow(context):
+        yield Piece("collections", note=told)
     yield from moving.pieces(context)
     # Whoever is killed before this finds them apart again, and begins anew again.
     if (found or not context.state.get(binding.ROW)) and (now := bound(context)):

@@ -83,7 +83,6 @@ def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None
         if closed:
             yield Piece(source.name, checkpoint=closed)
             yield Piece(source.name, checkpoint=passes.spent(context, source))
-    yield from one_kind.narrowed(context)
     if known := bound.after(context):
         yield Piece("entries", checkpoint=known)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lbmigrate import feature_flag
 from lbmigrate.errors import Refused
+from lbmigrate.ledger import one_kind
 from lbmigrate.migration.steps.switches import Switch
 from lbmigrate.passes import likely, watermark
 from lbmigrate.passes.changed import SETTLE as DRIFT
@@ -40,6 +41,7 @@ def apply(context: Context) -> Iterator[Piece]:
     feature_flag.turn(context.target, context.config, "read", True, context.clock())
     would = "would turn read on: the app would show the board"
     yield Piece("flag", note="read is on: the app shows the board", would=would)
+    one_kind.narrow(context)  # a first run ends here
 
 
 def _refuse_half_a_board(context: Context) -> None:

@@ -187,7 +187,7 @@ def typed(connection, command, terms=UNHURRIED):
         case ["backfill", *full]:
             commands.backfill(connection, scope=Scope(full=bool(full)), terms=terms)
         case ["run"]:
-            commands.run(connection, to=4, no_backup=True, terms=terms)
+            commands.run(connection, no_backup=True, terms=terms)
         case ["verify"]:
             commands.verify(connection, options=FULL, terms=terms)
         case ["verify", "--repair"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from bson import Int64
 
 from tests.apps import TASKS, oid, task
 
@@ -15,6 +16,7 @@ LATE = itertools.count(100)
 def mute(app, terminal):
     """Tasks with ids in no order of time, migrated by a configuration that names no `updated`."""
     terminal.configure({**TASKS, "updated": None})
+    app["tasks"].create_index("completedAt")
     assert terminal("run").code == 0
     return app
 
@@ -44,5 +46,6 @@ def test_what_comes_late_day_after_day_is_on_the_board_with_the_command_that_is_
 
 def test_a_source_that_tells_of_changes_is_repaired_without_more_words(app, terminal):
     assert terminal("run").code == 0
-    app["score_events"].delete_one({"_id": f"task_complete:{oid(1000)}"})
+    app["score_events"].update_one({"_id": f"task_complete:{oid(1000)}"}, {"$set": {"points": Int64(7)}})
+    app["leaderboard_entries"].update_one({"_id": f"global:{oid(2)}"}, {"$set": {"streak": 99}})
     assert terminal("verify", "--full").hint == "lbmigrate verify --full --repair"

@@ -52,8 +52,10 @@ def found_by(app, query):
 @pytest.mark.parametrize("form", ["userId", {"path": "userId", "strip": "_User$"}], ids=["as it is", "stripped"])
 def test_those_whose_users_have_ids_of_another_type_are_found_by_a_line_that_can_be_copied(app, terminal, form):
     terminal.configure({**TASKS, "user": form})
-    odd = [task(number, userId=f"odd {number}") for number in (700, 701)]
-    app["tasks"].insert_many([task(number, userId=None) for number in (200, 201)] + odd)
+    odd = [task(number, userId="somebody" if form == "userId" else oid(9)) for number in (700, 701)]
+    usual = [task(number, userId=oid(1) if form == "userId" else f"_User${oid(1)}") for number in range(100, 130)]
+    app["tasks"].delete_many({})
+    app["tasks"].insert_many([*usual, *(task(number, userId=None) for number in (200, 201)), *odd])
     assert terminal("run").code == 0
     groups = terminal("rejects", "--json").result["groups"]
     [query] = [group["query"] for group in groups if group["query"]]

@@ -128,7 +128,8 @@ def days_of(events: list[Event], zone: str) -> Sums:
 
 
 def frame(days: Sums) -> pd.DataFrame:
-    return pd.DataFrame({**asdict(days), "user": pd.Series(days.user, dtype=object)})
+    columns = {name: column for name, column in asdict(days).items() if name != "moments"}
+    return pd.DataFrame({**columns, "user": pd.Series(days.user, dtype=object)})
 
 
 def board_of(days: Sums) -> dict[str, dict[str, Any]]:
