@@ -47,6 +47,9 @@ class _Heard:
     heals: Counter[Heal] = field(default_factory=Counter)
     users: dict[str, Any] = field(default_factory=dict)
 
+    def healable(self) -> bool:
+        return bool(set(self.heals) - {Heal.PERSON})
+
     def listen(self, terms: Terms, report: Report) -> None:
         for mismatch in report.piece.found if report.piece else ():
             self.heals[mismatch.heals] += 1
@@ -63,7 +66,10 @@ def repair(
     terms: Terms = Terms(),
     tell: Tell = lambda sentence: None,
 ) -> Document:
-    """Verify; where something is wrong say by `tell` what is done about it, do it, and verify again.
+    """Verify; where something differs say by `tell` what is done about it, do it, and verify again.
+
+    So what is no failure is healed too: what a document that changed since explains, and a user who is shown otherwise
+    than the user's document says.
 
     Returns the last verdict. Raises Mismatch where something is wrong afterwards, and Refused before anything is done
     where that would take back more than `allow` actions and more of a source than `reconcile.at_most` allows.
@@ -71,10 +77,14 @@ def repair(
     heard = _Heard()
     with opened(where) as connection:
         try:
-            return verify(connection, options=options, terms=replace(terms, listen=partial(heard.listen, terms)))
+            verdict = verify(connection, options=options, terms=replace(terms, listen=partial(heard.listen, terms)))
         except Mismatch:
-            if not set(heard.heals) - {Heal.PERSON}:
+            if not heard.healable():
                 raise
+        else:
+            del heard.heals[Heal.BACKFILL]  # what changed a moment ago, which the next backfill reads
+            if not heard.healable():
+                return verdict
         if heard.heals[Heal.RECONCILE]:
             retrying(partial(refuse_too_much, connection.context(), allow, COMMAND))
         for heal in Heal:

@@ -75,6 +75,17 @@ def test_a_repair_says_nothing_and_does_nothing_where_nothing_is_wrong(migrated,
     assert (list(migrated["leaderboard_entries"].find()), list(migrated["score_events"].find())) == before
 
 
+def test_a_repair_also_shows_users_as_their_documents_say_where_that_fails_no_verification(migrated, terminal):
+    entries = migrated["leaderboard_entries"]
+    shown = list(entries.find({}, {"displayNameSnapshot": 1, "optOutSnapshot": 1}))
+    entries.update_one({"_id": ENTRY}, {"$set": {"displayNameSnapshot": "as it was", "optOutSnapshot": True}})
+    done = terminal("verify", "--full", "--repair")
+    assert done.code == 0, done.err
+    assert "compute the entries of these users again" in " ".join(done.err.split())
+    assert list(entries.find({}, {"displayNameSnapshot": 1, "optOutSnapshot": 1})) == shown
+    assert terminal("verify", "--full").err.count("document says") == 0
+
+
 def test_what_no_command_heals_passes_when_a_person_has_seen_to_what_is_named(migrated, terminal):
     migrated["score_events"].create_index("createdAt", expireAfterSeconds=10**9)
     for words in (("verify",), ("verify", "--full", "--repair")):
