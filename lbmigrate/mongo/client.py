@@ -52,7 +52,7 @@ def open_client(uri: str, watch: WriteWatch | None = None) -> Iterator[MongoClie
     Raises UsageError if the URI cannot be used, what `explain` says if the server cannot.
     """
     if not uri.strip():
-        raise UsageError("the URI of the server is empty", "export LBMIGRATE_URI=mongodb://…, or give it as --uri")
+        raise UsageError("the URI of the server is empty", "export LBMIGRATE_URI=mongodb://HOST, or give it as --uri")
     if uri.startswith(LOCAL):
         with embedded.serve(_local_directory(uri)) as address, open_client(address, watch) as client:
             yield client

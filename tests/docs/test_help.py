@@ -45,6 +45,12 @@ def test_every_verb_says_what_it_does(path, text):
     assert about in text
 
 
+@every_verb
+def test_no_line_of_the_help_of_a_verb_is_cut_short(path, text):
+    assert "…" not in text
+    assert not re.search(r"(?<!\])\.\.\.", text)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_list_of_verbs_says_what_the_verb_says(verb):
     assert (EVERY[verb,].help or "").split("\n")[0] == VERBS[verb][1]
