@@ -28,7 +28,7 @@ from lbmigrate.telling.secrets import LOCAL
 T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
-IN_VAIN = "tried again, in vain"
+IN_VAIN = "tried again without success"
 FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
 # Whatever the URI says: what decides a write is read from the primary, and a write is done when a majority has it.
 CONCERNS: dict[str, Any] = {

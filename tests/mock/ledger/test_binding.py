@@ -221,7 +221,7 @@ def test_a_plan_tells_what_the_run_then_does(app, lose, loss):
 
 
 @some_losses
-def test_an_old_verdict_vouches_for_nothing_any_more(app, lose, loss):
+def test_an_old_verdict_is_not_valid_any_more(app, lose, loss):
     old = app.state.get("verdict")
     commands.turn_flag(app, "read", False)
     lose(app)

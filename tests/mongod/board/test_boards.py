@@ -356,7 +356,7 @@ UNFIT = {
     "wants a password": ["--requirepass", "hunter22"],
     "read-only replica": ["--replicaof", "127.0.0.1", "1"],
     "out of memory": ["--maxmemory", "1", "--maxmemory-policy", "noeviction"],
-    "drops boards without a word": ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+    "drops boards without notice": ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
 }
 
 
