@@ -25,7 +25,7 @@ lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-coverage: $(READY) ## Measure which lines the quick tests in memory reach; fails below the share in pyproject.toml
+coverage: $(READY) ## Measure which lines the quick tests in memory reach
 	$(BIN)/coverage run -m pytest -q -m "not slow" tests/unit tests/mock tests/lifecycle
 	$(BIN)/coverage report
 
