@@ -39,14 +39,10 @@ def text(path, run):
 
 
 @every_verb
-def test_every_verb_says_what_it_does(path, text):
+def test_every_verb_says_what_it_does_and_no_line_of_that_is_cut_short(path, text):
     about = (EVERY[path].help or "").split("\n")[0]
     assert about
     assert about in text
-
-
-@every_verb
-def test_no_line_of_the_help_of_a_verb_is_cut_short(path, text):
     assert "…" not in text
     assert not re.search(r"(?<!\])\.\.\.", text)
 
