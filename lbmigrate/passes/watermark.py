@@ -67,7 +67,7 @@ def _has_rejects(context: Context, source: Source) -> bool:
     return next(context.state.chunks(source=source.name, **{"counts.rejected": {"$gt": 0}}), None) is not None
 
 
-def to_be_read_anew(context: Context) -> list[str]:
+def to_be_read_again(context: Context) -> list[str]:
     """The sources that were read by other rules than those in force, each with the reason."""
     marks = ((source.name, mark(context, source).why) for source in context.config.sources)
     return [f"{name}: {why}" for name, why in marks if why]

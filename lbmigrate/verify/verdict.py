@@ -15,7 +15,7 @@ from lbmigrate.passes import likely
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.changed import way
 from lbmigrate.passes.scored_by import changed_rules
-from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
+from lbmigrate.passes.watermark import SETTLE, to_be_read_again
 from lbmigrate.records import LARGEST_SCORE, Document, amount
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import ENTRIES, EVENT, EVENTS, REJECTS
@@ -59,7 +59,7 @@ def why_none_counts(context: Context) -> tuple[str, str]:
 def unread(context: Context) -> list[str]:
     """The sources that are to be read again, each with the reason and the command that does it."""
     command = way(context, SETTLE)
-    return [f"{told}; next: {command}" for told in to_be_read_anew(context)]
+    return [f"{told}; next: {command}" for told in to_be_read_again(context)]
 
 
 def empty_board(context: Context) -> str:

@@ -114,7 +114,7 @@ SITUATIONS = {  # how it comes about, part of the fact, the fix, and what the fi
     ),
     "ids of two types": (
         lambda app, terminal: (set_all(app, "sessions", userId=str(oid(1))), terminal.configure(TASKS, SESSIONS)),
-        "user ids are of 2 types", "make them one with `user: {path: FIELD, as: string}` (or `as: objectId`)",
+        "user ids are of 2 types", "make them one with `user: {path: FIELD, as: string}` (or objectId)",
         lambda app, terminal: terminal.configure(
             TASKS, {**SESSIONS, "user": {"path": "userId", "as": "objectId"}}),
     ),

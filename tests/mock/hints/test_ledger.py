@@ -233,7 +233,7 @@ def test_a_board_that_is_asked_oddly_is_asked_as_the_hint_says(migrated, termina
     assert board.rank(places[0].user).rank == board.rank(str(places[0].user)).rank == 1
     with pytest.raises(UsageError) as caught:
         boards.check_known("2031", board)
-    assert caught.value.hint == "lbmigrate top --period NAME"
+    assert caught.value.hint == "lbmigrate top --period global"
 
 
 def test_what_cannot_be_scored_is_recorded_when_the_reason_that_rejects_tells_is_gone(migrated, terminal):

@@ -43,7 +43,7 @@ WRONG = [  # what is typed, what the hint says, what is typed then
     ("backfill --since never", "write 2025-05-01, 2025-05-01T02:00Z or 6mo", "backfill --since 6mo"),
     ("backfill --since 2025-02-01 --until 2025-01-01", "lbmigrate backfill --help", "backfill --help"),
     ("verify --sample 0 --top 0", "lbmigrate verify --full, or without either", "verify --full"),
-    ("top --period 2031", "lbmigrate top --period NAME", "top --period global"),
+    ("top --period 2031", "lbmigrate top --period global", "top --period global"),
     (f"rank {oid(9)}", "lbmigrate top --period global", "top --period global"),
     (f"forget {oid(9)} --yes", "lbmigrate top --json shows ids", "top --json"),
     ("backfill --user nobody", "lbmigrate top --json shows ids", "top --json"),
