@@ -4,7 +4,7 @@ READY := .venv/.ready
 
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes, and each would compile the package again
 
-.PHONY: help demo test test-slow test-all lint docs bench package clean
+.PHONY: help demo test test-slow test-all lint coverage docs bench package clean
 
 help: ## Say what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -25,6 +25,10 @@ lint: $(READY) ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+coverage: $(READY) ## Measure which lines the quick tests in memory reach
+	$(BIN)/coverage run -m pytest -q -m "not slow" tests/unit tests/mock tests/lifecycle
+	$(BIN)/coverage report
+
 docs: .venv/.docs ## Build the documentation as a site into build/docs/; a link that leads nowhere is an error
 	$(BIN)/python -m docs._generate
 	$(BIN)/sphinx-build -q -W --keep-going -c docs . build/docs
@@ -37,7 +41,7 @@ package: $(READY) ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m hatchling build
 
 clean: ## Remove the environment and every cache
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

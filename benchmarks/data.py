@@ -19,7 +19,7 @@ from pymongo.database import Database
 from lbmigrate.demodata import THINGS, VERBS
 from lbmigrate.records import Document
 
-VERSION = 1  # raised when other documents are generated: kept ones of an older version are made anew
+VERSION = 1  # raised when other documents are generated: kept ones of an older version are made again
 MARK = "generated"
 START, DAYS = dt.datetime(2024, 1, 1), 548
 END = START + dt.timedelta(days=DAYS)

@@ -118,7 +118,7 @@ def _walk(context: Context, source: Source, one_type: OneUserType, gate: Gate) -
 def _open(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
     """The unfinished pass, or a new one with what must be remembered before its first range.
 
-    Under other rules than it was begun with, a pass begins anew.
+    Under other rules than it was begun with, a pass starts over.
     """
     beside, rules = _beside(source), config_digest(context.config)
     row = passes.row_of(context, beside)

@@ -1,6 +1,6 @@
 """What changed since the last pass and no longer counts, or counts otherwise, is settled with the chunk that reads it.
 
-A first pass, and one that reads everything anew, settles nothing: what other rules are worth, and what is to be taken
+A first pass, and one that reads everything again, settles nothing: what other rules are worth, and what is to be taken
 back because of them, a reconciliation decides, which asks first.
 """
 

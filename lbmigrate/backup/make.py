@@ -76,7 +76,7 @@ class Making:
     def only(self, name: str) -> Document:
         """Which documents of a collection: of the flags our own, for the others are the app's, like its sources.
 
-        Histograms stay out: entries of another moment do not go with them, and a run makes them anew.
+        Histograms stay out: entries of another moment do not go with them, and a run makes them again.
         """
         if name == self.context.state.rows.name:
             return {"kind": {"$ne": HISTOGRAM}}

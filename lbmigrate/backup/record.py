@@ -11,7 +11,7 @@ from lbmigrate.state.operator import operator
 
 ROW = "backup"
 KEPT = 50  # backups that are remembered by name
-HINT = 'lbmigrate backup, or name yours: lbmigrate run --backup-ref "…", or go without: lbmigrate run --no-backup'
+HINT = 'lbmigrate backup, or name yours: lbmigrate run --backup-ref "NAME", or go without: lbmigrate run --no-backup'
 
 
 def record(state: State, how: str, ref: str, at: dt.datetime, digest: str = "") -> None:

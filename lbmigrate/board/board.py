@@ -153,4 +153,5 @@ def check_known(period: str, board: Board) -> None:
     """Raise UsageError for a period that has no entries while others do."""
     known = board.periods(8)
     if known and not board.top(period, 1) and period not in known:
-        raise UsageError(f"no entries for period {period!r}; there are {', '.join(known)}", "lbmigrate top --period …")
+        told = f"no entries for period {period!r}; there are {', '.join(known)}"
+        raise UsageError(told, f"lbmigrate top --period {known[0]}")

@@ -82,7 +82,7 @@ class Boards:
         self._guarded(lambda: self._removed(entries))
 
     def leave(self, user_ids: Sequence[Any]) -> None:
-        """Take users off every board for good, in any form of their id; raises when that cannot be done now."""
+        """Take users off every board permanently, in any form of their id; raises when that cannot be done now."""
         left = [Standing(member_of(user), 0, LAST_VERSION, Showing.GONE) for user in user_ids]
         with explained(str(self._config.redis.url)):
             for period in self._sets.periods():
@@ -170,7 +170,7 @@ class Boards:
     # --- rebuilding ----------------------------------------------------------------------------------------------
 
     def rebuild(self, period: str) -> int:
-        """Make a board anew from the entries, and put it in its place in one step; how many entries are on it."""
+        """Rebuild a board from the entries, and put it in its place in one step; how many entries are on it."""
         counted = [0]
         batches = _counting(bulk.batches(self._home(period), period), counted)
         meanwhile = self._sets.rebuild(period, batches, expires(period, self._config))

@@ -17,7 +17,7 @@ entry counts once, with a score that it had between the question and the answer:
 ranks of that time where scores only grow. Is it another one, they are counted.
 
 Entries that are being settled into the histogram are listed in its row, and count by that list until they are (see
-`ledger.histograms`). What people write into the entries by hand no histogram knows of, until it is made anew.
+`ledger.histograms`). What people write into the entries by hand no histogram knows of, until it is made again.
 """
 
 from __future__ import annotations

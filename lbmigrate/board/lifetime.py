@@ -18,6 +18,6 @@ def expires(period: str, config: Config) -> int | None:
 
 
 def has_expired(period: str, config: Config) -> bool:
-    """Whether it has gone by now, so that nobody is to make it anew."""
+    """Whether it has gone by now, so that nobody is to make it again."""
     moment = expires(period, config)
     return moment is not None and moment <= dt.datetime.now(dt.UTC).timestamp()

@@ -35,7 +35,7 @@ def gone(entry: Document) -> Standing:
 
 
 def version_of(entry: Document) -> str:
-    """Grows with every write to an entry, and from an entry to one that is made anew after it was removed."""
+    """Grows with every write to an entry, and from an entry to one that is made again after it was removed."""
     made = entry.get("createdAt")
     milliseconds = int(made.replace(tzinfo=dt.UTC).timestamp() * 1000) if isinstance(made, dt.datetime) else 0
     rev = entry.get("rev")

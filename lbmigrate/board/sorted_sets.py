@@ -19,7 +19,7 @@ absolute score, never an increment, so that a repeat changes nothing:
   published afterwards was read after it.
 * While a board is **rebuilt**, what is published goes to both the board and the one that is to take its place.
 * Ranks count everybody. Who opted out stands under a **ghost**, a salted hash, and who was forgotten not at all.
-* A server that has been started anew may have lost scores: its `run` is another one then, and the board is not believed
+* A server that has been restarted may have lost scores: its `run` is another one then, and the board is not believed
   until it is rebuilt. Nor is one that had members (`filled`) and has gone.
 """
 
@@ -148,7 +148,7 @@ class SortedSets:
         batches: Iterable[Batch],
         expires: int | None,
     ) -> list[str]:
-        """Make a board anew beside the present one, and put it in its place in one step.
+        """Rebuild a board beside the present one, and put it in its place in one step.
 
         The batches are read after the call has begun. Returns the members that were published meanwhile, whose entries
         are to be read and published once more. `expires` is in seconds since 1970.

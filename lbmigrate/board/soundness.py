@@ -33,7 +33,7 @@ def looked_at(config: Config) -> Iterator[Soundness]:
         yield Soundness("it is a read-only replica: no board can be written to it", "name the primary in redis.url")
     policy = str(told.get("maxmemory_policy", "noeviction"))
     if told.get("maxmemory") and _would_drop(policy, config):
-        yield Soundness(f"its maxmemory-policy is {policy}: when memory is full it drops boards without a word", POLICY)
+        yield Soundness(f"its maxmemory-policy is {policy}: when memory is full it drops boards without notice", POLICY)
 
 
 def _would_drop(policy: str, config: Config) -> bool:

@@ -37,8 +37,8 @@ def of_source(
     if "timeseries" in present.get(beneath, {}):
         what = "a time-series collection" if beneath == name else f"a view of {beneath}, a time-series collection"
         fact = f"{name} is {what}: nothing makes the _id of its documents unique, so an action could count twice"
-        mend = f"copy what is scored into an ordinary collection ($merge), and name that instead of {name}"
-        yield Finding("refusal", source.name, fact, f"{mend}: lbmigrate config show")
+        fix = f"copy what is scored into an ordinary collection ($merge), and name that instead of {name}"
+        yield Finding("refusal", source.name, fact, f"{fix}: lbmigrate config show")
         return
     if "viewOn" in options:
         fact = f"{name} is a view of {options['viewOn']}: it has no change streams, so tail does not follow it"
@@ -66,8 +66,8 @@ def _nameless(context: Context, source: Source, rows: list[Document]) -> Iterato
             f"{missing} of {len(rows)} documents of {source.collection} have no _id, which makes an action count once"
         )
         level: Level = "refusal" if missing == len(rows) else "warning"
-        mend = "leave _id in the view's $project"
-        yield Finding(level, source.name, fact, f"{mend}, or name another collection: lbmigrate config show")
+        fix = "leave _id in the view's $project"
+        yield Finding(level, source.name, fact, f"{fix}, or name another collection: lbmigrate config show")
 
 
 def _repeated(context: Context, source: Source, home: str, rows: list[Document]) -> Iterator[Finding]:
@@ -78,9 +78,9 @@ def _repeated(context: Context, source: Source, home: str, rows: list[Document])
     name, times = next(iter(counted.most_common(1)), ("", 0))
     if times > 1:
         fact = f"{source.collection} has {times} documents with the _id {name}: only one of them would count"
-        mend = f"name {home} as the collection, and the array as `unwind`; or give each an _id of its own in the view"
+        fix = f"name {home} as the collection, and the array as `unwind`; or give each an _id of its own in the view"
         level: Level = "warning" if begun(context) else "refusal"
-        yield Finding(level, source.name, fact, f"{mend}: lbmigrate config show")
+        yield Finding(level, source.name, fact, f"{fix}: lbmigrate config show")
 
 
 def _loses(database: Database[Any], name: str, options: Document) -> str:
@@ -114,15 +114,15 @@ def of_targets(context: Context) -> Iterator[Finding]:
     for database, names in ((context.target, (schema.EVENTS, schema.ENTRIES, schema.REJECTS)), (home, (COLLECTION,))):
         present = schema.present_collections(database)
         for name in schema.with_partitions(names, present if database is context.target else ()):
-            for reason, mend in _unfit(database, name, present.get(name, {})):
-                yield Finding("refusal", "schema", f"{name} {reason}", mend)
+            for reason, fix in _unfit(database, name, present.get(name, {})):
+                yield Finding("refusal", "schema", f"{name} {reason}", fix)
             for index in _refusing(database, name):
                 fact = f"{name}.{index} is a unique index that lbmigrate did not make: it refuses what is no duplicate"
                 yield Finding("refusal", "schema", fact, f"db.{name}.dropIndex({index!r})")
     for reason, _ in _unfit(context.target, flag, schema.present_collections(context.target, flag).get(flag, {})):
         if "collation" not in reason:  # whose flags are found by their ids all the same
-            mend = "name another collection under `flag`: lbmigrate config show"
-            yield Finding("refusal", "schema", f"{flag} {reason}", mend)
+            fix = "name another collection under `flag`: lbmigrate config show"
+            yield Finding("refusal", "schema", f"{flag} {reason}", fix)
 
 
 def _unfit(database: Database[Any], name: str, options: Document) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ def findings(context: Context, verb: str = "run") -> Iterator[Finding]:
     """A line for what may be read and one for what `verb` writes; a single one where nobody has to log in."""
     who, held = _logged_in(context)
     if not who:
-        yield Finding("ok", "rights", "not logged in, and the server asks nobody to")
+        yield Finding("ok", "rights", "not logged in: authentication is disabled")
         return
     looking, all_of_it = _needed(context, "plan"), _needed(context, verb)
     writing = {place: actions - looking.get(place, frozenset()) for place, actions in all_of_it.items()}

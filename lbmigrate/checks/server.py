@@ -73,8 +73,8 @@ def _server(database: Database[Any]) -> Iterator[Finding]:
 def _leak(database: Database[Any], version: str) -> Iterator[Finding]:
     """A server whose version gives its memory away, unless it takes no zlib compression."""
     major, minor, patch = (int(number) for number in re.findall(r"\d+", version)[:3])
-    mended = min((series for series in FIXED if series >= (major, minor)), default=None)
-    if mended is None or (mended == (major, minor) and patch >= FIXED[mended]):
+    fixed = min((series for series in FIXED if series >= (major, minor)), default=None)
+    if fixed is None or (fixed == (major, minor) and patch >= FIXED[fixed]):
         return
     try:
         told = database.client.admin.command("getCmdLineOpts")["parsed"].get("net", {}).get("compression", {})
@@ -84,7 +84,7 @@ def _leak(database: Database[Any], version: str) -> Iterator[Finding]:
     if taken and "zlib" not in taken:
         return
     more = "it takes zlib compression" if taken else "unless zlib compression is off, which this user may not ask"
-    upgrade = f"upgrade to MongoDB {mended[0]}.{mended[1]}.{FIXED[mended]} or newer"
+    upgrade = f"upgrade to MongoDB {fixed[0]}.{fixed[1]}.{FIXED[fixed]} or newer"
     yield Finding(
         "warning",
         "server",

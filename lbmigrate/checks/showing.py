@@ -83,7 +83,7 @@ def _unforeseen(users: Users, found: dict[str, list[Any]]) -> Iterator[Finding]:
         fact = f"{number}: {_home(users, path)}.{path} says neither yes nor no, for example {excerpt(values[0])}"
         told = "shown" if shown else "not shown"
         level: Level = "ok" if shown else "warning"
-        fix = f"say instead which values hide: users.hidden: [{{path: {path}, in: […]}}]"
+        fix = f"say instead which values hide: users.hidden: [{{path: {path}, in: [VALUE]}}]"
         yield Finding(level, "users", f"{fact}; they are {told}", fix)
 
 

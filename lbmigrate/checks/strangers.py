@@ -24,7 +24,7 @@ from lbmigrate.values.limits import named
 
 SHOWN, AT_MOST = 5, 1_000
 TYPES = {"int": ("int", "long", "double", "decimal"), "string": ("string",), "uuid": ("binData",)}
-MEND = "correct those documents, then: lbmigrate rejects retry"
+FIX = "correct those documents, then: lbmigrate rejects retry"
 
 
 def findings(context: Context, kind: str) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def _of(context: Context, source: Source, kind: str) -> Iterator[Finding]:
     if found:
         number = f"{AT_MOST:,} documents or more" if len(found) == AT_MOST else amount(len(found), "document")
         fact = f"{number} of {source.collection} in scope have users of another type than {kind}, and become rejects"
-        yield Finding("warning", "user ids", f"{fact}: {', '.join(found[:SHOWN])}; all of them: {query}", MEND)
+        yield Finding("warning", "user ids", f"{fact}: {', '.join(found[:SHOWN])}; all of them: {query}", FIX)
 
 
 def _ids(context: Context, source: Source, asked: Document) -> list[str]:

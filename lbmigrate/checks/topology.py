@@ -15,7 +15,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.members import Member, has_majority, members, survives
 from lbmigrate.telling.secrets import LOCAL
 
-GRANT = "give the user the role clusterMonitor; or, to do without for good, throttle: {max_lag: null, max_queue: null}"
+GRANT = "give the user the role clusterMonitor; or, to do without it, throttle: {max_lag: null, max_queue: null}"
 IGNORE = "name it in throttle.ignore_members if no run is to wait for it"
 FRAGILE = (
     "with one member less no majority has what is written: every write of lbmigrate then waits and fails, and what the"

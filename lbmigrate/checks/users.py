@@ -53,7 +53,7 @@ def findings(context: Context, present: dict[str, Document], looks: Looks, bound
         yield Finding("refusal", "users", fact, CHECK_CONFIG)
         return
     if users.settings and users.settings.collection not in present:
-        fact = f"collection {users.settings.collection!r} does not exist: nobody would be heard who wants to be hidden"
+        fact = f"collection {users.settings.collection!r} does not exist: who wants to be hidden would be shown"
         yield Finding("refusal", "users", fact, CHECK_CONFIG)
         return
     paths = (*profile_paths(users), *(path for path in (users.timezone, users.updated) if path))

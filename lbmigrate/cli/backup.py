@@ -49,11 +49,11 @@ app = new_app(cls=Backups, help="Back up what a migration may touch: make (or no
 def make(
     this: Invocation,
     directory: Annotated[
-        Path | None, typer.Argument(help="Where to; backups/DATABASE-TIME when left out.", show_default=False)
+        Path | None, typer.Argument(help="The directory; by default backups/DATABASE-TIME.", show_default=False)
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", envvar="LBMIGRATE_OUT", help="Where to; goes on with an unfinished one."),
+        typer.Option("--out", envvar="LBMIGRATE_OUT", help="The directory; an unfinished backup in it is continued."),
     ] = None,
     sources: Annotated[
         bool, typer.Option("--sources", envvar="LBMIGRATE_SOURCES", help="The app's own collections as well.")

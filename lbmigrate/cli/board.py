@@ -52,7 +52,7 @@ def around(
     period: options.Period = "global",
     n: Annotated[int, typer.Option("-n", envvar="LBMIGRATE_N", min=1, help="How many on either side.")] = 3,
 ) -> None:
-    """Show a user among the neighbours."""
+    """Show a user's place, with the places before and after it."""
     with this.connected() as connection:
         board = Board(connection.target, connection.config)
         places, own = retrying(lambda: (board.around(user, period, n), board.rank(user, period)))

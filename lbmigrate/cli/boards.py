@@ -81,7 +81,8 @@ def archive(
         str, typer.Option("--before", envvar="LBMIGRATE_BEFORE", help="Periods that end by then: 2025, 2025-W10.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", envvar="LBMIGRATE_OUT", help="Where to; backups/boards-TIME when left out.")
+        Path | None,
+        typer.Option("--out", envvar="LBMIGRATE_OUT", help="The directory; by default backups/boards-TIME."),
     ] = None,
     key_file: KeyFile = None,
     yes: options.Yes = False,

@@ -105,7 +105,7 @@ def check(this: Invocation) -> None:
 
 @verb(app, "lbmigrate config show", "lbmigrate config show --json")
 def show(this: Invocation) -> None:
-    """Show every value and where it comes from; URIs without their secrets, what `${…}` took as `${…}`."""
+    """Show every value and where it comes from; URIs and variables without their secrets."""
     loaded = this.loaded()
     values = flatten(loaded.config)
     rows = [(key, _shown(key, value, loaded.taken), loaded.origins[key]) for key, value in values.items()]

@@ -19,7 +19,7 @@ app = new_app()
 
 @verb(app, "lbmigrate pause")
 def pause(this: Invocation) -> None:
-    """Hold the run after the chunk at hand, and every later one, until `resume`."""
+    """Pause the run after the current chunk, and every later run, until `resume`."""
     with this.connected() as connection:
         found = commands.pause(connection)
     this.console.note("paused; a run holds within one chunk. next: lbmigrate resume")
@@ -28,7 +28,7 @@ def pause(this: Invocation) -> None:
 
 @verb(app, "lbmigrate resume")
 def resume(this: Invocation) -> None:
-    """Let the run go on."""
+    """Let paused runs continue."""
     with this.connected() as connection:
         paused = commands.resume(connection)
         control = connection.state.get("control")
@@ -44,7 +44,7 @@ Nice = Annotated[
     float | None,
     typer.Option(envvar="LBMIGRATE_NICE", min=0, max=100, help="Rest after a chunk, as a share of its time."),
 ]
-Reset = Annotated[bool, typer.Option("--reset", envvar="LBMIGRATE_RESET", help="As the configuration says again.")]
+Reset = Annotated[bool, typer.Option("--reset", envvar="LBMIGRATE_RESET", help="Back to what the configuration says.")]
 
 
 @verb(app, "lbmigrate tune --documents-per-second 500 --workers 1", "lbmigrate tune --reset")
@@ -55,7 +55,7 @@ def tune(
     nice: Nice = None,
     reset: Reset = False,
 ) -> None:
-    """Change how hard the run that is going on presses, within one chunk.
+    """Change the pace of the run that is going on, within one chunk.
 
     It holds for this run alone; `status` shows it.
     """

@@ -23,7 +23,8 @@ def forget(
     this: Invocation,
     user: Annotated[str, typer.Argument(help="The user's id, as in the users collection.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Say who would go, and change nothing.")
+        bool,
+        typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Show who would be removed, and change nothing."),
     ] = False,
     yes: options.Yes = False,
     lock_ttl: options.LockTtl = options.LOCK_TTL,

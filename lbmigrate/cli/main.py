@@ -55,7 +55,7 @@ def _misused(error: typer.TyperException, arguments: list[str]) -> int:
         typer.echo(message, err=True)
         return UsageError.exit_code
     if command == "lbmigrate" and message.startswith("No such option"):
-        hint = "options follow the verb, as in `lbmigrate plan --uri …`; lbmigrate --help"
+        hint = "options follow the verb, as in `lbmigrate plan --uri URI`; lbmigrate --help"
     _say(UsageError(message, hint), arguments)
     return UsageError.exit_code
 

@@ -41,10 +41,12 @@ Export = Annotated[
 ]
 Allow = Annotated[
     int,
-    typer.Option(envvar="LBMIGRATE_ALLOW", min=0, help="So many actions may be taken back, if much of a source is."),
+    typer.Option(
+        envvar="LBMIGRATE_ALLOW", min=0, help="How many actions may be taken back, where that is much of a source."
+    ),
 ]
 Repair = Annotated[
-    bool, typer.Option("--repair", envvar="LBMIGRATE_REPAIR", help="Heal what can be healed, and verify again.")
+    bool, typer.Option("--repair", envvar="LBMIGRATE_REPAIR", help="Repair what can be repaired, and verify again.")
 ]
 Full = Annotated[bool, typer.Option("--full", envvar="LBMIGRATE_VERIFY_FULL", help="Everyone, not a sample.")]
 Against = Annotated[
@@ -54,10 +56,10 @@ Against = Annotated[
     ),
 ]
 Report = Annotated[
-    Path | None, typer.Option(envvar="LBMIGRATE_REPORT", help="Write what came of it to this file, .html or .md.")
+    Path | None, typer.Option(envvar="LBMIGRATE_REPORT", help="Write a report to this file, .html or .md.")
 ]
 To = Annotated[int | None, typer.Option(envvar="LBMIGRATE_TO", help="The step to end at, itself included.")]
-Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="This step alone.")]
+Only = Annotated[int | None, typer.Option(envvar="LBMIGRATE_ONLY", help="Only this step.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Rehearse in memory; write to no server.")
 ]
@@ -81,7 +83,7 @@ BackupRef = Annotated[
     str | None, typer.Option(envvar="LBMIGRATE_BACKUP_REF", help="The backup that exists: a snapshot's name and time.")
 ]
 NoBackup = Annotated[
-    bool, typer.Option("--no-backup", envvar="LBMIGRATE_NO_BACKUP", help="Start without one; goes on record.")
+    bool, typer.Option("--no-backup", envvar="LBMIGRATE_NO_BACKUP", help="Start without a backup; that is recorded.")
 ]
 Shard = Annotated[
     bool, typer.Option("--shard", envvar="LBMIGRATE_SHARD", help="Spread the collections over a cluster's shards.")
@@ -103,7 +105,9 @@ Between = Annotated[
     typer.Option(envvar="LBMIGRATE_BETWEEN", help="Work only in these hours: 01:00-05:00, in the config's zone."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", envvar="LBMIGRATE_YES", help="Do it without asking.")]
-Period = Annotated[str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 …")]
+Period = Annotated[
+    str, typer.Option("--period", "-p", envvar="LBMIGRATE_PERIOD", help="global, 2025-W44, 2025-11 and so on.")
+]
 
 MetricsFile = Annotated[
     Path | None,

@@ -24,10 +24,11 @@ def rollback(
     this: Invocation,
     to: Annotated[int, typer.Option(envvar="LBMIGRATE_ROLLBACK_TO", help="The step to go back to.")] = 0,
     keep_data: Annotated[
-        bool, typer.Option("--keep-data", envvar="LBMIGRATE_KEEP_DATA", help="Turn off, remove nothing.")
+        bool, typer.Option("--keep-data", envvar="LBMIGRATE_KEEP_DATA", help="Turn both switches off, remove nothing.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Show what would go, and change nothing.")
+        bool,
+        typer.Option("--dry-run", envvar="LBMIGRATE_DRY_RUN", help="Show what would be removed, and change nothing."),
     ] = False,
     yes: options.Yes = False,
     lock_ttl: options.LockTtl = options.LOCK_TTL,

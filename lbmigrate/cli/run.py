@@ -166,7 +166,7 @@ def _show(this: Invocation, found: DryRun) -> None:
 
 def _differing(lines: Sequence[str], expect: Path | None) -> Mismatch:
     more = len(lines) - report.DIFFERENCES
-    rest = [f"… and {more:,} more"] if more > 0 else []
+    rest = [f"and {more:,} more"] if more > 0 else []
     return Mismatch(
         f"the outcome differs from {expect} in {len(lines):,} documents:",
         "look at the differences; keep them with --out if right",

@@ -24,7 +24,7 @@ AllowFunctionsOption = Annotated[
     str | None,
     typer.Option(
         "--allow-functions",
-        help="Modules, with commas, that `points` may name functions of. [env var: LBMIGRATE_ALLOW_FUNCTIONS]",
+        help="Modules, with commas, whose functions `points` may name. [env var: LBMIGRATE_ALLOW_FUNCTIONS]",
     ),
 ]
 JsonOption = Annotated[
@@ -36,7 +36,7 @@ QuietOption = Annotated[
 DebugOption = Annotated[bool, typer.Option("--debug", envvar="LBMIGRATE_DEBUG", help="Show tracebacks.")]
 LogFormatOption = Annotated[
     LogFormat,
-    typer.Option("--log-format", envvar="LBMIGRATE_LOG_FORMAT", help="Narration as text, or an object a line."),
+    typer.Option("--log-format", envvar="LBMIGRATE_LOG_FORMAT", help="Progress as text, or as one JSON object a line."),
 ]
 SHARED: dict[str, tuple[Any, Any]] = {
     "config": (ConfigOption, None),

@@ -21,7 +21,7 @@ app = new_app()
 EVERY = 2.0  # seconds between two looks
 MaxStaleness = Annotated[
     str | None,
-    typer.Option(envvar="LBMIGRATE_MAX_STALENESS", help="Exit 3 if a source was not read, or verified, for: 2h."),
+    typer.Option(envvar="LBMIGRATE_MAX_STALENESS", help="Exit 3 if a source was not read or verified for so long: 2h."),
 ]
 Watch = Annotated[bool, typer.Option("--watch", envvar="LBMIGRATE_WATCH", help="Look again every two seconds; q ends.")]
 Health = Annotated[

@@ -34,7 +34,7 @@ class BoardsStatus:
 
 
 def rebuild_boards(where: Config | Connection, *, terms: Terms = Terms()) -> dict[str, int]:
-    """Make every board in Redis anew from the entries; how many entries each has. Nobody who reads waits for it."""
+    """Rebuild every board in Redis from the entries; how many entries each has. Nobody who reads waits for it."""
     built: dict[str, int] = {}
     with (
         _boards(where) as (connection, boards),

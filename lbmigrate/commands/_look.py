@@ -54,7 +54,7 @@ def come_apart(where: Config | Connection) -> Apart | None:
 
 
 def history(where: Config | Connection, n: int = 20) -> list[Document]:
-    """The records of the newest `n` runs, newest first; one whose process is gone without a word has died."""
+    """The records of the newest `n` runs, newest first; one whose process ended without a message has died."""
     with opened(where) as connection:
         connection.state.examine()
         return runs.recent(connection.state, server_time(connection.state.rows.database), n)

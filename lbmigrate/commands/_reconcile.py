@@ -58,8 +58,8 @@ class ReconcilePreview:
 def reconcile(where: Config | Connection, *, allow: int = 0, terms: Terms = Terms()) -> ReconcileResult:
     """Add adjustment events for what was undone, moved or is worth something else by now, and roll up.
 
-    Where the configuration has changed, this settles it: what is to be read anew is read before, and the entries of
-    everyone are made anew.
+    Where the configuration has changed, this settles it: what is to be read again is read before, and the entries of
+    everyone are rebuilt.
 
     Raises Refused where more than `allow` actions would be taken back and that is more of a source than
     `reconcile.at_most` allows, or all of it, since nothing is in scope any more.

@@ -35,7 +35,7 @@ DOES: dict[Heal, str] = {
     Heal.BACKFILL: "read all sources again and add the events that are missing",
     Heal.RECONCILE: "add adjustment events for what the ledger has otherwise than its sources",
     Heal.ROLL_UP: "compute the entries of these users again from the ledger",
-    Heal.PERSON: "nothing: no command heals them",
+    Heal.PERSON: "nothing: no command repairs them",
 }
 Tell = Callable[[str], None]
 

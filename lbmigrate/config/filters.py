@@ -101,7 +101,7 @@ def _literal(value: Any, path: str) -> Iterator[Problem]:
 
 def _stray(operator: Any, path: str) -> Iterator[Problem]:
     if operator in OPERATORS | LOGICAL:
-        yield Problem(path, f"{operator} stands inside a value; give the whole path: `a.b: {{{operator}: …}}`")
+        yield Problem(path, f"{operator} stands inside a value; give the whole path: `a.b: {{{operator}: VALUE}}`")
     else:
         yield from _unknown(operator, path, WRAPPED)
 
@@ -126,11 +126,11 @@ def _unknown(key: Any, path: str, known: Iterable[str]) -> Iterator[Problem]:
         return
     word = str(key)[:LENGTH]
     if key in OPERATORS:
-        yield Problem(path, f"{word} is for a field: `field: {{{word}: …}}`")
+        yield Problem(path, f"{word} is for a field: `field: {{{word}: VALUE}}`")
     elif key in LOGICAL | OPAQUE:
         yield Problem(path, f"{word} is for a whole filter; it stands beside fields, not under one")
     elif not word.startswith("$"):
-        yield Problem(path, f"{word!r} stands among operators; give the whole path: `a.b: …`")
+        yield Problem(path, f"{word!r} stands among operators; give the whole path: `a.b: VALUE`")
     else:
         near = get_close_matches(word, sorted(known), n=1)
         yield Problem(path, INSTEAD.get(word) or f"MongoDB has no operator {word}" + _did_you_mean(near))

@@ -244,6 +244,6 @@ class Config(Model):
             what = readers[flag.collection]
             raise ValueError(
                 f"the flag cannot live in {flag.collection!r}: it is {what}, and sources are only read; "
-                "name another collection under `flag: {collection: …}`"
+                "name another collection under `flag: {collection: NAME}`"
             )
         return flag

@@ -71,7 +71,7 @@ def parse(text: str, environ: Mapping[str, str]) -> Tree:
         what = ", ".join(filter(None, (error.context, error.problem)))
         mark = error.problem_mark or error.context_mark
         near = text.splitlines()[mark.line : mark.line + 1] if mark else []
-        what += "; put ${…} in quotes inside { } and [ ]" if "${" in "".join(near) else ""
+        what += "; put ${NAME} in quotes inside { } and [ ]" if "${" in "".join(near) else ""
         return Tree(None, {}, [Problem("", f"not YAML: {what}", mark.line + 1 if mark else None)])
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

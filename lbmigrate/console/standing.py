@@ -143,14 +143,14 @@ def _follower(tail: Mapping[str, Any]) -> str | Text:
         return Text(f"nobody follows; {seen}; next: lbmigrate tail", "yellow")
     silent = tail.get("silent") or 0.0
     if silent > SILENT:
-        return Text(f"no sign of life for {duration(silent)}, {seen}", "yellow")
+        return Text(f"no report for {duration(silent)}, {seen}", "yellow")
     return f"{tail.get('lag') or 0:.1f} s behind, {seen}, {duration(max(silent, 0.0))} ago"
 
 
 def _holder(lock: Mapping[str, Any]) -> str | Text:
     holder = Holder.of(lock)
     if not lock.get("held", holder is not None):
-        return Text(f"free: {plain(holder)} died without letting go", "yellow") if holder else "free"
+        return Text(f"free: {plain(holder)} ended without releasing it", "yellow") if holder else "free"
     until = lock.get("expiresAt")
     return f"{plain(holder or 'somebody')}, until {'nobody knows when' if until == dt.datetime.max else cell(until)}"
 

@@ -99,7 +99,7 @@ def compare(context: Context, counter: Counter) -> Agreement:
 
 def _left(context: Context, users: Sequence[Any]) -> set[Any]:
     """Those who were forgotten, among users without an entry: they are named nowhere any more, and so not here."""
-    leavers = Leavers(context.state) if users else ()  # each time anew: it remembers everybody whom it was asked for
+    leavers = Leavers(context.state) if users else ()  # each time again: it remembers everybody whom it was asked for
     return {user for user in users if user in leavers}
 
 

@@ -44,7 +44,7 @@ def begin_anew(context: Context, found: Apart) -> Iterator[Piece]:
         yield Piece("flag", checkpoint=checkpoint)
     left = holds(context.target[EVENTS], {})
     told = "; adjustments that are not in it any more: lbmigrate reconcile" if left else ""
-    note = f"begins anew: every source is read again, and what the ledger has counts once{told}"
+    note = f"starts over: every source is read again, and what the ledger has counts once{told}"
     yield Piece(EVENTS, unit="events", checkpoint=Checkpoint(PROGRESS, {"strays": True}), note=note)
     kept = [BEGINNING, *([RULES] if left else [])]  # where the board begins, a person has chosen
     yield Piece(EVENTS, unit="events", checkpoint=RowsRemoved(_void(found), {"_id": {"$nin": kept}}))

@@ -103,7 +103,7 @@ def check(context: Context, bears: Container[Loss] = ()) -> Apart | None:
 def identities(database: Database[Any], names: Iterable[str] = (EVENTS, ENTRIES)) -> dict[str, str]:
     """Those of the collections that are there, each with what the server knows it by.
 
-    That is empty where a server gives none: there a collection that was made anew shows by what it has lost.
+    That is empty where a server gives none: there a collection that was made again shows by what it has lost.
     """
     found = database.list_collections(filter={"name": {"$in": list(names)}})
     return {info["name"]: bytes(info.get("info", {}).get("uuid", b"")).hex() for info in found}
@@ -120,7 +120,7 @@ def _compared(context: Context, kept: Document, here: dict[str, str], name: str,
     if name not in here:
         return f"{name} is gone, and {COLLECTION} knows of {amount(known, 'document')} in it"
     if _replaced(kept, here, name):
-        return f"{name} is not the one that {COLLECTION} describes: it was dropped and made anew, or restored"
+        return f"{name} is not the one that {COLLECTION} describes: it was dropped and made again, or restored"
     count = _count([context.target[each] for each in _all_of(context, name)], known, ms)
     return f"{name} holds {amount(count, 'document')}, and {COLLECTION} knows of {known:,}" if count < known else ""
 
@@ -196,7 +196,7 @@ def _shown(context: Context) -> str:
     if not feature_flag.read(context.target, context.config).read:
         return ""
     some = context.target[ENTRIES].find_one({}, {"_id": 1}) is not None
-    return "read is on, so the app shows " + ("a board that nobody vouches for" if some else "an empty board")
+    return "read is on, so the app shows " + ("a board that is not verified" if some else "an empty board")
 
 
 def _way(context: Context, loss: Loss) -> str:

@@ -1,4 +1,4 @@
-"""What the sources of a stretch of the ledger are worth now.
+"""What the sources of a range of the ledger are worth now.
 
 An event's source is looked for by its `sourceId`, and where no document has that id, in every other form of it: an app
 may have written the digits of an ObjectId. A document counts for one event only. Of several that may be about it, that

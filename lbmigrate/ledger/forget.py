@@ -141,7 +141,7 @@ def _parts(events: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _entomb(context: Context, traces: Traces, events: Sequence[Document], leavers: Leavers) -> None:
-    """Put the tombstone on events. One whose id changes is inserted anew before it goes, so that none is lost.
+    """Put the tombstone on events. One whose id changes is inserted again before it goes, so that none is lost.
 
     What counts for nobody, or what a validator does not take under a tombstone either, goes.
     """

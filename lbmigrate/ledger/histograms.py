@@ -22,8 +22,8 @@ it makes a histogram. That entry exists then, with another revision if its ledge
 match. (A removal that comes so late voids the histogram afterwards; killed before that, it leaves it one too high.)
 
 A histogram is about the collection that holds the entries of its period. A run that moves entries to others first
-writes each row anew, without counts, and nobody makes a histogram until it is done: so ranks are counted meanwhile, and
-whoever has begun a step before finds another version. A copy has the marks of what it was copied from.
+writes each row again, without counts, and nobody makes a histogram until it is done: so ranks are counted meanwhile,
+and whoever has begun a step before finds another version. A copy has the marks of what it was copied from.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _as_they_were(entries: Iterable[Document]) -> Iterator[Document]:
     for each in entries:
         groups.setdefault((each["rev"], isinstance(each.get("made"), dt.datetime)), []).append(each)
     for (rev, dated), some in groups.items():
-        # An entry that was made anew meanwhile has a later date than any that was listed.
+        # An entry that was made again meanwhile has a later date than any that was listed.
         made = {"createdAt": {"$in": list({each["made"] for each in some})}} if dated else {}
         yield {"_id": {"$in": [each["entry"] for each in some]}, "rev": rev, **made}
 

@@ -93,7 +93,7 @@ class Making:
         """How many entries the new histogram counts; 0 where somebody else writes the row all the time."""
         for _ in range(ATTEMPTS):
             row = self._histograms.free(period)
-            layout = layouts.now(self._state)  # after the row: who moves entries says so before that is written anew
+            layout = layouts.now(self._state)  # after the row: who moves entries says so before that is written again
             if layout.moving:
                 return 0
             home = layout.home(period)

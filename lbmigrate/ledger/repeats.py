@@ -1,6 +1,6 @@
 """Actions that have the id of another one: elements of an array with one id, documents of a view with one `_id`.
 
-The ledger has one event for an id, so all but the first of them would pass for duplicates, and be lost without a word.
+The ledger has one event for an id, so all but the first of them would pass for duplicates, and be lost without notice.
 An element that says the very same as the first one is a duplicate.
 """
 

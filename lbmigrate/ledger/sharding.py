@@ -35,7 +35,9 @@ def check(context: Context) -> None:
     """Raise Refused where there is nothing to shard by."""
     if not is_router(context.target):
         told = "this server is no mongos, and only a sharded cluster spreads collections over shards: nothing was done"
-        raise Refused(told, "lbmigrate run, without --shard; or name a mongos: lbmigrate run --shard --uri mongodb://…")
+        raise Refused(
+            told, "lbmigrate run, without --shard; or name a mongos: lbmigrate run --shard --uri mongodb://HOST"
+        )
 
 
 def due(database: Database[Any]) -> list[Document]:

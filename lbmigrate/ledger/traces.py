@@ -133,7 +133,7 @@ def _of_users(config: Config) -> set[str]:
 
 
 def state_rows(traces: Traces, state: State) -> Iterator[Checkpoint]:
-    """What takes the id out of every row. A pass that would have gone on from it begins anew."""
+    """What takes the id out of every row. A pass that would have gone on from it starts over."""
     anew: set[tuple[str, int]] = set()
     for row, sound in state.everything():
         kind = str(row["_id"]).partition(":")[0]
@@ -150,7 +150,7 @@ def state_rows(traces: Traces, state: State) -> Iterator[Checkpoint]:
         if kind == "verdict" and "found" in row:
             found = [each for each in sound.get("found", ()) if traces.without(each) == each]
             fields |= {"found": found} if found != row["found"] else {}
-        if kind == "verification" and fields:  # a full one begins anew rather than from what names somebody
+        if kind == "verification" and fields:  # a full one starts over rather than from what names somebody
             fields = {"rules": "", "after": None, "totals": None}
         if kind == "tail" and traces.in_token(sound.get("token")):
             missed = {"full": False, **(sound.get("missed") or {}), "since": sound.get("reached"), "passes": None}

@@ -70,7 +70,7 @@ class OneUserType:
         return (id_type(user) or "unknown") in self._places
 
     def check(self, events: Sequence[Document], source: Source) -> None:
-        """Raise Refused, with the mend, when the users of these events are not of the known type."""
+        """Raise Refused, with the fix, when the users of these events are not of the known type."""
         self._see(_kinds(events), source)
 
     def sorted_out(self, events: list[Document], source: Source) -> tuple[list[Document], list[Reject]]:
@@ -122,7 +122,7 @@ class OneUserType:
                 self._places.pop(kind, None)
             raise Refused(
                 f"user ids are of {count} types: {told}",
-                hint="make them one with `user: {path: …, as: string}` (or `as: objectId`) in each of those sources",
+                hint="make them one with `user: {path: FIELD, as: string}` (or objectId) in each of those sources",
             )
 
 

@@ -94,6 +94,6 @@ def as_ours(database: Database[Any]) -> Database[Any]:
     """The database whose documents read as the toolkit reads them, however the app's client is set up."""
     given: object = database
     if isinstance(given, AsyncDatabase):
-        hint = "open a MongoClient beside the AsyncMongoClient, then: await asyncio.to_thread(recorder.record, …)"
+        hint = "open a MongoClient beside the AsyncMongoClient, and call the recorder by `await asyncio.to_thread`"
         raise UsageError("a ScoreRecorder takes a database of MongoClient", hint)
     return database if is_fake(database) else lenient(database.with_options(codec_options=sources.CODECS))

@@ -44,7 +44,7 @@ class Patience:
     def spent(self) -> Iterator[None]:
         """Within the block the database has the budget to answer. Raises Late, also at once while it is so anyway."""
         if self._is_exhausted():
-            raise Late("the database was late a moment ago, so it is not asked", "lbmigrate doctor")
+            raise Late("the database did not answer in time a moment ago, so it is not asked", "lbmigrate doctor")
         try:
             with pymongo.timeout(self.budget):
                 yield

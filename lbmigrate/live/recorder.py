@@ -56,7 +56,7 @@ class ScoreRecorder:
     `live.budget` of the configuration; what the database is too late for, or no majority has by then, is counted in
     `left` as well, and the next backfill adds it. Meanwhile no further action waits. However the client is set up, the
     primary is asked. Actions ahead of the clock by more than `backfill.future` are kept, but logged and counted in
-    `ahead`; by more than `backfill.future_limit`, refused. After a fork, make a client and a recorder anew.
+    `ahead`; by more than `backfill.future_limit`, refused. After a fork, make a client and a recorder again.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class ScoreRecorder:
         source = source_named(self._context.config, name)
         key = given.get("_id") if isinstance(given, Mapping) else given
         if key is None:
-            raise UsageError(f"record_source({name!r}, …) needs a document with an _id, or an _id")
+            raise UsageError(f"record_source({name!r}) needs a document with an _id, or an _id")
         check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
         done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types())

@@ -77,7 +77,7 @@ class Tail:
             except changes.Ended:
                 if EVENTS not in identities(self._context.target):
                     raise
-                yield self._lost("the database was dropped and made anew: changes {} were not followed")
+                yield self._lost("the database was dropped and made again: changes {} were not followed")
             except OperationFailure as error:
                 if error.code not in changes.HISTORY_LOST | changes.TOO_LARGE:
                     raise
@@ -233,7 +233,7 @@ def gap(state: State, config: Config) -> Gap | None:
 def _is_closed(state: State, source: str, noted: int | None, full: bool) -> bool:
     """Whether a pass has ended that was not open yet when `noted` was the last one's number.
 
-    A rollback forgets the numbers; passes begin anew with 1, so any other number is a later pass.
+    A rollback forgets the numbers; passes start over with 1, so any other number is a later pass.
     """
     current: Document = state.watermark(source).get("pass", {})
     later = noted is not None and current.get("number", 0) != noted

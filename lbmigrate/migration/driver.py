@@ -73,7 +73,7 @@ class Driver:
     def carry_out(self, work: Work, pieces: Iterator[Piece] | Pieces) -> Tally | None:
         """Work that is no step: its pieces are saved and reported like a step's; what all of them counted.
 
-        What begins the pieces, given in their stead, may begin them anew after a fault that should have passed.
+        What begins the pieces, given in their stead, may start them over after a fault that should have passed.
         """
         self._begin(work, Way.APPLY)
         counts = self._through(work, self._persistent(pieces) if callable(pieces) else pieces, Way.APPLY)

@@ -94,7 +94,7 @@ def _tail(found: Status) -> Iterator[Trouble]:
     if tail and not tail["following"] and not tail.get("stoppedAt"):
         yield Trouble(WORK_REMAINS, "nobody follows the app's changes", "lbmigrate tail")
     elif tail and (tail["silent"] or 0.0) > SILENT:
-        yield Trouble(WORK_REMAINS, f"tail gave no sign of life for {tail['silent']:.0f} s", "lbmigrate status")
+        yield Trouble(WORK_REMAINS, f"tail gave no report for {tail['silent']:.0f} s", "lbmigrate status")
 
 
 def in_a_line(found: Status, wrong: list[Trouble]) -> str:

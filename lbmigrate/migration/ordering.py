@@ -72,7 +72,7 @@ def _announced(context: Context, before: Layout, aim: str) -> Iterator[Piece]:
     if not before.coming or (before.coming in WAYS) != (aim in WAYS):
         yield Piece("entries", unit="users", checkpoint=everyone(context))
     layouts.order(context.state, BY_USER, coming=aim)
-    yield Piece(SUBJECT, note=f"{ORDER}: entries are made anew; the app goes on reading and recording")
+    yield Piece(SUBJECT, note=f"{ORDER}: entries are made again; the app goes on reading and recording")
     context.stop.wait(layouts.GRACE)
 
 

@@ -14,7 +14,7 @@ from lbmigrate.migration import steps as migration
 from lbmigrate.migration.steps import Step
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.outlook import SourceOutlook, outlook
-from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
+from lbmigrate.passes.watermark import SETTLE, to_be_read_again
 from lbmigrate.reconcile.drift import Drift, drift
 from lbmigrate.run.context import Context
 from lbmigrate.state.statuses import StepStatus
@@ -68,11 +68,11 @@ def standing(context: Context, step: Step, todo: tuple[str, ...] = ()) -> StepOu
 def _rules(context: Context, moved: Drift | None) -> Iterator[Finding]:
     """What changed rules leave out, and what they would do to what is counted already; where the board begins.
 
-    Reading anew adds what the old rules left out; only a reconciliation changes or takes back what they have counted.
+    Reading again adds what the old rules left out; only a reconciliation changes or takes back what they have counted.
     """
     way = moved.next if moved else SETTLE
-    for told in to_be_read_anew(context):
-        yield Finding("warning", "history", told, f"{way} reads it anew; nothing counts twice")
+    for told in to_be_read_again(context):
+        yield Finding("warning", "history", told, f"{way} reads it again; nothing counts twice")
     if here := beginning(context):
         yield Finding("ok", "history", str(here), f"to reach further back: {here.earlier}")
     if moved:

@@ -25,8 +25,8 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Lease
 from lbmigrate.state.cleaning import clear_secrets
-from lbmigrate.state.mend import mend
 from lbmigrate.state.operator import operator
+from lbmigrate.state.repair import repair
 from lbmigrate.state.statuses import RunStatus
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values import formula
@@ -89,7 +89,7 @@ def started(
             guard()
 
         driver = Driver(context, both, terms.listen, account)
-        if row == LOCK and (told := mend(context.state)):
+        if row == LOCK and (told := repair(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
         if verb != SETTLES and (changed := drift(context, but=ORDER if verb == "run" else "")):
             driver.carry_out(RULES, iter([Piece("rules", warning=changed)]))

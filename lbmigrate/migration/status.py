@@ -18,7 +18,7 @@ from lbmigrate.passes import passes
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.changed import drift, way
 from lbmigrate.passes.passes import WHOLE
-from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
+from lbmigrate.passes.watermark import SETTLE, to_be_read_again
 from lbmigrate.reconcile import places
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
@@ -143,7 +143,7 @@ def _rules(context: Context) -> Iterator[str]:
         yield f"{here}; to reach further back: {here.earlier}"
     told = drift(context)
     yield from [told] if told else []
-    yield from (f"{each}; next: {way(context, SETTLE)}" for each in to_be_read_anew(context))
+    yield from (f"{each}; next: {way(context, SETTLE)}" for each in to_be_read_again(context))
     if told := zone_count.kept(context):
         yield told
     if verdict.is_of_other_rules(context, context.state.get("verdict")):

@@ -28,7 +28,7 @@ from lbmigrate.telling.secrets import LOCAL
 T = TypeVar("T")
 
 DEFAULTS: dict[str, Any] = {"appname": "lbmigrate", "serverSelectionTimeoutMS": 30_000}  # outlasts an election
-IN_VAIN = "tried again, in vain"
+IN_VAIN = "tried again without success"
 FIRST_ANSWER = 5.0  # seconds: a server that is not there shows sooner
 # Whatever the URI says: what decides a write is read from the primary, and a write is done when a majority has it.
 CONCERNS: dict[str, Any] = {
@@ -52,7 +52,7 @@ def open_client(uri: str, watch: WriteWatch | None = None) -> Iterator[MongoClie
     Raises UsageError if the URI cannot be used, what `explain` says if the server cannot.
     """
     if not uri.strip():
-        raise UsageError("the URI of the server is empty", "export LBMIGRATE_URI=mongodb://…, or give it as --uri")
+        raise UsageError("the URI of the server is empty", "export LBMIGRATE_URI=mongodb://HOST, or give it as --uri")
     if uri.startswith(LOCAL):
         with embedded.serve(_local_directory(uri)) as address, open_client(address, watch) as client:
             yield client

@@ -75,7 +75,7 @@ class Server:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if not self.alive:
-                raise self._failure(f"stopped before it could {goal}", "mend what the log says and try again")
+                raise self._failure(f"stopped before it could {goal}", "fix what the log says and try again")
             with suppress(PyMongoError):
                 if ready():
                     return

@@ -24,10 +24,10 @@ def set_standing(gauge: GaugeOf, found: Status) -> None:
         gauge("verdict_timestamp_seconds", "When it was made.").set(_seconds(verdict["at"]))
         gauge("verdict_age_seconds", "How old it was when this was written.").set(found.verdict_age or 0.0)
     if tail := found.tail:
-        gauge("tail_lag_seconds", "How far behind the tail was at its last sign of life.").set(tail.get("lag") or 0.0)
+        gauge("tail_lag_seconds", "How far behind the tail was at its last report.").set(tail.get("lag") or 0.0)
         gauge("tail_following", "1 while a tail follows.").set(int(tail["following"]))
         if "at" in tail:
-            gauge("tail_heartbeat_timestamp_seconds", "Its last sign of life.").set(_seconds(tail["at"]))
+            gauge("tail_heartbeat_timestamp_seconds", "Its last report.").set(_seconds(tail["at"]))
     if boards := found.boards:
         since = boards.get("since") if boards.get("stale") else None
         gauge("boards_stale", "1 while the boards in Redis are out of date.").set(int(bool(boards.get("stale"))))

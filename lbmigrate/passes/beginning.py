@@ -105,7 +105,7 @@ def _within(context: Context, here: Beginning | None) -> Context:
 
 
 def _resolved(context: Context, here: Beginning | None) -> Checkpoint | None:
-    """So long ago, as the configuration says it, is counted from the first backfill, not from each one anew."""
+    """So long ago, as the configuration says it, is counted from the first backfill, not from each one again."""
     if here is None or not here.by_config or not is_ago(here.words):
         return None
     kept = context.state.get(BEGINNING).get("config", {})

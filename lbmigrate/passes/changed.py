@@ -14,8 +14,10 @@ from lbmigrate.run.context import Context
 from lbmigrate.state import RULES, layouts
 
 ORDER = "ranking.order"
-PREPARE = "lbmigrate run"  # for another order alone: nothing is read anew
-SETTLE = "lbmigrate reconcile"  # for whatever has changed: it reads anew what has to be, adjusts, and rolls up everyone
+PREPARE = "lbmigrate run"  # for another order alone: nothing is read again
+SETTLE = (
+    "lbmigrate reconcile"  # for whatever has changed: it reads again what has to be, adjusts, and rolls up everyone
+)
 NEW, GONE, RENAMED, OTHERS = "a source that is new", "a source that is gone", "a source that has another name", "rules"
 SOURCES = frozenset({NEW, GONE, RENAMED})
 Parts = dict[str, str]  # digests by the names of parts
@@ -31,7 +33,7 @@ MEANING: dict[str, str] = {
     "where": "other documents count",
     "unwind": "other elements of documents count",
     "action": "what counts under the old name is taken back, and counts under the new one",
-    "updated": "changes are told by another field, so the source is read anew",
+    "updated": "changes are told by another field, so the source is read again",
     "user": "actions are other people's",
     "at": "actions are of other times",
     "let": "actions are worth something else",
@@ -64,7 +66,7 @@ def changes(context: Context) -> list[Change]:
 
 
 def way(context: Context, otherwise: str) -> str:
-    """The command that settles what is read anew; `otherwise` where nothing has changed that a run does not see to."""
+    """The command that settles what is read again; `otherwise` where nothing has changed that a run does not see to."""
     return SETTLE if any(each.kind != ORDER for each in changes(context)) else otherwise
 
 

@@ -58,7 +58,7 @@ def row_of(context: Context, source: Source) -> str:
 def unfinished(context: Context, source: Source) -> Document:
     """The pass that was opened with the same scope and not closed, or an empty document.
 
-    A full one that a limit has stopped is gone on with by an ordinary backfill too: begun anew at every `--full` and
+    A full one that a limit has stopped is gone on with by an ordinary backfill too: started over at every `--full` and
     given up at every other, it would never end.
     """
     kept, scope = _kept(context, row_of(context, source)), context.scope.row()
@@ -69,7 +69,7 @@ def unfinished(context: Context, source: Source) -> Document:
 def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
     """The unfinished pass, or a new one with what must be remembered before its first chunk.
 
-    One that was begun by other rules is begun anew: half of a source by one rule and half by another is nothing.
+    One that was begun by other rules is started over: half of a source by one rule and half by another is nothing.
     """
     row = row_of(context, source)
     kept = unfinished(context, source)
@@ -109,7 +109,7 @@ def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tupl
 def _concerns_everyone(context: Context, source: Source) -> bool:
     """Whether the whole ledger is to be rolled up: what it has may be of users whom no document names any more.
 
-    That is so when a full pass makes the entries anew, and when nothing is remembered, for a rollback may have been
+    That is so when a full pass rebuilds the entries, and when nothing is remembered, for a rollback may have been
     stopped. Else it is done where it costs little beside what a walk over the source brings.
     """
     if context.scope.full or all(context.state.watermark(s.name).get("value") is None for s in context.config.sources):

@@ -77,7 +77,7 @@ def in_force(context: Context) -> Checkpoint:
 
 
 def entries_in_force(context: Context) -> Checkpoint | None:
-    """What to remember when the entries of everyone were made anew; None where they were made by the same rules."""
+    """What to remember when the entries of everyone were rebuilt; None where they were made by the same rules."""
     changed = changed_parts(context)
     if not changed & OF_ENTRIES:
         return None

@@ -1,7 +1,7 @@
 """How far a source was read, and whether that still holds: a watermark belongs to the rules by which it was read.
 
-Under other rules a source is read anew from its beginning. That costs time and nothing else, for an event that is there
-already stays as it is; going on from the watermark would leave out what the new rules take in, for ever and in silence.
+Under other rules a source is read again from its beginning. That costs time and nothing else, for an event that is
+there already stays as it is; going on from the watermark would silently leave out what the new rules take in.
 Where all that was read was scored, rules that only say how it is scored leave nothing out: a reconciliation is enough.
 """
 
@@ -18,7 +18,7 @@ from lbmigrate.passes.scored_by import are_those_of_the_ledger
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 
-SETTLE = "lbmigrate backfill"  # reads what is to be read anew
+SETTLE = "lbmigrate backfill"  # reads what is to be read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _has_rejects(context: Context, source: Source) -> bool:
     return next(context.state.chunks(source=source.name, **{"counts.rejected": {"$gt": 0}}), None) is not None
 
 
-def to_be_read_anew(context: Context) -> list[str]:
+def to_be_read_again(context: Context) -> list[str]:
     """The sources that were read by other rules than those in force, each with the reason."""
     marks = ((source.name, mark(context, source).why) for source in context.config.sources)
     return [f"{name}: {why}" for name, why in marks if why]

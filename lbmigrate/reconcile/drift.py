@@ -1,6 +1,6 @@
 """What a changed configuration would move, before anything is written: points by action, users, entries.
 
-Told from about the first MOST events of the ledger, the first MOST documents of each source that is to be read anew,
+Told from about the first MOST events of the ledger, the first MOST documents of each source that is to be read again,
 and the entries of MOST_USERS users, those who would gain or lose something before others. So it costs seconds and some
 megabytes whatever the size of the ledger; where that was not all of it, `exact` is False and numbers are at least so.
 """

@@ -166,7 +166,7 @@ def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate, t
 def _open(context: Context, ledger: Source, spans: tuple[Span, ...]) -> tuple[Pass, Checkpoint | None, Doubt]:
     """The unfinished pass, or a new one with what must be remembered before its first chunk.
 
-    Under other rules than it was begun with, a pass begins anew.
+    Under other rules than it was begun with, a pass starts over.
     """
     row, rules = passes.row_of(context, ledger), applied_digest(context.config)
     kept, last = passes.unfinished(context, ledger), context.state.get(row).get("pass", {})

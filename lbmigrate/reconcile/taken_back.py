@@ -61,7 +61,7 @@ class Taken:
         return many and self.number > FEW
 
     @property
-    def mend(self) -> str:
+    def repair(self) -> str:
         """What is more likely to be meant than to take it back; empty where that has to be looked at."""
         if self.emptied:
             return "correct `where`, or bring the documents back"
@@ -94,8 +94,8 @@ def refuse_too_much(context: Context, allowed: int, way: str = COMMAND) -> None:
     told = "; ".join(each.told(context) for each in found)
     if changed := sentence(changes(context)):
         told += f"; {changed}"
-    mend = next((each.mend for each in found if each.mend), _LOOK)
-    hint = f"{mend}; if they are meant to go: {way} --allow {total}"
+    fix = next((each.fix for each in found if each.fix), _LOOK)
+    hint = f"{fix}; if they are meant to go: {way} --allow {total}"
     raise Refused(f"{told}: {amount(total, 'action')}", hint, [each for taken in found for each in taken.examples])
 
 

@@ -145,7 +145,7 @@ def _places(events: Sequence[Document], desired: Document | None) -> Iterator[_P
 def _is_move(halves: Sequence[_Place], events: Sequence[Document]) -> bool:
     """Whether one half is missing on either side, or only the one that a move which was cut short still lacks.
 
-    The signs tell the halves apart; where they would not, it is taken back there and given anew here.
+    The signs tell the halves apart; where they would not, it is taken back there and given again here.
     """
     cut_short = sum(stand(MOVED, e["points"]) for e in events if e.get("meta", {}).get("reason") == MOVED)
     whole = (len(halves) > 1 or cut_short != 0) and cut_short + sum(half.stands for half in halves) == 0

@@ -126,7 +126,7 @@ def constant_points(config: Config, action: str) -> int:
     rules = {source.points for source in config.sources if source.action == action}
     constant = next(iter(rules))
     if len(rules) > 1 or not isinstance(constant, int):
-        raise UsageError(f"{action} has no constant points", hint="give points=…, or call record_source")
+        raise UsageError(f"{action} has no constant points", hint="give points=N, or call record_source")
     return constant
 
 

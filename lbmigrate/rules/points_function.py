@@ -90,10 +90,10 @@ def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -
         signed = isinstance(result.dtype, np.dtype) and result.dtype.kind == "i"
         values = result.to_numpy() if signed else result.to_numpy(dtype=np.float64, na_value=np.nan)
     except Exception as error:
-        raise FunctionFailed(f"points: {reference} failed: {error!r}", hint=f"mend {reference}") from error
+        raise FunctionFailed(f"points: {reference} failed: {error!r}", hint=f"fix {reference}") from error
     if not result.index.equals(rows):
         raise LbmigrateError(
             f"points: {reference} must return one number for each of the {len(rows)} rows, with the frame's index",
-            hint=f"mend {reference}",
+            hint=f"fix {reference}",
         )
     return values

@@ -152,7 +152,7 @@ def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:
 
 
 def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
-    """Turn points into int64, or raise LbmigrateError; numpy alone would cut 1.5 to 1 without a word."""
+    """Turn points into int64, or raise LbmigrateError; numpy alone would cut 1.5 to 1 without notice."""
     if isinstance(points, np.ndarray):
         return points.astype(np.int64, casting="safe", copy=False)
     try:

@@ -40,7 +40,7 @@ _ESCAPED = re.compile(r"=([0-9a-f]+)=|(_)")
 class Layout:
     """Where entries are. While it is `moving`, `until` may change at any moment, and copies may be elsewhere.
 
-    Entries of periods that are `archived` are nowhere but in a backup, and nobody makes them anew. Who share a score
+    Entries of periods that are `archived` are nowhere but in a backup, and nobody rebuilds them. Who share a score
     stand by `order`; `coming` is the order that a run prepares, or clears up after; empty where none does.
     """
 

@@ -11,7 +11,7 @@ from lbmigrate.records import Document
 from lbmigrate.state.conditions import NO_FENCE, OURS
 
 
-def mend(rows: Collection[Any], lock: str) -> None:
+def repair(rows: Collection[Any], lock: str) -> None:
     """Give a lock whose fence cannot be counted up the highest that any row carries. Whoever holds it loses it."""
     damaged: Document = {"_id": lock, **NO_FENCE}
     if rows.find_one(damaged, {"_id": 1}):

@@ -87,7 +87,7 @@ class Lease:
 
         One whose end cannot be read is somebody's, until `unlock`: its holder puts it right when it renews.
         """
-        retrying(lambda: fences.mend(self._state.rows, self._row))
+        retrying(lambda: fences.repair(self._state.rows, self._row))
         row = retrying(lambda: self._take({"expiresAt": {"$lte": self._server_time(), "$not": {"$type": "array"}}}))
         if row is None:
             held = self._state.get(self._row)
@@ -199,7 +199,7 @@ def break_open(state: State) -> None:
     nobody = {"holder": None, "run": None, "expiresAt": dt.datetime(1970, 1, 1)}
     change = {"$inc": {"fence": 1}, "$set": nobody}
     after = ReturnDocument.AFTER
-    retrying(lambda: fences.mend(state.rows, LOCK))
+    retrying(lambda: fences.repair(state.rows, LOCK))
     row = retrying(lambda: state.rows.find_one_and_update({"_id": LOCK}, change, return_document=after))
     if row:
         state.raise_fence(row["fence"])

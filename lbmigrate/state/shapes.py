@@ -2,7 +2,7 @@
 
 No verb reads a row but through `lbmigrate.state.judge`. A field that is not as it must be counts as absent, or as what
 is on the safe side (`instead`); a row that lacks what it cannot do without counts as absent as a whole. What follows
-from that is said with each kind: the next run puts the row right so (`lbmigrate.state.mend`), and those who look name
+from that is said with each kind: the next run puts the row right so (`lbmigrate.state.repair`), and those who look name
 it until then.
 """
 
@@ -225,7 +225,7 @@ SHAPES: dict[str, Shape] = {
     "ranks": Shape(r"ranks|ranks:.+", {  # `entries` is of the row without a period: how many there were
         "version": Field(OBJECT_ID), "bounds": Field(BYTES), "counts": Field(BYTES), "of": _TEXT,
         "changing": Field(RECORD), "entries": _WHOLE,
-    }, f"ranks of that period are counted until {NEXT_RUN} has made its histogram anew", _ranks_problem),
+    }, f"ranks of that period are counted until {NEXT_RUN} has computed its histogram again", _ranks_problem),
     "forgotten": Shape(r"forgotten:.+", {
         "tombstone": Field(ID, instead=_tombstone, due=_always), "at": _TIME, "again": Field(YES_OR_NO),
     }, f"whoever has left stays away; {NEXT_RUN} puts it right"),

@@ -34,10 +34,10 @@ class StepStatus(Status):
     """Where a step of the migration stands."""
 
     NEW = "new", "it was never applied"
-    APPLYING = "applying", "a run is at it, or was when it ended"
+    APPLYING = "applying", "a run is working on it, or was when it ended"
     APPLIED = "applied", "it is in force"
     OFF = "off", "it was applied, and somebody turned its switch off since: a run asks before it turns it on again"
-    REVERTING = "reverting", "a rollback is at it, or was when it ended"
+    REVERTING = "reverting", "a rollback is working on it, or was when it ended"
     REVERTED = "reverted", "it was taken back"
     KEPT = "kept", "it was taken back as far as that removes no data"
 
@@ -53,14 +53,14 @@ class RunStatus(Status):
     REFUSED = "refused", "a safety check forbade it"
     MISMATCH = "mismatch", "verification found entries that differ from the ledger"
     LEASE_LOST = "lease lost", "another run took over, or the lease could not be renewed in time"
-    DIED = "died", "its process ended without a word; completed work is saved, and the same command goes on"
+    DIED = "died", "its process ended without a message; completed work is saved, and the same command goes on"
     FAILED = "failed", "an error ended it"
 
 
 class ChunkStatus(Status):
     """How far a chunk is."""
 
-    CLAIMED = "claimed", "its bounds are fixed, and a run is at it"
+    CLAIMED = "claimed", "its bounds are fixed, and a run is working on it"
     FAILED = "failed", "an error ended the attempt; the next run tries again"
     EMITTED = "emitted", "its events are in the ledger"
     ROLLED = "rolled", "the entries of its users are up to date"

@@ -127,7 +127,7 @@ _known: set[str] = set()
 
 
 def know_nothing() -> None:
-    """Begin anew, as a process does."""
+    """Start over, as a process does."""
     _known.clear()
 
 

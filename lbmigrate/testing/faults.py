@@ -71,7 +71,7 @@ class Proxy:
         self._delay = seconds
 
     def heal(self) -> None:
-        """Be as good as new. What was cut stays cut; clients connect anew."""
+        """Be as good as new. What was cut stays cut; clients connect again."""
         self._whole, self._delay = True, 0.0
         self._flowing.set()
 

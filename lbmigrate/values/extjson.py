@@ -29,9 +29,10 @@ from lbmigrate.values.ids import same_id
 from lbmigrate.values.json_stream import CANONICAL, RELAXED, Read
 
 SUFFIXES = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
+OR_ELSE = f"(or {', '.join(SUFFIXES[1:])})"
 UNSTORABLE = (BSONError, OverflowError, UnicodeError, RecursionError, DocumentTooLarge)
 DUPLICATE_KEY = 11000
-MEND = "mend or remove that line, or export the file again"
+FIX = "correct or remove that line, or export the file again"
 _CODECS: CodecOptions[Document] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError)
 
@@ -101,7 +102,7 @@ def load(directory: Path, database: Database[Document], wanted: Collection[str],
     found = collections(directory)
     absent = [name for name in wanted if name not in found]
     if absent:
-        raise UsageError(f"{directory} has no file for {', '.join(absent)}", f"add {absent[0]}.ndjson, or its like")
+        raise UsageError(f"{directory} has no file for {', '.join(absent)}", f"add {absent[0]}.ndjson {OR_ELSE}")
     return {name: _insert(found[name], database, name, batch) for name in dict.fromkeys(wanted)}
 
 
@@ -136,7 +137,7 @@ def _refused(path: Path, refused: Read, code: int, what: str) -> UsageError:
     """What a server says of a document; of two with one `_id`, which the other is."""
     where = f"{path}:{refused.line}"
     if code != DUPLICATE_KEY:
-        return UsageError(f"{where}: no server takes this document: {what[:200]}", MEND)
+        return UsageError(f"{where}: no server takes this document: {what[:200]}", FIX)
     key = refused.document["_id"]
     first = next((each.line for each in _read(path) if same_id(each.document.get("_id"), key)), refused.line)
     if first == refused.line:
@@ -150,8 +151,8 @@ def _unstorable(path: Path, some: list[Read], error: Exception) -> UsageError:
         try:
             bson.encode(each.document, codec_options=_CODECS)
         except UNSTORABLE as refused:
-            return UsageError(f"{path}:{each.line}: this document cannot be stored: {str(refused)[:200]}", MEND)
-    return UsageError(f"{path} cannot be stored: {str(error)[:200]}", MEND)
+            return UsageError(f"{path}:{each.line}: this document cannot be stored: {str(refused)[:200]}", FIX)
+    return UsageError(f"{path} cannot be stored: {str(error)[:200]}", FIX)
 
 
 def _name(path: Path) -> str:

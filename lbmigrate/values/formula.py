@@ -35,7 +35,7 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.P
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _INSTEAD: dict[type[ast.AST], str] = {
     ast.BoolOp: "write & and | between comparisons in parentheses instead of `and` and `or`",
-    ast.Not: "write ~(…) instead of `not`",
+    ast.Not: "write ~(CONDITION) instead of `not`",
     ast.IfExp: "write where(condition, then, otherwise) instead of `if`",
 }
 
@@ -205,7 +205,7 @@ def _constant(value: float) -> ast.expr:
 
 def _known(name: str, names: frozenset[str]) -> ast.expr:
     if name in FUNCTIONS:
-        raise _NotAllowed(f"{name} is a function: write {name}(…)")
+        raise _NotAllowed(f"{name} is a function: write {name}(VALUE)")
     if name not in names:
         raise _NotAllowed(f"the formula uses {name}, which `let` does not define{_nearest(name, names)}")
     return ast.Name(PREFIX + name)

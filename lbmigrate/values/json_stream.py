@@ -201,5 +201,5 @@ def _broken(path: Path, line: int, text: str, start: int, error: Exception) -> U
     elif isinstance(error, RecursionError):
         what = f"a document of more than {DEEPEST} levels"
     return UsageError(
-        f"{path}:{line}: not Extended JSON: {what[:200]}", "mend or remove that line, or export the file again"
+        f"{path}:{line}: not Extended JSON: {what[:200]}", "correct or remove that line, or export the file again"
     )

@@ -68,7 +68,7 @@ def everybody(context: Context, after: Any = None) -> Iterator[Any]:
 def _users(context: Context, name: str, after: Any, at_once: int) -> Iterator[Any]:
     """The users of a collection in order, by hops along its index; what only others have is among them.
 
-    A server closes a cursor that nobody has asked anything for ten minutes; then it is opened anew.
+    A server closes a cursor that nobody has asked anything for ten minutes; then it is opened again.
     """
     while True:
         try:

@@ -113,7 +113,7 @@ class PeriodRow:
 class Verification:
     """A verification that has ended. `level` is `sample` or `full`; `skipped` says what could not be looked at.
 
-    `covers` is the emission up to which it vouches, `rules` the digest of the configuration. `mismatches` are the first
+    `covers` is the emission that it covers, `rules` the digest of the configuration. `mismatches` are the first
     KEPT, `kinds` has how many there were of each. `pace` has pairs (seconds since it began, documents read until then).
     Skipped is not passed. `findings` are explained differences by what settles them (`later` has the first), `pending`
     documents that the next backfill reads.

@@ -23,11 +23,11 @@ from lbmigrate.verify import choose, conserve, entries
 from lbmigrate.verify.actions import Ledger
 from lbmigrate.verify.bound import sample_size
 from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
-from lbmigrate.verify.windows import stretches
+from lbmigrate.verify.windows import ranges
 
 
 def pieces(look: Look) -> Iterator[Piece]:
-    """The users that were chosen, what is behind their events, stretches of the sources, and the sums of all."""
+    """The users that were chosen, what is behind their events, ranges of the sources, and the sums of all."""
     population = choose.count(look.context)
     size = sample_of(look.options, population)
     look.drawn = choose.chosen(look.context, look.options, size, look.kind)
@@ -50,12 +50,12 @@ def pieces(look: Look) -> Iterator[Piece]:
 
 
 def _windows(look: Look, ledger: Ledger) -> Iterator[Piece]:
-    """A few stretches of a source, at random places and at its end."""
+    """A few ranges of a source, at random places and at its end."""
     generator = random.Random(f"{look.options.seed}{ledger.action}")
     for name in look.collections(ledger):
         collection = look.context.sources[name]
         for span in everything(collection):
-            for bounds in () if span.extra else stretches(collection, span, generator):
+            for bounds in () if span.extra else ranges(collection, span, generator):
                 if look.context.stopping():
                     return
                 look.check(ledger, name, bounds)

@@ -15,7 +15,7 @@ from lbmigrate.passes import likely
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.changed import way
 from lbmigrate.passes.scored_by import changed_rules
-from lbmigrate.passes.watermark import SETTLE, to_be_read_anew
+from lbmigrate.passes.watermark import SETTLE, to_be_read_again
 from lbmigrate.records import LARGEST_SCORE, Document, amount
 from lbmigrate.run.context import Context, VerifyOptions
 from lbmigrate.schema import ENTRIES, EVENT, EVENTS, REJECTS
@@ -57,9 +57,9 @@ def why_none_counts(context: Context) -> tuple[str, str]:
 
 
 def unread(context: Context) -> list[str]:
-    """The sources that are to be read anew, each with the reason and the command that does it."""
+    """The sources that are to be read again, each with the reason and the command that does it."""
     command = way(context, SETTLE)
-    return [f"{told}; next: {command}" for told in to_be_read_anew(context)]
+    return [f"{told}; next: {command}" for told in to_be_read_again(context)]
 
 
 def empty_board(context: Context) -> str:
@@ -107,7 +107,7 @@ def asked(context: Context) -> VerifyOptions:
 
 
 def is_current(context: Context) -> bool:
-    """Whether a passing verdict vouches for everything emitted so far, and is fresh where the cut-over waits for it."""
+    """Whether a passing verdict covers everything emitted so far, and is fresh where the cut-over waits for it."""
     row, covers = context.state.get("verdict"), context.state.last_emission()
     if feature_flag.read(context.target, context.config).read:
         return bool(row.get("passed")) and row.get("covers") == covers and not is_of_other_rules(context, row)

@@ -1,4 +1,4 @@
-"""Which ranges of a source are read: one after the other to its end, or a few stretches of it by lot."""
+"""Which ranges of a source are read: one after the other to its end, or a few ranges of it at random."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from lbmigrate.passes import chunks
 from lbmigrate.passes.chunks import Bounds, Span
 
-WINDOWS, WINDOW = 4, 100  # stretches by lot, and documents in each
+WINDOWS, WINDOW = 4, 100  # ranges at random, and documents in each
 
 
 def with_ends(found: Iterator[Bounds], fresh: bool) -> Iterator[tuple[Bounds, bool, bool]]:
@@ -25,7 +25,7 @@ def with_ends(found: Iterator[Bounds], fresh: bool) -> Iterator[tuple[Bounds, bo
         first, bounds = False, following
 
 
-def stretches(collection: Collection[Any], span: Span, generator: random.Random) -> Iterator[Bounds]:
+def ranges(collection: Collection[Any], span: Span, generator: random.Random) -> Iterator[Bounds]:
     """Ranges of WINDOW documents: one from either end, and the others from places between by lot."""
     yield from islice(chunks.cut(collection, span, lambda: WINDOW, None), 1)
     whole = {span.key: {"$gte": span.low, "$lte": span.high}}

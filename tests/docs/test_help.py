@@ -39,10 +39,12 @@ def text(path, run):
 
 
 @every_verb
-def test_every_verb_says_what_it_does(path, text):
+def test_every_verb_says_what_it_does_and_no_line_of_that_is_cut_short(path, text):
     about = (EVERY[path].help or "").split("\n")[0]
     assert about
     assert about in text
+    assert "…" not in text
+    assert not re.search(r"(?<!\])\.\.\.", text)
 
 
 @pytest.mark.parametrize("verb", VERBS)

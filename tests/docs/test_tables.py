@@ -85,6 +85,14 @@ def test_the_page_of_the_python_api_names_every_command_and_every_public_name():
     assert set(lbmigrate.__all__) <= named
 
 
+def test_the_types_of_every_public_name_are_checked_as_a_caller_sees_them():
+    import lbmigrate
+
+    checked = (ROOT / "tests" / "typing" / "api.py").read_text("utf-8")
+    assert {name for name in lbmigrate.__all__ if not re.search(rf"\b{name}\b", checked)} == set()
+    assert "tests/typing/api.py" in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
 def test_the_configuration_of_the_how_to_is_valid_and_its_parts_can_be_written_into_one(scratch):
     whole, users, wish, zones, source = (content for _, content in blocks(text("howto/configure.md"), "yaml"))
     file = scratch / "leaderboard.yaml"

@@ -39,7 +39,7 @@ def apply(context: Context) -> Iterator[Piece]:
     if told := one_kind.narrow(context):
         yield Piece("collections", note=told)
     yield from moving.pieces(context)
-    # Whoever is killed before this finds them apart again, and begins anew again.
+    # Whoever is killed before this finds them apart again, and starts over again.
     if (found or not context.state.get(binding.ROW)) and (now := bound(context)):
         yield Piece("collections", checkpoint=now)
 
@@ -63,7 +63,7 @@ def revert(context: Context) -> Iterator[Piece]:
 def pending(context: Context, _: Sequence[SourceOutlook]) -> Iterator[str]:
     found = binding.apart(context)
     if found and found.loss is not Loss.SOME_ENTRIES:  # which is step 4's affair
-        yield f"begin anew: {found.sentence}"
+        yield f"start over: {found.sentence}"
     yield from (f"create {name}" for name in schema.missing_collections(context.target))
     if told := moving.pending(context):
         yield told

@@ -88,7 +88,7 @@ def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None
 
 
 def _is_of_everyone(context: Context) -> bool:
-    """Whether the entries of everyone are made anew."""
+    """Whether the entries of everyone are rebuilt."""
     return context.scope.full and not context.scope.bounded and context.scope.share == 1
 
 

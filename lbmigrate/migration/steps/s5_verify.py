@@ -31,7 +31,7 @@ REBUILD = "lbmigrate backfill --full; if that does not end it: lbmigrate rollbac
 RECONCILE = "lbmigrate reconcile, then: lbmigrate verify"
 REPAIR = "lbmigrate verify --full --repair"
 AGAIN = (
-    "that heals it once, for {} has no `updated`, so what changes later no backfill sees: name the field that grows,"
+    "that repairs it once, but {} has no `updated`, so what changes later no backfill sees: name the field that grows,"
     " let lbmigrate tail follow, or schedule lbmigrate reconcile and after it lbmigrate recount every night"
 )
 
@@ -135,7 +135,7 @@ def _to_be_settled(look: Look) -> Iterator[str]:
         first = next((f", such as: {each}" for each in look.totals.later if each.startswith(EVENTS)), "")
         yield f"{amount(number, 'action')} {what} changed or gone since{first}; next: lbmigrate reconcile"
     if number := len(look.outdated):
-        who = f"{amount(number, 'user')} {'is' if number == 1 else 'are'} shown with a name, a picture or a wish"
+        who = f"{amount(number, 'user')} {'is' if number == 1 else 'are'} shown with a name, a picture or an opt-out"
         yield f"{who} that their own documents do not have; next: lbmigrate backfill --full"
 
 

@@ -1,4 +1,4 @@
-"""mongomock-ng, mended where it differs from a server in what this project does, and where it is too slow for it.
+"""mongomock-ng, corrected where it differs from a server in what this project does, and where it is too slow for it.
 
 Its single operations are not atomic, so here they take turns; that makes one document's write atomic, as on a server.
 Validators are stored and listed but not applied: it cannot evaluate `$jsonSchema`. Hints, batch sizes and comments mean

@@ -199,7 +199,7 @@ def test_a_limit_ends_it_and_the_next_run_goes_on(app):
     assert_counted(app, 7, 33)
 
 
-def test_under_other_rules_it_begins_anew(app):
+def test_under_other_rules_it_starts_over(app):
     app.database["tasks"].insert_many([late(7), late(33)])
     app.recount(stop=Stop(Limits(documents=1)))
     first = app.state.get("watermark:tasks:recount")["pass"]["number"]

@@ -204,7 +204,7 @@ def test_without_a_time_of_change_who_moves_is_told_and_a_full_backfill_settles_
 
 
 @pytest.mark.parametrize("missing", [None, "hide", "anonymous", "show"])
-def test_who_is_gone_keeps_the_days_until_everybody_is_computed_anew(database, missing):
+def test_who_is_gone_keeps_the_days_until_everybody_is_computed_again(database, missing):
     app = migrated(database, users={**USERS, "timezone": "tz", "updated": "updatedAt", "missing": missing})
     database["users"].delete_one({"_id": oid(1)})
     assert verified(app)

@@ -98,7 +98,9 @@ def test_whose_document_is_deleted_is_off_the_board_at_once(app):
 
 
 @pytest.mark.parametrize("missing", ["hide", "anonymous", "show"])
-def test_an_entry_that_shows_whose_document_is_gone_is_found_by_a_verification_until_it_is_made_anew(database, missing):
+def test_an_entry_that_shows_whose_document_is_gone_is_found_by_a_verification_until_it_is_made_again(
+    database, missing
+):
     database["users"].insert_many([user(1), user(2)])
     database["tasks"].insert_many([task(1, owner=1), task(2, owner=2)])
     app = App(database, config(users={**USERS, "missing": missing}))

@@ -155,7 +155,7 @@ def purged(app):
     return app, right
 
 
-def test_a_full_backfill_makes_their_entries_anew_too(purged):
+def test_a_full_backfill_makes_their_entries_again_too(purged):
     app, right = purged
     app.database["leaderboard_entries"].delete_one({"_id": GLOBAL})
     app.backfill(scope=Scope(full=True))

@@ -208,7 +208,7 @@ def test_an_earlier_since_of_a_run_than_the_configuration_says_is_refused_with_w
     assert refused.value.hint == "an earlier `backfill.since`, then: lbmigrate backfill"
 
 
-def test_a_pass_that_is_open_begins_anew_when_the_board_is_to_begin_earlier(app):
+def test_a_pass_that_is_open_starts_over_when_the_board_is_to_begin_earlier(app):
     later = said(app, backfill={"since": "2025-02-20"})
     later.apply(STEPS[:3])
     stopped_after(s4_backfill, later.context(), 5, saved=True)

@@ -160,7 +160,7 @@ def shown(connection):
     return {key: told for key, told in found.items() if told[0] or told[1]}
 
 
-def made_anew(home, connection):
+def made_again(home, connection):
     other = home.client[f"{home.name}_{next(NUMBERS)}"]
     fresh = Connection(home.client, connection.config, fill(other), other, State(other))
     commands.run(fresh, to=4, no_backup=True, terms=UNHURRIED)
@@ -210,7 +210,7 @@ def settled(connection):
 
 
 def assert_nothing_of_the_old_is_left(home, connection):
-    assert shown(connection) == made_anew(home, connection)
+    assert shown(connection) == made_again(home, connection)
     typed(connection, "lbmigrate verify")
     assert not {"rules", "history"} & findings(connection).keys()
     assert not [told for told in commands.status(connection).rules if "changed" in told]

@@ -105,7 +105,7 @@ def board(app):
     return {name: entry["score"] for name, entry in app.entries().items() if entry["score"]}
 
 
-def made_anew(home, app):
+def made_again(home, app):
     """The board that the rules in force make of the same documents."""
     other = home.client[f"{home.name}_{next(NUMBERS)}"]
     fresh = App(fill(other), app.config)
@@ -140,7 +140,7 @@ def test_what_plan_names_ends_in_the_board_that_the_new_rules_make(home, change)
     if takes_backfill:
         app.backfill()
     app.reconcile()
-    assert board(app) == made_anew(home, app)
+    assert board(app) == made_again(home, app)
     assert not {"history", "rules"} & findings(app).keys()
     app.apply(STEPS[4:], verify=FULL)
     assert told(app) == ""
@@ -156,12 +156,12 @@ def test_a_reconciliation_does_not_silence_what_is_still_to_be_read(home, change
     if takes_backfill:
         assert "changed since it was read" in plan.look(app.context()).steps[3].todo[0]
         app.backfill()
-    assert board(app) == made_anew(home, app)
+    assert board(app) == made_again(home, app)
 
 
 @pytest.mark.slow
 @every_change
-def test_a_run_reads_anew_what_other_rules_have_read_and_shows_no_board_of_both(home, change):
+def test_a_run_reads_again_what_other_rules_have_read_and_shows_no_board_of_both(home, change):
     _, app, takes_backfill, _ = changed(home, change)
     if takes_backfill:
         with pytest.raises(Refused, match="without all of its history") as refused:
@@ -172,13 +172,13 @@ def test_a_run_reads_anew_what_other_rules_have_read_and_shows_no_board_of_both(
         assert refusal.hint.startswith("lbmigrate reconcile, then: lbmigrate ")
         app.reconcile()
         app.apply()
-    assert board(app) == made_anew(home, app)
+    assert board(app) == made_again(home, app)
     assert home["feature_flags"].find_one()["read"] is True
 
 
 @pytest.mark.slow
 @every_change
-def test_an_open_first_pass_begins_anew_under_the_new_rules(home, change):
+def test_an_open_first_pass_starts_over_under_the_new_rules(home, change):
     app, now, takes_backfill, _ = changed(home, change, apply=False)
     app.apply(STEPS[:3])
     stopped_after(s4_backfill, app.context(), 4, saved=True)
@@ -186,18 +186,18 @@ def test_an_open_first_pass_begins_anew_under_the_new_rules(home, change):
     now.backfill()
     now.reconcile()
     assert (app.state.watermark("tasks")["pass"]["number"] > before["number"]) == takes_backfill
-    assert board(now) == made_anew(home, now)
+    assert board(now) == made_again(home, now)
     assert app.chunks(status="claimed") == []
 
 
 @pytest.mark.parametrize("change", ["where is widened", "at is corrected", "the collection is corrected"])
-def test_a_full_or_an_incremental_backfill_that_is_stopped_begins_anew_as_well(home, change):
+def test_a_full_or_an_incremental_backfill_that_is_stopped_starts_over_as_well(home, change):
     app, now, _, _ = changed(home, change)
     for scope in (Scope(), Scope(full=True)):
         stopped_after(s4_backfill, app.context(scope=scope), 2, saved=True)
         now.backfill(scope=scope)
         now.reconcile()
-        assert board(now) == made_anew(home, now)
+        assert board(now) == made_again(home, now)
 
 
 def test_a_verification_does_not_vouch_for_history_that_is_not_read(home):
@@ -235,19 +235,19 @@ def test_a_source_that_is_added_or_renamed_is_read_from_its_beginning(home):
     assert [step.todo for step in plan.look(both.context()).steps][3][0].startswith("backfill 26 documents of tasks")
     assert both.backfill().emitted == 3
     both.reconcile()
-    assert board(both) == made_anew(home, both)
+    assert board(both) == made_again(home, both)
     assert findings(both).keys().isdisjoint({"history", "rules"})
 
 
-def test_two_sources_that_change_names_are_both_read_anew(home):
+def test_two_sources_that_change_names_are_both_read_again(home):
     one, other = source(), source(name="focus", collection="sessions", action="focus_session")
     app = App(home, config(one, other))
     app.apply(STEPS[:5])
     swapped = under(app, {**one, "name": "focus"}, {**other, "name": "tasks"})
-    assert len(watermark.to_be_read_anew(swapped.context())) == 2
+    assert len(watermark.to_be_read_again(swapped.context())) == 2
     swapped.backfill()
     swapped.reconcile()
-    assert board(swapped) == made_anew(home, swapped)
+    assert board(swapped) == made_again(home, swapped)
 
 
 def test_going_back_to_the_old_rules_does_not_hide_what_the_new_ones_have_added(home):
@@ -257,7 +257,7 @@ def test_going_back_to_the_old_rules_does_not_hide_what_the_new_ones_have_added(
     assert findings(app)["rules"].fix == "lbmigrate reconcile"
     app.backfill()
     app.reconcile()
-    assert board(app) == made_anew(home, app)
+    assert board(app) == made_again(home, app)
     assert findings(app).keys().isdisjoint({"history", "rules"})
 
 
@@ -305,10 +305,10 @@ def test_a_watermark_of_an_earlier_version_does_not_hold_under_other_rules(home)
     assert "may have changed since it was read" in told(now)
     assert not verdict.is_current(now.context())
     now.backfill()
-    assert board(now) == made_anew(home, now)
+    assert board(now) == made_again(home, now)
 
 
-def test_an_open_pass_of_an_earlier_version_goes_on_under_its_rules_and_begins_anew_under_others(home):
+def test_an_open_pass_of_an_earlier_version_goes_on_under_its_rules_and_starts_over_under_others(home):
     app, now, _, _ = changed(home, "where is widened", apply=False)
     app.apply(STEPS[:3])
     stopped_after(s4_backfill, app.context(), 4, saved=True)
@@ -317,7 +317,7 @@ def test_an_open_pass_of_an_earlier_version_goes_on_under_its_rules_and_begins_a
     stopped_after(s4_backfill, app.context(), 2, saved=True)
     assert app.state.watermark("tasks")["pass"]["number"] == number
     now.backfill()
-    assert board(now) == made_anew(home, now)
+    assert board(now) == made_again(home, now)
 
 
 def test_what_a_reconciliation_of_an_earlier_version_has_silenced_is_read(home):
@@ -328,5 +328,5 @@ def test_what_a_reconciliation_of_an_earlier_version_has_silenced_is_read(home):
     record = {"_id": "run:old", "kind": "run", "verb": "reconcile", "startedAt": since - DAY, "endedAt": since + DAY}
     app.state.rows.insert_one(record)
     now.backfill()
-    assert board(now) == made_anew(home, now)
+    assert board(now) == made_again(home, now)
     assert now.backfill().read <= 2

@@ -434,7 +434,7 @@ def test_stopped_after_any_piece_it_ends_like_one_that_was_not(app, rules, saved
             return
 
 
-def test_a_pass_that_was_begun_under_other_rules_begins_anew(app):
+def test_a_pass_that_was_begun_under_other_rules_starts_over(app):
     dearer, cheaper = under(app, DEARER, SESSIONS), under(app, {**TASKS, "points": 1}, SESSIONS)
     walk = reconcile.pieces(dearer.context())
     for piece in itertools.islice(walk, 3):

@@ -27,7 +27,7 @@ def migrated(database, *sources, **parts):
 
 
 def rehearsed(app, *sources, **parts):
-    """The app as it is now, migrated anew in memory."""
+    """The app as it is now, migrated again in memory."""
     target = fake.client()["app"]
     for name in ("users", "tasks", "sessions"):
         target[name].insert_many(list(app.database[name].find()))

@@ -237,7 +237,7 @@ def test_what_an_entry_shows_otherwise_than_its_users_document_is_told_and_the_n
     assert told(app) == []
     app.database["leaderboard_entries"].update_one({"_id": GLOBAL}, {"$set": change})
     [sentence] = told(app)
-    assert sentence.startswith("1 user is shown with a name, a picture or a wish")
+    assert sentence.startswith("1 user is shown with a name, a picture or an opt-out")
     assert sentence.endswith("next: lbmigrate backfill --full")
     app.backfill(scope=Scope(full=True))
     assert told(app) == []

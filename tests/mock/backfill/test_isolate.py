@@ -39,7 +39,7 @@ def quota(document: dict[str, Any]) -> Exception:
 
 
 class Server:
-    """Stands before the ledger: refuses some sources for good, and fails the next attempts altogether."""
+    """Stands before the ledger: refuses some sources always, and fails the next attempts altogether."""
 
     def __init__(self, insert: Any) -> None:
         self._insert = insert

@@ -44,7 +44,7 @@ def test_a_configuration_that_is_named_and_not_there_is_made_in_its_place(app, t
     assert terminal(*words).code == 0
 
 
-def test_a_configuration_that_is_no_text_is_moved_away_and_begun_anew(app, terminal):
+def test_a_configuration_that_is_no_text_is_moved_away_and_started_over(app, terminal):
     terminal.config.write_bytes(b"\xff\xfe")
     refused = terminal("plan")
     assert "save it as UTF-8, or move it away, then: lbmigrate config init leaderboard.yaml" in refused.hint
@@ -54,7 +54,7 @@ def test_a_configuration_that_is_no_text_is_moved_away_and_begun_anew(app, termi
     assert terminal("config", "check").code == 0
 
 
-def test_a_configuration_of_a_newer_version_is_moved_away_and_begun_anew(app, terminal):
+def test_a_configuration_of_a_newer_version_is_moved_away_and_started_over(app, terminal):
     terminal.configure(TASKS, version=2)
     refused = terminal("plan")
     assert "move the file away and start again with `lbmigrate config init`" in " ".join(refused.err.split())
@@ -121,7 +121,7 @@ def test_a_function_that_cannot_be_used_can_be_when_what_the_hint_says_is_done(t
 
 
 @pytest.mark.parametrize("name", ["broken", "short"])
-def test_a_function_that_fails_is_mended_and_the_run_goes_through(app, terminal, tmp_path, monkeypatch, name):
+def test_a_function_that_fails_is_fixed_and_the_run_goes_through(app, terminal, tmp_path, monkeypatch, name):
     module = f"rules_{name}"
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("LBMIGRATE_ALLOW_FUNCTIONS", module)
@@ -129,7 +129,7 @@ def test_a_function_that_fails_is_mended_and_the_run_goes_through(app, terminal,
     file.write_text(RULES)
     terminal.configure({**TASKS, "points": f"{module}:{name}"})
     refused = terminal("run")
-    assert (refused.code, refused.hint) == (1, f"mend {module}:{name}")
+    assert (refused.code, refused.hint) == (1, f"fix {module}:{name}")
     file.write_text(RULES.replace(f"def {name}", "def before").replace("def fair", f"def {name}"))
     monkeypatch.delitem(sys.modules, module)
     assert terminal("run").code == 0
@@ -159,7 +159,7 @@ def test_what_an_app_may_not_record_goes_through_as_the_hint_says(migrated, term
         (lambda: recorder.record("task_done", oid(1), oid(7)), "lbmigrate config show"),
         (lambda: recorder.record_source("task", oid(1000)), "lbmigrate config show"),
         (lambda: recorder.record("task_complete", oid(1), {"$gt": ""}), "give the _id of the document"),
-        (lambda: recorder.record("focus_session", oid(1), oid(7)), "give points=…, or call record_source"),
+        (lambda: recorder.record("focus_session", oid(1), oid(7)), "give points=N, or call record_source"),
         (lambda: recorder.record("focus_session", oid(1), oid(7), points=-5), "lbmigrate config show"),
         (lambda: recorder.record("task_complete", oid(1), oid(7), at=NEW_YEAR.replace(year=2150)), "future_limit"),
     ]

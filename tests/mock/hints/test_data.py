@@ -96,7 +96,7 @@ SITUATIONS = {  # how it comes about, part of the fact, the fix, and what the fi
     ),
     "wishes that nobody has foreseen": (
         lambda app, _: set_all(app, "users", hidden="friends"), "says neither yes nor no",
-        "say instead which values hide: users.hidden: [{path: hidden, in: […]}]",
+        "say instead which values hide: users.hidden: [{path: hidden, in: [VALUE]}]",
         with_users(opt_out=None, hidden=[{"path": "hidden", "in": ["private"]}]),
     ),
     "users without a document": (
@@ -114,7 +114,7 @@ SITUATIONS = {  # how it comes about, part of the fact, the fix, and what the fi
     ),
     "ids of two types": (
         lambda app, terminal: (set_all(app, "sessions", userId=str(oid(1))), terminal.configure(TASKS, SESSIONS)),
-        "user ids are of 2 types", "make them one with `user: {path: …, as: string}` (or `as: objectId`)",
+        "user ids are of 2 types", "make them one with `user: {path: FIELD, as: string}` (or objectId)",
         lambda app, terminal: terminal.configure(
             TASKS, {**SESSIONS, "user": {"path": "userId", "as": "objectId"}}),
     ),

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 TASK = '{"_id": %s, "userId": 1, "status": "done", "completedAt": {"$date": "2025-01-0%sT00:00:00Z"}}\n'
 TWO = TASK % (1, 1) + TASK % (2, 2)
-MEND = "mend or remove that line, or export the file again"
+FIX = "correct or remove that line, or export the file again"
 REHEARSE = ("run", "--dry-run", "--fixtures", "data")
 
 
@@ -51,7 +51,7 @@ def test_a_directory_that_lacks_something_is_read_when_that_is_there(terminal, d
     data.mkdir()
     told(terminal, put)
     shutil.copy(tmp_path / "kept" / "users.ndjson", data)
-    told(terminal, "add tasks.ndjson, or its like")
+    told(terminal, "add tasks.ndjson (or .ndjson.gz, .json, .json.gz)")
     (data / "tasks.json").write_text(f"[{TASK % (1, 1)}, {TASK % (2, 2)}]")
     (data / "tasks.ndjson").write_text(TWO)
     told(terminal, "remove or rename one of them")
@@ -59,19 +59,19 @@ def test_a_directory_that_lacks_something_is_read_when_that_is_there(terminal, d
     rehearsed(terminal)
 
 
-BROKEN = [  # what stands in the place of the tasks, what the hint says, and the text with the line mended or removed
-    ("a line that is no JSON", TWO + "{nonsense\n", MEND, TWO),
-    ("a number that no server takes", TWO + '{"_id": 3, "n": 1' + 30 * "0" + "}\n", MEND, TWO),
+BROKEN = [  # what stands in the place of the tasks, what the hint says, and the text with the line fixed or removed
+    ("a line that is no JSON", TWO + "{nonsense\n", FIX, TWO),
+    ("a number that no server takes", TWO + '{"_id": 3, "n": 1' + 30 * "0" + "}\n", FIX, TWO),
     ("an _id twice", TWO + TASK % (1, 3), "remove one of the two, or give it another _id", TWO),
-    ("an _id that is a list", TWO + '{"_id": [1]}\n', MEND, TWO),
+    ("an _id that is a list", TWO + '{"_id": [1]}\n', FIX, TWO),
 ]
 
 
-@pytest.mark.parametrize(("text", "hint", "mended"), [each[1:] for each in BROKEN], ids=[each[0] for each in BROKEN])
-def test_a_file_with_one_line_that_is_wrong_is_read_without_it(terminal, data, text, hint, mended):
+@pytest.mark.parametrize(("text", "hint", "fixed"), [each[1:] for each in BROKEN], ids=[each[0] for each in BROKEN])
+def test_a_file_with_one_line_that_is_wrong_is_read_without_it(terminal, data, text, hint, fixed):
     (data / "tasks.ndjson").write_text(text)
     told(terminal, hint)
-    (data / "tasks.ndjson").write_text(mended)
+    (data / "tasks.ndjson").write_text(fixed)
     rehearsed(terminal)
 
 

@@ -162,7 +162,7 @@ def test_changed_rules_are_settled_by_what_the_plan_names(migrated, terminal):
     typed(terminal, "lbmigrate reconcile")
     assert fix_in_plan(terminal, "changed since the ledger was scored") is None
     terminal.configure({**TASKS, "points": 15, "where": {"status": {"$in": ["done", "todo"]}}})
-    assert fix_in_plan(terminal, "has changed since it was read").startswith("lbmigrate reconcile reads it anew")
+    assert fix_in_plan(terminal, "has changed since it was read").startswith("lbmigrate reconcile reads it again")
     typed(terminal, fix_in_plan(terminal, "changed since the ledger was scored"))
     assert terminal("verify", "--full").code == 0
     assert terminal("plan").code == 0
@@ -233,7 +233,7 @@ def test_a_board_that_is_asked_oddly_is_asked_as_the_hint_says(migrated, termina
     assert board.rank(places[0].user).rank == board.rank(str(places[0].user)).rank == 1
     with pytest.raises(UsageError) as caught:
         boards.check_known("2031", board)
-    assert caught.value.hint == "lbmigrate top --period …"
+    assert caught.value.hint == "lbmigrate top --period global"
 
 
 def test_what_cannot_be_scored_is_recorded_when_the_reason_that_rejects_tells_is_gone(migrated, terminal):

@@ -1,4 +1,4 @@
-"""A source that has no field which tells of changes: what a verification names ends that for good, not for a day."""
+"""A source that has no field which tells of changes: what a verification names ends that permanently, not for a day."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_comes_late_day_after_day_is_on_the_board_with_the_command_that_is_
     wrong = terminal("verify", "--full")
     assert wrong.code == 5
     hint = " ".join(wrong.hint.split())
-    assert hint.startswith("lbmigrate verify --full --repair; that heals it once, for tasks has no `updated`")
+    assert hint.startswith("lbmigrate verify --full --repair; that repairs it once, but tasks has no `updated`")
     assert "schedule lbmigrate reconcile and after it lbmigrate recount every night" in hint
     for _ in range(3):
         assert terminal("reconcile").code == 0

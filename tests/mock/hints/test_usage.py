@@ -43,12 +43,12 @@ WRONG = [  # what is typed, what the hint says, what is typed then
     ("backfill --since never", "write 2025-05-01, 2025-05-01T02:00Z or 6mo", "backfill --since 6mo"),
     ("backfill --since 2025-02-01 --until 2025-01-01", "lbmigrate backfill --help", "backfill --help"),
     ("verify --sample 0 --top 0", "lbmigrate verify --full, or without either", "verify --full"),
-    ("top --period 2031", "lbmigrate top --period …", "top --period global"),
+    ("top --period 2031", "lbmigrate top --period global", "top --period global"),
     (f"rank {oid(9)}", "lbmigrate top --period global", "top --period global"),
     (f"forget {oid(9)} --yes", "lbmigrate top --json shows ids", "top --json"),
     ("backfill --user nobody", "lbmigrate top --json shows ids", "top --json"),
     ("unlock --nonsense", "lbmigrate unlock --help", "unlock --help"),
-    ("--uri x plan", "options follow the verb, as in `lbmigrate plan --uri …`", "plan --uri mongodb://other"),
+    ("--uri x plan", "options follow the verb, as in `lbmigrate plan --uri URI`", "plan --uri mongodb://other"),
     ("config init leaderboard.yaml", "lbmigrate config check --config leaderboard.yaml", "config check"),
     ("rollback --to 7 --yes", "lbmigrate rollback --help", "rollback --to 5 --yes"),
     ("rollback", "add --yes", "rollback --yes"),
@@ -93,7 +93,7 @@ def test_a_run_without_a_backup_is_refused_and_each_way_that_the_hint_names_ends
     monkeypatch.delenv("LBMIGRATE_BACKUP_REF")
     refused = terminal("run")
     assert refused.code == 6
-    assert 'lbmigrate backup, or name yours: lbmigrate run --backup-ref "…", or go without' in refused.hint
+    assert 'lbmigrate backup, or name yours: lbmigrate run --backup-ref "NAME", or go without' in refused.hint
     assert terminal("run", "--to", "1", "--no-backup").code == 0
     assert terminal("run", "--to", "2", "--backup-ref", "the one of yesterday").code == 0
     app["lbmigrate_state"].drop()

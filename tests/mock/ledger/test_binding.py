@@ -101,7 +101,7 @@ def empty(name, **which):
     return lambda connection: connection.target[name].delete_many(which)
 
 
-def make_anew(name):
+def make_again(name):
     """Renamed, and in its place another one with the same documents."""
 
     def lose(connection):
@@ -146,9 +146,9 @@ LOSSES = {
     "the ledger was dropped": (drop(EVENTS), Loss.EVENTS),
     "the ledger was emptied": (empty(EVENTS), Loss.EVENTS),
     "events of a user were deleted": (empty(EVENTS, userId=oid(1)), Loss.EVENTS),
-    "the ledger was renamed and made anew": (make_anew(EVENTS), Loss.EVENTS),
+    "the ledger was renamed and made again": (make_again(EVENTS), Loss.EVENTS),
     "the entries were dropped": (drop(ENTRIES), Loss.ENTRIES),
-    "the entries were renamed and made anew": (make_anew(ENTRIES), Loss.ENTRIES),
+    "the entries were renamed and made again": (make_again(ENTRIES), Loss.ENTRIES),
     "the entries were emptied": (empty(ENTRIES), Loss.SOME_ENTRIES),
     "entries of a user were deleted": (empty(ENTRIES, userId=oid(1)), Loss.SOME_ENTRIES),
     "the state was dropped": (lose_the_state, Loss.STATE),
@@ -216,12 +216,12 @@ def test_a_plan_tells_what_the_run_then_does(app, lose, loss):
     lose(app)
     todo = {step.number: step.todo for step in commands.plan(app).steps}
     again = "again" if loss in (Loss.ENTRIES, Loss.SOME_ENTRIES) else "backfill 12 documents"
-    assert any(again in line or "begin anew" in line for line in (*todo[1], *todo[4]))
+    assert any(again in line or "start over" in line for line in (*todo[1], *todo[4]))
     assert todo[5]
 
 
 @some_losses
-def test_an_old_verdict_vouches_for_nothing_any_more(app, lose, loss):
+def test_an_old_verdict_is_not_valid_any_more(app, lose, loss):
     old = app.state.get("verdict")
     commands.turn_flag(app, "read", False)
     lose(app)
@@ -260,7 +260,7 @@ def test_a_rollback_takes_back_what_is_there_and_a_run_begins_again(app, lose, l
     assert board(app) == before
 
 
-def test_a_dropped_database_is_begun_anew_and_its_flag_too():
+def test_a_dropped_database_is_started_over_and_its_flag_too():
     with migrated(META) as app:
         before = board(app)
         drop_the_app(app)
@@ -406,7 +406,7 @@ def test_a_figure_that_the_server_gives_too_low_is_counted_before_anything_is_sa
     assert apart(app) is None
 
 
-def test_a_second_run_with_nothing_new_binds_nothing_anew(app):
+def test_a_second_run_with_nothing_new_binds_nothing_again(app):
     before = app.state.get(binding.ROW)
     commands.run(app)
     assert {**app.state.get(binding.ROW), "fence": 0} == {**before, "fence": 0}
@@ -438,7 +438,7 @@ def test_a_state_that_describes_another_database_is_left_alone_by_every_verb():
         assert board(own) == board(app)
 
 
-def test_a_copy_of_a_database_with_the_state_in_it_begins_anew():
+def test_a_copy_of_a_database_with_the_state_in_it_starts_over():
     with migrated() as app:
         for name in app.target.list_collection_names():
             app.client["copy"][name].insert_many(list(app.target[name].find()) or [{"_id": "none"}])

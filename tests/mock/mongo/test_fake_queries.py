@@ -1,4 +1,4 @@
-"""Queries of the in-memory database where the library behind it was mended or made faster."""
+"""Queries of the in-memory database where the library behind it was fixed or made faster."""
 
 from __future__ import annotations
 

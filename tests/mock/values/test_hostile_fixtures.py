@@ -229,7 +229,7 @@ def test_a_value_that_no_server_keeps_is_named_by_file_and_line(terminal, fixtur
     refused = terminal("run", "--dry-run", "--fixtures", str(fixtures))
     assert refused.code == 2
     assert f"lbmigrate: {fixtures}/tasks.ndjson:7: " in refused.err
-    assert "next: mend or remove that line, or export the file again" in refused.err
+    assert "next: correct or remove that line, or export the file again" in refused.err
 
 
 EQUAL = [

@@ -171,7 +171,7 @@ def test_the_next_backfill_rebuilds_what_a_redis_that_lost_its_data_lacks(app, c
 
 
 @pytest.mark.slow
-def test_a_redis_started_anew_from_an_old_file_is_not_believed(app, config, valkey, terminal):
+def test_a_redis_started_again_from_an_old_file_is_not_believed(app, config, valkey, terminal):
     valkey.client.save()
     assert recorded(app, config, 900, 12)
     valkey.kill()
@@ -210,7 +210,7 @@ def test_a_board_that_was_edited_is_named_and_the_hint_heals_it(app, valkey, ter
 
 
 @pytest.mark.slow
-def test_a_board_deleted_by_hand_is_not_believed_when_the_next_score_makes_its_key_anew(app, config, valkey, terminal):
+def test_a_board_deleted_by_hand_is_not_believed_when_the_next_score_makes_its_key_again(app, config, valkey, terminal):
     valkey.client.delete("lb:global")
     assert recorded(app, config, 900, 3)
     assert Board(app, config).rank(oid(3)).rank == ranks(app)[str(oid(3))]
@@ -356,7 +356,7 @@ UNFIT = {
     "wants a password": ["--requirepass", "hunter22"],
     "read-only replica": ["--replicaof", "127.0.0.1", "1"],
     "out of memory": ["--maxmemory", "1", "--maxmemory-policy", "noeviction"],
-    "drops boards without a word": ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+    "drops boards without notice": ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
 }
 
 

@@ -147,7 +147,7 @@ class World:
     def make(self, life):
         list(self.making(life).heal())
 
-    def make_anew(self, life):
+    def make_again(self, life):
         self.making(life)._make(PERIOD)
 
     def void(self, life):
@@ -183,7 +183,7 @@ DEEDS = st.one_of(
     st.tuples(st.just("settle"), lives),
     st.tuples(st.just("remove"), people, lives),
     st.tuples(st.just("make"), lives),
-    st.tuples(st.just("make_anew"), lives),
+    st.tuples(st.just("make_again"), lives),
     st.tuples(st.just("void"), lives),
     st.tuples(st.just("fall_asleep_settling"), people, st.booleans()),
     st.tuples(st.just("fall_asleep_making")),
@@ -239,7 +239,7 @@ def test_who_slept_while_an_entry_went_and_came_again_does_not_write_an_old_scor
 def test_an_entry_of_nobody_is_counted_as_a_count_counts_it(app, world):
     world.entries.insert_one(entry(11, 5, userId={"id": 1}))
     world.entries.insert_one(entry(12, 5, userId=[1]))
-    world.make_anew(10**6)
+    world.make_again(10**6)
     assert from_histogram(app, range(12)) == counted(app, range(12))
 
 
@@ -249,7 +249,7 @@ def test_what_goes_with_a_user_whose_entry_others_have_changed_is_counted_no_mor
         world.remove(3, 10**6)
         assert from_histogram(app, range(12)) in (None, counted(app, range(12)))
         world.entries.insert_one(entry(3, 6))
-        world.make_anew(10**6)
+        world.make_again(10**6)
 
 
 def test_ranks_come_from_the_histogram_in_each_question(app):
@@ -274,7 +274,7 @@ def test_ranks_come_from_the_histogram_in_each_question(app):
 
 @pytest.mark.slow
 def test_each_answer_lies_between_what_was_written_before_the_question_and_what_was_by_the_answer(app):
-    """Two recorders and a run raise scores, while the histogram is settled and made anew all the time."""
+    """Two recorders and a run raise scores, while the histogram is settled and made again all the time."""
     world, numbers = World(app), range(1, 61)
     world.entries.insert_many([entry(number, number % 7) for number in numbers])
     world.make(10**6)
@@ -295,7 +295,7 @@ def test_each_answer_lies_between_what_was_written_before_the_question_and_what_
     def keep():
         while not over.is_set():
             world.settle(10**6)
-            world.make_anew(10**6)
+            world.make_again(10**6)
 
     def guarded(work, *given_to):
         try:

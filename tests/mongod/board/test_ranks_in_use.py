@@ -165,7 +165,7 @@ def test_a_server_that_is_behind_when_it_is_asked_and_not_any_more_by_the_end_is
     assert over.value.value.rank == expected
 
 
-def test_a_full_backfill_makes_the_histograms_anew_so_a_score_written_by_hand_is_out_of_them(app):
+def test_a_full_backfill_makes_the_histograms_again_so_a_score_written_by_hand_is_out_of_them(app):
     by_hand = {"$set": {"score": Int64(999)}}
     entries(app, "global").update_one({"userId": oid(2), "period": "global"}, by_hand)
     app.backfill(scope=Scope(full=True))

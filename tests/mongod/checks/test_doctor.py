@@ -407,7 +407,7 @@ def test_the_version_to_upgrade_to_is_the_nearest(app, monkeypatch):
 
 
 @pytest.mark.parametrize("version", MENDED)
-def test_a_server_that_was_mended_is_not_told(app, monkeypatch, version):
+def test_a_server_that_was_fixed_is_not_told(app, monkeypatch, version):
     assert leak(app, monkeypatch, version) == []
 
 

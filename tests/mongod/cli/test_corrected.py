@@ -47,7 +47,7 @@ def hint_of(outcome):
 
 
 @pytest.mark.slow
-def test_a_filter_that_is_widened_reads_history_anew_and_plan_names_what_settles_it(app, terminal):
+def test_a_filter_that_is_widened_reads_history_again_and_plan_names_what_settles_it(app, terminal):
     assert terminal("run").code == 0
     assert points(app) == 600
     terminal.configure({**TASKS, "where": {"status": {"$in": ["done", "archived"]}}})
@@ -65,7 +65,7 @@ def test_a_filter_that_is_widened_reads_history_anew_and_plan_names_what_settles
 
 
 @pytest.mark.slow
-def test_a_first_pass_that_was_stopped_begins_anew_after_a_correction(app, terminal):
+def test_a_first_pass_that_was_stopped_starts_over_after_a_correction(app, terminal):
     terminal.configure({**TASKS, "at": ["finishedAt"], "where": {}})
     app["tasks"].update_many({"_id": {"$lt": oid(1050)}}, [{"$set": {"finishedAt": "$completedAt"}}])
     stopped = terminal("run", "--max-docs", "30")

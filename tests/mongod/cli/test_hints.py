@@ -80,7 +80,7 @@ def test_a_server_is_found_where_the_hint_says_that_it_can_be_named(app, termina
     wrong = [
         (dead, 1, "check that it runs and what MONGODB_URI or --uri says"),
         ("mongodb://app:p@ss:w0rd@/x", 2, "a password needs @ : / ? as %40 %3A %2F %3F"),
-        (" ", 2, "export LBMIGRATE_URI=mongodb://…, or give it as --uri"),
+        (" ", 2, "export LBMIGRATE_URI=mongodb://HOST, or give it as --uri"),
         ("local:", 2, "write local:DIR, for example local:.lbmigrate"),
     ]
     for uri, code, hint in wrong:

@@ -74,7 +74,7 @@ def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, termina
 
 
 @pytest.mark.slow
-def test_a_reconciliation_in_parts_vouches_for_what_it_saw_and_the_hint_finds_the_rest(app, terminal):
+def test_a_reconciliation_in_parts_covers_what_it_saw_and_the_hint_finds_the_rest(app, terminal):
     assert terminal("run").code == 0
     assert terminal("reconcile", "--max-docs", "5").code == 3
     first = app["lbmigrate_state"].find_one({"_id": "watermark:tasks:reconcile"})["pass"]["began"]

@@ -95,7 +95,7 @@ def test_a_database_that_was_dropped_and_restored_is_followed_again(app, termina
     for _ in range(2):
         refused = terminal(*FOLLOW)
         assert refused.code == 6
-        assert "dropped and made anew, or restored" in " ".join(refused.err.split())
+        assert "dropped and made again, or restored" in " ".join(refused.err.split())
         assert "next: lbmigrate run\n" in refused.err
     assert terminal("run").code == 0
     assert board(app) == before

@@ -48,7 +48,7 @@ def follow(app, last, most=200):
 
 
 def live_through(app, seed):
-    history = History(app, seed, deletes=True, moves=False)  # who moves is counted anew by the next backfill
+    history = History(app, seed, deletes=True, moves=False)  # who moves is counted again by the next backfill
     saved(app, next(follower(app)))  # from here on
     app.backfill()
     for number in range(ROUNDS):

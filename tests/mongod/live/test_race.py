@@ -32,7 +32,7 @@ HATCHERY.set_forkserver_preload(["tests.racer"])
 
 
 class Racing:
-    """One racer's process, which may be killed and started anew."""
+    """One racer's process, which may be killed and restarted."""
 
     def __init__(self, *what):
         self.what = what

@@ -390,7 +390,7 @@ def test_a_database_that_is_there_again_is_followed_from_then_on(app):
     app.database.client.drop_database(app.database.name)
     app.database["score_events"].insert_many(events)
     told = next(piece for piece in pieces if piece.warning)
-    assert "was dropped and made anew" in told.warning
+    assert "was dropped and made again" in told.warning
     save(app, told)
     save(app, next(pieces))
     app.database["tasks"].insert_one(task(60))

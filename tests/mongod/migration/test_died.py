@@ -1,4 +1,4 @@
-"""Runs that end without a word, or lose their terminal: everybody who looks is told the truth, and the way on."""
+"""Runs that end without a message, or lose their terminal: everybody who looks is told the truth, and the way on."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.process import Server
 from lbmigrate.schema import REJECTS
 from lbmigrate.state import State
-from lbmigrate.state.mend import mend
+from lbmigrate.state.repair import repair
 from lbmigrate.testing import Proxy
 from lbmigrate.verify import verdict
 from tests.apps import SESSIONS as SESSIONS_SOURCE
@@ -227,7 +227,7 @@ def test_a_state_edited_by_hand_is_named_and_loses_nothing(app, wanted, edit):
     row, change = EDITS[edit]
     assert state.rows.update_one(row, change).matched_count == 1
     assert [flaw for flaw in state.examine() if flaw.row.partition(":")[0] in ("chunk", "watermark")]
-    mend(state)
+    repair(state)
     app.backfill()
     assert derived(app.database) == wanted
 

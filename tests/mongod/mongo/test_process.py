@@ -25,7 +25,7 @@ def test_a_server_that_will_not_start_is_told_with_its_own_words(home: Path) -> 
     with pytest.raises(LbmigrateError, match="stopped before") as caught:
         start_mongod(home, free_port())
     assert "WiredTiger" in "".join(caught.value.details)
-    for name in ("WiredTiger", "WiredTiger.turtle"):  # "mend what the log says and try again"
+    for name in ("WiredTiger", "WiredTiger.turtle"):  # "fix what the log says and try again"
         (home / "data" / name).unlink()
     start_mongod(home, free_port()).stop()
 

@@ -132,7 +132,7 @@ def test_a_dry_run_writes_nothing_to_a_virgin_database(app, terminal):
     assert set(app.list_collection_names()) == {"users", "tasks", "sessions"}
 
 
-def test_a_dry_run_begins_anew_and_leaves_a_migrated_database_as_it_is(app, terminal):
+def test_a_dry_run_starts_over_and_leaves_a_migrated_database_as_it_is(app, terminal):
     first = terminal("run", "--dry-run", "--json")
     terminal("run")
     before, state = picture(app), list(app["lbmigrate_state"].find())

@@ -117,7 +117,7 @@ def test_a_fence_that_was_damaged_keeps_no_run_from_working(app: Any, terminal: 
 
 
 @pytest.mark.slow
-def test_a_lock_that_was_deleted_is_made_anew_above_every_row(app: Any, terminal: Any) -> None:
+def test_a_lock_that_was_deleted_is_made_again_above_every_row(app: Any, terminal: Any) -> None:
     app[COLLECTION].delete_one({"_id": "lock"})
     assert terminal("backfill").code == 0
     assert terminal("backfill").code == 0

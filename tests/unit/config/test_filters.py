@@ -43,7 +43,7 @@ def test_what_mongodb_understands_is_left_alone(where: dict[str, Any]) -> None:
         ({"a": {"$oids": "x"}}, "where.a.$oids", "did you mean $oid?"),
         ({"a": {"$zzzzz": 1}}, "where.a.$zzzzz", "MongoDB has no operator $zzzzz"),
         ({"$ands": [{"a": 1}]}, "where.$ands", "did you mean $and?"),
-        ({"$gt": 5}, "where.$gt", "$gt is for a field: `field: {$gt: …}`"),
+        ({"$gt": 5}, "where.$gt", "$gt is for a field: `field: {$gt: VALUE}`"),
         ({"$or": [{"a": {"$ni": [1]}}]}, "where.$or[0].a.$ni", "did you mean $nin?"),
         ({"$nor": [{"$and": [{"a": {"$lessThan": 1}}]}]}, "where.$nor[0].$and[0].a.$lessThan", "no operator"),
         ({"a": {"$not": {"$bigger": 1}}}, "where.a.$not.$bigger", "no operator $bigger"),

@@ -332,7 +332,7 @@ def test_a_file_for_another_version_is_not_blamed_for_its_other_keys(file: Path)
     ("text", "line", "words"),
     [
         ("a: 1\nb: [1, 2\nc: 3\n", 3, "not YAML: while parsing a flow sequence"),
-        ("a: 1\nb: {c: ${D}}\n", 2, "put ${…} in quotes inside { } and [ ]"),
+        ("a: 1\nb: {c: ${D}}\n", 2, "put ${NAME} in quotes inside { } and [ ]"),
         ("a: 1\n\tb: 2\n", 2, "not YAML: "),
         ("a: 1\n---\nb: 2\n", 2, "expected a single document"),
         ("a: 1\nb: *nowhere\n", 2, "undefined alias"),

@@ -203,7 +203,7 @@ def test_points_may_be_left_out_only_where_they_are_constant():
     assert constant_points(both, "task_complete") == 10
     with pytest.raises(UsageError, match="no constant points") as refused:
         constant_points(both, "focus_session")
-    assert refused.value.hint == "give points=…, or call record_source"
+    assert refused.value.hint == "give points=N, or call record_source"
     two = config(TASKS, {**TASKS, "name": "big", "where": {"big": True}, "points": 20})
     with pytest.raises(UsageError, match="no constant points"):
         constant_points(two, "task_complete")

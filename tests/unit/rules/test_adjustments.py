@@ -77,7 +77,7 @@ def test_another_owner_or_another_time_is_a_minus_there_and_a_plus_here(moved: D
 
 
 @pytest.mark.parametrize(("points", "reasons"), [(1, ["moved", "moved"]), (-1, ["voided", "restored"])])
-def test_an_action_worth_a_single_point_moves_and_one_that_costs_a_point_is_given_anew(
+def test_an_action_worth_a_single_point_moves_and_one_that_costs_a_point_is_given_again(
     points: int, reasons: list[str]
 ) -> None:
     ledger = adjusted(event(points=points, user="bob"), first=event(points=points))
@@ -132,7 +132,7 @@ def test_an_adjustment_is_like_the_event_that_it_corrects() -> None:
 
 
 @pytest.mark.parametrize("points", [0, -4])
-def test_points_whose_sign_tells_nothing_are_taken_back_and_given_anew(points: int) -> None:
+def test_points_whose_sign_tells_nothing_are_taken_back_and_given_again(points: int) -> None:
     ledger = adjusted(event(points=points, at=TUESDAY), first=event(points=points))
     assert told(ledger) == [("voided", -points, "ada", MONDAY), ("restored", points, "ada", TUESDAY)]
 

@@ -460,7 +460,7 @@ def test_a_function_that_returns_something_else_fails_by_name(rules: ModuleType,
     offer(rules, lambda frame: given)
     with pytest.raises(LbmigrateError, match="board_rules_of_a_test:points") as failed:
         score([document(), document()], points="board_rules_of_a_test:points")
-    assert failed.value.hint == "mend board_rules_of_a_test:points"
+    assert failed.value.hint == "fix board_rules_of_a_test:points"
 
 
 def test_a_function_that_raises_fails_the_run_and_rejects_nothing(rules: ModuleType) -> None:

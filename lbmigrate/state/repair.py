@@ -1,4 +1,4 @@
-"""Rows that were edited or damaged, put right by a run: as `judge` reads them, and from then on for good.
+"""Rows that were edited or damaged, put right by a run: as `judge` reads them, and from then on permanently.
 
 A row that cannot be used goes. Where it was a chunk's, nobody knows what was read any more: its source is read again
 from the beginning, and the whole ledger is rolled up after that.
@@ -15,10 +15,10 @@ from lbmigrate.state.judge import examine, judge, shape_of
 from lbmigrate.state.rows import State
 from lbmigrate.state.shapes import NEXT_RUN, SALT, lost_pass
 
-BY_HAND = {*LOCKS, SALT}  # whoever is at work writes the one anew; the other nobody can guess
+BY_HAND = {*LOCKS, SALT}  # whoever is at work writes the one again; the other nobody can guess
 
 
-def mend(state: State) -> list[str]:
+def repair(state: State) -> list[str]:
     """Put right what runs must be able to trust; what was wrong and what follows, a sentence each.
 
     Needs the lease. Records of what is done stay as they are, and so do rows that nobody knows. A run whose user may
