@@ -58,6 +58,9 @@ def bring_back(app, archive, renamed=False, proven=False):
     return [piece.warning for piece in restore.pieces(context, archive, manifest, AGAIN, proven) if piece.warning]
 
 
+USUAL = {"validationLevel": "strict", "validationAction": "error"}  # which a server shows only after a collMod
+
+
 def image(database):
     """Every bit of a database: options, indexes, raw documents; but for what a restore itself puts on record.
 
@@ -70,7 +73,8 @@ def image(database):
         ours = {"$nor": [{"_id": {"$in": ["backup", "ledger"]}}, made, {"verb": {"$in": ["backup", "backup restore"]}}]}
         raw = b"".join(held.find_raw_batches(ours, sort=[("_id", 1)]))
         if raw or held.name != COLLECTION:
-            shown[held.name] = (info["options"], list(map(dict, held.list_indexes())), raw)
+            options = {name: value for name, value in info["options"].items() if USUAL.get(name) != value}
+            shown[held.name] = (options, list(map(dict, held.list_indexes())), raw)
     return shown
 
 

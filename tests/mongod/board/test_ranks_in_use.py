@@ -9,6 +9,7 @@ from pymongo.errors import OperationFailure
 
 from lbmigrate import Board, ScoreRecorder
 from lbmigrate.board import histogram, numbering, reading
+from lbmigrate.board.order import BY_USER
 from lbmigrate.ledger import make_histograms, moving
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.make_histograms import Making
@@ -155,7 +156,7 @@ def test_a_server_that_is_behind_when_it_is_asked_and_not_any_more_by_the_end_is
     def answers(asks):
         return [[ask.keep(row) for row in homes[ask.where].aggregate(ask.stages)] for ask in asks]
 
-    question = reading.rank(app.config, "global", [oid(5)], hidden=False)
+    question = reading.rank(app.config, lambda: BY_USER, "global", [oid(5)], hidden=False)
     *asks, last = question.send(answers(next(question)))
     put(behind)
     found = answers(asks)
