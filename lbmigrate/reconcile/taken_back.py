@@ -61,7 +61,7 @@ class Taken:
         return many and self.number > FEW
 
     @property
-    def repair(self) -> str:
+    def fix(self) -> str:
         """What is more likely to be meant than to take it back; empty where that has to be looked at."""
         if self.emptied:
             return "correct `where`, or bring the documents back"
