@@ -48,7 +48,8 @@ def migrated(
             database[name].create_indexes([IndexModel("updatedAt"), IndexModel("completedAt")])
         if documents:
             database[name].insert_many(documents)
-    made = App(database, config(rules, LISTS, backfill={"lag": "1h"}, users=FOLLOWED))
+    first = {"order": ["score", "earliest"]}
+    made = App(database, config(rules, LISTS, backfill={"lag": "1h"}, users=FOLLOWED, ranking=first))
     made.apply(STEPS[:5])
     return made
 
@@ -99,6 +100,14 @@ def board(database: Database[Any]) -> oracle.Periods:
     return oracle.board(local)
 
 
+def reached(database: Database[Any]) -> dict[Any, dt.datetime]:
+    """The newest time at which each user has points, which all of them are: since then the score is what it is."""
+    found: dict[Any, dt.datetime] = {}
+    for who, at in worth(database):
+        found[who] = max(at, found.get(who, at))
+    return found
+
+
 def assert_right(app: App, not_back: Collection[Any] = ()) -> None:
     """Ledger, entries and board are what the documents are worth; users who want to be hidden are.
 
@@ -108,8 +117,13 @@ def assert_right(app: App, not_back: Collection[Any] = ()) -> None:
     scores = board(app.database)
     assert oracle.shown(app.database) == scores
     seen = {row["_id"] for row in app.database["users"].find({"hidden": {"$ne": True}})} - set(not_back)
-    top = {place.original: place.score for place in Board(app.database, app.config).top(n=50) if place.score}
+    places = [place for place in Board(app.database, app.config).top(n=50) if place.score]
+    top = {place.original: place.score for place in places}
     assert top == {who: score for (period, who), (score, _) in scores.items() if period == "global" and who in seen}
+    since = reached(app.database)
+    assert {place.original: place.reached for place in places} == {who: since[who] for who in top}
+    first = sorted(sorted(top, reverse=True), key=lambda who: (-top[who], since[who]))
+    assert [place.original for place in places] == first
 
 
 def assert_named(app: App) -> None:
