@@ -20,8 +20,10 @@ from bson.errors import BSONError
 from lbmigrate.values.layout import BOOLEAN, CONTAINERS, STRING, Field, Layout, at, layout
 from lbmigrate.values.raw_bson import Bytes, Column
 
-FEWEST = 24  # documents of a layout; fewer are read faster one by one
+FEWEST = 80  # documents of a layout; fewer are read faster one by one
 LAYOUTS = 6  # that are looked for among documents of equal length
+IN_VAIN = 2  # of which so many may have too few documents
+MOST_BYTES = 8_000_000  # of a batch: of a larger one there would be too many copies in memory
 WORD = 8
 Rows = npt.NDArray[np.intp]
 _length_at = Struct("<i").unpack_from
@@ -66,15 +68,16 @@ class Batch:
 
 
 def sorted_by_layout(raw: bytes, codecs: CodecOptions[Any]) -> Batch | None:
-    """The groups of a batch, as these codecs read and write them; None for what is no batch of documents."""
-    starts = _starts(raw)
+    """The groups of a batch, as these codecs read and write them; None for what is none, or is too large."""
+    starts = _starts(raw) if len(raw) <= MOST_BYTES else None
     if starts is None:
         return None
+    padded = np.frombuffer(raw + bytes(WORD), dtype=np.uint8)
     lengths = np.diff(starts)
     order = np.argsort(lengths, kind="stable")
     bounds = np.flatnonzero(np.diff(lengths[order])) + 1
     alike = [numbers for numbers in np.split(order, bounds) if len(numbers) >= FEWEST]
-    groups = [group for numbers in alike for group in _groups(raw, starts, numbers, codecs)]
+    groups = [group for numbers in alike for group in _groups(padded, starts, numbers, codecs)]
     return Batch(raw, starts, groups)
 
 
@@ -89,26 +92,27 @@ def _starts(raw: bytes) -> Rows | None:
     return np.array(places, dtype=np.intp) if place == size else None
 
 
-def _groups(raw: bytes, starts: Rows, numbers: Rows, codecs: CodecOptions[Any]) -> Iterator[Group]:
+def _groups(padded: Bytes, starts: Rows, numbers: Rows, codecs: CodecOptions[Any]) -> Iterator[Group]:
     """The groups among documents of equal length."""
     length = int(starts[numbers[0] + 1] - starts[numbers[0]])
-    rows = _matrix(raw, starts[numbers], length)
+    rows = _matrix(padded, starts[numbers], length)
+    vain = 0
     for _ in range(LAYOUTS):
         fields = layout(rows[0, :length].tobytes())
         same = _same(rows, fields or {}, length)
         group = Group(numbers[same], rows[same, :length], fields or {})
         if fields is not None and len(group) >= FEWEST and _is_sound(group, codecs):
             yield group
+        vain += len(group) < FEWEST
         numbers, rows = numbers[~same], rows[~same]
-        if len(numbers) < FEWEST:
+        if len(numbers) < FEWEST or vain == IN_VAIN:
             return
 
 
-def _matrix(raw: bytes, starts: Rows, length: int) -> Bytes:
+def _matrix(padded: Bytes, starts: Rows, length: int) -> Bytes:
     """The documents as rows, each with what follows it up to a whole number of words."""
     width = -(-length // WORD) * WORD
-    buffer = np.frombuffer(raw + bytes(WORD), dtype=np.uint8)
-    return np.lib.stride_tricks.sliding_window_view(buffer, width)[starts]
+    return np.lib.stride_tricks.sliding_window_view(padded, width)[starts]
 
 
 def _same(rows: Bytes, fields: Layout, length: int) -> npt.NDArray[np.bool_]:
