@@ -88,7 +88,7 @@ def _contest(stage: Stage, only: Sequence[str], count: int) -> tuple[Document, l
     measured, outcomes = rounds.run(stage, rounds.lineup(only), count, _say)
     told = results.scaled(measured, qualifying)
     print(f"{stage.docs:,} tasks; {qualifying:,} make events, these {outcomes['ours']['entries']:,} entries\n")
-    print(table.contest(told, stage.slice))
+    print(table.contest(told, stage.docs, stage.slice))
     document = {
         "docs": stage.docs,
         "qualifying": qualifying,

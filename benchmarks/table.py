@@ -16,18 +16,30 @@ LABELS = {
     "upserts": "bulk upserts, one thread ¹",
     "loop": "loop, one document at a time ¹ ²",
 }
-HEADS = ("", "seconds", "× floor", "× ours", "client CPU s", "server CPU s", "peak MiB", "examined")
+HEADS = (
+    "",
+    "seconds",
+    "× floor",
+    "× ours",
+    "client CPU s",
+    "server CPU s",
+    "client µs ³",
+    "server µs ³",
+    "peak MiB",
+    "examined",
+)
 NOTES = """\
 Medians over the rounds; ratios are taken within each round, and their median is shown. Seconds and CPU are those of
 the work alone, without starting Python and connecting; the peak is that of the whole process. The floor holds its
 finished documents in memory. `examined` counts the documents that the server looked at.
 ¹ computes less: no streak, no copies of names, nothing from which to resume
 ² scaled up from the first {slice:,} finished tasks
+³ of processor time for each of the {docs:,} tasks: what machines and versions can be compared by
 Targets are meant for 1,000,000 documents: on few, what every run costs anyway outweighs the rest."""
 
 
-def contest(rounds: Sequence[Round], slice_: int) -> str:
-    """A line for each contestant."""
+def contest(rounds: Sequence[Round], docs: int, slice_: int) -> str:
+    """A line for each contestant; `docs` are the tasks that there are."""
     found = medians(rounds)
     rows = [
         (
@@ -37,13 +49,15 @@ def contest(rounds: Sequence[Round], slice_: int) -> str:
             _ratio(ratio(rounds, name, "ours")),
             f"{found[name]['client_cpu']:.2f}",
             f"{found[name]['server_cpu']:.2f}",
+            _micros(found[name]["client_cpu"], docs),
+            _micros(found[name]["server_cpu"], docs),
             f"{found[name]['peak_mb']:.0f}",
             f"{found[name]['examined']:,.0f}",
         )
         for name in LABELS
         if name in found
     ]
-    return f"{columns([HEADS, *rows])}\n\n{NOTES.format(slice=slice_)}"
+    return f"{columns([HEADS, *rows])}\n\n{NOTES.format(slice=slice_, docs=docs)}"
 
 
 def verdicts(targets: Sequence[Target]) -> str:
@@ -62,6 +76,10 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 def _ratio(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def _micros(seconds: float, docs: int) -> str:
+    return f"{seconds / docs * 1e6:.1f}"
 
 
 def _figure(value: float | None) -> str:

@@ -98,7 +98,7 @@ def closing(context: Context, outcome: Outcome, everyone: bool = False) -> Check
     closed = {
         "status": status,
         "counts": asdict(outcome.emitted.counts),
-        "users": None if everyone else list(dict.fromkeys(outcome.emitted.users)),
+        "users": None if everyone else outcome.emitted.touched(),
         "salvaged": outcome.salvaged,
         "error": None,
     }

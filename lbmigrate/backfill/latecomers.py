@@ -43,7 +43,7 @@ def take(context: Context, missing: Mapping[str, Sequence[Any]]) -> tuple[Piece,
     for source in read_since(context):
         if ids := missing.get(source.action):
             done += isolate.emit_listed(context, source, one_type, list(ids))
-    users = list(dict.fromkeys(done.users))
+    users = done.touched()
     for some in walk.selections(users):
         retrying(partial(rollup.roll_up, context, some))
     return Piece(SUBJECT, done.counts.emitted, checkpoint=_row(context, done.counts)), users

@@ -99,7 +99,7 @@ def _look(context: Context, source: Source, one_type: OneUserType, rows: list[Do
     if not names:
         return 0
     done = isolate.emit_listed(context, source, one_type, unwind.owners(names) if source.unwind else names)
-    for users in walk.selections(done.users):
+    for users in walk.selections(done.touched()):
         retrying(partial(rollup.roll_up, context, users))
     _settle(context, source, rows, done)
     return done.counts.emitted

@@ -79,17 +79,22 @@ class Differences:
         return contested
 
 
+def born(now: Any) -> Document:
+    """What an entry has when it is written for the first time."""
+    return {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
+
+
 def differences(
     layout: Layout, present: Present, wanted: Sequence[Document], marked: Container[str], now: Any
 ) -> Differences:
     """The entries that are absent, and those that are not as they should be."""
-    born = {"lastUpdated": now, "createdAt": now, "updatedAt": now, "rev": FIRST_REVISION}
+    first = born(now)
     found = Differences(now, marked, layout.orders)
     for entry in wanted:
         period = entry["period"]
         kept = present.get((entry["userId"], period))
         if kept is None:
-            entry.update(born)
+            entry.update(first)
             if period in marked:
                 entry["moved"] = moved_from(None, period)
             found.homes[layout.home(period)].absent.append(entry)

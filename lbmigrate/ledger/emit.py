@@ -6,22 +6,28 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import bson
+
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import forget, rejects
-from lbmigrate.ledger.enter import enter
+from lbmigrate.ledger import by_shape, forget, rejects
+from lbmigrate.ledger.by_shape import Finished
+from lbmigrate.ledger.enter import enter, enter_finished
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.repeats import Repeats
-from lbmigrate.ledger.sources import read, score
+from lbmigrate.ledger.sources import CODECS, read, read_raw, score
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import id_type
+from lbmigrate.values.raw_bson import Column
 
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
     """What came of some documents: their counts, and whose entries may have changed, a user for each event.
+
+    `columns` have users too, as BSON has them.
 
     `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
     `rejects` has the reasons for those that are kept, by the ids of their rows. `worth` has the events themselves, by
@@ -33,6 +39,12 @@ class Emitted:
     isolated: int = 0
     rejects: dict[str, str] = field(default_factory=dict)
     worth: dict[str, Document] = field(default_factory=dict)
+    columns: list[Column] = field(default_factory=list)
+
+    def touched(self) -> list[Any]:
+        """Whose entries may have changed, each once."""
+        distinct = (user for column in self.columns for user in column.distinct())
+        return list(dict.fromkeys([*self.users, *distinct]))
 
     def __add__(self, other: Emitted) -> Emitted:
         return Emitted(
@@ -41,6 +53,7 @@ class Emitted:
             self.isolated + other.isolated,
             self.rejects | other.rejects,
             self.worth | other.worth,
+            self.columns + other.columns,
         )
 
 
@@ -53,8 +66,15 @@ class Seen(Enum):
 
 
 def emit(context: Context, source: Source, condition: Document, seen: Seen, one_type: OneUserType) -> Emitted:
-    """Score the documents that meet `condition`, a bounded number at a time."""
+    """Score the documents that meet `condition`, a bounded number at a time.
+
+    On a first pass those of one shape go together (`by_shape`); what comes of it is the same.
+    """
     total, repeats = Emitted(), Repeats(context, source)
+    if seen is Seen.NEVER and by_shape.applies(context, source):
+        for raw in read_raw(context, source, condition):
+            total += _emit_raw(context, source, raw, one_type, repeats)
+        return total
     for documents in read(context, source, condition):
         total += _emit_batch(context, source, documents, seen, one_type, repeats)
     return total
@@ -85,6 +105,36 @@ def _emit_batch(
     users = [event["userId"] for event in _touching(inside, entered.known, seen)]
     worth = {event["_id"]: event for event in inside} if seen is not Seen.NEVER or context.live else {}
     return Emitted(counts, users, entered.refused, kept, worth)
+
+
+def _emit_raw(context: Context, source: Source, raw: bytes, one_type: OneUserType, repeats: Repeats) -> Emitted:
+    """Emit a batch of raw BSON on a first pass: what cannot go together first, since it may not be readable."""
+    made = by_shape.finished(context, source, raw)
+    if made is None or not made.stands_apart(source.action, one_type, repeats):
+        documents = bson.decode_all(raw, CODECS)
+        context.pace.take(len(documents), context.stop)
+        return _emit_batch(context, source, documents, Seen.NEVER, one_type, repeats)
+    context.pace.take(made.length, context.stop)
+    rest = _emit_batch(context, source, made.rest, Seen.NEVER, one_type, repeats) if made.rest else Emitted()
+    if made.last is not None:
+        repeats.go_on(made.last)
+    return rest + _emit_finished(context, source, made)
+
+
+def _emit_finished(context: Context, source: Source, made: Finished) -> Emitted:
+    entered = enter_finished(context, source, made.events())
+    kept = rejects.keep(context, source, _of_those_there(context, source, entered.rejects))
+    horizon = context.clock() + context.config.backfill.future
+    approximate, future = made.told(entered.new, horizon)
+    counts = Counts(
+        read=len(made),
+        emitted=len(entered.new),
+        duplicates=len(made) - len(entered.new) - len(entered.rejects),
+        rejected=len(entered.rejects),
+        approximate=approximate,
+        future=future,
+    )
+    return Emitted(counts, isolated=entered.refused, rejects=kept, columns=[part.users for part in made.parts])
 
 
 def _inside(context: Context, events: list[Document]) -> list[Document]:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import bson
+from bson.raw_bson import RawBSONDocument
+
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.events import EventRefused, Inserted, insert_new
 from lbmigrate.ledger.identify import identify, is_of
+from lbmigrate.ledger.sources import CODECS
 from lbmigrate.records import Document, Reject
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -26,12 +30,12 @@ class Entered:
     What is in none of the three was given more than once. `refused` of the rejects are what the server did not take.
     """
 
-    new: list[Document] = field(default_factory=list)
+    new: list[Any] = field(default_factory=list)
     known: dict[str, Any] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     refused: int = 0
 
-    def note(self, inserted: Inserted, given: list[Document]) -> None:
+    def note(self, inserted: Inserted, given: list[Any]) -> None:
         """Take in what became of events that were given to the server."""
         lost = set(map(id, inserted.taken)) if inserted.taken else set()
         out = [event for event in given if event["_id"] in inserted.refused] if inserted.refused else []
@@ -65,7 +69,23 @@ def enter(
     raise LbmigrateError(f"{EVENTS} says that {pending[0]['_id']!r} is there, and does not show it", "try again")
 
 
-def _inserted(context: Context, events: list[Document]) -> Inserted:
+def enter_finished(context: Context, source: Source, events: list[RawBSONDocument]) -> Entered:
+    """Insert events that are BSON already. Each has an `_id` of its own; what is there already is looked at as above.
+
+    Those that went in at once are handed back as they came, all others decoded.
+    """
+    found = Entered()
+    inserted = _inserted(context, events)
+    found.note(inserted, events)
+    if inserted.taken:
+        lost = set(map(id, inserted.taken))
+        taken = [bson.decode(event.raw, CODECS) for event in events if id(event) in lost]
+        later = enter(context, source, taken, {}, look=True)
+        return Entered(found.new + later.new, later.known, found.rejects + later.rejects, found.refused + later.refused)
+    return found
+
+
+def _inserted(context: Context, events: Sequence[Any]) -> Inserted:
     try:
         return Inserted(insert_new(context.target[EVENTS], events))
     except EventRefused as error:

@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
+import bson
 from bson import Int64
+from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -170,7 +172,9 @@ def as_read(entry: Document) -> Any:
     return rev if rev is None or type(rev) in WHOLE else {"$not": {"$type": "long"}}
 
 
-def insert_entries(collection: Collection[Any], absent: Sequence[Document], before: Before) -> list[Any]:
+def insert_entries(
+    collection: Collection[Any], absent: Sequence[Document | RawBSONDocument], before: Before
+) -> list[Any]:
     """Insert entries; returns the users for whom somebody else was faster.
 
     Where the `_id` is that of another user, whose id has the same text, the entry has the exact text of its user's.
@@ -179,11 +183,17 @@ def insert_entries(collection: Collection[Any], absent: Sequence[Document], befo
         if absent:
             collection.insert_many(absent, ordered=False)
     except BulkWriteError as error:
-        lost = [absent[failure["index"]] for failure in _collisions(collection.name, error)]
+        lost = [_decoded(collection, absent[failure["index"]]) for failure in _collisions(collection.name, error)]
         namesakes = _renamed(collection, lost, before)
         faster = [entry["userId"] for entry in lost if not any(entry is each for each in namesakes)]
         return faster + insert_entries(collection, namesakes, before)
     return []
+
+
+def _decoded(collection: Collection[Any], entry: Document | RawBSONDocument) -> Document:
+    if isinstance(entry, RawBSONDocument):
+        return bson.decode(entry.raw, collection.codec_options)
+    return entry
 
 
 def _renamed(collection: Collection[Any], lost: Sequence[Document], before: Before) -> list[Document]:

@@ -35,6 +35,14 @@ class Repeats:
             return events, []
         return self._apart(known, events)
 
+    def ended_with(self, action: str) -> list[str]:
+        """The source ids, as they are written, of the document with which the batch before ended."""
+        return [event["_id"].removeprefix(f"{action}:") for event in self._last]
+
+    def go_on(self, last: Document) -> None:
+        """Take note of the event of the last document of a batch whose events are known to differ."""
+        self._last = [] if self._unique else [last]
+
     def _apart(self, known: dict[str, list[Document]], events: list[Document]) -> tuple[list[Document], list[Reject]]:
         kept, repeated = [], []
         for event in events:

@@ -25,8 +25,9 @@ from pymongo.database import Database
 from lbmigrate.board.boards import Boards
 from lbmigrate.board.redis_client import ANSWER, PATIENT
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.changes import differences
-from lbmigrate.ledger.entries import places_by_period, places_of, present_entries, remove_stale
+from lbmigrate.ledger.changes import Differences, differences
+from lbmigrate.ledger.entries import Present, places_by_period, places_of, present_entries, remove_stale
+from lbmigrate.ledger.first_entries import FirstEntries, first_entries
 from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
@@ -124,11 +125,9 @@ def _attempt(
     computed = partial(ledger, database, users, people := People(context))
     places = _places(context, seen.layout, users, computed, anywhere or context.scope.full)
     present = present_entries(database, seen.layout, places, histograms.void)
-    owners, wanted = _wanted(context, computed(), people)
     if archived := seen.layout.archived:
         present = {key: entry for key, entry in present.items() if key[1] not in archived}
-        wanted = [entry for entry in wanted if entry["period"] not in archived]
-    found = differences(seen.layout, present, wanted, marked, context.clock())
+    owners, wanted, found = _to_write(context, seen.layout, present, computed(), people, marked, ledger is days)
     contested = found.write(database, histograms)
     if ledger is days and not context.live:  # a recorder, which has no lease, leaves that to the runs
         going = partial(leaving, histograms, marked)
@@ -140,8 +139,29 @@ def _attempt(
         contested |= dict.fromkeys(found.users)  # a run has moved what was there
     if written and not context.live:
         histograms.settle(MOST_MOVED, written)
-    unchanged = len(wanted) - found.inserted - found.changed
+    unchanged = max(0, len(wanted) - found.inserted - found.changed)
     return Rolled(users=owners, inserted=found.inserted, changed=found.changed, unchanged=unchanged), list(contested)
+
+
+def _to_write(
+    context: Context,
+    layout: Layout,
+    present: Present,
+    ledger: Sums,
+    people: People,
+    marked: Container[str],
+    whole: bool,
+) -> tuple[int, list[Document], Differences | FirstEntries]:
+    """How many users there are, their entries as they should be, and what is to be written.
+
+    Where they have none yet, and the `whole` ledger of these users was read, all is written and none told.
+    """
+    is_usual = whole and not present and not context.live and layout.is_single and not layout.archived
+    if is_usual and (first := first_entries(context, ledger, people, marked, context.clock())):
+        return len(first.users), [], first
+    owners, wanted = _wanted(context, ledger, people)
+    wanted = [entry for entry in wanted if entry["period"] not in layout.archived] if layout.archived else wanted
+    return owners, wanted, differences(layout, present, wanted, marked, context.clock())
 
 
 def _places(

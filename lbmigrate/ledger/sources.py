@@ -52,16 +52,33 @@ def read(
 
 def _read(context: Context, source: Source, condition: Document, among: Sequence[Document]) -> Iterator[list[Document]]:
     size = context.pace.batch(context.config.backfill.chunk_size)
-    collection, projection = _readable(context)[source.collection], projection_of(scoring.paths(source))
     if source.unwind:
+        collection, projection = _readable(context)[source.collection], projection_of(scoring.paths(source))
         shown = {"$project": {**projection, unwind.POSITION: 1}}
         yield from _aggregated(collection, [{"$match": condition}, *unwind.elements(source), *among, shown], size)
         return
-    wanted = {"$and": [condition, source.where]} if source.where else condition
-    cursor = collection.with_options(codec_options=CODECS).find(wanted, projection)
-    if condition.keys() == {"_id"}:
-        cursor = cursor.hint([("_id", 1)])  # else a planner with an index on the filter's field may scan that whole
+    collection, *asked = _asked(context, source, condition)
+    cursor = _by_id(collection.find(*asked), condition)
     yield from _in_batches(cursor.batch_size(size + 1), size)
+
+
+def read_raw(context: Context, source: Source, condition: Document) -> Iterator[bytes]:
+    """The same as raw BSON, documents one after another, as the server sends them; not of unwound elements."""
+    collection, *asked = _asked(context, source, condition)
+    cursor = _by_id(collection.find_raw_batches(*asked), condition)
+    yield from filter(None, cursor.batch_size(context.config.backfill.chunk_size + 1))
+
+
+def _asked(context: Context, source: Source, condition: Document) -> tuple[Collection[Any], Document, Document]:
+    """Where documents are asked for, how, and for which fields."""
+    wanted = {"$and": [condition, source.where]} if source.where else condition
+    collection = _readable(context)[source.collection].with_options(codec_options=CODECS)
+    return collection, wanted, projection_of(scoring.paths(source))
+
+
+def _by_id(cursor: Cursor[Any], condition: Document) -> Cursor[Any]:
+    """Else a planner with an index on the filter's field may scan that whole."""
+    return cursor.hint([("_id", 1)]) if condition.keys() == {"_id"} else cursor
 
 
 def _in_batches(cursor: Cursor[Document], size: int) -> Iterator[list[Document]]:

@@ -187,7 +187,7 @@ class ScoreRecorder:
         done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types())
         is_new = done.counts.emitted == done.counts.read == 1 and not source.unwind
         settled = Found() if is_new else self._settle(source, condition["_id"]["$in"], done.worth)
-        self._roll_up([*done.users, *settled.users])
+        self._roll_up([*done.touched(), *settled.users])
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
         if done.counts.rejected:

@@ -160,7 +160,7 @@ class Tail:
         for source in context.config.sources:
             done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection))
         settled = [] if changed_rules(self._context) else retrying(partial(self._settle, batch, done))
-        for users in walk.selections([*done.users, *(user for _, found in settled for user in found.users)]):
+        for users in walk.selections([*done.touched(), *(user for _, found in settled for user in found.users)]):
             retrying(partial(rollup.roll_up, self._context, users))
         return done, "; ".join(told for source, found in settled if (told := held_back(source, found.held)))
 

@@ -15,15 +15,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bson.int64 import Int64
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.records import LARGEST_SCORE, Document
+from lbmigrate.records import Document
 from lbmigrate.rules.clocks import Clocks
+from lbmigrate.rules.folded import Folded
 from lbmigrate.rules.periods import Ints, numbered
 from lbmigrate.rules.reached import Moments, Reached, by_day, joined, moments
-from lbmigrate.schema import REACHED
-from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import plain_id
 
 Times = Sequence[dt.datetime] | npt.NDArray[np.datetime64]
@@ -95,48 +93,37 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
     does once something was adjusted, `counted` is how many. With moments, `reachedAt` says since when the score is what
     it is. Values are Python's and bson's own types; scores are `clipped`.
     """
+    return [entry for each in folded(days, periods) for entry in each.documents()]
+
+
+def folded(days: Sums, periods: Sequence[str]) -> list[Folded]:
+    """The same as columns, for every kind in `periods`."""
     codes, found = _numbered(days.user)
     owners = list(map(plain_id, found))
     streaks = _Streaks(codes, days.day, days.stands > 0)
     numbers = {user: code for code, user in enumerate(found)}
     reached = by_day(days.moments, numbers) if days.moments else None
-    return [entry for kind in periods for entry in _entries_of_kind(kind, days, codes, owners, streaks, reached)]
+    return [_folded(kind, days, codes, owners, streaks, reached) for kind in periods]
 
 
-def _entries_of_kind(
-    kind: str, days: Sums, codes: Ints, owners: Sequence[Any], streaks: _Streaks, reached: Reached | None
-) -> list[Document]:
+def _folded(
+    kind: str, days: Sums, codes: Ints, owners: list[Any], streaks: _Streaks, reached: Reached | None
+) -> Folded:
     numbers, labels = numbered(kind, days.day)
     starts = _run_starts(codes, numbers)
-    names = id_texts(owners)
-    standing, counted = np.add.reduceat(days.stands, starts), np.add.reduceat(days.events, starts)
-    columns = zip(
-        codes[starts].tolist(),
-        map(labels.__getitem__, numbers[starts].tolist()),
-        _int64s(_sums(days.points, starts)),
-        streaks.within(starts).tolist(),
-        _int64s(standing),
+    return Folded(
+        users=owners,
+        owner=codes[starts],
+        labels=labels,
+        label=numbers[starts],
+        score=_sums(days.points, starts),
+        streak=streaks.within(starts),
+        stands=np.add.reduceat(days.stands, starts),
+        events=np.add.reduceat(days.events, starts),
         # the last day need not hold the newest time: where clocks fall back past midnight, an older day comes again
-        np.maximum.reduceat(days.last, starts).tolist(),
-        strict=True,
+        last=np.maximum.reduceat(days.last, starts),
+        reached=reached.of(starts) if reached else None,
     )
-    made: list[Document] = [
-        {
-            "_id": f"{period}:{names[code]}",
-            "userId": owners[code],
-            "period": period,
-            "score": score,
-            "streak": streak,
-            "events": events,
-            "lastEventAt": last,
-        }
-        for code, period, score, streak, events, last in columns
-    ]
-    for row in np.flatnonzero(standing != counted).tolist():
-        made[row]["counted"] = Int64(counted[row])
-    for entry, moment in zip(made, reached.of(starts), strict=True) if reached else ():
-        entry[REACHED] = moment
-    return made
 
 
 def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:
@@ -225,15 +212,3 @@ class _Streaks:
         """The streak on the last active day of each run of rows that begins at one of `starts`; 0 if it has none."""
         last = self._latest[np.append(starts, len(self._latest))[1:] - 1]
         return np.where(last >= starts, self._lengths[last], 0)
-
-
-def _int64s(values: Ints) -> list[Int64]:
-    """Wrap numbers for BSON; equal ones share an object, since making one costs ten times what finding it does."""
-    numbers = values.tolist()
-    wrapped = {number: Int64(clipped(number)) for number in set(numbers)}
-    return [wrapped[number] for number in numbers]
-
-
-def clipped(score: float) -> int:
-    """A score as an entry can hold it: one that would not fit into 64 bits is the largest, or the lowest, that does."""
-    return max(-LARGEST_SCORE, min(int(score), LARGEST_SCORE))

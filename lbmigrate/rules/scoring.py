@@ -77,7 +77,7 @@ def score(
         worth = points_function.worth(function, str(source.points), frame, problems)
     else:
         worth = formula.evaluate(str(source.points), numbers, len(ids))
-    points = _whole(worth, source.bounds, problems)
+    points = _int64s(whole(worth, source.bounds, problems))
     metas = _metas([columns[path] for path in source.meta.values()], tuple(source.meta), origin, len(ids))
     for row, path in approximate.items():
         metas[row]["approximate"] = path
@@ -162,7 +162,8 @@ def _numbers(columns: Columns, source: Source, zone: ZoneInfo, problems: Problem
     return numbers
 
 
-def _whole(values: NDArray[Any], bounds: tuple[int, int], problems: Problems) -> list[Int64]:
+def whole(values: NDArray[Any], bounds: tuple[int, int], problems: Problems) -> NDArray[np.int64]:
+    """Points as whole numbers; rows that have none, or one out of bounds, become problems."""
     finite = np.isfinite(values)
     small = finite & (values >= -MOST_POINTS) & (values <= MOST_POINTS)
     for row in np.flatnonzero(~small).tolist():
@@ -172,9 +173,13 @@ def _whole(values: NDArray[Any], bounds: tuple[int, int], problems: Problems) ->
     for row in np.flatnonzero(small & ((rounded < bounds[0]) | (rounded > bounds[1]))).tolist():
         end = f"below {bounds[0]}" if rounded[row] < bounds[0] else f"above {bounds[1]}"
         problems.setdefault(row, f"points are {end} ({rounded[row]})")
-    whole = rounded.tolist()
-    shared = {number: Int64(number) for number in set(whole)}
-    return [shared[number] for number in whole]
+    return rounded
+
+
+def _int64s(numbers: NDArray[np.int64]) -> list[Int64]:
+    listed = numbers.tolist()
+    shared = {number: Int64(number) for number in set(listed)}
+    return [shared[number] for number in listed]
 
 
 def _metas(columns: Sequence[list[Any]], names: Sequence[str], origin: str, length: int) -> list[Document]:

@@ -19,7 +19,7 @@ from bson import Int64, ObjectId
 
 from lbmigrate.records import Document
 
-STRING, DOCUMENT, OBJECT_ID, BOOLEAN, DATE, INT64 = 0x02, 0x03, 0x07, 0x08, 0x09, 0x12
+STRING, DOCUMENT, OBJECT_ID, BOOLEAN, DATE, INT32, INT64 = 0x02, 0x03, 0x07, 0x08, 0x09, 0x10, 0x12
 WIDTHS = {OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, INT64: 8}
 Bytes = npt.NDArray[np.uint8]
 
@@ -52,6 +52,11 @@ class Column:
         distinct[:] = [read(self.values[start].tobytes()) for start in starts.tolist()]
         return np.repeat(distinct, np.diff(np.append(starts, len(self.values)))).tolist()
 
+    def distinct(self) -> list[Any]:
+        """The values of an id, each once."""
+        width = self.values.shape[1]
+        return list(map(READERS[self.kind], set(np.ascontiguousarray(self.values).view(f"V{width}").ravel().tolist())))
+
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
@@ -61,7 +66,11 @@ def _int64(raw: bytes) -> Int64:
     return Int64(int.from_bytes(raw, "little", signed=True))
 
 
-READERS: dict[int, Callable[[bytes], Any]] = {OBJECT_ID: ObjectId, STRING: _text, INT64: _int64}
+def _int32(raw: bytes) -> int:
+    return int.from_bytes(raw, "little", signed=True)
+
+
+READERS: dict[int, Callable[[bytes], Any]] = {OBJECT_ID: ObjectId, STRING: _text, INT64: _int64, INT32: _int32}
 
 
 def columns(raw: bytes) -> dict[str, Column] | None:

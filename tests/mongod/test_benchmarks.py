@@ -55,6 +55,13 @@ def test_every_contestant_and_every_target_has_a_line(finished):
         assert target["what"] in table
 
 
+def test_processor_time_is_told_for_each_task(finished):
+    table, results = finished
+    line = next(line for line in table.splitlines() if line.startswith("ours"))
+    cpu = [results["medians"]["ours"][side] / DOCS * 1e6 for side in ("client_cpu", "server_cpu")]
+    assert [f"{micros:.1f}" for micros in cpu] == line.split()[6:8]
+
+
 def test_memory_is_measured_at_half_and_at_five_times_as_many_documents(tmp_path):
     done = bench("--memory", "--docs", "200", "--json", str(tmp_path / "memory.json"))
     assert done.returncode == 0, done.stderr
