@@ -13,13 +13,22 @@ import pytest
 from bson import ObjectId, json_util
 
 from lbmigrate import schema
+from lbmigrate.migration.pace import Line
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("runbooks/*.md"))]
 DOCUMENTS = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")), *PAGES]
 
 CUT = "[…]"  # where a document leaves lines out
-NOT_RUN = {"export", "make", "mongoexport", "pip", "python3"}  # commands that need another machine than this
+NOT_RUN = {
+    "export",
+    "make",
+    "mongoexport",
+    "pip",
+    "pipx",
+    "python3",
+    "uv",
+}  # commands that need another machine than this
 STAND_INS = {
     "make demo": "lbmigrate demo --users 60 --tasks 1500 --sessions 600",
     "lbmigrate tail": "lbmigrate tail --max-runtime 2s",
@@ -126,6 +135,36 @@ def locked_and_paused(app):
     app["lbmigrate_state"].update_one({"_id": "control"}, {"$set": paused}, upsert=True)
 
 
+def a_run_goes_on(app):
+    """A backfill of everything goes on on another host, and is at the tasks."""
+    now = dt.datetime.now(dt.UTC)
+    holder = {"host": "worker-2", "pid": 4242, "born": 0.0, "command": "lbmigrate backfill --full", "table": ""}
+    lock = {"holder": holder, "expiresAt": now + dt.timedelta(minutes=1), "run": "0a1b2c3d"}
+    app["lbmigrate_state"].update_one({"_id": "lock"}, {"$set": lock})
+    line = Line("tasks", 0.0, done=80, total=200, worked=80, active=4.0).row()
+    sums = {"documents": 80, "events": 0, "entries": 0, "rejects": 0, "active": 4.0, "held": {}}
+    progress = {"at": now, "work": "4 backfill", **sums, "workers": 2, "perSecond": None, "lines": [line]}
+    run = {"_id": "run:0a1b2c3d", "kind": "run", "layout": 1, "fence": 0, "verb": "backfill", "outcome": "running"}
+    told = {"options": {"command": "lbmigrate backfill --full"}, "startedAt": now, "by": "sam@worker-2"}
+    app["lbmigrate_state"].insert_one({**run, **told, "progress": progress})
+
+
+def ids_are_of_the_wrong_type(app):
+    """An import has written tasks whose users are texts."""
+    now = dt.datetime.now(dt.UTC)
+    for task in list(app["tasks"].find({"status": "done", "completedAt": {"$exists": True}}).limit(3)):
+        app["tasks"].insert_one({**task, "_id": ObjectId(), "userId": str(task["userId"]), "updatedAt": now})
+
+
+def rules_are_others(app):
+    """Tasks are worth more, and days begin elsewhere."""
+    file = Path("config/leaderboard.yaml")
+    text = (
+        file.read_text("utf-8").replace("points: 10", "points: 15").replace("timezone: UTC", "timezone: Europe/Berlin")
+    )
+    file.write_text(text, "utf-8")
+
+
 def weeks_are_to_have_collections(app):
     """Nothing has happened yet, but the configuration says so."""
     file = Path("config/leaderboard.yaml")
@@ -151,6 +190,11 @@ SCENES = {
     "partitions.md": weeks_are_to_have_collections,
     "redis.md": quiet,
     "python.md": quiet,
+    "long-run.md": a_run_goes_on,
+    "again.md": ids_are_of_the_wrong_type,
+    "rules.md": rules_are_others,
+    "restore.md": quiet,
+    "upgrade.md": quiet,
 }
 NEEDS = {"redis.md": "valkey"}  # a fixture
 

@@ -19,8 +19,10 @@ import yaml
 JOBS = Path(__file__).parents[2] / "jobs"
 UNITS = sorted((JOBS / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
-WANTED = {"backfill", "verify", "recount", "boards"}
+WANTED = {"backfill", "verify", "recount", "reconcile", "boards"}
+PAGES = {"report"}  # what writes a file, once a month
 ALWAYS = {"tail"}  # what is started once, and restarted
+HOME = "/var/lib/lbmigrate"
 
 
 # --- cron ----------------------------------------------------------------------------------------------------------
@@ -82,14 +84,14 @@ def test_a_service_runs_a_command_and_calls_a_held_lock_no_failure(path, migrate
     if words[0] in ALWAYS:
         monkeypatch.setenv("LBMIGRATE_MAX_RUNTIME", "1s")
     assert Path(program).name == "lbmigrate"
-    assert path.stem == f"lbmigrate-{words[0]}"
-    assert run(["lbmigrate", *words]).status == 0
+    assert path.stem == f"lbmigrate-{'report' if '--report' in words else words[0]}"
+    assert run(["lbmigrate", *(word.replace(HOME, ".") for word in words)]).status == 0
     assert service["SuccessExitStatus"].split() == ["4", "143"]
 
 
 def test_every_service_has_a_timer_that_is_wanted_or_is_restarted():
-    assert {path.stem for path in SERVICES} == {f"lbmigrate-{name}" for name in WANTED | ALWAYS}
-    for name in WANTED:
+    assert {path.stem for path in SERVICES} == {f"lbmigrate-{name}" for name in WANTED | PAGES | ALWAYS}
+    for name in WANTED | PAGES:
         timer = unit(JOBS / "systemd" / f"lbmigrate-{name}.timer")
         assert timer["Timer"]["OnCalendar"]
         assert timer["Install"]["WantedBy"] == "timers.target"
@@ -112,7 +114,10 @@ MOST_EXPOSED = 3.0  # of 10, as systemd reckons it; it calls 4 and more medium
 def test_a_service_may_do_no_more_than_it_needs(path):
     service = unit(path)["Service"]
     assert {name: service.get(name) for name in HARDENED} == HARDENED
-    assert "ReadWritePaths" not in service  # it writes no file
+    assert "ReadWritePaths" not in service
+    assert service.get("StateDirectory", "") == (
+        "lbmigrate" if HOME in service["ExecStart"] else ""
+    )  # all it writes to
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
@@ -140,7 +145,7 @@ def test_systemd_understands_a_unit_and_calls_a_service_little_exposed(path, tmp
 
 
 def cron_jobs() -> list[dict]:
-    files = (JOBS / "kubernetes.yaml", JOBS / "kubernetes-boards.yaml")
+    files = (JOBS / f"kubernetes{beside}.yaml" for beside in ("", "-boards", "-reconcile"))
     return [job for file in files for job in yaml.safe_load_all(file.read_text("utf-8"))]
 
 
