@@ -16,13 +16,20 @@ from lbmigrate.errors import UsageError
 from lbmigrate.rehearsal.engine import Engine
 from lbmigrate.run.context import Scope, VerifyOptions, utc_now
 from lbmigrate.run.stop import Limits, Window
+from lbmigrate.workers.executor import Executor
 
 Since = Annotated[
     str | None, typer.Option(envvar="LBMIGRATE_SINCE", help="Only actions from then on: 2025-05-01, 6mo ago, or all.")
 ]
 Until = Annotated[str | None, typer.Option(envvar="LBMIGRATE_UNTIL", help="Only actions before then.")]
 User = Annotated[str | None, typer.Option(envvar="LBMIGRATE_USER", help="Only this user's actions.")]
-Workers = Annotated[int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Worker threads.")]
+Workers = Annotated[
+    int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Workers: threads or processes.")
+]
+ExecutorOption = Annotated[
+    Executor,
+    typer.Option("--executor", envvar="LBMIGRATE_EXECUTOR", help="What works on the chunks: threads, or processes."),
+]
 Sample = Annotated[
     int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="Users to draw, besides the top ones.")
 ]

@@ -26,8 +26,9 @@ LIMITING = frozenset({
 # … and what does neither.
 OTHER_OPTIONS = frozenset({
     "AGAINST", "BACKUP_KEY_FILE", "BACKUP_REF", "DATA", "DEBUG", "DEMO_SESSIONS", "DEMO_TASKS", "DEMO_USERS",
-    "DIGEST", "DOCUMENTS_PER_SECOND", "ENGINE", "EXPORT", "HEALTH", "HOOKS", "JSON", "KEEP", "LOCK_TTL", "LOG_FORMAT",
-    "MAX_STALENESS", "METRICS_FILE", "METRICS_PUSH", "N", "OUT", "PERIOD", "QUIET", "REPORT", "SEED", "SHARD",
+    "DIGEST", "DOCUMENTS_PER_SECOND", "ENGINE", "EXECUTOR", "EXPORT", "HEALTH", "HOOKS", "JSON", "KEEP", "LOCK_TTL",
+    "LOG_FORMAT", "MAX_STALENESS", "METRICS_FILE", "METRICS_PUSH", "N", "OUT", "PERIOD", "QUIET", "REPORT",
+    "SEED", "SHARD",
     "TEMPLATE", "WAIT_LOCK", "WATCH", "WORKERS",
 })  # fmt: skip
 # Read by the configuration, or where they are needed.
