@@ -29,7 +29,7 @@ from lbmigrate.passes.passes import Claimed
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context, Scope
-from lbmigrate.run.crew import Answer, Line, WorkerLost, carried_out
+from lbmigrate.run.crew import Answer, Line, carried_out
 from lbmigrate.run.pace import AskedPace
 from lbmigrate.schema.layout import PARTITIONED
 
@@ -56,7 +56,7 @@ class Emission:
         again = partial(passes.claimed_again, self.context)
         try:
             return carried_out(self.context.crew, chunk, self.away, self.here, again)
-        except WorkerLost as error:
+        except (LbmigrateError, PyMongoError) as error:
             return Outcome(chunk, 0.0, attempts=chunk.tried + 1, error=error)
 
     def here(self, chunk: Claimed) -> Outcome:

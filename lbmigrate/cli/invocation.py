@@ -109,7 +109,7 @@ class Invocation:
         limits: Limits = Limits(),
         *,
         workers: int | None = None,
-        executor: Executor = Executor.THREADS,
+        executor: tuple[Executor, str | None] = (Executor.THREADS, None),
         lock_ttl: str = options.LOCK_TTL,
         wait_lock: str | None = None,
     ) -> Iterator[Terms]:
@@ -127,7 +127,7 @@ class Invocation:
                 for each in (shown, *others):
                     each(report)
 
-            yield Terms(ttl, patience, workers, executor, stop, listen, command_line())
+            yield Terms(ttl, patience, workers, *executor, stop, listen, command_line())
 
 
 def command_line(*more: str) -> str:

@@ -28,7 +28,11 @@ Workers = Annotated[
 ]
 ExecutorOption = Annotated[
     Executor,
-    typer.Option("--executor", envvar="LBMIGRATE_EXECUTOR", help="What works on the chunks: threads, or processes."),
+    typer.Option("--executor", envvar="LBMIGRATE_EXECUTOR", help="What works on the chunks."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(envvar="LBMIGRATE_SCHEDULER", help="The Dask scheduler: tcp://…; without it, a cluster of this host."),
 ]
 Sample = Annotated[
     int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="Users to draw, besides the top ones.")
@@ -194,6 +198,13 @@ def share(words: str) -> float:
     if not 0 < found <= 1:
         raise UsageError(f"--sample {words!r} is not a valid share", "write 1% or 0.01")
     return found
+
+
+def executor(kind: Executor, scheduler: str | None) -> tuple[Executor, str | None]:
+    """What works on the chunks, and where. Raises UsageError for a scheduler that nobody asks."""
+    if scheduler and kind is not Executor.DASK:
+        raise UsageError("--scheduler belongs to --executor dask", "add --executor dask, or leave out --scheduler")
+    return kind, scheduler
 
 
 def limits(config: Config, runtime: str | None, documents: int | None, between: str | None) -> Limits:

@@ -43,6 +43,7 @@ def run(
     between: options.Between = None,
     workers: options.Workers = None,
     executor: options.ExecutorOption = Executor.THREADS,
+    scheduler: options.Scheduler = None,
     dry_run: options.DryRun = False,
     fixtures: options.Fixtures = None,
     engine: options.EngineOption = Engine.AUTO,
@@ -81,7 +82,8 @@ def run(
     with this.connected(tell=False) as connection:
         limits = options.limits(connection.config, max_runtime, max_docs, between)
         confirmed = yes or _agreed(connection, to, only)
-        with this.running(limits, workers=workers, executor=executor, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+        by = options.executor(executor, scheduler)
+        with this.running(limits, workers=workers, executor=by, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             counts = commands.run(
                 connection,
                 to=to,

@@ -46,7 +46,8 @@ class Terms:
 
     `lock_ttl` and `wait_lock` are seconds: how long the lease lasts without renewal, and how long to wait for it.
     `workers` are threads, by default those of the configuration. `stop` carries the limits, and ends the run early.
-    `executor` says where the work is done: in these threads, or in as many processes.
+    `executor` says where the work is done: in these threads, in as many processes, or by a Dask cluster,
+    that of `scheduler` or one of this host.
     `listen` hears every report. `command` is what the records say was typed, and what goes on with the run.
     """
 
@@ -54,6 +55,7 @@ class Terms:
     wait_lock: float = 0.0
     workers: int | None = None
     executor: Executor = Executor.THREADS
+    scheduler: str | None = None
     stop: Stop | None = None
     listen: Listener = ignore
     command: str = ""
@@ -94,7 +96,7 @@ def started(
             check()
             guard()
 
-        context = replace(context, crew=later.enter_context(crew.of(context, terms.executor)))
+        context = replace(context, crew=later.enter_context(crew.of(context, terms.executor, terms.scheduler)))
         driver = Driver(context, both, terms.listen, account)
         if row == LOCK and (told := mend(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))

@@ -76,6 +76,12 @@ class Mailbox:
         change = {"$set": {"done": {"n": number, "body": body}}, "$inc": more, "$currentDate": {"at": True}}
         retrying(lambda: self._rows.update_one({"_id": self.row, "done.n": {"$ne": number}}, change))
 
+    def count(self, documents: int, seconds: float) -> None:
+        """Note that a task is done, whose result takes another way."""
+        more = {"tasks": 1, "documents": documents, "seconds": seconds}
+        change = {"$inc": more, "$currentDate": {"at": True}}
+        retrying(lambda: self._rows.update_one({"_id": self.row}, change), attempts=1)
+
     def ask(self, number: int, turn: int, body: bytes) -> None:
         """Ask the run something in the middle of a task."""
         change = {"$set": {"ask": {"n": number, "m": turn, "body": body}}, "$currentDate": {"at": True}}

@@ -9,6 +9,7 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Crew, Line
 from lbmigrate.state.mailbox import Post
+from lbmigrate.workers import dask_cluster
 from lbmigrate.workers.executor import Executor, in_memory
 from lbmigrate.workers.hosts import Hosts
 from lbmigrate.workers.processes import Processes
@@ -51,10 +52,14 @@ class Everybody:
 
 
 @contextmanager
-def of(context: Context, executor: Executor) -> Iterator[Crew | None]:
+def of(context: Context, executor: Executor, scheduler: str | None = None) -> Iterator[Crew | None]:
     """The crew of a run that holds the lease; None where its own threads do all the work."""
     if is_fake(context.target) or not context.state.fence:
         yield None
+        return
+    if executor is Executor.DASK:
+        with dask_cluster.crew(context, scheduler) as found:
+            yield found
         return
     crew = Everybody(context, Processes(context) if executor is Executor.PROCESSES else None)
     try:

@@ -12,6 +12,7 @@ class Executor(StrEnum):
 
     THREADS = "threads"
     PROCESSES = "processes"
+    DASK = "dask"
 
 
 def in_memory(executor: Executor) -> UsageError:

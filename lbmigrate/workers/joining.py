@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from pymongo.errors import PyMongoError
 
@@ -52,7 +52,7 @@ class Guarded(State):
 
 def marks(config: Config) -> dict[str, str]:
     """By what a worker is known to do the same as the run: the package's version, and the configuration's digest."""
-    return {"version": version("lbmigrate"), "digest": likeness(config)}
+    return {"version": str(vars(sys.modules["lbmigrate"])["__version__"]), "digest": likeness(config)}
 
 
 def refuse_others(config: Config, wanted: Document) -> None:
@@ -78,9 +78,9 @@ def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Don
     done = Done(lock["run"])
     while not stop.asked():
         box = Mailbox(connection.state, done.run, Holder.here())
-        with _open(box), at_work(connection.config, box.run, lock["fence"]) as context:
+        with opened(box), at_work(connection.config, box.run, lock["fence"]) as context:
             tell(f"joined run {box.run}; it hands out chunks")
-            if not _work(box, _guarded(context, box), stop, done):
+            if not _work(box, guarded(context, box), stop, done):
                 return done
         if not box.goes_on(connection.state.get(LOCK)):
             return done
@@ -88,7 +88,8 @@ def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Don
     return done
 
 
-def _guarded(context: Context, box: Mailbox) -> Context:
+def guarded(context: Context, box: Mailbox) -> Context:
+    """The surroundings of a worker that writes nothing any more once the run has given it up."""
     state = Guarded(context.state.rows.database)
     state.fence, state.guard = context.state.fence, box.check
     object.__setattr__(context, "state", state)
@@ -96,7 +97,7 @@ def _guarded(context: Context, box: Mailbox) -> Context:
 
 
 @contextmanager
-def _open(box: Mailbox) -> Iterator[None]:
+def opened(box: Mailbox) -> Iterator[None]:
     """The mailbox of a worker, signed now and then within the block."""
     box.open()
     over = threading.Event()
@@ -143,7 +144,7 @@ def _carry_out(box: Mailbox, context: Context, task: Document, done: Done) -> No
     def ask(asked: Document) -> Document:
         turn = next(turns)
         box.ask(task["n"], turn, packed(asked))
-        return _answer(box, task["n"], turn)
+        return answer_to(box, task["n"], turn)
 
     began = time.monotonic()
     found = carry_out(context, unpacked(task["body"]), ask)
@@ -152,7 +153,8 @@ def _carry_out(box: Mailbox, context: Context, task: Document, done: Done) -> No
     box.hand_back(task["n"], packed(found), documents, time.monotonic() - began)
 
 
-def _answer(box: Mailbox, number: int, turn: int) -> Document:
+def answer_to(box: Mailbox, number: int, turn: int) -> Document:
+    """What the run says to what was asked. Raises LeaseLost where nobody will answer any more."""
     while True:
         box.check()
         lock, row = box.look()
