@@ -65,7 +65,7 @@ class DaskLine:
             raise LbmigrateError(told, "start it, or leave out --executor; then: lbmigrate run") from error
         except Exception as error:
             told = f"a worker of the Dask cluster cannot do this work: {secrets.hidden(repr(error))}"
-            raise LbmigrateError(told, "have the same lbmigrate on its workers; then: lbmigrate run") from error
+            raise LbmigrateError(told, "have the same version on its workers; then: lbmigrate run") from error
         return found
 
 

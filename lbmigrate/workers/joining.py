@@ -28,7 +28,7 @@ from lbmigrate.workers.at_work import at_work, packed, unpacked
 TICK = 0.05  # seconds between two looks for a task
 ANSWER = 0.02  # … and for an answer in the middle of one
 START = "start one first, on one host: lbmigrate run, or lbmigrate backfill"
-ALIKE = "have the same lbmigrate and the same configuration on both, and then: lbmigrate worker"
+ALIKE = "have the same version and the same configuration on both, and then: lbmigrate worker"
 
 
 @dataclass(slots=True)
