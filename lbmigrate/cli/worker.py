@@ -12,7 +12,7 @@ from lbmigrate.records import amount
 app = new_app()
 
 
-@verb(app)
+@verb(app, "lbmigrate worker")
 def worker(this: Invocation) -> None:
     """Join the run that is going on, from this host or another: take chunks from it, and end with it.
 
