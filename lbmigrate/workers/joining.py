@@ -26,6 +26,7 @@ from lbmigrate.state.mailbox import SIGN, Mailbox
 from lbmigrate.workers.at_work import at_work, packed, unpacked
 
 TICK = 0.05  # seconds between two looks for a task
+BEGINNING = 5.0  # … at most for what a run puts on record when it begins
 ANSWER = 0.02  # … and for an answer in the middle of one
 START = "start one first, on one host: lbmigrate run, or lbmigrate backfill"
 ALIKE = "have the same version and the same configuration on both, and then: lbmigrate worker"
@@ -74,7 +75,7 @@ def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Don
     lock = connection.state.get(LOCK)
     if not lock.get("run") or not is_held(lock, server_time(connection.state.rows.database)):
         raise UsageError("no run is going on that could be joined", hint=START)
-    refuse_others(connection.config, connection.state.get(f"run:{lock['run']}").get("marks", {}))
+    refuse_others(connection.config, _record(connection.state, lock["run"], stop).get("marks", {}))
     done = Done(lock["run"])
     while not stop.asked():
         box = Mailbox(connection.state, done.run, Holder.here())
@@ -86,6 +87,14 @@ def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Don
             return done
         tell("the run has not heard of this worker for a while; joining it again")
     return done
+
+
+def _record(state: State, run: str, stop: Stop) -> Document:
+    """The record of a run, which is made a moment after it has taken the lock."""
+    until = time.monotonic() + BEGINNING
+    while not (found := state.get(f"run:{run}")) and time.monotonic() < until and not stop.asked():
+        stop.wait(TICK)
+    return found
 
 
 def guarded(context: Context, box: Mailbox) -> Context:
