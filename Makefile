@@ -45,7 +45,7 @@ clean: ## Remove the environment and every cache
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dryrun,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dryrun,dask,dev]'
 	@touch $@
 
 .venv/.docs: $(READY)

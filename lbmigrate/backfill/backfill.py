@@ -12,26 +12,22 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from lbmigrate.backfill import isolate, settle
+from lbmigrate.backfill import settle, tasks
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import rollup, walk
+from lbmigrate.ledger import walk
 from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emit import Seen
-from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
-from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
 from lbmigrate.schema import present_collections
-from lbmigrate.schema.layout import PARTITIONED
 from lbmigrate.state.statuses import ChunkStatus
 
 STEP = "step:4"
@@ -57,10 +53,10 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     todo = takewhile(
         lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))
     )
-    settling = partial(settle.settle_chunk, Budget(context, MANY))
-    emit = settling if settle.settles(context, source, current) else isolate.emit_chunk
-    work = partial(emit, context, source, one_type, _seen(context, current))
-    for came in overlapped(work, gate.through(todo), context.pace.threads):
+    budget = Budget(context, MANY) if settle.settles(context, source, current) else None
+    work = tasks.Emission(context, source, one_type, _seen(context, current), budget)
+    for came in overlapped(work, gate.through(todo), context.hands):
+        yield from _news(context, source.name)
         if isinstance(came, Held):
             yield came.on(Piece(source.name, done, max(total, done), estimated=estimated))
             continue
@@ -76,6 +72,11 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         )
         circuit.note(outcome)
     circuit.raise_if_open()
+
+
+def _news(context: Context, subject: str) -> Iterator[Piece]:
+    """What has happened to those who work for the run beside its threads."""
+    return (Piece(subject, warning=each) for each in (context.crew.news() if context.crew else ()))
 
 
 def _seen(context: Context, current: passes.Pass) -> Seen:
@@ -178,7 +179,8 @@ def _touched(context: Context, others: Callable[[], list[Any] | None]) -> list[A
 def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:
     done = 0
     selections = gate.through(walk.selections(users))
-    for outcome in overlapped(partial(_roll_up_some, context), selections, context.pace.threads):
+    for outcome in overlapped(partial(tasks.roll_up, context), selections, context.hands):
+        yield from _news(context, "entries")
         if isinstance(outcome, Held):
             yield outcome.on(Piece("entries", done, len(users), unit="users"))
             continue
@@ -193,9 +195,8 @@ def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Itera
     begun: list[Document] = []
     all_users = walk.everyone(context.target, after)
     done = 0
-    for outcome in overlapped(
-        partial(_roll_up_some, context), gate.through(_noted(all_users, begun)), context.pace.threads
-    ):
+    for outcome in overlapped(partial(tasks.roll_up, context), gate.through(_noted(all_users, begun)), context.hands):
+        yield from _news(context, "entries")
         if isinstance(outcome, Held):
             yield outcome.on(Piece("entries", done, unit="users"))
             continue
@@ -211,9 +212,3 @@ def _noted(selections: Iterator[Document], begun: list[Document]) -> Iterator[Do
     for selection in selections:
         begun.append(selection)
         yield selection
-
-
-def _roll_up_some(context: Context, users: Document) -> tuple[Document, Rolled]:
-    anywhere = context.config.layout == PARTITIONED and changed_rules(context)  # which may have made other periods
-    roll_up = partial(rollup.roll_up, context, users, redone=True, anywhere=anywhere)
-    return users, retrying(roll_up, attempts=context.config.backfill.attempts)

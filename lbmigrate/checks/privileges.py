@@ -75,7 +75,7 @@ ALIKE = {
     "boards persist": "backfill",
     **dict.fromkeys(("flag write on", "flag write off", "flag read on", "flag read off"), "flag"),
     "demo": "run",
-    **dict.fromkeys(("recount", "boards archive", "boards restore"), "backfill"),
+    **dict.fromkeys(("recount", "boards archive", "boards restore", "worker"), "backfill"),
 }
 
 

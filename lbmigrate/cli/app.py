@@ -21,6 +21,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Show the steps, where they stand, and what a run would do."),
     "run": ("run", "Apply what is pending, resuming where it stopped."),
     "backfill": ("backfill", "Step 4 alone, incremental: events and entries for what is new or changed."),
+    "worker": (
+        "worker",
+        "Join the run that is going on, from this host or another: take chunks from it, and end with it.",
+    ),
     "tail": ("tail", "Follow what the app writes and record it at once, for apps that are not written in Python."),
     "verify": ("verify", "Compare entries with the ledger, and the ledger with its sources, by a second reading."),
     "recount": (

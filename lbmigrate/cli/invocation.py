@@ -29,6 +29,7 @@ from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.telling import secrets
 from lbmigrate.values.limits import is_half
+from lbmigrate.workers.executor import Executor
 
 FLAWS = 20  # of the state's rows that a verb names
 
@@ -108,6 +109,7 @@ class Invocation:
         limits: Limits = Limits(),
         *,
         workers: int | None = None,
+        executor: tuple[Executor, str | None] = (Executor.THREADS, None),
         lock_ttl: str = options.LOCK_TTL,
         wait_lock: str | None = None,
     ) -> Iterator[Terms]:
@@ -125,7 +127,7 @@ class Invocation:
                 for each in (shown, *others):
                     each(report)
 
-            yield Terms(ttl, patience, workers, stop, listen, command_line())
+            yield Terms(ttl, patience, workers, *executor, stop, listen, command_line())
 
 
 def command_line(*more: str) -> str:

@@ -16,13 +16,24 @@ from lbmigrate.errors import UsageError
 from lbmigrate.rehearsal.engine import Engine
 from lbmigrate.run.context import Scope, VerifyOptions, utc_now
 from lbmigrate.run.stop import Limits, Window
+from lbmigrate.workers.executor import Executor
 
 Since = Annotated[
     str | None, typer.Option(envvar="LBMIGRATE_SINCE", help="Only actions from then on: 2025-05-01, 6mo ago, or all.")
 ]
 Until = Annotated[str | None, typer.Option(envvar="LBMIGRATE_UNTIL", help="Only actions before then.")]
 User = Annotated[str | None, typer.Option(envvar="LBMIGRATE_USER", help="Only this user's actions.")]
-Workers = Annotated[int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Worker threads.")]
+Workers = Annotated[
+    int | None, typer.Option(envvar="LBMIGRATE_WORKERS", min=1, max=64, help="Workers: threads or processes.")
+]
+ExecutorOption = Annotated[
+    Executor,
+    typer.Option("--executor", envvar="LBMIGRATE_EXECUTOR", help="What works on the chunks."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(envvar="LBMIGRATE_SCHEDULER", help="The Dask scheduler: tcp://…; without it, a cluster of this host."),
+]
 Sample = Annotated[
     int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="Users to draw, besides the top ones.")
 ]
@@ -191,6 +202,13 @@ def share(words: str) -> float:
     if not 0 < found <= 1:
         raise UsageError(f"--sample {words!r} is not a valid share", "write 1% or 0.01")
     return found
+
+
+def executor(kind: Executor, scheduler: str | None) -> tuple[Executor, str | None]:
+    """What works on the chunks, and where. Raises UsageError for a scheduler that nobody asks."""
+    if scheduler and kind is not Executor.DASK:
+        raise UsageError("--scheduler belongs to --executor dask", "add --executor dask, or leave out --scheduler")
+    return kind, scheduler
 
 
 def limits(config: Config, runtime: str | None, documents: int | None, between: str | None) -> Limits:

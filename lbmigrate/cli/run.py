@@ -18,6 +18,7 @@ from lbmigrate.rehearsal import report
 from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Scope
+from lbmigrate.workers.executor import Executor, in_memory
 
 SHOWN = 10
 
@@ -41,6 +42,8 @@ def run(
     max_docs: options.MaxDocs = None,
     between: options.Between = None,
     workers: options.Workers = None,
+    executor: options.ExecutorOption = Executor.THREADS,
+    scheduler: options.Scheduler = None,
     dry_run: options.DryRun = False,
     fixtures: options.Fixtures = None,
     engine: options.EngineOption = Engine.AUTO,
@@ -69,6 +72,8 @@ def run(
     if engine is not Engine.AUTO and not fixtures:
         raise UsageError("--engine belongs to a dry run on files", "add --dry-run --fixtures DIR, or leave it out")
     if dry_run or fixtures or out or expect:
+        if executor is not Executor.THREADS:
+            raise in_memory(executor)
         bounds = replace(bounds, share=options.share(sample) if sample else 1.0)
         _rehearse(this, to, only, bounds, fixtures, engine, out, expect)
         return
@@ -77,7 +82,8 @@ def run(
     with this.connected(tell=False) as connection:
         limits = options.limits(connection.config, max_runtime, max_docs, between)
         confirmed = yes or _agreed(connection, to, only)
-        with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+        by = options.executor(executor, scheduler)
+        with this.running(limits, workers=workers, executor=by, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             counts = commands.run(
                 connection,
                 to=to,

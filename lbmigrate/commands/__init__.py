@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._rollback import preview_rollback, rollback
     from lbmigrate.commands._run import backfill, run, verify
     from lbmigrate.commands._tail import tail
+    from lbmigrate.commands._work import work
     from lbmigrate.migration.runner import Terms
 
 HOMES = {
@@ -81,6 +82,7 @@ HOMES = {
     "unlock": "lbmigrate.commands._control",
     "verify": "lbmigrate.commands._run",
     "verify_backup": "lbmigrate.commands._backup",
+    "work": "lbmigrate.commands._work",
     "write_report": "lbmigrate.commands._report",
 }
 __all__ = [
@@ -126,6 +128,7 @@ __all__ = [
     "unlock",
     "verify",
     "verify_backup",
+    "work",
     "write_report",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from typing import Any
 
@@ -23,6 +24,10 @@ APPLIED = {
     "meta",
 }  # of a source
 PARTS = {"collection", "action", "where", "user", "moments", "let", "points_range", "unwind"}  # of a source, as is
+ELSEWHERE: dict[str, Any] = {  # what a worker may have otherwise than the run that it works for
+    "database": {"uri"}, "redis": {"url"}, "throttle": True, "verify": True, "live": True,
+    "backfill": {"workers", "target", "attempts", "failing_share"},
+}  # fmt: skip
 WHICH = frozenset({"collection", "action", "where", "unwind", "updated"})
 
 
@@ -94,4 +99,15 @@ def _canonical(value: Any) -> str:
         return "{" + ",".join(sorted(f"{key!r}:{_canonical(item)}" for key, item in value.items())) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_canonical, value)) + "]"
+    if isinstance(value, dt.timedelta):
+        return repr(value)
     return json_util.dumps(value)
+
+
+def likeness(config: Config) -> str:
+    """12 hex digits of all by which a worker does the same as the run that it works for.
+
+    Where the server is, and how a run steers itself, is no part of that.
+    """
+    parts = config.model_dump(by_alias=True, exclude=ELSEWHERE)
+    return _digest(parts)

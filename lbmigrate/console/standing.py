@@ -15,6 +15,7 @@ from lbmigrate.console.format import cell, countdown, duration, rate
 from lbmigrate.console.looks import looks
 from lbmigrate.console.tables import figure, generic, state, step_name
 from lbmigrate.migration.health import SILENT
+from lbmigrate.migration.joined import Worker
 from lbmigrate.migration.status import Progress, SourceStatus, Status
 from lbmigrate.records import Document, ago, amount
 from lbmigrate.state import Holder, runs
@@ -112,12 +113,19 @@ def _going_on(found: Status) -> Iterator[tuple[str, Any]]:
         speed = f", {rate(each.rate)}" if each.rate else ""
         left = f", {countdown(each.seconds_left)} left" if each.seconds_left else ""
         yield plain(each.subject), f"{_amount(each)} {each.unit}{percent}{speed}{left}"
+    yield from (("worker", _worker(each)) for each in found.workers)
     if progress := run.get("progress"):
         yield "pace", _pace(progress, found.control.get("tuned"), run["_id"])
     if held := run.get("held"):
         since = f"{plain(held)}, since {cell(run.get('heldSince'))}"
         ends = f"; ends when {plain(run['heldEnds'])}" if run.get("heldEnds") else ""
         yield "held", Text(since + ends.replace("ends when lbmigrate", "next: lbmigrate"), "yellow")
+
+
+def _worker(found: Worker) -> str:
+    speed = f", {rate(found.rate)}" if found.rate else ""
+    done = f"{amount(found.tasks, 'task')}, {found.documents:,} documents{speed}"
+    return f"pid {found.pid} on {plain(found.host)}: {done}, seen {duration(found.silent)} ago"
 
 
 def _pace(progress: Mapping[str, Any], tuned: Mapping[str, Any] | None, run: str) -> str:

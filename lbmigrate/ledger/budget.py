@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 from lbmigrate.errors import Refused
@@ -36,7 +36,10 @@ class Budget:
 
     def take(self, action: Action, due: Sequence[Document]) -> None:
         """Raise TooMuch before more is taken back than may be. What an action has is counted only where it matters."""
-        going = sum(map(takes_back, due))
+        self.take_number(action, sum(map(takes_back, due)))
+
+    def take_number(self, action: Action, going: int) -> None:
+        """The same, for so many actions."""
         with self._lock:
             taken = self._taken.get(action.name, 0) + going
             if going and taken > self._few + self._allowed and taken > self._limit(action):
@@ -50,3 +53,14 @@ class Budget:
             total = sum(self._context.target[EVENTS].count_documents(each) for each in within)
             self._most[action.name] = total * self._context.config.reconcile.at_most + self._allowed
         return self._most[action.name]
+
+
+class AskedBudget(Budget):
+    """The same in a worker: it is the run that knows what all of them take back."""
+
+    def __init__(self, ask: Callable[[Document], Document]) -> None:
+        self._ask = ask
+
+    def take_number(self, action: Action, going: int) -> None:
+        if going and not self._ask({"action": action.name, "number": going})["granted"]:
+            raise TooMuch(f"more of {action.name} would be taken back than may be", NEXT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -60,6 +60,21 @@ class OneUserType:
         alike._judges = False
         return alike
 
+    def answer(self, asked: Document) -> Document:
+        """What another process needs to know for work that it was handed (`AskedUserType`): what is known by then.
+
+        Raises Refused where what it has met is too much.
+        """
+        source = next(each for each in self._context.config.sources if each.name == asked["source"])
+        many = "odd" in asked and self._are_more_than_few(asked["odd"], source)
+        self._see(set(asked.get("kinds", ())), source)
+        return {"many": many, "places": self._places}
+
+    @property
+    def places(self) -> dict[str, str]:
+        """The types seen so far, each with where it was seen."""
+        return dict(self._places)
+
     @property
     def kinds(self) -> list[str]:
         """The types seen so far: one, or none."""
@@ -90,7 +105,10 @@ class OneUserType:
     def _are_many(self, odd: Sequence[Document], source: Source) -> bool:
         """Whether these of another type are, with those counted before, no longer a few documents of their source."""
         names = {event["sourceId"].partition("/")[0] for event in odd} if source.unwind else odd
-        self._odd[source.name] += len(names)
+        return self._are_more_than_few(len(names), source)
+
+    def _are_more_than_few(self, more: int, source: Source) -> bool:
+        self._odd[source.name] += more
         number = self._odd[source.name]
         return number >= TELLING and number > FEW * self._context.sources[source.collection].estimated_document_count()
 
@@ -124,6 +142,20 @@ class OneUserType:
                 f"user ids are of {count} types: {told}",
                 hint="make them one with `user: {path: FIELD, as: string}` (or objectId) in each of those sources",
             )
+
+
+class AskedUserType(OneUserType):
+    """The same in a worker: it is the run that knows what all of them have met."""
+
+    def __init__(self, context: Context, places: Mapping[str, str], ask: Callable[[Document], Document]) -> None:
+        self._context, self._judges, self._ask = context, True, ask
+        self._places = dict(places)
+
+    def _are_more_than_few(self, more: int, source: Source) -> bool:
+        return bool(self._ask({"source": source.name, "odd": more})["many"])
+
+    def _see(self, kinds: set[str], source: Source) -> None:
+        self._places = self._ask({"source": source.name, "kinds": sorted(kinds)})["places"]
 
 
 def kind_of_users(context: Context) -> str | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import secrets
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 import pymongo
@@ -22,6 +21,7 @@ from lbmigrate.passes.changed import ORDER, drift
 from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignore
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Context
+from lbmigrate.run.garbage import collecting_seldom
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Lease
 from lbmigrate.state.cleaning import clear_secrets
@@ -30,6 +30,9 @@ from lbmigrate.state.repair import repair
 from lbmigrate.state.statuses import RunStatus
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values import formula
+from lbmigrate.workers import crew
+from lbmigrate.workers.executor import Executor
+from lbmigrate.workers.joining import marks
 
 STATE = Work("the state's rows")
 RULES = Work("the configuration")
@@ -43,12 +46,16 @@ class Terms:
 
     `lock_ttl` and `wait_lock` are seconds: how long the lease lasts without renewal, and how long to wait for it.
     `workers` are threads, by default those of the configuration. `stop` carries the limits, and ends the run early.
+    `executor` says where the work is done: in these threads, in as many processes, or by a Dask cluster,
+    that of `scheduler` or one of this host.
     `listen` hears every report. `command` is what the records say was typed, and what goes on with the run.
     """
 
     lock_ttl: float = 60.0
     wait_lock: float = 0.0
     workers: int | None = None
+    executor: Executor = Executor.THREADS
+    scheduler: str | None = None
     stop: Stop | None = None
     listen: Listener = ignore
     command: str = ""
@@ -81,13 +88,15 @@ def started(
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
     account = Account(context)
     announced = Announced(context, account, terms.listen, verb, command)
-    with announced.to_its_end(), recorded(context, lease, verb, command, account.row) as check:
+    crew.refuse_in_memory(context, terms.executor)
+    with announced.to_its_end(), recorded(context, lease, verb, command, account.row) as check, ExitStack() as later:
         announced.begin()
 
         def both() -> None:
             check()
             guard()
 
+        context = replace(context, crew=later.enter_context(crew.of(context, terms.executor, terms.scheduler)))
         driver = Driver(context, both, terms.listen, account)
         if row == LOCK and (told := repair(context.state)):
             driver.carry_out(STATE, (Piece("state", warning=sentence) for sentence in told))
@@ -110,12 +119,13 @@ def recorded(
     What it came to by the `account` is in its record at the end.
     """
     context.state.check_layout()
-    with held(lease) if lease else nullcontext(unguarded) as check, _collecting_seldom(), formula.single_threaded():
+    with held(lease) if lease else nullcontext(unguarded) as check, collecting_seldom(), formula.single_threaded():
         row, begun = _begun(context, verb, command)
         end: Document = {}
         clear_secrets(context.state)
         try:
-            context.state.put(Checkpoint(row, {**begun, "outcome": RunStatus.RUNNING.value}))
+            marked = {"marks": marks(context.config), "outcome": RunStatus.RUNNING.value}
+            context.state.put(Checkpoint(row, {**begun, **marked}))
             yield check
             end = {"outcome": RunStatus.RUNNING.to(RunStatus.DONE)}
         except BaseException as error:
@@ -169,16 +179,3 @@ def held(lease: Lease) -> Iterator[Guard]:
 def new_run() -> str:
     """A name for a run: short enough to say aloud."""
     return secrets.token_hex(4)
-
-
-@contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """Let the garbage collector rest: millions of documents are no cycles. Measured: a third of the client's time."""
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()

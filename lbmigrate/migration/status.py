@@ -10,7 +10,9 @@ from lbmigrate.backfill import recount
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import binding, zone_count
 from lbmigrate.ledger.binding import Apart
+from lbmigrate.migration import joined
 from lbmigrate.migration import steps as migration
+from lbmigrate.migration.joined import Worker
 from lbmigrate.migration.pace import Line
 from lbmigrate.migration.plan import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
@@ -60,6 +62,7 @@ class Status:
     verdict_age: float | None = None
     overtaken: tuple[str, ...] = ()
     rejects: int = 0
+    workers: tuple[Worker, ...] = ()
     boards: Document = field(default_factory=dict)
 
 
@@ -134,6 +137,7 @@ def status(context: Context) -> Status:
         verdict_age=(now - verdict_row["at"]).total_seconds() if verdict_row else None,
         overtaken=tuple(verdict.overtaken(context)),
         rejects=_estimate(context, REJECTS),
+        workers=tuple(joined.workers(context.state, now)) if running else (),
         boards=context.state.get("boards"),
     )
 

@@ -73,8 +73,8 @@ def explain(error: Exception, uri: str) -> LbmigrateError:
     if isinstance(error, ConfigurationError):
         hint = "mongodb://HOST:PORT or local:DIR in MONGODB_URI or --uri; a password needs @ : / ? as %40 %3A %2F %3F"
         return UsageError(f"{server} cannot be used as a MongoDB URI: {said}", hint)
-    for codes, kind, meaning, hint in MEANINGS:
-        if codes & _codes(error):
+    for numbers, kind, meaning, hint in MEANINGS:
+        if numbers & codes(error):
             return kind(f"MongoDB at {server} {meaning}: {said}", hint)
     if isinstance(error, ServerSelectionTimeoutError):
         hint = "check that it runs and what MONGODB_URI or --uri says, or use local:DIR for the embedded server"
@@ -109,7 +109,8 @@ def _rows(error: Exception) -> list[Document]:
     return [row for kind in ("writeErrors", "writeConcernErrors") for row in (details or {}).get(kind, ())]
 
 
-def _codes(error: BaseException) -> set[int]:
+def codes(error: BaseException) -> set[int]:
+    """The numbers by which the server says what went wrong; none where it said nothing."""
     if isinstance(error, BulkWriteError):
         return {row["code"] for row in _rows(error) if "code" in row}
     if isinstance(error, DocumentTooLarge):
@@ -131,4 +132,4 @@ def is_transient(error: BaseException) -> bool:
     if not isinstance(error, PyMongoError):
         return False
     labels = ("RetryableWriteError", "TransientTransactionError")
-    return any(map(error.has_error_label, labels)) or bool(_codes(error) & TRANSIENT)
+    return any(map(error.has_error_label, labels)) or bool(codes(error) & TRANSIENT)

@@ -218,6 +218,11 @@ def _plan(context: Context, source: Source, current: Pass, place: int, span: Spa
         yield _claim(context, current.chunk_row(source, place, number), bounds, 0, described)
 
 
+def claimed_again(context: Context, chunk: Claimed) -> Claimed:
+    """The same chunk for somebody else: whoever had it is gone."""
+    return _claim(context, chunk.row, chunk.bounds, chunk.tried + 1, {})
+
+
 def _claim(context: Context, row: str, bounds: Bounds, tried: int, described: Document) -> Claimed:
     claimed = {"attempts": tried + 1, "run": context.run, "claimedAt": context.clock()}
     context.state.put(Checkpoint(row, {**described, **claimed}))

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from lbmigrate.config.model import Config
 from lbmigrate.mongo.concerns import durable, fresh
 from lbmigrate.records import Document
+from lbmigrate.run.crew import Crew
 from lbmigrate.run.pace import Pace
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import State
@@ -106,10 +107,15 @@ class Context:
     clock: Clock = utc_now
     stop: Stop = field(default_factory=Stop)
     pace: Pace = field(default_factory=Pace)  # in force: `throttle.gate` begins it, and `tune` changes it
+    crew: Crew | None = None  # who works for the run beside its threads
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", durable(self.target))
         object.__setattr__(self, "sources", (fresh if self.live else durable)(self.sources))
+
+    def hands(self) -> int:
+        """How many pieces may be worked on at the same time, here and by others."""
+        return self.pace.threads() if self.crew is None else self.crew.hands()
 
     def stopping(self) -> bool:
         """Whether to begin nothing more: what is begun is finished and handed on."""

@@ -60,3 +60,17 @@ class Pace:
 
     def _rested(self) -> float:
         return float(getattr(self._mine, "rested", 0.0))
+
+
+class AskedPace(Pace):
+    """The same in a worker: it is the run that says when documents may be read, to all of them together."""
+
+    def __init__(self, ask: Callable[[int], None], per_second: float | None) -> None:
+        super().__init__()
+        self._ask, self.per_second = ask, per_second
+
+    def take(self, documents: int, stop: Stop) -> None:
+        if self.per_second is not None:
+            began = self._monotonic()
+            self._ask(documents)
+            self._mine.rested = self._rested() + self._monotonic() - began

@@ -23,7 +23,9 @@ from lbmigrate.state.forms import (
     HOLDER,
     ID,
     IDENTITIES,
+    LETTER,
     LIST,
+    MARKS,
     MISSED,
     MOMENT,
     NAMES,
@@ -127,6 +129,7 @@ def _of_source(row: Mapping[str, Any]) -> bool:
 
 
 _TIME, _TEXT, _WHOLE = Field(TIME), Field(TEXT), Field(WHOLE)
+LETTERS = ("task", "answer", "ask", "done")  # what a run and a worker have written to each other last
 SHAPES: dict[str, Shape] = {
     "step": Shape(r"step:[0-9]+", {
         "number": _WHOLE, "name": _TEXT, "by": _TEXT, "at": _TIME, "startedAt": _TIME, "finishedAt": _TIME,
@@ -140,7 +143,12 @@ SHAPES: dict[str, Shape] = {
         "endedAt": _TIME, "by": _TEXT, "heldSince": _TIME, "outcome": Field(status(RunStatus), due=_always),
         "error": Field(TEXT, null=True), "held": Field(TEXT, null=True),
         "heldEnds": Field(TEXT, null=True), "progress": Field(PROGRESS),
+        "marks": Field(MARKS),
     }, "", record=_always),
+    "worker": Shape(r"worker:.+", {
+        "run": _TEXT, "holder": Field(HOLDER, null=True), "by": _TEXT, "at": _TIME, "startedAt": _TIME, "tasks": _WHOLE,
+        "documents": _WHOLE, "seconds": Field(NUMBER), **dict.fromkeys(LETTERS, Field(LETTER)),
+    }, "a run removes it, and the worker joins once more", record=_always),
     "chunk": Shape(r"chunk:.+:[0-9]{1,15}:[0-9]{1,15}:[0-9]{1,15}", {
         "source": Field(TEXT, instead=_part(0, number=False), due=_always),
         "pass": Field(WHOLE, instead=_part(1), due=_always), "span": Field(WHOLE, instead=_part(2), due=_always),

@@ -144,6 +144,11 @@ def keep(values: Iterable[str]) -> None:
     _known.update(_forms(set(values)))
 
 
+def known() -> frozenset[str]:
+    """All that this process knows to be secret, for another one that is to keep it too."""
+    return frozenset(_known)
+
+
 def hidden(text: str) -> str:
     """A text without what this process knows to be secret, and without that of any other URI in it."""
     return redact_text(without_known(text))

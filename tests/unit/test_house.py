@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "report": (7, "a verification as a file for people: what it says, as a page or as Markdown"),
     "live": (7, "now: what an app calls, and what follows the app's changes"),
     "reconcile": (7, "sources that changed: what they are worth now, and the adjustments that follow"),
+    "workers": (7, "work in other processes: what they are told, and the ways to them"),
     "verify": (6, "entries, ledger and sources against each other by a second reading, and the verdict"),
     "counter": (6, "the board beside a counter that the app had before"),
     "checks": (6, "what forbids or endangers a run: the server, the rights, the data"),
@@ -64,6 +65,8 @@ LIBRARIES: dict[str, set[str]] = {
     "psutil": {"mongo", "state"},
     "redis": {"board"},
     "prometheus_client": {"observers"},
+    "multiprocessing": {"workers"},
+    "distributed": {"workers"},
 }
 
 MODULES_BESIDE_THE_PACKAGES = 8

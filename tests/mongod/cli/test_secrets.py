@@ -35,13 +35,13 @@ WALK = (
     "reconcile", "recount",
     "boards rebuild", "boards check", "boards status --json", "boards persist",
     "boards archive --before 2025-W03 --out old --yes", "boards restore old",
-    "reconcile --dry-run", "tail --max-runtime 1s", "pause", "resume", "tune --workers 1",
+    "reconcile --dry-run", "tail --max-runtime 1s", "pause", "resume", "tune --workers 1", "worker",
     "flag show --json", "flag read off",
     "flag write off", "backup make --out kept --sources", "backup verify kept", f"forget {WHO} --yes",
     "run --dry-run --out outcome", "demo --users 3 --tasks 5 --sessions 2", "rollback --yes", "unlock --yes",
     "backup restore kept --yes",
 )  # fmt: skip
-NOTHING = {"tune --workers 1", "rejects show x"}  # there is no such run, no such document
+NOTHING = {"tune --workers 1", "worker", "rejects show x"}  # there is no such run, no such document
 DEMAND = {"--uri": " --uri '{}'", "--uri=": " --uri='{}'", "environment": ""}
 
 

@@ -1,0 +1,47 @@
+"""The surroundings of a worker: a client of its own, and the fence of the run that it works for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import bson
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions, DatetimeConversion
+
+from lbmigrate.config.model import Config
+from lbmigrate.mongo.client import open_client
+from lbmigrate.records import Document
+from lbmigrate.run.connection import connection
+from lbmigrate.run.context import Context
+from lbmigrate.run.garbage import collecting_seldom
+from lbmigrate.values import formula
+
+CODECS: CodecOptions[Document] = CodecOptions(
+    uuid_representation=UuidRepresentation.STANDARD,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+
+
+def packed(document: Document) -> bytes:
+    """A task, or what came of it, on its way between two processes."""
+    return bson.encode(document, codec_options=CODECS)
+
+
+def unpacked(data: bytes) -> Document:
+    """The same at its other end."""
+    return bson.decode(data, CODECS)
+
+
+@contextmanager
+def at_work(config: Config, run: str, fence: int, **chosen: Any) -> Iterator[Context]:
+    """What a task is carried out with; `chosen` are further fields of Context.
+
+    Every write is preceded by a look at the lock (`State.forgotten`): one that has a higher fence ends the task.
+    """
+    with open_client(config.database.uri) as client, collecting_seldom(), formula.single_threaded():
+        found = connection(client, config)
+        found.state.fence = fence
+        yield found.context(run=run, workers=1, **chosen)

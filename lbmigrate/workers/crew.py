@@ -1,0 +1,74 @@
+"""Who works for a run: its own threads or processes, by the executor that was asked for, and whoever has joined it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.run.context import Context
+from lbmigrate.run.crew import Crew, Line
+from lbmigrate.state.mailbox import Post
+from lbmigrate.workers import dask_cluster
+from lbmigrate.workers.executor import Executor, in_memory
+from lbmigrate.workers.hosts import Hosts
+from lbmigrate.workers.processes import Processes
+
+
+class Everybody:
+    """The workers of a run on a server. Without `own` ones its threads work themselves."""
+
+    def __init__(self, context: Context, own: Processes | None) -> None:
+        self._pace, self._own = context.pace, own
+        self._hosts = Hosts(Post(context.state, context.run))
+        self._news: list[str] = []
+
+    def hands(self) -> int:
+        return self._pace.threads() + len(self._hosts)
+
+    @contextmanager
+    def line(self) -> Iterator[Line | None]:
+        if host := self._hosts.take():
+            try:
+                yield host
+            finally:
+                if told := self._hosts.give_back(host):
+                    self._news.append(f"{told}; what it had in hand is done once more")
+        elif self._own:
+            with self._own.line() as line:
+                yield line
+        else:
+            yield None
+
+    def news(self) -> list[str]:
+        told, self._news = self._news, []
+        return told + (self._own.news() if self._own else [])
+
+    def close(self) -> None:
+        """End all processes, and send home who has joined."""
+        if self._own:
+            self._own.close()
+        self._hosts.close()
+
+
+@contextmanager
+def of(context: Context, executor: Executor, scheduler: str | None = None) -> Iterator[Crew | None]:
+    """The crew of a run that holds the lease; None where its own threads do all the work."""
+    if is_fake(context.target) or not context.state.fence:
+        yield None
+        return
+    if executor is Executor.DASK:
+        with dask_cluster.crew(context, scheduler) as found:
+            yield found
+        return
+    crew = Everybody(context, Processes(context) if executor is Executor.PROCESSES else None)
+    try:
+        yield crew
+    finally:
+        crew.close()
+
+
+def refuse_in_memory(context: Context, executor: Executor) -> None:
+    """Raise UsageError where the work cannot be done elsewhere, since what it is done on is in this very process."""
+    if executor is not Executor.THREADS and (is_fake(context.target) or is_fake(context.sources)):
+        raise in_memory(executor)

@@ -1,0 +1,147 @@
+"""A Dask cluster that works for a run: one that is there, or one of this host for as long as the run takes.
+
+Nothing secret is in a task: a worker reads its own configuration, and where the server is from its own environment. One
+of this host is handed both there by the run. Dask does a task of a worker that is lost once more by itself, so each is
+handed out as one that somebody may have tried.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import pickle
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from lbmigrate.config.model import Config
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.emit import Seen
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context
+from lbmigrate.run.crew import Answer, Line, WorkerLost
+from lbmigrate.state.mailbox import Post
+from lbmigrate.telling import secrets
+from lbmigrate.workers.at_work import packed, unpacked
+from lbmigrate.workers.joining import marks
+from lbmigrate.workers.on_dask import HANDED, work
+
+TICK = 0.05  # seconds between two looks at whether a worker asks something
+CONNECT = "15s"
+
+
+class DaskLine:
+    """The way to any worker of the cluster."""
+
+    def __init__(self, client: Any, post: Post, order: Document, number: int) -> None:
+        self._client, self._post, self._order, self._number = client, post, order, number
+
+    def ask(self, task: Document, answer: Answer) -> Document:
+        """What came of a task. Raises WorkerLost, and LbmigrateError where the scheduler is gone."""
+        if task.get("seen") == Seen.OVERLAP.value:
+            task = {**task, "seen": Seen.RETRY.value}
+        order = {**self._order, "number": self._number}
+        asks, turn = task["perSecond"] is not None or task["kind"] == "emit", 0
+        future = self._client.submit(work, packed(order), packed(task), pure=False, key=_key(task, self._number))
+        while not future.done():
+            if asks and (row := self._post.asking(self._number)) and row["ask"]["m"] == turn + 1:
+                turn += 1
+                told = packed(answer(unpacked(row["ask"]["body"])))
+                self._post.answer(row["_id"], self._number, turn, told)
+            time.sleep(TICK)
+        return unpacked(self._result(future))
+
+    def _result(self, future: Any) -> bytes:
+        from distributed import CancelledError, KilledWorker  # noqa: PLC0415  an extra
+
+        try:
+            found: bytes = future.result()
+        except KilledWorker as error:
+            raise WorkerLost(f"workers of the Dask cluster died of a task: {error}", FEWER) from error
+        except (CancelledError, OSError) as error:
+            told = "the scheduler of the Dask cluster is gone"
+            raise LbmigrateError(told, "start it, or leave out --executor; then: lbmigrate run") from error
+        except Exception as error:
+            told = f"a worker of the Dask cluster cannot do this work: {secrets.hidden(repr(error))}"
+            raise LbmigrateError(told, "have the same version on its workers; then: lbmigrate run") from error
+        return found
+
+
+SCHEDULER = "dask scheduler starts one; without --scheduler it is a cluster of this host"
+FEWER = "where memory ran out: a smaller backfill.chunk_size, or larger workers; then lbmigrate run"
+
+
+def _key(task: Document, number: int) -> str:
+    """By what the task is called on the dashboard: the row of a chunk, and of a roll-up nobody's id."""
+    return f"{task.get('row') or 'roll-up'}-{number}"
+
+
+class DaskCrew:
+    """The cluster; so many tasks are handed out at the same time as the run has `workers`."""
+
+    def __init__(self, context: Context, client: Any) -> None:
+        self._pace, self._client = context.pace, client
+        self._post, self._numbers = Post(context.state, context.run), itertools.count(1)
+        self._order = {"run": context.run, "fence": context.state.fence, "marks": marks(context.config)}
+
+    def hands(self) -> int:
+        return self._pace.threads()
+
+    @contextmanager
+    def line(self) -> Iterator[Line | None]:
+        yield DaskLine(self._client, self._post, self._order, next(self._numbers))
+
+    def news(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        """Send the workers home; the cluster ends with its own block."""
+        self._post.close()
+
+
+@contextmanager
+def crew(context: Context, scheduler: str | None) -> Iterator[DaskCrew]:
+    """The crew of a run that a cluster works for. Raises LbmigrateError where there is none."""
+    with _client(context, scheduler) as client:
+        found = DaskCrew(context, client)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@contextmanager
+def _client(context: Context, scheduler: str | None) -> Iterator[Any]:
+    try:
+        import distributed  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise LbmigrateError("Dask is not installed", "pip install 'lbmigrate[dask]'") from error
+    with ExitStack() as later:
+        try:
+            address = scheduler or later.enter_context(_of_this_host(context))
+            client = later.enter_context(distributed.Client(address, timeout=CONNECT, set_as_default=False))
+        except (OSError, ValueError) as error:
+            told = f"there is no Dask scheduler at {scheduler}: {secrets.hidden(str(error))}"
+            raise LbmigrateError(told, SCHEDULER) from error
+        yield client
+
+
+@contextmanager
+def _of_this_host(context: Context) -> Iterator[Any]:
+    """A cluster that nobody but this process can talk to: its members know each other by certificates."""
+    from distributed import LocalCluster  # noqa: PLC0415  an extra
+    from distributed.security import Security  # noqa: PLC0415
+
+    handed = {HANDED: packed_config(context.config), "NUMEXPR_NUM_THREADS": "1"}
+    shape = {"n_workers": context.pace.threads(), "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(
+        **shape, security=Security.temporary(), env=handed, silence_logs=50, local_directory=os.environ.get("TMPDIR")
+    ) as found:
+        yield found
+
+
+def packed_config(config: Config) -> str:
+    """A configuration as a variable of the environment of our own children."""
+    return base64.b64encode(pickle.dumps((config, secrets.known()))).decode()

@@ -1,0 +1,95 @@
+"""Who works for a run beside its threads: where that cannot be, how often one may be lost, and what errors become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
+
+from lbmigrate.errors import ConfigError, LbmigrateError, LeaseLost, Refused, UsageError
+from lbmigrate.mongo import errors_told
+from lbmigrate.mongo.client import is_worth_another_try
+from lbmigrate.mongo.faults import explain
+from lbmigrate.run.crew import MOST_LOST, WorkerLost, carried_out
+from lbmigrate.workers.at_work import packed, unpacked
+
+
+@pytest.mark.parametrize("words", ["run --to 4", "run --dry-run", "backfill"])
+def test_what_is_in_memory_stays_in_its_process_and_the_hint_is_all_that_is_needed(words, terminal, app):
+    terminal("run", "--to", "1")
+    refused = terminal(*words.split(), "--executor", "processes")
+    assert (refused.code, "no other one can reach it" in " ".join(refused.err.split())) == (2, True)
+    assert refused.hint == "leave out --executor: threads do that work"
+    assert app["score_events"].count_documents({}) == 0
+    assert terminal(*words.split()).code == 0
+
+
+class Crew:
+    """Workers of whom so many are lost, one after another."""
+
+    def __init__(self, losses: int) -> None:
+        self.losses, self.handed = losses, []
+
+    @contextmanager
+    def line(self) -> Iterator[Crew]:
+        yield self
+
+    def ask(self, task):
+        self.handed.append(task)
+        if len(self.handed) <= self.losses:
+            raise WorkerLost("gone")
+        return f"done {task}"
+
+
+def worked(crew: Crew) -> str:
+    return carried_out(crew, 1, lambda item, line: line.ask(item), lambda item: "here", lambda item: item + 1)
+
+
+@pytest.mark.parametrize("losses", range(MOST_LOST))
+def test_what_a_lost_worker_had_in_hand_is_handed_on_as_tried(losses: int) -> None:
+    assert worked(Crew(losses)) == f"done {losses + 1}"
+
+
+def test_where_one_after_another_is_lost_it_is_not_the_workers() -> None:
+    crew = Crew(MOST_LOST)
+    with pytest.raises(WorkerLost):
+        worked(crew)
+    assert crew.handed == list(range(1, MOST_LOST + 1))
+
+
+def test_without_a_crew_the_work_is_done_here() -> None:
+    assert carried_out(None, 1, lambda *_: "away", lambda item: f"here {item}", lambda item: item) == "here 1"
+
+
+ERRORS = [
+    Refused("no", "lbmigrate plan", ["a", "b"]), LeaseLost("gone", hint="lbmigrate status"), UsageError("so not"),
+    ConfigError("odd", hint="x"), LbmigrateError("failed"), WorkerLost("lost", "fewer"), AutoReconnect("cut"),
+    ServerSelectionTimeoutError("nobody"), OperationFailure("stepped down", 189), OperationFailure("not allowed", 13),
+    BulkWriteError({"writeErrors": [{"code": 14031, "errmsg": "no room"}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: f"{type(error).__name__} {error}"[:40])
+def test_an_error_means_the_same_in_another_process(error: Exception) -> None:
+    error.add_note("tried again, in vain") if "gone" in str(error) else None
+    found = errors_told.as_error(unpacked(packed(errors_told.as_document(error))))
+    here, there = (explain(each, "mongodb://memory") for each in (error, found))
+    assert (there.exit_code, there.hint, there.message, there.details) == (
+        here.exit_code,
+        here.hint,
+        here.message,
+        here.details,
+    )
+    assert is_worth_another_try(found) == is_worth_another_try(error)
+
+
+def test_a_fault_of_ours_in_a_worker_is_an_error_with_its_name() -> None:
+    found = errors_told.as_error(errors_told.as_document(ZeroDivisionError("by zero")))
+    assert str(found) == "a worker failed: ZeroDivisionError('by zero')"

@@ -1,0 +1,98 @@
+"""Chunks that a Dask cluster works on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from lbmigrate.mongo.process import free_port
+from tests.mongod.workers.apps import configured, fill, left
+from tests.runs import closed_chunks, ended, started, until
+
+pytest.importorskip("distributed")
+pytestmark = [pytest.mark.usefixtures("mongod"), pytest.mark.slow]
+PATIENCE = 240
+
+
+def ran(uri, config, *words):
+    with started(uri, config, "run", *words) as run:
+        return run.end(PATIENCE)
+
+
+@contextmanager
+def process(*words, **environment):
+    """A process of Dask, as an operator starts it."""
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
+    found = subprocess.Popen(command, env={**os.environ, **path, **environment}, stderr=subprocess.DEVNULL)
+    try:
+        yield found
+    finally:
+        for each in [*psutil.Process(found.pid).children(recursive=True), psutil.Process(found.pid)]:
+            each.kill()
+        found.wait()
+
+
+def test_a_cluster_of_this_host_leaves_what_threads_leave(database, twin, server_uri, tmp_path):
+    for app, words in ((database, ("--executor", "dask", "--workers", "2")), (twin, ())):
+        fill(app, 100)
+        code, _, err = ran(server_uri, configured(tmp_path, app), *words)
+        assert code == 0, err
+    assert left(database) == left(twin)
+
+
+@pytest.fixture
+def site(database, server_uri, tmp_path):
+    """A scheduler and a worker that has the configuration and the server in its own environment: the address, both."""
+    fill(database)
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    config = configured(tmp_path, database, documents_per_second=150)
+    here = {"MONGODB_URI": server_uri, "LBMIGRATE_CONFIG": str(config)}
+    place = ("--host", "127.0.0.1", "--port", str(port))
+    with (
+        process("dask_scheduler", *place, "--no-dashboard") as scheduler,
+        process("dask_worker", address, "--nthreads", "2", "--no-dashboard", **here),
+    ):
+        yield address, scheduler, config
+
+
+def test_the_scheduler_killed_ends_the_run_with_the_command_to_go_on_and_going_on_ends_equal(
+    site, database, twin, server_uri, tmp_path
+):
+    address, scheduler, config = site
+    with started(server_uri, config, "run", "--executor", "dask", "--scheduler", address) as run:
+        until(lambda: closed_chunks(database) >= 3 or not run.alive, "three chunks", 120)
+        assert run.alive, run.end()
+        psutil.Process(scheduler.pid).kill()
+        code, _, err = run.end(PATIENCE)
+    assert code == 1, err
+    assert "then: lbmigrate run" in " ".join(err.split())
+    fill(twin)
+    for app in (database, twin):
+        assert ran(server_uri, configured(tmp_path, app))[0] == 0
+    assert left(database)[0] == left(twin)[0]
+
+
+def test_workers_of_another_configuration_are_refused(site, database, server_uri, tmp_path):
+    address, _, config = site
+    other = tmp_path / "other.yaml"
+    other.write_text(config.read_text().replace("points: 10", "points: 11"))
+    code, _, err = ran(server_uri, other, "--executor", "dask", "--scheduler", address)
+    assert (code, "is another one than the run's" in " ".join(err.split())) == (6, True), err
+    assert database["score_events"].count_documents({}) == 0
+
+
+def test_where_there_is_no_scheduler_the_run_says_how_to_start_one(database, server_uri, tmp_path):
+    fill(database, 20)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    code, _, err = ran(server_uri, configured(tmp_path, database), "--executor", "dask", "--scheduler", address)
+    assert (code, "dask scheduler starts one" in " ".join(err.split())) == (1, True), err
+    code, _, err = ended(server_uri, configured(tmp_path, database), "run", "--scheduler", address)
+    assert (code, "--scheduler belongs to --executor dask" in " ".join(err.split())) == (2, True), err
+    assert ran(server_uri, configured(tmp_path, database))[0] == 0
