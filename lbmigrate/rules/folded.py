@@ -62,7 +62,9 @@ class Folded:
 
     def row(self, number: int) -> Document:
         """One of them."""
-        return replace(self, **{name: getattr(self, name)[number:][:1] for name in COLUMNS}).documents()[0]
+        here = slice(number, number + 1 or None)
+        reached = None if self.reached is None else self.reached[here]
+        return replace(self, reached=reached, **{name: getattr(self, name)[here] for name in COLUMNS}).documents()[0]
 
 
 def _int64s(values: Ints) -> list[Int64]:
