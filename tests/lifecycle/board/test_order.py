@@ -193,6 +193,7 @@ def run(connection):
     commands.run(connection, to=4, no_backup=True, terms=UNHURRIED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), list(itertools.permutations(WAYS, 2)))
 def test_a_run_changes_the_order_and_leaves_what_a_new_migration_makes(anyclient, database, before, after):
     fill(database)

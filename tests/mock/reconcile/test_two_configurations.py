@@ -12,6 +12,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import SESSIONS, TASKS, config
 from tests.mock.reconcile.test_emptied import app, connected, derived, scored  # noqa: F401  a fixture
 
+pytestmark = pytest.mark.sampled
+
 
 def by(app, *sources):  # noqa: F811
     return connected(app.client, config(*sources))

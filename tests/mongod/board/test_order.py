@@ -67,6 +67,7 @@ def test_a_page_and_what_is_around_a_user_are_read_in_the_order_of_the_index(dat
         assert ENTRIES_BY_MOMENT[order].name in str(plan)
 
 
+@pytest.mark.slow
 def test_an_asynchronous_board_stands_as_the_other_one(database, server_uri):
     app = migrated(database, "earliest")
     wanted = standing(database, "earliest")

@@ -49,6 +49,7 @@ def test_after_a_run_the_server_takes_users_of_the_ledgers_type_alone(app):
     assert schema.differences(app.database) == []
 
 
+@pytest.mark.slow
 def test_an_event_of_another_type_from_before_is_still_moved_to_its_user(app):
     database = app.database
     odd = {**event("somebody"), "_id": f"task_complete:{oid(1000)}", "sourceId": oid(1000)}
@@ -60,6 +61,7 @@ def test_an_event_of_another_type_from_before_is_still_moved_to_its_user(app):
     assert sum(each["points"] for each in database[EVENTS].find({"userId": "somebody"})) == 0
 
 
+@pytest.mark.slow
 def test_a_conversion_that_is_put_right_before_anything_counts_is_no_trap(app):
     app.revert(STEPS[3:4])
     texts = {**TASKS, "user": {"path": "userId", "as": "string"}}
@@ -71,6 +73,7 @@ def test_a_conversion_that_is_put_right_before_anything_counts_is_no_trap(app):
     assert [place.score for place in Board(app.database, other.config).top()] == [120, 120]
 
 
+@pytest.mark.slow
 def test_a_few_events_do_not_tell_the_type(database):
     database["users"].insert_one(user(1))
     database["tasks"].insert_many([task(number) for number in range(5)])

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from bson import Int64
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbmigrate.rules.ranking import daily, entries, merge
@@ -47,6 +47,7 @@ def rolled(events: list[Event], zone: str) -> Any:
     return daily([e[0] for e in events], [e[1] for e in events], [e[2] for e in events], zone, None, True)
 
 
+@settings(max_examples=20)
 @given(HISTORIES, st.sampled_from(ZONES), CUTS)
 def test_it_is_that_of_the_scores_own_history_however_the_events_are_cut(
     events: list[Event], zone: str, cuts: list[int]
@@ -58,6 +59,7 @@ def test_it_is_that_of_the_scores_own_history_however_the_events_are_cut(
         assert {(e["userId"], e["period"]): e["reachedAt"] for e in entries(days, KINDS)} == wanted
 
 
+@settings(max_examples=20)
 @given(HISTORIES, st.sampled_from(ZONES))
 def test_the_second_reading_says_the_same(events: list[Event], zone: str) -> None:
     ledger = Ledger(lambda _: lambda at: local_date(at, zone), moments=True)
