@@ -32,7 +32,9 @@ ExecutorOption = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(envvar="LBMIGRATE_SCHEDULER", help="The Dask scheduler, tcp://HOST:PORT; else a cluster of this host."),
+    typer.Option(
+        envvar="LBMIGRATE_SCHEDULER", help="The Dask scheduler, tcp://HOST:PORT; else a cluster of this host."
+    ),
 ]
 Sample = Annotated[
     int | None, typer.Option(envvar="LBMIGRATE_SAMPLE", min=0, help="Users to draw, besides the top ones.")
