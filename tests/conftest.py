@@ -26,7 +26,7 @@ MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3  # a server of the tests holds a fe
 
 # The same examples every time and no deadlines; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile("explore", deadline=None)
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=30)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
 settings.load_profile("quick")
 
 

@@ -84,15 +84,23 @@ def helpers() -> dict[tuple[str, str], int]:
 
 
 @cache
+def plain() -> dict[Path, set[str]]:
+    """The classes of each file that are made of no other one."""
+    found: dict[Path, set[str]] = defaultdict(set)
+    for (path, name), above in classes().items():
+        if not above:
+            found[path].add(name)
+    return found
+
+
+@cache
 def namesakes(path: Path) -> set[str]:
     """Names of errors by which a file imports, or has, a class that is none."""
-    found = {path: {name for file, name in classes() if file == path}}
+    found = {path: plain().get(path, set())}
     for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and node.module:
             found[ROOT / f"{node.module.replace('.', '/')}.py"] = {each.name for each in node.names}
-    known = errors()
-    plain = {place for place, above in classes().items() if not above}
-    return {name for file, names in found.items() for name in names & known if (file, name) in plain}
+    return {name for file, names in found.items() for name in names & errors() & plain().get(file, set())}
 
 
 def has_hint(path: Path, node: ast.AST) -> bool:

@@ -17,6 +17,8 @@ from lbmigrate.run.context import VerifyOptions
 from lbmigrate.run.stop import Limits, Stop
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 OLD = dt.datetime(2020, 1, 1)
 
 

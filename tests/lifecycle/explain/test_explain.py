@@ -15,6 +15,8 @@ from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 ADA = str(oid(1))
 
 
@@ -222,7 +224,6 @@ EVERY = [
 ]
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("change", EVERY, ids=lambda change: change.__name__)
 def test_a_difference_is_told_and_the_commands_that_it_names_end_it(app, change):
     change(app)

@@ -17,6 +17,8 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope, VerifyOptions
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 ADA = str(oid(1))
 
 

@@ -24,6 +24,8 @@ from lbmigrate.values.id_text import exact_text
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, task, user
 from tests.unit.values.test_id_text import mixed
 
+pytestmark = pytest.mark.sampled
+
 OID = ObjectId("507f1f77bcf86cd799439011")
 HEX = str(OID)
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -92,7 +94,6 @@ PAIRS = [
 every_pair = pytest.mark.parametrize(("first", "second"), PAIRS, ids=repr)
 
 
-@pytest.mark.sampled
 @every_pair
 @pytest.mark.parametrize("owner", [OTHER, VICTIM])
 def test_whose_id_is_written_like_anothers_gets_the_points_all_the_same(app, first, second, owner):
@@ -328,7 +329,6 @@ STRAYS = [
 ]
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("stray", STRAYS, ids=lambda stray: f"{stray['actionType']} {stray['_id'][:40]}")
 @pytest.mark.parametrize("source", ["as it was", None], ids=["a sourceId", "no sourceId"])
 def test_what_takes_an_event_about_nothing_back_is_such_as_the_validator_takes(app, stray, source):
@@ -390,7 +390,6 @@ def test_a_stray_of_somebody_who_leaves_stays_taken_back(app):
     assert reconciled(app)[0].adjusted == 0
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("stray", STRAYS, ids=lambda stray: f"{stray['actionType']} {stray['_id'][:40]}")
 def test_an_event_about_nothing_is_named_by_verify_and_taken_back_by_reconcile(app, stray):
     add(app, OID)

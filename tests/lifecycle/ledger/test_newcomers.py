@@ -13,6 +13,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema import EVENTS
 from tests.apps import NEW_YEAR, App, oid, stopped_after, task, user
 
+pytestmark = pytest.mark.sampled
+
 YESTERDAY = NEW_YEAR + dt.timedelta(days=300)
 
 
@@ -43,7 +45,6 @@ def verify(app):
     app.apply([STEPS[4]], verify=VerifyOptions(full=True))
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     "meta",
     [

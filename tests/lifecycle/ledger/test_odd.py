@@ -22,6 +22,8 @@ from lbmigrate.schema import EVENTS
 from lbmigrate.verify.result import KEPT
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, pieces, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 FULL = {"scope": Scope(full=True)}
 ODD = {
     "points that are no whole number": {"points": 1.5},

@@ -20,6 +20,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema import COUNTED
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
 
+pytestmark = pytest.mark.sampled
+
 GLOBAL = f"global:{oid(1)}"
 
 

@@ -25,6 +25,8 @@ from lbmigrate.values.id_text import id_text, owner_texts
 from lbmigrate.values.ids import id_forms, id_type
 from tests.apps import TASKS, App, config, oid, task, user
 
+pytestmark = pytest.mark.sampled
+
 OURS = ("score_events", "leaderboard_entries", "lbmigrate_rejects", "lbmigrate_state", "feature_flags")
 CHALLENGES = {
     "name": "challenges",

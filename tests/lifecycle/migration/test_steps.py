@@ -8,6 +8,8 @@ from lbmigrate import schema
 from lbmigrate.migration.steps import STEPS, s1_create_collections, s4_backfill
 from tests.apps import SESSIONS, TASKS, App, config, picture, session, stopped_after, task, user
 
+pytestmark = pytest.mark.sampled
+
 every_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.NAME)
 however_saved = pytest.mark.parametrize("saved", [True, False], ids=["checkpointed", "killed-before-its-checkpoint"])
 
@@ -94,7 +96,6 @@ def test_a_step_can_go_up_and_down_again_and_again(fresh, step):
     assert look(app) == reverted
 
 
-@pytest.mark.sampled
 @however_saved
 @every_step
 def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):
@@ -109,7 +110,6 @@ def test_a_step_stopped_after_any_piece_ends_in_the_same_state(fresh, step, save
             return
 
 
-@pytest.mark.sampled
 @however_saved
 @every_step
 def test_a_revert_stopped_after_any_piece_ends_in_the_same_state(fresh, step, saved):

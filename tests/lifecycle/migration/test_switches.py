@@ -18,6 +18,8 @@ from lbmigrate.state import Holder, Lease
 from lbmigrate.state.statuses import StepStatus
 from tests.apps import App, config, task, user
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def app(database):
@@ -183,7 +185,6 @@ def gone(app):
 ODD = ("yes", 1, None, [True], {"a": 1}, 0, "")
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("value", ODD, ids=repr)
 @pytest.mark.parametrize("field", ["write", "read", "updatedAt", "updatedBy"])
 def test_an_odd_value_in_the_flag_counts_as_off_and_is_false_after_a_rollback(app, field, value):

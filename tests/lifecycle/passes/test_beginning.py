@@ -17,6 +17,8 @@ from lbmigrate.run.context import Scope
 from lbmigrate.run.stop import Limits, Stop
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, stopped_after, task, user
 
+pytestmark = pytest.mark.sampled
+
 DAY = dt.timedelta(days=1)
 HALF = NEW_YEAR + 50 * DAY
 indexed_or_not = pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "not-indexed"])
@@ -48,7 +50,6 @@ def counted(app):
     return len(app.events())
 
 
-@pytest.mark.sampled
 @indexed_or_not
 @every_later_backfill
 def test_the_since_of_a_run_is_kept_by_every_later_backfill(app, scope, indexed):

@@ -23,6 +23,8 @@ from lbmigrate.run.context import Scope
 from lbmigrate.run.stop import Limits, Stop
 from tests.apps import NEW_YEAR, App, config, oid, picture, stopped_after, task, user
 
+pytestmark = pytest.mark.sampled
+
 DAY = dt.timedelta(days=1)
 IDS = [
     2, 3, Int64(4), 5.5, -7, Int64(2**40), 1e300,

@@ -21,6 +21,8 @@ from lbmigrate.rehearsal.outcome import summary
 from lbmigrate.run.context import VerifyOptions
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 DAY = dt.timedelta(days=1)
 DEARER = {**TASKS, "points": 15}
 

@@ -15,6 +15,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.testing import CORRUPTIONS
 from tests.apps import SESSIONS, TASKS, App, config, oid, pieces, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 VERIFY = STEPS[4:5]
 EVERYONE = VerifyOptions(full=True)
 NAMES = sorted(CORRUPTIONS)
@@ -57,7 +59,6 @@ def test_there_are_enough_of_them_and_a_clean_database_has_none(app):
     assert app.state.get("verdict")["passed"]
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", NAMES)
 def test_a_corruption_is_found_named_and_healed(app, name):
     CORRUPTIONS[name].inject(app.database, random.Random(name))
@@ -122,7 +123,6 @@ def check_pair(app: App, pair: tuple[str, str], kept: dict) -> None:
         assert [str(each) for each in found(app)] == [], pair
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("pair", QUICK, ids=" and ".join)
 def test_two_corruptions_are_both_found_named_and_healed(app, pair):
     check_pair(app, pair, keep(app))

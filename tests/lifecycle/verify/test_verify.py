@@ -15,6 +15,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.verify.departed import TOLD
 from tests.apps import SESSIONS, TASKS, App, config, oid, picture, pieces, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 VERIFY, CUT_OVER = STEPS[4:5], STEPS[5:6]
 EVERYONE = VerifyOptions(full=True)
 GLOBAL = f"global:{oid(2)}"
@@ -145,7 +147,6 @@ WRONGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("spoil", WRONGS, ids=lambda spoil: spoil.__name__)
 def test_verification_fails_for(app, spoil):
     spoil(app.database["leaderboard_entries"], app.database["score_events"])

@@ -33,6 +33,7 @@ def joined(config):
             time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_worker_shares_the_work_of_the_run_that_is_going_on_and_ends_with_it(
     database, twin, server_uri, tmp_path, monkeypatch
 ):

@@ -592,7 +592,7 @@ documents_of_junk = st.lists(st.dictionaries(st.sampled_from(READ), junk), max_s
 sources = st.sampled_from([source(), FOCUS_TASKS, FOCUS_SESSIONS, FORGE_TASKS])
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(documents_of_junk, sources)
 def test_every_document_becomes_an_event_or_a_reject(documents: list[dict[str, Any]], told: Source) -> None:
     scored = scoring.score(documents, told, "Europe/Paris")

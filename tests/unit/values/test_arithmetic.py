@@ -70,7 +70,7 @@ FORMULAS = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(FORMULAS, st.lists(WHOLE | st.floats(-1e6, 1e6), min_size=1, max_size=5))
 def test_any_formula_is_what_python_computes_with_floats(text: str, rows: list[float]) -> None:
     wanted = []
