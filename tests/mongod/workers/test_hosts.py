@@ -82,7 +82,7 @@ def test_another_configuration_or_version_is_refused_and_the_same_one_is_not(
 @pytest.mark.slow
 def test_status_lists_who_has_joined_with_rates_and_the_last_sign_of_life(database, server_uri, tmp_path):
     fill(database)
-    config = configured(tmp_path, database, documents_per_second=60)
+    config = configured(tmp_path, database, documents_per_second=8)
     with started(server_uri, config, "run") as run, started(server_uri, config, "worker") as one:
         until(lambda: any(row.get("tasks") for row in workers(database)) or not run.alive, "a task")
         _, out, _ = ended(server_uri, config, "status")
