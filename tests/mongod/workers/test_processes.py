@@ -34,8 +34,14 @@ def points(frame):
 
 def workers_of(run):
     """The processes that work for a run."""
-    children = psutil.Process(run.pid).children()
-    return [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+    return [each for each in psutil.Process(run.pid).children() if _works(each)]
+
+
+def _works(process):
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it ended a moment ago
+        return False
 
 
 def test_processes_leave_what_threads_leave(database, twin, server_uri, tmp_path, monkeypatch):
@@ -67,17 +73,22 @@ def test_what_was_undone_or_moved_since_is_settled_by_processes_as_by_threads(da
     assert {event["meta"].get("reason") for event in left(database)[0]["score_events"].values()} >= {"voided"}
 
 
+MANY = 5_000  # documents, so that most chunks end between two kills
+STARTED = 3.0  # seconds after which a worker has work; killed sooner again and again, a run gives up
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_at_any_moment_changes_nothing(database, twin, server_uri, tmp_path):
     """Of each kill one chunk at most is done once more."""
-    fill(twin)
+    fill(twin, MANY)
     assert ended(server_uri, configured(tmp_path, twin), "run")[0] == 0
-    fill(database)
+    fill(database, MANY)
     rng, killed = random.Random(16), 0
     with started(server_uri, configured(tmp_path, database, documents_per_second=100), "run", *BY_PROCESSES) as run:
         while killed < 20 and run.alive:
             time.sleep(rng.uniform(0.05, 0.8))  # any moment
-            for worker in workers_of(run)[:1]:
+            at_work = [each for each in workers_of(run) if time.time() - each.create_time() > STARTED]
+            for worker in rng.sample(at_work, min(1, len(at_work))):
                 worker.kill()
                 killed += 1
         code, _, err = run.end(200)
