@@ -20,10 +20,12 @@ from lbmigrate.records import LATEST
 from lbmigrate.schema import WAYS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import id_type, parse_id
-from lbmigrate.values.limits import is_half, long_id
+from lbmigrate.values.limits import is_half, long_id, names_a_user
 
 MOST_FRIENDS = 1000  # users of one `among`
+MOST_PLACES = 1_000_000  # of one question
 LARGEST = 2**63 - 1
+LONGEST_CURSOR = 65_536  # characters: a user's id has 1,500 at most
 FIRST_PAGE = "begin with the first page: leave `after` out"
 EPOCH, MILLISECOND = dt.datetime(1970, 1, 1), dt.timedelta(milliseconds=1)
 FURTHEST = (LATEST - EPOCH) // MILLISECOND
@@ -35,11 +37,11 @@ class PeriodRefused(UsageError):
 
 
 class UserRefused(UsageError):
-    """A user that is neither an id nor how one is written, or too many of them."""
+    """A user that is neither an id nor how one is written; or for several, what is no list of them, or too long."""
 
 
 class NumberRefused(UsageError):
-    """A number of places that is no whole number, or a negative one."""
+    """A number of places that is no whole number, a negative one, or more than MOST_PLACES."""
 
 
 class CursorRefused(UsageError):
@@ -56,8 +58,10 @@ def check_period(period: object) -> str:
 
 
 def check_number(n: object) -> int:
-    """Raise NumberRefused for what is no whole number of places."""
+    """Raise NumberRefused for what is no whole number of places, and for more than MOST_PLACES."""
     if isinstance(n, int) and not isinstance(n, bool) and n >= 0:
+        if n > MOST_PLACES:
+            raise NumberRefused(f"n is at most {MOST_PLACES:,} places", "ask for fewer, and page by page")
         return n
     raise NumberRefused(f"n is a whole number of places, not {excerpt(n)}", "give a whole number, as in n=10")
 
@@ -67,8 +71,8 @@ def ids_of(user: object) -> list[Any]:
 
     Raises UserRefused for anything else.
     """
-    if isinstance(user, Place):
-        return [user.original]
+    if isinstance(user, Place):  # one that has been JSON, or was made anew, has lost its `original`
+        return ids_of(user.user) if user.original == user.user else [user.original]
     is_text = isinstance(user, str) and not isinstance(user, Code)
     if is_text and not (long_id(user) or is_half(user)):
         return parse_id(str(user))
@@ -79,7 +83,13 @@ def ids_of(user: object) -> list[Any]:
 
 
 def ids_of_all(users: Iterable[object]) -> list[Any]:
-    """The ids of several users. Raises UserRefused for more than MOST_FRIENDS, and as `ids_of` does."""
+    """The ids of several users.
+
+    Raises UserRefused for what is no list, for more than MOST_FRIENDS, and as `ids_of` does.
+    """
+    if not isinstance(users, Iterable) or isinstance(users, str | bytes):
+        hint = "give a list, as in among([place.user for place in friends])"
+        raise UserRefused(f"several users are a list of them, not {excerpt(users)}", hint)
     asked = list(users)
     if len(asked) > MOST_FRIENDS:
         raise UserRefused(f"{len(asked):,} users were asked for, more than {MOST_FRIENDS:,}", "ask for them in parts")
@@ -124,13 +134,15 @@ def _for_any_client(user: Any) -> Any:
 
 
 def _read(cursor: object) -> dict[str, Any] | None:
+    if not isinstance(cursor, str) or len(cursor) > LONGEST_CURSOR:
+        return None
     try:
-        padded = f"{cursor}{'=' * (-len(cursor) % 4)}" if isinstance(cursor, str) else ""
+        padded = f"{cursor}{'=' * (-len(cursor) % 4)}"
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         told = json_util.loads(raw[4:].decode()) if zlib.crc32(raw[4:]).to_bytes(4) == raw[:4] else None
     except (binascii.Error, BSONError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         return None
-    if not isinstance(told, dict) or not _has_parts(told) or id_type(told["u"]) is None:
+    if not isinstance(told, dict) or not _has_parts(told) or not names_a_user(told["u"]):
         return None
     return told if isinstance(told["p"], str) and _is_score(told["s"]) else None
 

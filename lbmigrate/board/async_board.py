@@ -70,7 +70,8 @@ class AsyncBoard:
 
     async def periods(self, n: int = 10) -> list[str]:
         """As `Board.periods`."""
-        return (await self._ask(over_periods.periods()))[: check_number(n)]
+        n = check_number(n)
+        return (await self._ask(over_periods.periods()))[:n]
 
     async def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """As `Board.history`."""

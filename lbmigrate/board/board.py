@@ -33,8 +33,10 @@ class Board:
     """Reads the leaderboard of `database` (of a `MongoClient`). Never writes. Safe to share between threads.
 
     `sources` is where the users live, by default the same database. A question takes two commands, three where it asks
-    for neighbours, where users live elsewhere, or where some have no document under their very id. It raises a subclass
-    of UsageError for what cannot be asked, whatever a web request put there, and the driver's errors for all else.
+    for neighbours or some have no document under their very id; one more where users live elsewhere, up to two more
+    where ranks come from Redis and the state is elsewhere. A history takes one more where periods have collections of
+    their own, and for each 200 periods. `n` is at most 1,000,000. It raises a subclass of UsageError for what cannot be
+    asked, whatever a web request put there, and the driver's errors for all else.
     """
 
     def __init__(self, database: Database[Any], config: Config, sources: Database[Any] | None = None) -> None:
@@ -87,7 +89,8 @@ class Board:
 
     def periods(self, n: int = 10) -> list[str]:
         """The newest periods that have entries, `global` first."""
-        return self._ask(over_periods.periods())[: check_number(n)]
+        n = check_number(n)
+        return self._ask(over_periods.periods())[:n]
 
     def history(self, user: Any, n: int = 10) -> list[PastPlace]:
         """A user's places in the newest `n` periods with an entry, `global` first. Of hidden users too."""

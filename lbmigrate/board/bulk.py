@@ -10,8 +10,7 @@ import bson
 from bson.codec_options import CodecOptions
 from pymongo.collection import Collection
 
-from lbmigrate.board.members import standing_of
-from lbmigrate.board.place import is_whole
+from lbmigrate.board.members import counted
 from lbmigrate.board.sorted_sets import EXACT, Batch, Showing, Standing, exact, refuse_inexact
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def _batch(raw: bytes, options: CodecOptions[Any]) -> Batch:
     usual = {"userId": raw_bson.OBJECT_ID, "score": raw_bson.INT64, "rev": raw_bson.INT64}
     usual |= {"_id": raw_bson.STRING, "period": raw_bson.STRING, "optOutSnapshot": raw_bson.BOOLEAN}
     if found is None or {name: column.kind for name, column in found.items()} != usual:
-        standings = [standing_of(entry) for entry in bson.decode_all(raw, options) if is_whole(entry)]
+        standings = [each for entry in bson.decode_all(raw, options) for each in counted(entry)]
         shown = {each.member: exact(each) for each in standings if each.showing == Showing.SHOWN}
         return Batch(shown, [each for each in standings if each.showing != Showing.SHOWN])
     return _of_columns(found)

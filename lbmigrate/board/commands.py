@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from lbmigrate.board.numbering import Ask, Stages
 from lbmigrate.board.ranks import QuickRanks
 from lbmigrate.board.whereabouts import Whereabouts
-from lbmigrate.mongo.concerns import lenient
+from lbmigrate.mongo.concerns import as_stored
 from lbmigrate.records import Document
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Homes:
         from lbmigrate.state import COLLECTION  # noqa: PLC0415 - an app that shows a board need not load it
 
         home = database.client[config.state.database] if config.state.database else database
-        users, ranks = lenient(sources)[config.users.collection], QuickRanks.of(config)
-        apart = config.users.settings and lenient(sources)[config.users.settings.collection]
+        users, ranks = as_stored(sources)[config.users.collection], QuickRanks.of(config)
+        apart = config.users.settings and as_stored(sources)[config.users.settings.collection]
         where = Whereabouts(config.layout, config.ranking.order[1])
-        return cls(lenient(database), users, apart, home[COLLECTION], ranks, where)
+        return cls(as_stored(database), users, apart, home[COLLECTION], ranks, where)
 
     def of_ask(self, ask: Ask) -> Any:
         """The collection that answers it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from lbmigrate.board.members import standing_of, users_of
+from lbmigrate.board.members import counted, standing_of, users_of
 from lbmigrate.board.place import LONGEST_PERIOD, is_whole
 from lbmigrate.board.sorted_sets import BATCH, GHOST, Score, SortedSets, Standing
 from lbmigrate.records import Document
@@ -23,7 +23,7 @@ class Difference:
 
     period: str
     member: str
-    entry: int | None
+    entry: Score | None
     board: Score | None
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ def _behind(found: Sequence[str]) -> Document:
 
 def in_batches(entries: Collection[Any], period: str) -> Iterator[list[Standing]]:
     """The entries of a period as they are to stand on its board."""
-    found = (standing_of(entry) for entry in entries.find({"period": period}, FIELDS) if is_whole(entry))
+    found = (each for entry in entries.find({"period": period}, FIELDS) for each in counted(entry))
     while batch := list(islice(found, BATCH)):
         yield batch
 

@@ -31,6 +31,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from lbmigrate.board.ties import by_value
 from lbmigrate.records import Document
 
 ROW = "ranks"  # in the state, one for each period
@@ -131,7 +132,9 @@ class Histogram:
     def ranks(self, scores: Iterable[int], rows: Sequence[Document]) -> dict[int, int]:
         """The competition rank of each of the scores, from what `readings` found while the row was there."""
         moved = {_key(row["moved"]): row for row in rows if "moved" in row}
-        unmoved = sorted(row["score"] for row in rows if "score" in row and _key(row["userId"]) not in moved)
+        unmoved = sorted(
+            by_value(row["score"]) for row in rows if "score" in row and _key(row.get("userId")) not in moved
+        )
         now = sorted(row["now"] for row in moved.values() if isinstance(row.get("now"), int))
         then = sorted(score for score in map(_counted, moved.values()) if score is not None)
         for each in self.listed.entries if self.listed else ():

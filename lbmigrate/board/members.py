@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
-from lbmigrate.board.sorted_sets import Showing, Standing
+from lbmigrate.board.place import is_whole
+from lbmigrate.board.sorted_sets import EXACT, GHOST, Showing, Standing
+from lbmigrate.board.ties import number_of
 from lbmigrate.records import Document
-from lbmigrate.values.id_text import plain_text
+from lbmigrate.values.id_text import exact_text, plain_text
 from lbmigrate.values.ids import parse_id
 
 GONE = "~"  # behind a version: nothing of that entry comes after it
@@ -27,6 +30,15 @@ def standing_of(entry: Document) -> Standing:
     """An entry's score and how it is shown, by the snapshot."""
     showing = Showing.HIDDEN if entry.get("optOutSnapshot") else Showing.SHOWN
     return Standing(member_of(entry["userId"]), int(entry["score"]), version_of(entry), showing)
+
+
+def counted(entry: Document) -> Iterator[Standing]:
+    """How an entry stands, and one that cannot be shown as a ghost: whatever has a number for a score counts."""
+    if is_whole(entry):
+        yield standing_of(entry)
+    elif (score := number_of(entry.get("score"))) is not None:
+        version, within = version_of(entry), max(-EXACT, min(EXACT, score))
+        yield Standing(f"{GHOST}{exact_text(entry['_id'])}", within, version, Showing.HIDDEN)
 
 
 def gone(entry: Document) -> Standing:

@@ -23,7 +23,7 @@ from lbmigrate.board.profiles import (
     profiles_from,
     settings_asked,
 )
-from lbmigrate.board.ties import RankOf, Tied, dense, higher_scores, standing
+from lbmigrate.board.ties import RankOf, Run, Scattered, by_value, dense, higher_scores, standing
 from lbmigrate.records import Document
 from lbmigrate.values.ids import exact_key
 from lbmigrate.values.paths import projection_of
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Stages = list[Document]
+ANY: Document = {"$lte": float("inf")}  # score: a number; the index says so, without a look at each type
 LIKELY = 10  # users asked for beside those that are wanted
 VERSION: Document = {"$project": {"version": 1}}
 
@@ -66,10 +67,9 @@ def histogram_of(config: Config, period: str) -> list[Ask]:
     return [_row(period)] if uses_histograms(config) else []
 
 
-def how_many(period: str, score: Document | None) -> Ask:
+def how_many(period: str, score: Document = ANY) -> Ask:
     """How many entries a period has, with such a score."""
-    condition = {"period": period} if score is None else {"period": period, "score": score}
-    return Ask("entries", [{"$match": condition}, {"$count": "n"}], period)
+    return Ask("entries", [{"$match": {"period": period, "score": score}}, {"$count": "n"}], period)
 
 
 def number(counts: Sequence[Document]) -> int:
@@ -84,36 +84,39 @@ def places(
     entries: Iterable[Document],
     kept: Sequence[Sequence[Document]] = (),
     hidden: bool = False,
+    scattered: bool = False,
 ) -> Reading[list[Place]]:
-    """Entries as places in board order, without the users who opted out unless hidden ones are asked for.
+    """Entries, which are in board order, as places, without the users who opted out unless hidden ones are asked for.
 
-    `kept` is what `histogram_of` has found.
+    `kept` is what `histogram_of` has found. Only `scattered` ones may have others between them than hidden ones.
     """
-    whole = [entry for entry in entries if _may_be_shown(entry, hidden)]
+    whole = [entry for entry in entries if _may_be_shown(order, entry, hidden)]
     if not whole:
         return []
     ids, users = [entry["userId"] for entry in whole], config.users
-    (profiles, *wishes), rank_of = yield from _numbered(config, order, period, _people(users, ids), whole, kept)
+    asked, tied = _people(users, ids), Scattered if scattered else Run
+    (profiles, *wishes), rank_of = yield from _numbered(config, tied(order, period, whole), period, asked, whole, kept)
     found = _shown(whole, rank_of, _profiles_now(users, ids, profiles, wishes), hidden)
     return sorted(found, key=lambda place: place.rank)  # stable: the entries are in board order
 
 
-def first_places(config: Config, entries: Sequence[Document], n: int) -> Reading[list[Place]]:
+def first_places(config: Config, order: Order, entries: Sequence[Document], n: int) -> Reading[list[Place]]:
     """More than `n` visible places, or as many as there are, from the entries that a board begins with.
 
     Hidden ones are among the entries: each has the rank at which it stands. The users of the rest are asked for only
     if some of the first `n` have opted out since their snapshot.
     """
     rank_of, users = standing(config.ranking.ties, entries), config.users
-    waiting, found = (entry for entry in entries if _may_be_shown(entry, hidden=False)), list[Place]()
+    waiting, found = (entry for entry in entries if _may_be_shown(order, entry)), list[Place]()
     while len(found) <= n and (some := list(islice(waiting, n - len(found) + LIKELY))):
         now = yield from _looked_up(users, [entry["userId"] for entry in some])
         found += _shown(some, rank_of, now, hidden=False)
     return found
 
 
-def _may_be_shown(entry: Document, hidden: bool) -> bool:
-    return is_whole(entry) and (hidden or not entry.get("optOutSnapshot"))
+def _may_be_shown(order: Order, entry: Document, hidden: bool = False) -> bool:
+    """Whether an entry can be a place; what others have put there and cannot counts if its score is a number."""
+    return is_whole(entry) and order.has_place(entry) and (hidden or not entry.get("optOutSnapshot"))
 
 
 def _shown(entries: Sequence[Document], rank_of: RankOf, now: Mapping[Any, Document], hidden: bool) -> list[Place]:
@@ -164,7 +167,7 @@ def _settings(users: Users, ids: Sequence[Any]) -> list[Ask]:
 
 def _numbered(
     config: Config,
-    order: Order,
+    tied: Run | Scattered,
     period: str,
     more: Sequence[Ask],
     entries: Sequence[Document],
@@ -177,14 +180,14 @@ def _numbered(
         answers = yield [*more, *asks]
         above, within = answers[last:]
         return answers[:last], dense(scores, number(above), within)
-    tied = Tied(order, period, entries) if config.ranking.ties == "ordinal" else None
-    asks = [Ask("entries", stages, period, dict) for stages in tied.stages()] if tied else []
-    answers, ranks = yield from _ranked(config, period, [*more, *asks], scores, kept)
+    ordinal = config.ranking.ties == "ordinal"
+    asks = [Ask("entries", stages, period, dict) for stages in tied.stages()] if ordinal else []
+    answers, ranks = yield from _ranked(config, period, [*more, *asks], tied.scores if ordinal else scores, kept)
 
     def of_score(entry: Document) -> int:
         return ranks[entry["score"]]
 
-    return answers[:last], tied.ranks(answers[last:], of_score) if tied else of_score
+    return answers[:last], tied.ranks(answers[last:], of_score) if ordinal else of_score
 
 
 def _ranked(
@@ -233,6 +236,6 @@ def _quickest(config: Config, period: str, counting: Ask, scores: Sequence[int])
 
 
 def _by_score(scores: Sequence[int], higher: Sequence[Document], grouped: Iterable[Document] = ()) -> dict[int, int]:
-    counts = {int(row["_id"]): row["n"] for row in grouped if isinstance(row["_id"], int)}
+    counts = {by_value(row["_id"]): row["n"] for row in grouped}
     ranks = Ranks(number(higher), {min(scores): 0} | counts)
     return {score: ranks.of(score) for score in scores}

@@ -8,16 +8,17 @@ all others. Each is one total order, so pages neither skip nor repeat anybody.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lbmigrate.records import Document
 from lbmigrate.schema import REACHED, WAYS
-from lbmigrate.values.brackets import rank
+from lbmigrate.values.brackets import TYPES, rank
 
 Way = Literal[-1, 1]  # down the board, or up
-ANY_TIME: Document = {"$type": "date"}
+DATE = TYPES.index("date")
+BEFORE_DATES: Document = {"$type": list(TYPES[:DATE])}
+BEHIND_DATES: Document = {"$type": list(TYPES[DATE + 1 :])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,54 +42,67 @@ class Order:
         moment = {REACHED: -way * WAYS[self.by]} if self.by in WAYS else {}
         return {"score": way, **moment, "userId": way}
 
+    def has_place(self, entry: Document) -> bool:
+        """Whether pages can begin behind an entry: not where somebody has put something else than a moment into it."""
+        at = entry.get(REACHED)
+        return self.by not in WAYS or at is None or isinstance(at, dt.datetime)
+
     def position(self, entry: Document) -> Position:
         """Where an entry stands."""
         at = entry.get(REACHED) if self.by in WAYS else None
-        moment = at if isinstance(at, dt.datetime) else None
-        return Position(entry.get("score"), entry.get("userId"), moment, self.by)  # type: ignore[arg-type]  # odd ones
+        return Position(entry["score"], entry["userId"], at if isinstance(at, dt.datetime) else None, self.by)
 
     def beyond(self, place: Position, way: Way) -> list[Document]:
         """The conditions of which the entries further down (-1) or up meet one."""
         side = "$lt" if way < 0 else "$gt"
-        return [{"score": {side: place.score}}, *({"score": place.score, **each} for each in self._tied(place, side))]
+        return [{"score": {side: place.score}}, *({"score": place.score, **each} for each in self.tied(place, way))]
 
-    def span(self, places: Sequence[Position]) -> tuple[list[Document], list[Document]]:
-        """Conditions for entries with the score of these places: one for those above all of them, one for the rest.
+    def tied(self, place: Position, way: Way) -> list[Document]:
+        """The conditions of which those entries of the same score meet one that are further down (-1) or up."""
+        by_user = _users(place.user, way)
+        if self.by not in WAYS:
+            return by_user
+        same: list[Document] = [{REACHED: place.reached, **each} for each in by_user]
+        return [*_moments(place.reached, ascending=(way < 0) == (WAYS[self.by] > 0)), *same]
 
-        An entry meets one of them. The rest reaches from the first to the last, and to whoever shares their moments.
+    def between(self, first: Position, last: Position) -> list[Document]:
+        """The conditions of which those meet one that stand between two places of one score, and both of these.
+
+        By moments also some of those who share the first or the last one.
         """
-        if self.by not in WAYS:
-            lowest, highest = (end((place.user for place in places), key=_as_sorted) for end in (min, max))
-            return [{"userId": {"$gt": highest}}], [{"userId": {"$gte": lowest, "$lte": highest}}]
-        known, some_lack_it = [at for place in places if (at := place.reached)], any(p.reached is None for p in places)
-        missing = [{REACHED: None}] if some_lack_it else []
-        if WAYS[self.by] > 0:
-            above = [] if some_lack_it else _moments(min(known), ascending=False)
-            low = {} if some_lack_it else {"$gte": min(known)}
-        else:
-            above = _moments(max(known), ascending=True) if known else [{REACHED: ANY_TIME}]
-            low = {"$gte": min(known)} if known and not some_lack_it else {}
-        return above, [*missing, *([{REACHED: {**low, "$lte": max(known)}}] if known else [])]
+        if self.by in WAYS:
+            low, high = sorted((first.reached, last.reached), key=lambda at: at or dt.datetime.min)
+            return _moments_between(low, high)
+        if rank(first.user) == rank(last.user):
+            return [{"userId": {"$gte": last.user, "$lte": first.user}}]
+        kinds = list(TYPES[rank(last.user) + 1 : rank(first.user)])
+        ends: list[Document] = [{"userId": {"$lte": first.user}}, {"userId": {"$gte": last.user}}]
+        return [*ends, *([{"userId": {"$type": kinds}}] if kinds else [])]
 
-    def _tied(self, place: Position, side: str) -> list[Document]:
-        by_user: Document = {"userId": {side: place.user}}
-        if self.by not in WAYS:
-            return [by_user]
-        ascending = (side == "$lt") == (WAYS[self.by] > 0)
-        same: Document = {REACHED: place.reached, **by_user}
-        return [*_moments(place.reached, ascending), same]
+
+def _users(user: Any, way: Way) -> list[Document]:
+    """The users behind one, or before it: a server compares within a type, and an index has all of one behind another.
+
+    What has no user at all is behind all that can be shown.
+    """
+    side, place = ("$lt", rank(user)) if way < 0 else ("$gt", rank(user))
+    kinds = list(TYPES[:place] if way < 0 else TYPES[place + 1 :])
+    return [{"userId": {side: user}}, *([{"userId": {"$type": kinds}}] if kinds else [])]
+
+
+def _moments_between(low: dt.datetime | None, high: dt.datetime | None) -> list[Document]:
+    if low is None:
+        return [{REACHED: None}, *([{REACHED: {"$lte": high}}, {REACHED: BEFORE_DATES}] if high else [])]
+    return [{REACHED: {"$gte": low, "$lte": high}}]
 
 
 def _moments(at: dt.datetime | None, ascending: bool) -> list[Document]:
-    """The moments that an index has behind this one, or before it."""
+    """The moments that an index has behind this one, or before it; what others have put there and is none counts."""
     if at is None:
-        return [{REACHED: ANY_TIME}] if ascending else []
-    return [{REACHED: {"$gt": at}}] if ascending else [{REACHED: {"$lt": at}}, {REACHED: None}]
-
-
-def _as_sorted(user: Any) -> tuple[int, str, Any]:
-    """Sorts users as the server does: all of one type, as they are in a ledger."""
-    return rank(user), type(user).__name__, user
+        return [{REACHED: {"$type": list(TYPES)}}] if ascending else []
+    if ascending:
+        return [{REACHED: {"$gt": at}}, {REACHED: BEHIND_DATES}]
+    return [{REACHED: {"$lt": at}}, {REACHED: BEFORE_DATES}, {REACHED: None}]
 
 
 BY_USER = Order()

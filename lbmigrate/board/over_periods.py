@@ -9,17 +9,20 @@ from lbmigrate.board.numbering import Ask, Reading, Stages, number
 from lbmigrate.board.place import PastPlace, is_whole, names_a_period, past_place_of
 from lbmigrate.board.reading import SHOWN, InForce, of_users
 from lbmigrate.board.ties import before
+from lbmigrate.records import Document
 
 if TYPE_CHECKING:
     from lbmigrate.config.model import Config
 
-AT_ONCE = 200  # collections of single periods that are read by one command
+AT_ONCE = 200  # periods that one command reads: a server takes 1,000 stages, and a collection is one or more
+# What others have put there takes no place in a history; the documents are read anyway.
+LIKE_OURS: Document = {"score": {"$type": ["int", "long"]}, "rev": {"$exists": True}}
 
 
 def history(config: Config, in_force: InForce, ids: Sequence[Any], n: int) -> Reading[list[PastPlace]]:
     """A user's own places in the newest `n` periods, `global` first."""
     stages: Stages = [
-        {"$match": {"userId": {"$in": list(ids)}}},
+        {"$match": {"userId": {"$in": list(ids)}, **LIKE_OURS}},
         {"$sort": {"period": -1}},
         {"$limit": max(n, 1)},
         SHOWN,
@@ -31,12 +34,14 @@ def history(config: Config, in_force: InForce, ids: Sequence[Any], n: int) -> Re
         some, newest = newest[:AT_ONCE], newest[AT_ONCE:]
         found += [row for rows in (yield [of_users(ids, period) for period in some]) for row in rows]
     found.sort(key=lambda entry: str(entry["period"]), reverse=True)
-    entries = [entry for entry in found[:n] if is_whole(entry)]
-    if not entries:
-        return []
-    ties, order = config.ranking.ties, in_force()
-    counts = yield [Ask("entries", before(ties, order, entry), entry["period"]) for entry in entries]
-    return [past_place_of(entry, 1 + number(count)) for entry, count in zip(entries, counts, strict=True)]
+    order = in_force()
+    entries = [entry for entry in found if is_whole(entry) and order.has_place(entry)][:n]
+    places: list[PastPlace] = []
+    for some in (entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)):
+        asks = [Ask("entries", before(config.ranking.ties, order, entry), entry["period"]) for entry in some]
+        counts = yield asks
+        places += [past_place_of(entry, 1 + number(count)) for entry, count in zip(some, counts, strict=True)]
+    return places
 
 
 def periods() -> Reading[list[str]]:

@@ -1,4 +1,8 @@
-"""What a reading of the board comes to: places, pages, a user's history, how old it may be. All of it JSON-safe."""
+"""What a reading of the board comes to: places, pages, a user's history, how old it may be.
+
+Places, pages and histories can be written as JSON as they are (`dataclasses.asdict`). Freshness and About have dates:
+`json.dumps(dataclasses.asdict(freshness), default=datetime.isoformat)`.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +114,8 @@ def slim(entry: Document) -> Document:
 
 def is_whole(entry: Document) -> bool:
     """Whether an entry can be shown; somebody else may have put another into the collection."""
-    user, whole = entry.get("userId"), isinstance(entry.get("score"), int) and type(entry.get("period")) is str
+    user, score = entry.get("userId"), entry.get("score")
+    whole = isinstance(score, int) and type(score) is not bool and type(entry.get("period")) is str
     known = names_a_user(user) and not isinstance(user, float | Decimal128)
     return whole and known and "rev" in entry and not is_lost(entry["_id"])
 

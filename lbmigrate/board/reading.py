@@ -1,7 +1,8 @@
 """What each question to the board reads: generators that hand out commands and are sent the documents found.
 
 So a blocking client and an asynchronous one carry out the same logic. A step asks for one or more things that do not
-depend on each other; those of one database travel in one command. Each question takes two or three.
+depend on each other; those of one database travel in one command. Each question takes two or three where all of it is
+in one database (`Board` tells of the rest).
 
 Hidden users are left out twice: by the snapshot in their entry, by the server; and by what their own document says now.
 More entries than asked for are read for those who have opted out since their snapshot; only if there are more of them
@@ -15,7 +16,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lbmigrate.board.asked import cursor_of, refuse_of_another_order
-from lbmigrate.board.numbering import Ask, Reading, Stages, first_places, histogram_of, how_many, number, places
+from lbmigrate.board.numbering import (
+    ANY,
+    Ask,
+    Reading,
+    Stages,
+    first_places,
+    histogram_of,
+    how_many,
+    number,
+    places,
+)
 from lbmigrate.board.order import BY_USER, Order, Position, Way
 from lbmigrate.board.place import Freshness, Page, Place, is_whole
 from lbmigrate.records import Document
@@ -50,10 +61,12 @@ def page(config: Config, in_force: InForce, period: str, n: int, after: Position
             found = yield from places(config, order, period, entries, kept)
         else:
             [entries] = yield [_beginning(order, period, size)]
-            found = yield from first_places(config, entries, n)
+            found = yield from first_places(config, order, entries, n)
         seen += found
         more = len(entries) == size
-        after, size = order.position(entries[-1]) if entries else after, size * WIDER
+        # Behind an entry that cannot be shown none is looked for: what stands there may be compared with nothing.
+        last = _first_whole(order, entries[::-1])
+        after, size = order.position(last[0]) if last else after, size * WIDER
     follows = bool(seen[:n]) and (more or len(seen) > n)
     return Page(seen[:n], cursor_of(period, _position_of(order, seen[:n][-1])) if follows else None)
 
@@ -68,7 +81,7 @@ def around(config: Config, in_force: InForce, period: str, ids: Sequence[Any], n
     """A user with up to `n` visible neighbours on either side, best first; nothing for one who is not to be seen."""
     order = in_force()
     own, *kept = yield [of_users(ids, period), *histogram_of(config, period)]
-    shown = [entry for entry in own[:1] if is_whole(entry) and not entry.get("optOutSnapshot")]
+    shown = [entry for entry in _first_whole(order, own) if not entry.get("optOutSnapshot")]
     if not shown:
         return []
     place, size = order.position(shown[0]), n + max(NEAR, n // 4)
@@ -87,7 +100,8 @@ def around(config: Config, in_force: InForce, period: str, ids: Sequence[Any], n
 def rank(config: Config, in_force: InForce, period: str, ids: Sequence[Any], hidden: bool) -> Reading[Place | None]:
     """A user's place; of one who is hidden only if that is asked for."""
     own, *kept = yield [of_users(ids, period), *histogram_of(config, period)]
-    found = yield from places(config, in_force(), period, own[:1], kept, hidden)
+    order = in_force()
+    found = yield from places(config, order, period, _first_whole(order, own), kept, hidden)
     return found[0] if found else None
 
 
@@ -97,23 +111,24 @@ def among(config: Config, in_force: InForce, period: str, ids: Sequence[Any]) ->
     match, shown = of_users(ids, period).stages
     asked = Ask("entries", [match, {"$sort": order.sort(-1)}, shown], period)
     entries, *kept = yield [asked, *histogram_of(config, period)]
-    found = yield from places(config, order, period, entries, kept)
+    found = yield from places(config, order, period, entries, kept, scattered=True)
     return found
 
 
 def percentile(period: str, ids: Sequence[Any]) -> Reading[float | None]:
     """Of 100 entries of the period, how many have a lower score than this user; None without an entry."""
     [own] = yield [of_users(ids, period)]
-    if not own or not is_whole(own[0]):
+    whole = [entry for entry in own if is_whole(entry)]
+    if not whole:
         return None
-    score = own[0]["score"]
+    score = whole[0]["score"]
     lower, others = yield [how_many(period, {"$lt": score}), how_many(period, {"$gte": score})]
     return 100 * number(lower) / max(1, number(lower) + number(others))
 
 
 def total(period: str) -> Reading[int]:
     """How many entries a period has, hidden ones included, as ranks count them."""
-    [count] = yield [how_many(period, None)]
+    [count] = yield [how_many(period)]
     return number(count)
 
 
@@ -134,7 +149,11 @@ def freshness(config: Config) -> Reading[Freshness]:
 
 def _beginning(order: Order, period: str, most: int) -> Ask:
     """The first entries of a board, hidden ones among them, so that each has the rank at which it stands."""
-    first: Stages = [{"$match": {"period": period}}, {"$sort": {"period": 1, **order.sort(-1)}}, {"$limit": most}]
+    first: Stages = [
+        {"$match": {"period": period, "score": ANY}},
+        {"$sort": {"period": 1, **order.sort(-1)}},
+        {"$limit": most},
+    ]
     return Ask("entries", [*first, SHOWN], period)
 
 
@@ -148,6 +167,11 @@ def _run(order: Order, period: str, beyond: Position, way: Way, most: int) -> As
 def of_users(ids: Sequence[Any], period: str) -> Ask:
     """The entries of some users in a period."""
     return Ask("entries", [{"$match": {"userId": {"$in": list(ids)}, "period": period}}, SHOWN], period)
+
+
+def _first_whole(order: Order, entries: Sequence[Document]) -> list[Document]:
+    """The first entry of a user; others may have put one beside it that cannot be shown."""
+    return [entry for entry in entries if is_whole(entry) and order.has_place(entry)][:1]
 
 
 def _position_of(order: Order, place: Place) -> Position:

@@ -60,7 +60,7 @@ class Standing:
     """A user's score on one board, and which version of the entry that is."""
 
     member: str
-    score: int
+    score: Score
     version: str
     showing: Showing = Showing.SHOWN
 
@@ -68,7 +68,7 @@ class Standing:
 class Batch(NamedTuple):
     """Some entries of a board that is rebuilt: members that are shown with their scores, and how the others stand."""
 
-    shown: dict[str, int]
+    shown: dict[str, Score]
     others: Sequence[Standing]
 
 
@@ -163,7 +163,7 @@ class SortedSets:
         self._generations[period] = generation
         return [_text(member) for member in found]
 
-    def _add(self, key: str, scores: dict[str, int]) -> None:
+    def _add(self, key: str, scores: dict[str, Score]) -> None:
         parts = iter(scores.items())
         with self._client.pipeline(transaction=False) as commands:
             while part := dict(islice(parts, BATCH)):
@@ -226,14 +226,14 @@ def _told(standing: Standing) -> list[Any]:
     return [standing.member, exact(standing), standing.version, standing.showing.value]
 
 
-def exact(standing: Standing) -> int:
+def exact(standing: Standing) -> Score:
     """Its score. Raises LbmigrateError for one beyond EXACT."""
     if abs(standing.score) > EXACT:
         refuse_inexact(standing.member, standing.score)
     return standing.score
 
 
-def refuse_inexact(member: str, score: int) -> NoReturn:
+def refuse_inexact(member: str, score: Score) -> NoReturn:
     """Raise LbmigrateError for a score that a double does not hold."""
     what = f"user {member!r:.80} has {score:,} points, more than a sorted set holds exactly"
     raise LbmigrateError(what, "read the boards from MongoDB: remove redis.url from the configuration")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
 from pymongo import ReadPreference
 from pymongo.asynchronous.database import AsyncDatabase
@@ -103,11 +104,23 @@ def fresh(database: Database[Document]) -> Database[Document]:
 
 
 def lenient(database: Database[Document]) -> Database[Document]:
-    """For reading what is only shown: whatever a text or a date holds can be read; all else as the app set it up."""
+    """For reading what is only shown: whatever a text or a date holds can be read; all else as the app set it up.
+
+    Dates are UTC and naive, as ours are everywhere, also for an app whose client makes others of them.
+    """
     if is_fake(database):
         return database
     how = {"datetime_conversion": DatetimeConversion.DATETIME_AUTO, "unicode_decode_error_handler": "replace"}
-    return database.with_options(codec_options=database.codec_options.with_options(**how))
+    naive = {"tz_aware": False, "tzinfo": None}
+    return database.with_options(codec_options=database.codec_options.with_options(**how, **naive))
+
+
+def as_stored(database: Database[Document]) -> Database[Document]:
+    """Like `lenient`, for asking for what was read: UUIDs of a legacy representation stay the bytes that they are."""
+    if is_fake(database) or database.codec_options.uuid_representation == UuidRepresentation.STANDARD:
+        return lenient(database)
+    how = lenient(database).codec_options.with_options(uuid_representation=UuidRepresentation.UNSPECIFIED)
+    return database.with_options(codec_options=how)
 
 
 def is_fake(database: object) -> bool:

@@ -14,6 +14,7 @@ from pymongo.monitoring import CommandListener
 
 from lbmigrate import AsyncBoard, Board
 from lbmigrate.errors import UsageError
+from lbmigrate.schema.layout import ALL, Layout
 from tests.apps import config, oid, user
 
 PEOPLE = 400
@@ -106,6 +107,21 @@ def test_no_question_takes_more_than_three_commands(listened, elsewhere, client)
             heard.names.clear()
     finally:
         client.drop_database(users)
+
+
+@pytest.mark.slow
+def test_only_a_history_takes_one_more_where_periods_have_collections_of_their_own(listened, client):
+    database, heard = listened
+    home, layout = client[database.name], Layout(until=ALL)
+    for period in WEEKS[:2]:
+        home[layout.home(period)].insert_many(list(home["leaderboard_entries"].find({"period": period})))
+        home["leaderboard_entries"].delete_many({"period": period})
+    home["lbmigrate_state"].insert_one({"_id": "entries", "until": ALL, "moving": False, "order": "userId"})
+    board = Board(database, config(layout="partitioned"))
+    for name, ask in QUESTIONS.items():
+        heard.names.clear()
+        assert ask(board) is not None
+        assert len(heard.names) <= (4 if name == "history" else 3), (name, heard.names)
 
 
 def test_many_who_opted_out_at_once_are_read_past(filled):
