@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -31,6 +31,14 @@ def joined(config):
             return commands.work(config)
         except UsageError:  # no run is going on yet
             time.sleep(0.02)
+
+
+@contextmanager
+def at_work(database, server_uri, config):
+    """A run that has begun to read, so that workers find it."""
+    with started(server_uri, config, "run") as run:
+        until(lambda: closed_chunks(database) or not run.alive, "a chunk")
+        yield run
 
 
 @pytest.mark.slow
@@ -83,7 +91,7 @@ def test_another_configuration_or_version_is_refused_and_the_same_one_is_not(
 def test_status_lists_who_has_joined_with_rates_and_the_last_sign_of_life(database, server_uri, tmp_path):
     fill(database)
     config = configured(tmp_path, database, documents_per_second=8)
-    with started(server_uri, config, "run") as run, started(server_uri, config, "worker") as one:
+    with at_work(database, server_uri, config) as run, started(server_uri, config, "worker") as one:
         until(lambda: any(row.get("tasks") for row in workers(database)) or not run.alive, "a task")
         _, out, _ = ended(server_uri, config, "status")
         told = " ".join(out.split())
@@ -126,13 +134,14 @@ def test_a_worker_that_sleeps_is_given_up_and_writes_nothing_when_it_wakes_up(da
     assert ended(server_uri, configured(tmp_path, twin), "run")[0] == 0
     fill(database)
     config = configured(tmp_path, database, documents_per_second=40)
-    with started(server_uri, config, "run") as run, started(server_uri, config, "worker") as one:
+    with at_work(database, server_uri, config) as run, started(server_uri, config, "worker") as one:
         until(lambda: any(row.get("task") for row in workers(database)) or not run.alive, "a task")
         one.send(signal.SIGSTOP)
         until(lambda: not workers(database) or not run.alive, "the worker to be given up", 60)
         one.send(signal.SIGCONT)
         code, _, err = run.end(200)
         assert code == 0, err
-        assert one.end()[0] == 0
+        code, out, told = one.end()
+        assert code == 0, out + told
     assert "was not heard of any more; what it had in hand is done once more" in " ".join(err.split())
     assert left(database)[0] == left(twin)[0]
