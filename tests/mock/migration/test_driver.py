@@ -15,6 +15,7 @@ from lbmigrate.migration.status import status as status_of
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.records import Checkpoint, Copied, Piece, Way, Work
+from lbmigrate.run.context import VerifyOptions
 from tests.apps import App, config, task, user
 
 WORK = Work("carrying")
@@ -182,3 +183,10 @@ def test_an_incremental_backfill_counts_what_it_takes_back(app):
     app.apply(STEPS[:4])
     app.database["tasks"].update_one({}, {"$set": {"status": "todo", "updatedAt": AT_LAST}})
     assert app.backfill().adjusted == 1
+
+
+def test_a_sample_that_came_to_everybody_says_so(app):
+    app.database["users"].insert_many([user(2), user(3)])
+    app.database["tasks"].insert_many([task(number, owner=2 + number % 2) for number in range(20, 30)])
+    app.apply(STEPS[:5], verify=VerifyOptions(sample=1))
+    assert app.state.get("verdict")["bound"]["words"] == "0 of 3, which is everybody"
