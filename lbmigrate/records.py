@@ -47,7 +47,8 @@ class Counts:
     """What became of the documents of a chunk: read = emitted + duplicates + rejected + skipped.
 
     `skipped` are those outside the asked-for bounds (`--since`, `--until`) and those of forgotten users; `approximate`
-    is a share of `emitted`, and so is `future`, those well ahead of the clock.
+    is a share of `emitted`, and so is `future`, those well ahead of the clock. `adjusted` are actions that were counted
+    before and are now taken back or corrected.
     """
 
     read: int = 0
@@ -57,6 +58,7 @@ class Counts:
     skipped: int = 0
     approximate: int = 0
     future: int = 0
+    adjusted: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*map(add, astuple(self), astuple(other)))

@@ -138,13 +138,13 @@ def epochs_and_addresses(rng: random.Random) -> Shape:
         )
     by_hand = source(
         "pomodoros",
-        user="userEmail",
+        user={"path": "userEmail", "lookup": "users.userEmail"},
         at=["startTime"],
         let=took("duration", "minutes"),
         where={"isDummy": {"$ne": True}},
     )
     return {"users": users, "pomodoros": pomodoros}, {
-        "users": {"collection": "users", "key": "userEmail"},
+        "users": {"collection": "users"},
         "sources": [by_hand],
     }
 

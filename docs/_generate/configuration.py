@@ -16,6 +16,7 @@ from lbmigrate.config import pace, times, types, user_ref, users
 from lbmigrate.config.keys import keys_of, words
 from lbmigrate.config.load import ENVIRONMENT
 from lbmigrate.config.model import Config
+from lbmigrate.values.functions import FUNCTIONS
 
 HEAD = """# Configuration
 
@@ -26,6 +27,13 @@ every value with where it comes from, `lbmigrate config schema` prints a JSON Sc
 A duration is written `90s`, `15m`, `2h`, `1d` or `8w`, a share `5 %` or `0.05`, a unit `ns`, `us`, `ms`, `seconds`,
 `minutes`, `hours`, `days` or another usual name of one, a field path with dots: `profile.name`. An unknown key is an
 error. `${NAME}` and `${NAME:-default}` are taken from the environment; `$${` is a plain `${`.
+"""
+FORMULAS = """## Formulas
+
+`points` of a source may be a formula over the names of its `let`, with numbers, `+ - * / // % **`, comparisons, and
+`&`, `|` and `~` between comparisons in parentheses. It sees one document. What it gives is rounded to the nearest whole
+number, halves to the even one: say `floor` or `ceil` where you mean that. One point for each full five minutes is
+`floor(minutes / 5)`, one for each started five minutes `ceil(minutes / 5)`. It may call these functions, no others:
 """
 # What a type is called; those that are not listed are told by what they are made of.
 NAMED: list[tuple[Any, str]] = [
@@ -61,9 +69,16 @@ def page() -> str:
     lines = [HEAD]
     for title, model in sections(Config, ""):
         lines += [f"## {title or 'Top level'}", "", about(model), "", *table(COLUMNS, rows(model))]
+    lines += [FORMULAS, *table(("function", "gives", "example"), functions())]
     variables = [[f"`{variable}`", f"`{key}`"] for key, variable in ENVIRONMENT.items()]
     lines += ["## Variables", "", "An option of a command goes before a variable, a variable before the file.", ""]
     return "\n".join([*lines, *table(("variable", "key"), variables)])
+
+
+def functions() -> Iterator[list[str]]:
+    """The functions that a formula may call."""
+    for each in FUNCTIONS.values():
+        yield [f"`{each.written}`", each.means, f"`{each.example}`"]
 
 
 FAR = 2**53  # a bound that nobody meets

@@ -63,7 +63,8 @@ def settle_chunk(
         found = retrying(attempt, attempts=context.config.backfill.attempts)
     except (LbmigrateError, PyMongoError) as error:
         return replace(outcome, error=error)
-    emitted = replace(outcome.emitted, users=[*outcome.emitted.users, *found.users], worth={})
+    counts = replace(outcome.emitted.counts, adjusted=found.adjusted)
+    emitted = replace(outcome.emitted, counts=counts, users=[*outcome.emitted.users, *found.users], worth={})
     return replace(outcome, emitted=emitted, held=found.held)
 
 

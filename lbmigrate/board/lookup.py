@@ -15,7 +15,7 @@ from lbmigrate.board.visibility import values_at
 from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
 from lbmigrate.values.id_text import exact_text, id_text
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import NotOne, in_parts
 from lbmigrate.values.paths import pluck, projection_of
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ AT_ONCE = 1_000  # texts
 
 
 def looked_up(database: Database[Any], config: Config, ref: UserRef, column: Sequence[Any]) -> list[Any]:
-    """The key of the user whom each value names; None for what names nobody, or several."""
+    """The key of the user whom each value names; `NotOne` for a text that names none or several, None for no text."""
     texts = [value.strip() if isinstance(value, str) and 0 < len(value) <= LONGEST else None for value in column]
     wanted = list(dict.fromkeys(text for text in texts if text))
     found = _Found(database, config, str(ref.looked_up))
     found.add(wanted)
     found.add([text for text in wanted if not found.has(text)], any_case=True)
-    keys = {text: keys[0] if len(keys := found.keys_of(text)) == 1 else None for text in wanted}
+    keys = {text: keys[0] if len(keys := found.keys_of(text)) == 1 else NotOne(len(keys)) for text in wanted}
     return [keys[text] if text else None for text in texts]
 
 

@@ -16,7 +16,10 @@ from lbmigrate.run.context import Context
 
 READING = "rights to read"  # the subject of what decides whether anything else can be looked at
 WRITING = "rights to write"
-ROLES = "give the user the role for it: runbooks/rights.md has the createRole command"
+ROLES = (
+    "give the user the role for it: runbooks/rights.md has the createRole command; "
+    "if the role exists: updateRole with the same privileges"
+)
 
 
 def findings(context: Context, verb: str = "run") -> Iterator[Finding]:

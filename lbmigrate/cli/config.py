@@ -44,12 +44,15 @@ def init(
     """
     with _writable(path):
         _must_be_free(path)
+        replaced = path.exists()
     uri = this.overrides.get("database.uri") or os.environ.get("LBMIGRATE_URI") or os.environ.get("MONGODB_URI")
     text, told = (starter(), {"template": True}) if template or not uri else _looked(this, uri, yes)
     with _writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     following = "config check" if "template" in told else "doctor"
+    if replaced and "template" not in told:
+        this.console.note(f"{path} was the template as it is shipped: it is replaced; git diff shows what is different")
     if uri and not os.environ.get("MONGODB_URI") and "template" not in told:
         this.console.note("the file takes the server from MONGODB_URI; set it, or go on with --uri")
     this.console.note(f"wrote {path}; next: lbmigrate {following} --config {path}")
@@ -86,6 +89,8 @@ def _looked(this: Invocation, uri: str, yes: bool) -> tuple[str, dict[str, objec
     else:
         for each in found.questions:
             this.console.note(f"{each.text} Taken: {each.options[0]}")
+    if found.users.nameless:
+        this.console.note(found.users.nameless)
     for source in found.sources:
         this.console.note(f"{source.name}: {source.values['collection']}, {source.why['collection'].evidence}")
     for collection, reason in found.left_out.items():
@@ -99,7 +104,7 @@ def check(this: Invocation) -> None:
     """Read the configuration and name every problem in it."""
     loaded = this.loaded()
     names = ", ".join(source.name for source in loaded.config.sources)
-    this.console.note(f"{loaded.path} is fine: sources {names}; next: lbmigrate plan")
+    this.console.note(f"{loaded.path} is fine: sources {names}; next: lbmigrate doctor")
     this.console.result({"verb": "config check", "path": str(loaded.path), "digest": config_digest(loaded.config)})
 
 

@@ -27,8 +27,18 @@ class UserRef(Model):
 
     @model_validator(mode="after")
     def _a_field_of_the_users(self) -> UserRef:
-        if self.lookup is not None and (self.strip is not None or not self.lookup.startswith(USERS)):
-            raise ValueError("`lookup` is a field of the users, such as users.email, and does not go with `strip`")
+        if self.lookup is None:
+            return self
+        if not self.lookup.startswith(USERS):
+            field = self.lookup.partition(".")[2] or self.lookup
+            raise ValueError(
+                f"{self.lookup} does not begin with `users.`, which stands for the section `users` of this file, "
+                f"whatever its collection is called; say {USERS}{field}"
+            )
+        if self.strip is not None:
+            raise ValueError(
+                "`lookup` and `strip` do not go together: `lookup` compares the whole value; leave out `strip`"
+            )
         return self
 
     @property

@@ -73,8 +73,9 @@ class Settings(Model):
 class OptOut(Model):
     """Who does not want to be on the board. `missing` is what an absent field means: a legal choice, so no default.
 
-    `unknown` is what a value means that is neither yes nor no, such as `private`. With `from` the field is not one of
-    the user's own document.
+    It is for fields that say yes or no. For words such as `private` and `friends` say in `hidden` which of them hide;
+    `unknown` is what a value means that is neither yes nor no. With `from` the field is not one of the user's own
+    document.
     """
 
     path: Path

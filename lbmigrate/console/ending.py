@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lbmigrate.console.format import duration, rate
-from lbmigrate.records import amount
+from lbmigrate.records import Way, Work, amount
 from lbmigrate.rehearsal.told import FACT as REHEARSAL
 from lbmigrate.state.statuses import RunStatus
 
-NEXT = {"4 backfill": "lbmigrate verify", "5 verify": "lbmigrate run", "6 cut-over": "lbmigrate top"}  # after a run
+NEXT = {  # after a run
+    "1 create-collections": "lbmigrate run",
+    "2 create-indexes": "lbmigrate run",
+    "3 dual-write": "lbmigrate run",
+    "4 backfill": "lbmigrate verify",
+    "5 verify": "lbmigrate run",
+    "6 cut-over": "lbmigrate top",
+}
 AFTER = {  # what else was typed
+    "verify": "lbmigrate status",
     "recount": "lbmigrate verify",
     "reconcile": "lbmigrate verify",
     "rejects retry": "lbmigrate verify",
@@ -20,15 +28,25 @@ AFTER = {  # what else was typed
 }
 
 
-def run_summary(facts: Mapping[str, Any], came_to: str = "", did: bool = False) -> str:
+def steps_ended(steps: Sequence[Work], way: Way) -> str:
+    """The steps that have ended, in their order: `steps 1 to 3 applied`, `step 6 reverted`; empty for none."""
+    if not steps:
+        return ""
+    first, last = steps[0].number, steps[-1].number
+    named = f"step {first}" if len(steps) == 1 else f"steps {first} to {last}"
+    done = {Way.APPLY: "applied", Way.REVERT: "reverted", Way.KEEP: "turned off, the data kept"}[way]
+    return f"{named} {done}"
+
+
+def run_summary(facts: Mapping[str, Any], came_to: str = "", did: bool = False, steps: str = "") -> str:
     """What was done, how long it took and how fast, what could not be scored, and what is next.
 
-    Where that is nothing that is counted for all runs alike, it is what the last work `came_to`; `did` says that there
-    was something to do.
+    Where that is nothing that is counted for all runs alike, it is what the last work `came_to`, else the `steps` that
+    have ended; `did` says that there was something to do.
     """
     held = sum(facts["held"].values())
     waited = f", held for {duration(held)}" if held >= 1 else ""
-    told = ", ".join(_did(facts)) or came_to.replace(" · ", ", ") or ("" if did else "nothing to do")
+    told = ", ".join(_did(facts)) or came_to.replace(" · ", ", ") or (steps if did else "nothing to do")
     took = f"{facts['outcome']} in {duration(facts['seconds'])}{waited}{f': {told}' if told else ''}"
     if facts.get(REHEARSAL):
         return f"dry run {took}"

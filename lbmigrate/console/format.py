@@ -53,7 +53,8 @@ def _named(counts: Tally | None) -> dict[str, int]:
     found: dict[str, int] = {}
     match counts:
         case Counts() if counts != Counts():
-            rare = {"skipped": counts.skipped, "approximate": counts.approximate, "in the future": counts.future}
+            rare = {"adjusted": counts.adjusted, "skipped": counts.skipped}
+            rare |= {"approximate": counts.approximate, "in the future": counts.future}
             usual = {"read": counts.read, "emitted": counts.emitted, "duplicates": counts.duplicates}
             found = {**usual, "rejected": counts.rejected, **{name: n for name, n in rare.items() if n}}
         case Reconciled():

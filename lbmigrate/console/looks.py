@@ -10,8 +10,10 @@ from rich.text import Text
 from lbmigrate.console.format import cell
 from lbmigrate.migration.status import Status
 from lbmigrate.records import ago
+from lbmigrate.state.statuses import StepStatus
 from lbmigrate.telling.foreign import plain
 
+BACKFILL, NOTHING_THERE = 4, (StepStatus.NEW, StepStatus.REVERTED)  # then no look has anything to compare
 WEEKLY = dt.timedelta(days=8)  # what a job of every week never exceeds
 KINDS = {  # what is said of it: the looks that count for it, and the command that looks
     "whole look": (("backfill", "recount"), "lbmigrate recount"),
@@ -20,7 +22,9 @@ KINDS = {  # what is said of it: the looks that count for it, and the command th
 
 
 def looks(found: Status) -> Iterable[tuple[str, Text | str]]:
-    """A line for each kind of look, of the source for which it is the longest time ago."""
+    """A line for each kind of look, of the source for which it is the longest time ago; none before a backfill."""
+    if any(step.number == BACKFILL and step.status in NOTHING_THERE for step in found.steps):
+        return
     for name, (kinds, command) in KINDS.items():
         oldest = min(((_newest(source.looks, kinds), source.name) for source in found.sources), default=None)
         if oldest is not None:

@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from lbmigrate.console.ending import run_summary
+from lbmigrate.console.ending import run_summary, steps_ended
 from lbmigrate.console.format import countdown, duration, one, rate, summary
 from lbmigrate.console.screen import Screen
 from lbmigrate.migration.pace import Line, Stage
-from lbmigrate.records import Listener, Piece, Report, Way
+from lbmigrate.records import Listener, Piece, Report, Way, Work
 from lbmigrate.telling.foreign import plain
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
@@ -34,6 +34,8 @@ class Progress:
         self._screen, self._clock, self._quiet = screen, clock, quiet
         self._stage: Stage | None = None
         self._came_to, self._did = "", False  # the last work; whether anything was done that a sentence tells
+        self._steps: list[Work] = []  # that ended
+        self._way = Way.APPLY
 
     @contextmanager
     def shown(self) -> Iterator[Listener]:
@@ -58,9 +60,11 @@ class Progress:
     def _take(self, report: Report) -> None:
         now = self._clock()
         if report.event == "begin":
-            self._stage = Stage(plain(report.work), begun=now, seen=now)
+            self._stage, self._way = Stage(plain(report.work), begun=now, seen=now), report.way
         elif report.event == "end":
             self._end("✓", WORDS[report.way], "green")
+            if report.work.number is not None:
+                self._steps.append(report.work)
         elif report.event == "finish":
             self._summary(report.facts)
         elif report.piece is not None and self._stage is not None:
@@ -76,8 +80,8 @@ class Progress:
             if not self._screen.live and now - line.told >= EVERY:
                 line.told = now
                 self._say(underway(line))
+        self._did = self._did or bool(piece.note or (piece.done and self._way is not Way.APPLY))
         if piece.note:
-            self._did = True
             self._note(piece.note)
         if piece.warning:
             self._screen.sentence("!", piece.warning, "yellow")
@@ -106,7 +110,9 @@ class Progress:
         """What a run came to, when it has let go of everything."""
         self._end("·", "stopped", "yellow")
         if not self._quiet:
-            self._screen.sentence("·", run_summary(facts, self._came_to, self._did))
+            self._screen.sentence(
+                "·", run_summary(facts, self._came_to, self._did, steps_ended(self._steps, self._way))
+            )
 
     def _note(self, text: str) -> None:
         if not self._quiet:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lbmigrate.detect import completion, lengths, references, timing
+from lbmigrate.detect import completion, left_out, lengths, lookups, references, timing
 from lbmigrate.detect.completion import Scope
 from lbmigrate.detect.lengths import Length
 from lbmigrate.detect.looked_at import LookedAt
@@ -23,13 +23,14 @@ _odd = re.compile(r"[^A-Za-z0-9_-]+")
 def sources(
     looks: Sequence[LookedAt], users: Candidate, known: Known, answers: Mapping[str, str]
 ) -> tuple[list[SourceFound], list[Question], dict[str, str]]:
-    """The sources, what is to be asked about them, and why other collections that name users are none."""
+    """The sources, what is to be asked about them, and why other collections are none."""
     found: list[SourceFound] = []
     questions: list[Question] = []
     left: dict[str, str] = {}
     for look in _places(looks, users):
         owner = _owner(look, users, known)
         if owner is None:
+            left |= left_out.nobody_named(look)
             continue
         source, asked, reason = _source(look, owner, answers)
         questions += asked
@@ -50,7 +51,8 @@ def _owner(look: LookedAt, users: Candidate, known: Known) -> Reference | None:
     """The field that says whose action a document is; for an array of the user's own document, the user's key."""
     if look.array and look.name == users.look.name:
         return Reference(look.columns[users.key], 1.0) if users.key in look.columns else None
-    return next(iter(references.to(look, known.get((users.look.name, users.key), set()))), None)
+    named = references.to(look, known.get((users.look.name, users.key), set())) or lookups.to(look, users.look, known)
+    return next(iter(named), None)
 
 
 def _source(
@@ -111,7 +113,7 @@ def _mapped(
     if look.array:
         values["unwind"] = look.array
     values |= {"where": scope.where} if scope.where else {}
-    values["user"] = {"path": owner.column.path, "as": owner.coerce} if owner.coerce else owner.column.path
+    values["user"] = _user(owner)
     values["at"] = times
     values |= {"updated": updated.path} if updated else {}
     values |= _points(took, answers.get(f"unit.{place}", took.unit if took else None))
@@ -119,6 +121,12 @@ def _mapped(
     cursor = updated.path if updated else times[0]
     missing = cursor if cursor not in look.indexed and cursor != "_id" else None
     return SourceFound(values, _why(look, owner, scope, took, times), missing, look.count)
+
+
+def _user(owner: Reference) -> Any:
+    if owner.lookup:
+        return {"path": owner.column.path, "lookup": f"users.{owner.lookup}"}
+    return {"path": owner.column.path, "as": owner.coerce} if owner.coerce else owner.column.path
 
 
 def _points(took: Length | None, unit: str | None) -> dict[str, Any]:
@@ -134,14 +142,23 @@ def _why(look: LookedAt, owner: Reference, scope: Scope, took: Length | None, ti
     what = "elements" if look.array else "documents"
     why = {"collection": Why(f"{len(scope.rows)} of {seen} {what} looked at are in scope", not _doubtful(look, scope))}
     if scope.where:
-        why["where"] = Why("; ".join(scope.evidence), scope.sure)
-    form = f", written as another type in some (`as: {owner.coerce}`)" if owner.coerce else ""
-    why["user"] = Why(f"{owner.hits:.0%} of its values are users{form}")
+        why["where"] = Why("; ".join(scope.evidence), sure=False)
+    why["user"] = _whose(owner)
     rates = [f"{path} in {_fill(look, path, scope.rows):.0%}" for path in times]
-    why["at"] = Why("of those in scope: " + ", ".join(rates), times[0] != "_id")
+    why["at"] = Why("of those in scope: " + ", ".join(rates), sure=False)
+    worth = "a point a minute" if took else f"{TASK_POINTS} points each"
+    why["points"] = Why(f"{worth} is only a beginning: how much is it worth to you?", sure=False)
     if took is not None:
         why["let"] = Why(took.evidence, took.sure)
     return why
+
+
+def _whose(owner: Reference) -> Why:
+    if owner.lookup:
+        found = f"{owner.hits:.0%} of its values are, in any case, what {owner.lookup} of a user has"
+        return Why(f"{found}; the id is that user's key", sure=False)
+    form = f", written as another type in some (`as: {owner.coerce}`)" if owner.coerce else ""
+    return Why(f"{owner.hits:.0%} of its values are users{form}")
 
 
 def _fill(look: LookedAt, path: str, rows: Sequence[int]) -> float:

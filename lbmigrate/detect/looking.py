@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pymongo.collation import Collation
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
@@ -23,6 +24,7 @@ SAMPLE = 400  # documents of each collection
 MOST_COLLECTIONS = 100
 MOST_MS = 5_000  # of the server's time for each question
 IDS = 2_000  # in one question
+ANY_CASE = Collation("en", strength=2)
 
 
 def look(database: Database[Any]) -> list[LookedAt]:
@@ -71,7 +73,11 @@ def _documents(collection: Collection[Any]) -> list[Any]:
 def known(database: Database[Any], looks: Sequence[LookedAt]) -> Known:
     """Of the values that may be ids of users: which occur in which collection, under which key."""
     values = references.values_to_look_up(looks)
-    return {(each.name, key): _present(database, each, key, values) for each in looks for key in people.keys(each)}
+    found = {(each.name, key): _present(database, each, key, values) for each in looks for key in people.keys(each)}
+    for each in looks:
+        for key in people.may_be_looked_up(each):
+            found[each.name, key] |= _in_any_case(database, each, key, values, found[each.name, key])
+    return found
 
 
 def _present(database: Database[Any], each: LookedAt, key: str, values: Sequence[Any]) -> set[Any]:
@@ -81,10 +87,24 @@ def _present(database: Database[Any], each: LookedAt, key: str, values: Sequence
     return seen | set(_found(lenient(database)[each.name], key, wanted))
 
 
-def _found(collection: Collection[Any], key: str, values: Sequence[Any]) -> Iterator[Any]:
+def _in_any_case(database: Database[Any], each: LookedAt, key: str, values: Sequence[Any], seen: set[Any]) -> set[Any]:
+    """What is there in another case. Nothing is asked for where the sample is all that there is."""
+    folded = {value.lower() for value in seen if isinstance(value, str)}
+    texts = (value for value in values if isinstance(value, str) and value.lower() not in folded)
+    addresses = each.columns[key].is_email
+    wanted = [value for value in texts if ("@" in value) == addresses]
+    if each.count <= len(each.documents) or is_fake(database):
+        return set()
+    return set(_found(lenient(database)[each.name], key, wanted[:IDS], ANY_CASE))
+
+
+def _found(
+    collection: Collection[Any], key: str, values: Sequence[Any], collation: Collation | None = None
+) -> Iterator[Any]:
     for part in _parts(values):
         try:
             rows = collection.find({key: {"$in": part}}, {key: 1}).max_time_ms(MOST_MS)
+            rows = rows.collation(collation) if collation else rows
             yield from (value for value in pluck(list(rows), [key])[key] if value.__hash__)
         except PyMongoError:  # the sample alone decides then
             return

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lbmigrate.detect import references
+from lbmigrate.detect import hiding, lookups, references
 from lbmigrate.detect.looked_at import Column, LookedAt
 from lbmigrate.detect.proposal import Question, UsersFound, Why
 from lbmigrate.detect.references import Known, Reference
 from lbmigrate.detect.timing import updated_of
-from lbmigrate.detect.words import (
-    BOARD,
-    HIDES,
-    LEGAL_NAME,
-    PICTURE,
-    SHOWN_NAME,
-    SHOWS,
-    USERS,
-    ZONES,
-    speaks_of,
-    words_of,
-)
+from lbmigrate.detect.words import LEGAL_NAME, PICTURE, SHOWN_NAME, USERS, ZONES, speaks_of, words_of
 from lbmigrate.errors import Refused
 from lbmigrate.values.zones import zone_named
 
 CLOSE = 0.6  # of the best score: a second collection that may be the users as well
 LONGEST_NAME = 60  # characters of a name that is shown
+MOST_LISTED = 12  # fields in one sentence
+HALF = 0.5
+A_PERSON = 2.5  # what `_persons` gives a collection that has e-mail addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +40,35 @@ def keys(look: LookedAt) -> list[str]:
 
 def candidates(looks: Sequence[LookedAt], known: Known) -> list[Candidate]:
     """Collections that may be the users, the likeliest first."""
-    found = [_candidate(look, key, looks, known) for look in looks for key in keys(look)]
+    found = [_candidate(look, key, looks, known) for look in looks for key in keys(look) if not _is_address(look, key)]
     persons = [each for each in found if each.score > 0]
     return sorted(persons, key=lambda each: (-each.score, each.key != "_id", each.look.name))
 
 
+def _is_address(look: LookedAt, key: str) -> bool:
+    """An e-mail address is looked up (`lookup`), never a key: no address comes into the ledger."""
+    return key in look.columns and look.columns[key].is_email
+
+
 def _candidate(look: LookedAt, key: str, looks: Iterable[LookedAt], known: Known) -> Candidate:
     ids = known.get((look.name, key), set())
-    pairs = ((other.name, references.to(other, ids)) for other in looks if other.name != look.name)
+    pairs = ((other.name, _naming(other, look, key, ids, known)) for other in looks if other.name != look.name)
     referring = {name: found for name, found in pairs if found}
     # What others refer to may be projects too: those who are persons have an address, a picture or a password.
     score = len(referring) * _persons(look) + (_persons(look) - 1 if key == "_id" else 0)
     return Candidate(look, key, score, referring)
+
+
+def _naming(other: LookedAt, look: LookedAt, key: str, ids: set[Any], known: Known) -> list[Reference]:
+    """The fields of another collection that name these documents: by their key, else by what is looked up."""
+    return references.to(other, ids) or (lookups.to(other, look, known) if key == "_id" else [])
+
+
+def may_be_looked_up(look: LookedAt) -> list[str]:
+    """The text fields of a collection of persons that others may name them by."""
+    if _persons(look) < A_PERSON:
+        return []
+    return [key for key in keys(look) if key != "_id" and _is_text(look.columns[key])]
 
 
 def _persons(look: LookedAt) -> float:
@@ -98,14 +108,26 @@ def users(chosen: Candidate, answers: Mapping[str, str]) -> tuple[UsersFound, li
         why["display_name"] = Why(", ".join(f"{name} in {look.columns[name].fill:.0%}" for name in names))
     if pictures := [each.path for each in look.columns.values() if _is_picture(each)][:1]:
         values["avatar"] = pictures
-    questions = _opt_out(look, answers, values, why)
+    questions = hiding.opt_out(look, answers, values, why)
+    hiding.hidden(look, values, why)
     if zone := next((each for each in look.columns.values() if _is_a_zone(each)), None):
         values["timezone"] = zone.path
         why["timezone"] = Why(f"time zones in {zone.fill:.0%}: days, weeks and streaks by each user's own clocks")
     if updated := updated_of(look):
         values["updated"] = updated.path
         why["updated"] = Why("never earlier than another time of the document")
-    return UsersFound(values, why), questions
+    return UsersFound(values, why, "" if names else _nameless(look)), questions
+
+
+def _nameless(look: LookedAt) -> str:
+    """What to say where no name to show was found, with the fields that somebody may choose from."""
+    texts = [each.path for each in look.columns.values() if each.path != "_id" and _is_text(each)]
+    listed = ", ".join(texts[:MOST_LISTED]) or "none"
+    return f"no display name was found: the board shows ids; fields of {look.name} with text: {listed}"
+
+
+def _is_text(column: Column) -> bool:
+    return column.share(lambda value: True) > HALF and not (column.is_password or column.is_time)
 
 
 def _shown_names(look: LookedAt) -> list[str]:
@@ -140,43 +162,7 @@ def _is_picture(column: Column) -> bool:
     return texts and (column.share(lambda value: "://" in value) > 0.5 or speaks_of(column.name, PICTURE))
 
 
-def _opt_out(
-    look: LookedAt, answers: Mapping[str, str], values: dict[str, object], why: dict[str, Why]
-) -> list[Question]:
-    """The field by which users hide or show themselves, in `values`. What its absence means is asked for."""
-    column = next(iter(sorted((each for each in look.columns.values() if _hides(each)), key=_rank_of_a_choice)), None)
-    if column is None:
-        return []
-    shows = _shows(column.path)
-    asked = Question(
-        "opt_out.missing",
-        f"{column.path} is absent in {1 - column.fill:.0%} of {look.name}: are these users on the board?",
-        ("yes", "no"),
-    )
-    on_board = answers.get(asked.key, "yes") == "yes"
-    values["opt_out"] = {"path": column.path, "missing": not on_board, **({"negate": True} if shows else {})}
-    says = "show me" if shows else "hide me"
-    why["opt_out"] = Why(f"true means {says}, by its name; absent in {1 - column.fill:.0%}", sure=False)
-    return [asked] if column.fill < 1 else []
-
-
-def _hides(column: Column) -> bool:
-    words = words_of(column.path)
-    if not column.is_bool or words.isdisjoint(HIDES | SHOWS):
-        return False
-    return not words.isdisjoint(BOARD) or not words_of(column.name).isdisjoint(HIDES - {"out"})
-
-
 def _is_a_zone(column: Column) -> bool:
     """Text that names time zones for the most part. Some countries are names of zones, so what it is called counts."""
     called = not words_of(column.path).isdisjoint(ZONES) or column.share(lambda value: "/" in value) > 0.5
     return called and column.share(lambda value: zone_named(value) is not None) > 0.8
-
-
-def _shows(path: str) -> bool:
-    words = words_of(path)
-    return words.isdisjoint(HIDES) and not words.isdisjoint(SHOWS)
-
-
-def _rank_of_a_choice(column: Column) -> tuple[bool, float]:
-    return words_of(column.path).isdisjoint(BOARD), -column.fill

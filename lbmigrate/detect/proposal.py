@@ -26,10 +26,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class UsersFound:
-    """The users: the values of the configuration's `users`, and the evidence by key."""
+    """The values of the configuration's `users`, the evidence by key, and what to say where no name was found."""
 
     values: Mapping[str, Any]
     why: Mapping[str, Why] = field(default_factory=dict)
+    nameless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class SourceFound:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A configuration for a database; `left_out` says of further collections why they are no sources."""
+    """A configuration for a database; `left_out` says of other collections why they are no sources."""
 
     database: Mapping[str, Any]
     users: UsersFound

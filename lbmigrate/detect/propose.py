@@ -11,6 +11,8 @@ from lbmigrate.detect.proposal import Proposal
 from lbmigrate.detect.references import Known
 from lbmigrate.errors import Refused
 
+MOST_TOLD = 5  # collections in one error
+
 
 def propose(
     looks: Sequence[LookedAt], known: Known, database: Mapping[str, Any], answers: Mapping[str, str] = {}
@@ -23,7 +25,8 @@ def propose(
     users, more = people.users(chosen, answers)
     sources, further, left = actions.sources(looks, chosen, known, answers)
     if not sources:
-        seen = "; ".join(f"{name}: {reason}" for name, reason in left.items()) or "no collection names users"
+        told = [f"{name}: {reason}" for name, reason in left.items()]
+        seen = "; ".join(told[:MOST_TOLD]) or "no collection names users"
         raise Refused(
             f"nothing in {database['name']} looks like actions of users in {chosen.look.name} ({seen})",
             "lbmigrate config init --template, and fill it in by hand",

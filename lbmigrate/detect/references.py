@@ -23,6 +23,7 @@ class Reference:
     column: Column
     hits: float
     coerce: Literal["objectId", "string"] | None = None
+    lookup: str | None = None  # the field of the users that has its values, where that is not their key
 
 
 def candidates(look: LookedAt) -> list[Column]:
@@ -46,12 +47,13 @@ def values_to_look_up(looks: Iterable[LookedAt]) -> list[Any]:
     found: dict[Any, None] = {}
     for look in looks:
         for column in candidates(look):
-            for value in _some(column):
+            for value in some(column):
                 found |= dict.fromkeys(forms(value))
     return list(found)
 
 
-def _some(column: Column) -> list[Any]:
+def some(column: Column) -> list[Any]:
+    """The values of a column that are looked up, each once."""
     return list(dict.fromkeys(column.present))[:MOST_VALUES]
 
 
@@ -67,11 +69,11 @@ def forms(value: Any) -> list[Any]:
 def to(look: LookedAt, ids: set[Any]) -> list[Reference]:
     """The columns of a collection of which at least half of the values are among `ids`, the likeliest owner first."""
     found = [reference for column in candidates(look) if (reference := _reference(column, ids)) is not None]
-    return sorted(found, key=_likelihood, reverse=True)
+    return sorted(found, key=likelihood, reverse=True)
 
 
 def _reference(column: Column, ids: set[Any]) -> Reference | None:
-    values = _some(column)
+    values = some(column)
     hits = sum(not ids.isdisjoint(forms(value)) for value in values)
     if not values or hits < ENOUGH * len(values) or _is_a_code(column):
         return None
@@ -84,7 +86,8 @@ def _is_a_code(column: Column) -> bool:
     return small and words_of(column.path).isdisjoint(OWNER)
 
 
-def _likelihood(reference: Reference) -> tuple[bool, bool, float, float]:
+def likelihood(reference: Reference) -> tuple[bool, bool, float, float]:
+    """How likely a column says whose an action is; the greatest first."""
     words = words_of(reference.column.path)
     return words.isdisjoint(NOT_THE_DOER), not words.isdisjoint(OWNER), reference.column.fill, reference.hits
 

@@ -85,6 +85,17 @@ HIDES = _words(
     "masque cache oculto versteckt verborgen nascosto"
 )
 SHOWS = _words("in show shown public visible visibility share")
+VISIBILITY = HIDES - {"out", "cache"} | _words("visible visibility privacy public shown show audience")
+SHOWN_TO_ALL = _words("public visible shown show everyone everybody all world open yes on publico publique")
+SHOWN_TO_SOME = _words(
+    "friends friend contacts followers team members nobody none noone me self no off secret unlisted"
+)
+# Of a user who is not there any more, or not allowed to be; and the words for one who is.
+GONE = _words(
+    "deactivated disabled inactive archived suspended banned blocked locked deleted removed closed terminated "
+    "shadowbanned deaktiviert gesperrt desactive suspendu desactivado bloqueado"
+)
+PRESENT = _words("active enabled activated aktiv actif activo ativo")
 
 SHORTEST_ENDING = 5  # letters of a word that may be the end of another
 _camel = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

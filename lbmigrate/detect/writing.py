@@ -46,9 +46,12 @@ def _server(uri: str) -> Iterator[str]:
 def _users(proposal: Proposal) -> Iterator[str]:
     yield "users:"
     yield from _lines(proposal.users.values, proposal.users.why, "  ")
-    if "opt_out" not in proposal.users.values:
+    if proposal.users.nameless:
+        yield f"  # CHECK: {harmless(proposal.users.nameless)}"
+    if not {"opt_out", "hidden"} & set(proposal.users.values):
         yield "  # No field by which users hide themselves was found. If there is one:"
         yield "  # opt_out: {path: settings.leaderboardOptOut, missing: false}"
+        yield "  # hidden: [{path: settings.leaderboard, in: [private, friends]}]"
     yield ""
 
 
@@ -85,7 +88,7 @@ def _said(why: Why) -> str:
 
 def _foot(proposal: Proposal) -> Iterator[str]:
     if proposal.left_out:
-        yield "# Also seen to name users, and left out:"
+        yield "# Left out. If one of them holds actions, add it to `sources`:"
         for name, reason in proposal.left_out.items():
             yield f"#   {harmless(name)}: {reason}"
 

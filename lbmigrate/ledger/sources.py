@@ -24,7 +24,7 @@ from lbmigrate.rules import scoring, unwind
 from lbmigrate.rules.event import former_ids
 from lbmigrate.rules.user_ref import user_ids
 from lbmigrate.run.context import Context
-from lbmigrate.values.ids import coerce_ids, in_parts, is_document_id, plain_id
+from lbmigrate.values.ids import NotOne, coerce_ids, in_parts, is_document_id, plain_id
 from lbmigrate.values.paths import pluck, projection_of
 
 MANY = 50  # elements of one document, from which on it is worth to have the server pick some
@@ -116,7 +116,7 @@ def score(context: Context, source: Source, documents: list[Document]) -> Scored
     origin = "live" if context.live else "backfill"
     config = context.config
     latest = config.backfill.latest(context.clock())
-    users = users_of(context, source, documents) if source.user.lookup else None
+    users = _whom(context, source, documents) if source.user.lookup else None
     scored = scoring.score(documents, source, config.timezone, origin, ids, latest, config.functions, users)
     return replace(scored, former=former)
 
@@ -131,10 +131,17 @@ def _names(source: Source, documents: list[Document]) -> tuple[list[str] | None,
 
 def users_of(context: Context, source: Source, documents: Sequence[Document]) -> list[Any]:
     """The id of the user whom each document names; None for what names nobody."""
-    column = pluck(documents, [source.user.path])[source.user.path]
     if not source.user.lookup:
-        return user_ids(column, source.user)
-    return coerce_ids(looked_up(context.sources, context.config, source.user, column), source.user.coerce)
+        return user_ids(pluck(documents, [source.user.path])[source.user.path], source.user)
+    return [None if isinstance(each, NotOne) else each for each in _whom(context, source, documents)]
+
+
+def _whom(context: Context, source: Source, documents: Sequence[Document]) -> list[Any]:
+    """The ids of users who are looked up; for a text that does not name just one user, how many it names."""
+    column = pluck(documents, [source.user.path])[source.user.path]
+    found = looked_up(context.sources, context.config, source.user, column)
+    ids = iter(coerce_ids([each for each in found if not isinstance(each, NotOne)], source.user.coerce))
+    return [each if isinstance(each, NotOne) else next(ids) for each in found]
 
 
 def named(context: Context, source: Source, names: Sequence[Any]) -> Scored:

@@ -43,6 +43,7 @@ class Driver:
     listen: Listener = ignore
     account: Account | None = None
     _held: str = ""
+    _pieces: int = 0  # of the step at hand
 
     def apply(self, steps: Sequence[Step]) -> dict[str, Tally]:
         """Apply the steps in order; what each of them counted. Raises Refused for what a person turned off."""
@@ -51,8 +52,11 @@ class Driver:
             if self.context.stopping():
                 break
             refuse_turned_off(self.context, [step])
+            before = self._status(step)
             self._mark(step, StepStatus.APPLYING, startedAt=self.context.clock())
-            found = self._walk(step, self._persistent(partial(step.apply, self.context)), Way.APPLY, StepStatus.APPLIED)
+            found = self._walk(
+                step, self._persistent(partial(step.apply, self.context)), Way.APPLY, StepStatus.APPLIED, before
+            )
             counts |= {step.NAME: found} if found is not None else {}
         return counts
 
@@ -67,8 +71,9 @@ class Driver:
         for step in reversed(steps):
             if self.context.stopping():
                 return
+            before = self._status(step)
             self._mark(step, StepStatus.REVERTING)
-            self._walk(step, chain(silence, self._persistent(partial(step.revert, self.context))), way, end)
+            self._walk(step, chain(silence, self._persistent(partial(step.revert, self.context))), way, end, before)
 
     def carry_out(self, work: Work, pieces: Iterator[Piece] | Pieces) -> Tally | None:
         """Work that is no step: its pieces are saved and reported like a step's; what all of them counted.
@@ -81,12 +86,13 @@ class Driver:
             self.listen(Report("end", work, counts=counts))
         return counts
 
-    def _walk(self, step: Step, pieces: Iterator[Piece], way: Way, end: StepStatus) -> Tally | None:
-        work = work_of(step)
+    def _walk(self, step: Step, pieces: Iterator[Piece], way: Way, end: StepStatus, before: StepStatus) -> Tally | None:
+        work, self._pieces = work_of(step), 0
         self._begin(work, way)
         counts = self._through(work, pieces, way)
         if not self.context.stopping():
-            self._mark(step, end, finishedAt=self.context.clock())
+            passed = before == end and not self._pieces  # there was nothing to do: it was finished when it was
+            self._mark(step, end, **({} if passed else {"finishedAt": self.context.clock()}))
             self.listen(Report("end", work, way, counts=counts))
         return counts
 
@@ -118,6 +124,7 @@ class Driver:
         counts: Tally | None = None
         while (piece := self._next(pieces, way)) is not None:
             self._save(piece)
+            self._pieces += 1
             if piece.counts is not None:
                 counts = piece.counts if counts is None else counts + piece.counts
                 self.context.stop.count(piece.counts.read)
@@ -154,9 +161,12 @@ class Driver:
 
     def _mark(self, step: Step, status: StepStatus, **more: object) -> None:
         self.guard()
-        before = StepStatus(self.context.state.step(step.NUMBER).get("status", StepStatus.NEW))
-        fields = {"number": step.NUMBER, "name": step.NAME, "status": before.to(status), "run": self.context.run}
+        to = self._status(step).to(status)
+        fields = {"number": step.NUMBER, "name": step.NAME, "status": to, "run": self.context.run}
         self.context.state.put(Checkpoint(f"step:{step.NUMBER}", {**fields, **more}))
+
+    def _status(self, step: Step) -> StepStatus:
+        return StepStatus(self.context.state.step(step.NUMBER).get("status", StepStatus.NEW))
 
 
 def refuse_turned_off(context: Context, steps: Sequence[Step]) -> None:

@@ -49,6 +49,11 @@ TRANSIENT = (
 )
 
 AGAIN = "run the same command again: it resumes where it stopped"
+OF_A_SET = "No replica set members"  # what the driver says where the set of the URI is not there
+OTHER_SET = (
+    "check that it runs; if the server is no replica set, or its set has another name, "
+    "leave replicaSet= out of the URI or correct it"
+)
 MEANINGS: tuple[tuple[set[int], type[LbmigrateError], str, str], ...] = (
     ({AUTHENTICATION_FAILED}, LbmigrateError, "rejected the user name or the password",
      "check both, and authSource, in MONGODB_URI or --uri"),
@@ -77,8 +82,10 @@ def explain(error: Exception, uri: str) -> LbmigrateError:
         if numbers & codes(error):
             return kind(f"MongoDB at {server} {meaning}: {said}", hint)
     if isinstance(error, ServerSelectionTimeoutError):
-        hint = "check that it runs and what MONGODB_URI or --uri says, or use local:DIR for the embedded server"
-        return LbmigrateError(f"MongoDB at {server} cannot be reached: {said}", hint)
+        usual = "check that it runs and what MONGODB_URI or --uri says, or use local:DIR for the embedded server"
+        return LbmigrateError(
+            f"MongoDB at {server} cannot be reached: {said}", OTHER_SET if OF_A_SET in said else usual
+        )
     if isinstance(error, ConnectionFailure):
         return LbmigrateError(f"MongoDB at {server} broke the connection: {said}", AGAIN)
     return LbmigrateError(f"MongoDB at {server} failed: {said}", AGAIN if is_transient(error) else "lbmigrate doctor")

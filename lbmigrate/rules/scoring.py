@@ -28,7 +28,7 @@ from lbmigrate.values import formula
 from lbmigrate.values.coerce import Floats, Moments
 from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.id_text import id_texts
-from lbmigrate.values.ids import id_type
+from lbmigrate.values.ids import NotOne, id_type
 from lbmigrate.values.limits import long_ids, lost_texts, oversized, untold_times
 from lbmigrate.values.paths import pluck
 
@@ -60,8 +60,9 @@ def score(
     Bad data never raises. Points are whole: fractions are rounded to the nearest, halves to even. `zone` is the IANA
     name for times without an offset; `source_ids` replace the documents' `_id` (one each), and are texts already.
     Duplicates are kept. An action later than `latest` (naive UTC) is a reject. `functions` are the modules that points
-    functions may be from; `known` are the users, one each, where their ids stand elsewhere. Raises LbmigrateError if a
-    points function fails, ConfigError if the formula or function cannot be used.
+    functions may be from; `known` are the users, one each, where their ids stand elsewhere (`NotOne` where
+    none is named, or several). Raises LbmigrateError if a points function fails, ConfigError if the formula or function
+    cannot be used.
     """
     columns = pluck(documents, paths(source))
     ids = [document.get("_id") for document in documents] if source_ids is None else list(source_ids)
@@ -98,20 +99,23 @@ def _too_large(columns: Columns, source: Source, ids: Sequence[Any], problems: P
 
 
 def _users(column: Sequence[Any], source: Source, problems: Problems, known: Sequence[Any] | None) -> list[Any]:
-    users = user_ids(column, source.user) if known is None else list(known)
+    given = user_ids(column, source.user) if known is None else known
+    users = [None if isinstance(each, NotOne) else each for each in given] if known else list(given)
     for row in _absent(users):
-        problems.setdefault(row, _no_user(column[row], source))
+        problems.setdefault(row, _no_user(column[row], source, given[row]))
     return users
 
 
-def _no_user(value: Any, source: Source) -> str:
+def _no_user(value: Any, source: Source, named: Any) -> str:
     path = source.user.path
     if value is None:
         return f"no user ({path} is missing)"
     if isinstance(value, str) and not value.strip():
         return f"no user ({path} is blank)"
     if source.user.lookup:
-        return f"not exactly one user has the {source.user.looked_up} that is in {path}"
+        number = named.users if isinstance(named, NotOne) else 0
+        who = f"{number:,} users have" if number else "no user has"
+        return f"{who} the {source.user.looked_up} that is in {path}"
     if id_type(value) is None:
         return f"user of type {bson_type(value)} in {path}"
     wanted = "an ObjectId" if source.user.coerce == "objectId" else "a string"

@@ -21,11 +21,8 @@ import numpy as np
 
 from lbmigrate.errors import ConfigError
 from lbmigrate.values.arithmetic import Arithmetic, Floats
+from lbmigrate.values.functions import FUNCTIONS
 
-FUNCTIONS = {
-    "where": 3, "minimum": 2, "maximum": 2,
-    "floor": 1, "ceil": 1, "round": 1, "trunc": 1, "abs": 1, "sqrt": 1, "exp": 1, "log": 1, "log10": 1,
-}  # fmt: skip
 ALLOWING = "LBMIGRATE_ALLOW_FUNCTIONS"  # the variable with the modules that functions may be from
 LONGEST = 2000  # characters of a formula
 SHOWN = 60  # of them in a message
@@ -214,8 +211,10 @@ def _known(name: str, names: frozenset[str]) -> ast.expr:
 def _call(node: ast.Call, names: frozenset[str]) -> ast.expr:
     if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
         called = ast.unparse(node.func)
-        raise _NotAllowed(f"{called}() cannot be called in a formula{_nearest(called, FUNCTIONS)}")
-    name, wanted = node.func.id, FUNCTIONS[node.func.id]
+        close = get_close_matches(called[:SHOWN], FUNCTIONS, n=1)
+        meant = f"; did you mean {close[0]}? Functions" if close else "; functions"
+        raise _NotAllowed(f"{called[:SHOWN]}() cannot be called in a formula{meant}: {', '.join(FUNCTIONS)}")
+    name, wanted = node.func.id, FUNCTIONS[node.func.id].arguments
     if node.keywords or len(node.args) != wanted:
         raise _NotAllowed(f"{name}() takes {wanted} argument{'s' if wanted > 1 else ''}, in order")
     judges = [_truth, _number, _number] if name == "where" else [_number] * wanted

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import bson
@@ -73,6 +74,13 @@ def plain_id(value: Any) -> Any:
     if isinstance(value, float | Decimal128) and id_type(value):
         return _integer(value)
     return value.as_uuid() if isinstance(value, Binary) and value.subtype == UUID_SUBTYPE else value
+
+
+@dataclass(frozen=True, slots=True)
+class NotOne:
+    """What a value names that should name one user: so many of them, none or several."""
+
+    users: int
 
 
 def coerce_ids(values: Sequence[Any], to: IdType | None) -> list[Any]:

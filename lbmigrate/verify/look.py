@@ -80,8 +80,10 @@ class Look:
         """What the sample says of everybody; nothing where everybody was looked at or nobody was drawn by lot."""
         if self.drawn is None or not self.drawn.drawn:
             return None
-        wrong = sum(exact_text(user) in self.wrong_users for user in self.drawn.drawn)
-        return bound(self.drawn.population, len(self.drawn.drawn), wrong, self.options.confidence)
+        chosen = self.drawn.users
+        drawn = chosen if len(chosen) == self.drawn.population else self.drawn.drawn  # all of them, by lot or not
+        wrong = sum(exact_text(user) in self.wrong_users for user in drawn)
+        return bound(self.drawn.population, len(drawn), wrong, self.options.confidence)
 
     def collections(self, ledger: Ledger) -> list[str]:
         """Those that an action is scored from, as far as they are there."""

@@ -172,7 +172,7 @@ def test_more_damaged_rows_than_a_verb_names_are_named_by_doctor_and_gone_after_
 
 
 def test_what_is_named_after_a_backup_a_check_or_a_pause_goes_through(app, terminal):
-    assert "next: lbmigrate plan" in terminal("config", "check").err
+    assert "next: lbmigrate doctor" in terminal("config", "check").err
     assert terminal("plan").code == 3
     made = terminal("config", "init", "other.yaml")
     assert "next: lbmigrate config check --config other.yaml" in made.err

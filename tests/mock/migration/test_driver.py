@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 from itertools import pairwise
 
 import pytest
 
+from lbmigrate.console.looks import looks
 from lbmigrate.errors import LbmigrateError, LeaseLost
 from lbmigrate.migration.driver import Driver
+from lbmigrate.migration.status import status as status_of
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.records import Checkpoint, Copied, Piece, Way, Work
+from lbmigrate.run.context import VerifyOptions
 from tests.apps import App, config, task, user
 
 WORK = Work("carrying")
+AT_LAST = dt.datetime(2027, 1, 1)  # later than every other change
 
 
 @pytest.fixture
@@ -149,3 +154,39 @@ def test_every_status_that_a_life_writes_follows_the_table_of_moves(app):
         kind = StepStatus if name.startswith("step:") else ChunkStatus
         for before, after in pairwise(history):
             assert kind(after) in MOVES[kind][kind(before)], (name, history)
+
+
+def finished(app):
+    return {step.NUMBER: app.state.step(step.NUMBER)["finishedAt"] for step in STEPS[:4]}
+
+
+def test_a_step_that_a_later_run_only_passes_keeps_the_time_at_which_it_was_finished(app):
+    app.apply(STEPS[:4])
+    before = finished(app)
+    app.apply(STEPS[:3])
+    assert finished(app) == before
+    app.revert(STEPS[:4])
+    gone = app.state.step(1)["finishedAt"]
+    assert gone > before[1]
+    app.apply(STEPS[:1])
+    assert app.state.step(1)["finishedAt"] > gone
+
+
+def test_after_a_full_rollback_no_look_at_the_whole_is_asked_for(app):
+    app.apply(STEPS[:4])
+    assert [name for name, _ in looks(status_of(app.context()))] == ["whole look", "reconciled"]
+    app.revert(STEPS)
+    assert not list(looks(status_of(app.context())))
+
+
+def test_an_incremental_backfill_counts_what_it_takes_back(app):
+    app.apply(STEPS[:4])
+    app.database["tasks"].update_one({}, {"$set": {"status": "todo", "updatedAt": AT_LAST}})
+    assert app.backfill().adjusted == 1
+
+
+def test_a_sample_that_came_to_everybody_says_so(app):
+    app.database["users"].insert_many([user(2), user(3)])
+    app.database["tasks"].insert_many([task(number, owner=2 + number % 2) for number in range(20, 30)])
+    app.apply(STEPS[:5], verify=VerifyOptions(sample=1))
+    assert app.state.get("verdict")["bound"]["words"] == "0 of 3, which is everybody"

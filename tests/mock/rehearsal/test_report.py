@@ -62,6 +62,7 @@ def test_a_rehearsal_takes_every_step_without_a_server(terminal, fixtures):
     assert done.code == 0
     assert done.result["counts"] == {
         "read": 44, "emitted": 42, "duplicates": 0, "rejected": 2, "skipped": 0, "approximate": 0, "future": 0,
+        "adjusted": 0,
     }  # fmt: skip
     assert done.result["rejects"] == {"no usable time in completedAt": 1, "no user": 1}
     assert done.result["score_events"] == {"focus_session": 12, "task_complete": 30}

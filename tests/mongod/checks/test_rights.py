@@ -244,6 +244,12 @@ def test_the_roles_of_the_runbook_are_those_of_the_table(app, terminal):
     assert [ordered(each) for each in documented()] == [ordered(each) for each in expected]
 
 
+def test_the_guide_to_ones_own_server_has_the_role_of_the_runbook():
+    guide = (RUNBOOK.parents[1] / "docs" / "howto" / "your-own-server.md").read_text("utf-8")
+    (found,) = re.findall(r"db\.adminCommand\((\{createRole.*?\})\)$", guide, re.DOTALL | re.MULTILINE)
+    assert yaml.safe_load(found) == documented()[-1]
+
+
 def ordered(command: Document) -> Document:
     rows = {(p["resource"]["db"], p["resource"]["collection"]): sorted(p["actions"]) for p in command["privileges"]}
     return {**command, "privileges": rows}

@@ -58,6 +58,7 @@ def test_a_run_leads_through_all_steps_and_tells_what_became_of_the_documents(ap
     assert done.code == 0
     assert done.result["counts"] == {
         "read": 43, "emitted": 42, "duplicates": 0, "rejected": 1, "skipped": 0, "approximate": 0, "future": 0,
+        "adjusted": 0,
     }  # fmt: skip
     assert app["score_events"].count_documents({}) == 42
     assert app["leaderboard_entries"].find_one({"_id": f"global:{oid(3)}"})["score"] == 100

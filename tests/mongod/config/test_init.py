@@ -46,7 +46,9 @@ def test_a_file_that_somebody_wrote_is_left_as_it_is_and_the_template_as_shipped
     made = terminal.config.parent / "made.yaml"
     assert made.read_text() == "version: 1\n"
     made.write_text(starter())
-    assert terminal("config", "init", "made.yaml", "--uri", terminal.uri, "-d", app.name).code == 0
+    again = terminal("config", "init", "made.yaml", "--uri", terminal.uri, "-d", app.name)
+    assert again.code == 0
+    assert "made.yaml was the template as it is shipped: it is replaced" in " ".join(again.err.split())
     assert yaml.safe_load(made.read_text())["users"]["collection"] == "benutzer"
 
 
@@ -95,3 +97,19 @@ def test_of_several_databases_the_hint_says_how_to_name_the_one_that_is_meant(ap
         assert terminal("config", "init", "made.yaml", "--uri", terminal.uri, "--database", app.name).code == 0
     finally:
         app.client.drop_database(f"{app.name}_too")
+
+
+def test_users_who_are_named_by_their_address_are_found_by_the_server_among_thousands(database, terminal, monkeypatch):
+    monkeypatch.chdir(terminal.config.parent)
+    people = [{"_id": f"u{n}", "email": f"Person{n}@X.org", "handle": f"h{n}"} for n in range(3_000)]
+    database["people"].insert_many(people)
+    database["cards"].insert_many(
+        {"owner_email": f"person{n * 29}@x.org", "column": ["Done", "Doing"][n % 2], "movedAt": 1_762_164_000_000 + n}
+        for n in range(100)
+    )
+    database["audit"].insert_many({"ip": f"10.0.0.{n}"} for n in range(200))
+    made = terminal("config", "init", "made.yaml", "--uri", terminal.uri, "-d", database.name, "--json", "--yes")
+    assert made.code == 0, made.err
+    (cards,) = made.result["sources"]
+    assert cards["user"] == {"path": "owner_email", "lookup": "users.email"}
+    assert "audit is left out: no field of it has ids of users" in " ".join(made.err.split())

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Config, Let, Source
 from lbmigrate.config.types import duration
+from lbmigrate.config.user_ref import UserRef
 
 TASKS = {"name": "tasks", "collection": "tasks", "action": "done", "user": "userId", "at": "doneAt", "points": 10}
 
@@ -275,3 +276,18 @@ def test_whose_days_are_told_how_is_a_rule_and_its_absence_changes_no_digest_tha
         config(timezone="Asia/Tokyo"), config(users={"timezone": "tz"}, day_starts="04:00"),
     )}  # fmt: skip
     assert len(digests | {kept}) == 6
+
+
+def test_a_lookup_by_the_name_of_the_collection_is_told_what_stands_for_it() -> None:
+    with pytest.raises(ValidationError, match=r"stands for the section `users`.* say users\.email"):
+        UserRef.model_validate({"path": "owner_email", "lookup": "people.email"})
+    assert UserRef.model_validate({"path": "owner_email", "lookup": "users.email"}).looked_up == "email"
+    with pytest.raises(ValidationError, match=r"say users\.contact\.email"):
+        UserRef.model_validate({"path": "owner_email", "lookup": "people.contact.email"})
+    with pytest.raises(ValidationError, match=r"say users\.email"):
+        UserRef.model_validate({"path": "owner_email", "lookup": "email"})
+
+
+def test_a_lookup_with_strip_is_told_to_leave_that_out() -> None:
+    with pytest.raises(ValidationError, match="leave out `strip`"):
+        UserRef.model_validate({"path": "owner_email", "lookup": "users.email", "strip": "u$"})

@@ -20,6 +20,7 @@ from lbmigrate.board.board import Place
 from lbmigrate.checks.finding import Finding
 from lbmigrate.console import Console, progress
 from lbmigrate.console import format as words
+from lbmigrate.console.format import summary
 from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.pace import Line, Stage
@@ -337,7 +338,7 @@ def test_json_is_one_compact_object_and_nothing_else_on_stdout() -> None:
     assert seen.out == (
         '{"at":"2026-11-23T02:00:00Z","zoned":"2026-11-23T02:00:00Z","user":"000000000000000000000001",'
         '"uuid":"00000000-0000-0000-0000-000000000007",'
-        '"counts":{"read":1,"emitted":2,"duplicates":0,"rejected":0,"skipped":0,"approximate":0,"future":0},'
+        '"counts":{"read":1,"emitted":2,"duplicates":0,"rejected":0,"skipped":0,"approximate":0,"future":0,"adjusted":0},'
         '"points":5,"nan":null,"rows":[{"ok":true,"none":null},[3]],"name":"\\u5c71\\u001b"}\n'
     )
     assert seen.err == ""
@@ -464,8 +465,8 @@ def test_scores_of_nothing_and_below_have_no_bar(narrow: Seen) -> None:
     assert "━" not in narrow.out
 
 
-def steps(*todo: str) -> tuple[StepOutlook, ...]:
-    return (StepOutlook(1, "create-collections", "applied", AT, ()), StepOutlook(4, "backfill", "new", None, todo))
+def steps(*todo: str, backfill: str = "new") -> tuple[StepOutlook, ...]:
+    return (StepOutlook(1, "create-collections", "applied", AT, ()), StepOutlook(4, "backfill", backfill, None, todo))
 
 
 def test_a_plan_shows_steps_sources_and_findings() -> None:
@@ -496,12 +497,12 @@ def test_a_status_shows_how_far_everything_is() -> None:
     source = SourceStatus("tasks", AT, 2, False, {"rolled": 8, "claimed": 2}, {"read": 9_000, "emitted": 8_000}, looks)
     lock = {"holder": {"pid": 7, "host": "web1"}, "expiresAt": AT}
     run = {"verb": "run", "outcome": "running", "startedAt": AT, "by": "ada@web1"}
-    seen.console.status(Status(steps(), (source,), 8_000, 400, {}, lock, {}, {}, run, AT))
+    seen.console.status(Status(steps(backfill="applied"), (source,), 8_000, 400, {}, lock, {}, {}, run, AT))
     assert seen.out.splitlines() == [
         "Steps",
         "step                  state    finished",
         "1 create-collections  applied  2026-11-23T02:00:00Z",
-        "4 backfill            new      –",
+        "4 backfill            applied  –",
         "",
         "Sources",
         "source   chunks   read  done  emitted  rejected  watermark",
@@ -536,7 +537,7 @@ def test_a_status_says_how_old_the_last_whole_look_is_of_the_source_that_waits_l
     seen = Seen()
     sources = tuple(SourceStatus(name, AT, 1, True, {}, {}, found) for name, found in
                     (("sessions", {"recount": AT + dt.timedelta(days=1)}), ("tasks", looks)))  # fmt: skip
-    seen.console.status(Status(steps(), sources, 0, 0, {}, {}, {}, {}, {}, AT))
+    seen.console.status(Status(steps(backfill="applied"), sources, 0, 0, {}, {}, {}, {}, {}, AT))
     assert f"whole look  {told}" in seen.out.splitlines()
 
 
@@ -619,3 +620,41 @@ def test_a_duration_is_told_to_three_digits(seconds: float, told: str) -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(0.2, "0:01"), (59.5, "1:00"), (4_324, "1:12:04")])
 def test_time_left_is_rounded_up(seconds: float, told: str) -> None:
     assert words.countdown(seconds) == told
+
+
+STEPS_OF_A_MIGRATION = [
+    Work(name, n) for n, name in enumerate(["create-collections", "create-indexes", "dual-write"], 1)
+]
+
+
+@pytest.mark.parametrize(
+    ("works", "way", "pieces", "told", "following"),
+    [
+        (STEPS_OF_A_MIGRATION, Way.APPLY, [Piece("it", note="made")], ": steps 1 to 3 applied", "lbmigrate run"),
+        ([Work("cut-over", 6)], Way.APPLY, [Piece("flag", note="on")], ": step 6 applied", "lbmigrate top"),
+        (STEPS_OF_A_MIGRATION[::-1], Way.REVERT, [Piece("it", 5, 5)], ": steps 3 to 1 reverted", "lbmigrate plan"),
+        ([Work("cut-over", 6)], Way.APPLY, [], ": nothing to do", "lbmigrate top"),
+    ],
+    ids=str,
+)
+def test_the_last_sentence_of_a_run_says_which_steps_it_took_and_what_is_next(
+    works: list[Work], way: Way, pieces: list[Piece], told: str, following: str
+) -> None:
+    seen = Seen()
+    reports = []
+    for work in works:
+        given = [Report("piece", work, way, each) for each in pieces]
+        reports += [Report("begin", work, way), *given, Report("end", work, way)]
+    verb = "run" if way is Way.APPLY else "rollback"
+    none = dict.fromkeys(("documents", "events", "entries", "rejects", "active"), 0)
+    facts = {**none, "held": {}, "outcome": "done", "seconds": 1.0, "verb": verb, "run": "r1"}
+    facts |= {"last_work": str(works[-1]), "command": f"lbmigrate {verb}"}
+    follow(seen.console, [*reports, Report("finish", Work(verb), facts=facts)])
+    last = " ".join(seen.err.split("·")[-1].split())
+    assert last == f"{verb} done in 1.0 s{told} (run r1); next: {following}"
+
+
+def test_a_backfill_that_takes_an_action_back_says_how_many() -> None:
+    assert summary(Counts(read=46, emitted=46, adjusted=1)).startswith("46 read · 46 emitted · 0 duplicates")
+    assert "1 adjusted" in summary(Counts(read=46, emitted=46, adjusted=1))
+    assert "adjusted" not in summary(Counts(read=46, emitted=46))

@@ -9,10 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbmigrate.config.users import Users
 from lbmigrate.detect import completion, lengths, people, references, timing
 from lbmigrate.detect.looked_at import LookedAt
+from lbmigrate.detect.propose import propose
 from lbmigrate.detect.words import DONE, SESSION, TASK, is_called, speaks_of, words_of
-from lbmigrate.detect.writing import flow
+from lbmigrate.detect.writing import as_yaml, flow
 from tests.apps import oid
 
 DAY = dt.datetime(2025, 3, 1)
@@ -164,3 +166,124 @@ def test_a_time_zone_of_users_is_proposed_by_its_name_and_by_its_values(fields):
 )
 def test_countries_and_what_no_table_knows_are_no_time_zones(fields):
     assert "timezone" not in proposed(**fields)
+
+
+def found_of(**fields):
+    """What is proposed of users with these fields, as text of the file too."""
+    rows = [dict(zip(fields, each, strict=True)) for each in zip(*fields.values(), strict=True)]
+    look = LookedAt("users", [{"_id": oid(number), **row} for number, row in enumerate(rows, 1)])
+    return people.users(people.Candidate(look, "_id", 1.0, {}), {})[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "condition"),
+    [
+        ({"leaderboard": ["private", "public", "public"]}, {"path": "leaderboard", "in": ["private"]}),
+        ({"visibility": ["friends", "everyone", "everyone"]}, {"path": "visibility", "in": ["friends"]}),
+        ({"visibility": ["hidden", "visible", "visible"]}, {"path": "visibility", "in": ["hidden"]}),
+        ({"deactivated": [True, False, None]}, {"path": "deactivated", "equals": True}),
+        ({"disabled": [0, 1, 0]}, {"path": "disabled", "equals": 1}),
+        ({"archived": [False, False, True]}, {"path": "archived", "equals": True}),
+        ({"isActive": [True, False, True]}, {"path": "isActive", "equals": False}),
+        ({"inactive": [True, False, True]}, {"path": "inactive", "equals": True}),
+        ({"status": ["active", "banned", "active"]}, {"path": "status", "in": ["banned"]}),
+        ({"deletedAt": [hours(1), None, None]}, {"path": "deletedAt", "exists": True}),
+    ],
+    ids=str,
+)
+def test_words_and_flags_by_which_a_user_is_not_shown_are_proposed_to_be_checked(fields, condition):
+    found = found_of(**fields)
+    assert found.values["hidden"] == [condition]
+    assert not found.why["hidden"].sure
+    Users.model_validate({"hidden": found.values["hidden"]})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": ["active", "new", "active"]},
+        {"plan": ["private", "public", "public"]},
+        {"emailVerified": [True, False, True]},
+        {"interactive": [True, False, True]},
+        {"hideMe": [True, False, True]},  # which is what opt_out says
+    ],
+    ids=str,
+)
+def test_what_says_nothing_of_being_shown_hides_nobody(fields):
+    assert "hidden" not in found_of(**fields).values
+
+
+def test_a_second_choice_of_users_hides_as_well():
+    found = found_of(leaderboardOptOut=[True, False, False], hideProfile=[False, True, False])
+    assert found.values["opt_out"]["path"] == "leaderboardOptOut"
+    assert found.values["hidden"] == [{"path": "hideProfile", "equals": True}]
+
+
+def test_where_no_name_to_show_is_found_the_fields_with_text_are_listed():
+    found = found_of(email=["a@x.org", "b@x.org", "c@x.org"], code=["q1", "q2", "q3"], age=[1, 2, 3])
+    assert "display_name" not in found.values
+    assert found.nameless == "no display name was found: the board shows ids; fields of users with text: email, code"
+    assert found_of(handle=["ada", "ben", "cem"]).nameless == ""
+
+
+def kanban(owner="owner_email", share=1.0):
+    """A database as a Kanban app writes it: cards name their owners by an address, in any case."""
+    users = [
+        {"_id": f"u{n}", "email": f"p{n}@x.org", "handle": f"nick{chr(97 + n % 26)}{chr(97 + n // 26)}"}
+        for n in range(60)
+    ]
+    cards = [
+        {
+            "_id": oid(n),
+            owner: f"P{n % 60}@X.org" if n % 10 < 10 * share else f"q{n}@y.org",
+            "column": ["Done", "Doing"][n % 2],
+            "movedAt": int(hours(n).timestamp() * 1000),
+        }
+        for n in range(1, 300)
+    ]
+    pomodoros = [{"_id": oid(n), "who": f"u{n % 60}", "began": hours(n), "ended": hours(n + 1)} for n in range(1, 200)]
+    return [
+        LookedAt(name, rows, len(rows))
+        for name, rows in [("cards", cards), ("people", users), ("pomodoros", pomodoros)]
+    ]
+
+
+def proposal_of(looks):
+    people_ = next(look for look in looks if look.name == "people")
+    ids = {("people", key): {row[key] for row in people_.documents} for key in ("_id", "email", "handle")}
+    return propose(looks, ids, {"uri": "local:x", "name": "app"})
+
+
+def test_users_who_are_named_by_their_address_in_any_case_are_looked_up():
+    found = proposal_of(kanban())
+    cards = next(each for each in found.sources if each.name == "cards")
+    assert cards.values["user"] == {"path": "owner_email", "lookup": "users.email"}
+    assert (cards.values["where"], cards.values["at"]) == ({"column": "Done"}, ["movedAt"])
+    assert "email" in cards.why["user"].evidence
+    assert found.users.values["key"] == "_id"
+
+
+def test_users_may_be_named_by_a_handle_too():
+    looks = kanban()
+    for number, card in enumerate(looks[0].documents):
+        card["owner_email"] = looks[1].documents[number % 60]["handle"].upper()
+    cards = next(each for each in proposal_of(looks).sources if each.name == "cards")
+    assert cards.values["user"] == {"path": "owner_email", "lookup": "users.handle"}
+
+
+def test_what_names_nobody_known_is_left_out_with_the_reason_and_its_fields():
+    found = proposal_of(kanban(share=0.2))
+    assert [each.name for each in found.sources] == ["pomodoros"]
+    assert found.left_out["cards"] == (
+        "no field of it has ids of users, or text that one field of the users has; "
+        "it has 299 documents with owner_email, column, movedAt"
+    )
+    assert f"#   cards: {found.left_out['cards']}" in as_yaml(found)
+
+
+def test_every_guess_is_marked_where_it_stands():
+    lines = as_yaml(proposal_of(kanban())).splitlines()
+    for key in ("where", "at", "points"):
+        marked = [lines[place - 1] for place, line in enumerate(lines) if line.lstrip().startswith(f"{key}:")]
+        assert marked, key
+        assert all("# CHECK: " in line for line in marked), key

@@ -126,6 +126,16 @@ def test_a_server_that_has_not_answered_yet_is_told_without_the_terms_of_the_dri
     assert str(told).endswith("cannot be reached: no answer before the time was over")
 
 
+@pytest.mark.parametrize("text", [
+    'No replica set members available for replica set name "rs0", Timeout: 30s, Topology Description: <x>',
+    'No replica set members match selector "Primary()" for replica set name "rs0"',
+])  # fmt: skip
+def test_a_replica_set_that_is_not_there_is_told_with_the_option_that_names_it(text: str) -> None:
+    told = faults.explain(errors.ServerSelectionTimeoutError(text), f"{SERVER}/?replicaSet=rs0")
+    assert "leave replicaSet= out of the URI or correct it" in str(told.hint)
+    assert "if the server is no replica set" in str(told.hint)
+
+
 def bulk(*codes: int, late: int | None = None) -> errors.BulkWriteError:
     rows = [{"code": code, "errmsg": f"row {code}", "op": {"email": "bob@example.org"}} for code in codes]
     return errors.BulkWriteError(

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from lbmigrate.errors import ConfigError
 from lbmigrate.values import formula
+from lbmigrate.values.functions import FUNCTIONS
 
+EVERY_FUNCTION = "where, minimum, maximum, floor, ceil, round, trunc, abs, sqrt, exp, log, log10"
 NAMES = ["minutes", "weight"]
 COLUMNS = {"minutes": np.array([0.5, 25.0, 500.0]), "weight": np.array([1.0, 2.0, 3.0])}
 
@@ -56,7 +58,11 @@ def test_a_name_may_be_one_that_numexpr_knows_otherwise(name: str) -> None:
     [
         ("minuts * 2", "the formula uses minuts, which `let` does not define; did you mean minutes?"),
         ("zzz", "the formula uses zzz, which `let` does not define; known: minutes, weight"),
-        ("min(minutes, 120)", "min() cannot be called in a formula; did you mean minimum?"),
+        (
+            "min(minutes, 120)",
+            "min() cannot be called in a formula; did you mean minimum? Functions: " + EVERY_FUNCTION,
+        ),
+        ("hypot(minutes, 1)", f"hypot() cannot be called in a formula; functions: {EVERY_FUNCTION}"),
         ("minimum(1, 2, 3)", "minimum() takes 2 arguments, in order"),
         ("floor(x=minutes)", "floor() takes 1 argument, in order"),
         ("floor", "floor is a function: write floor(VALUE)"),
@@ -254,3 +260,12 @@ def test_a_function_that_cannot_be_loaded_is_a_config_error(
 def test_a_formula_has_a_longest_length() -> None:
     assert formula.check("1" + " + 1" * 100, NAMES) is None
     assert formula.check("1" + " + 1" * 100_000, NAMES) == "the formula has 400,001 characters; 2,000 are the most"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_example_of_each_function_can_be_computed_and_calls_it(name):
+    example = FUNCTIONS[name].example
+    names = ["minutes", "paused", "delta", "level"]
+    assert formula.check(example, names) is None
+    assert f"{name}(" in example
+    assert FUNCTIONS[name].written.count(",") == FUNCTIONS[name].arguments - 1
