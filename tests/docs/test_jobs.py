@@ -238,6 +238,11 @@ def test_the_image_begins_with_a_fixed_python_that_the_constraints_are_for():
     assert len(set(bases)) == 1, "what is copied from one to the other names its Python"
 
 
+def test_the_image_is_called_as_the_jobs_call_it():
+    for page in (CONTAINER / "Containerfile", ROOT / "runbooks" / "scale.md"):
+        assert set(re.findall(r"lbmigrate:\d[\w.]*", page.read_text("utf-8"))) == {IMAGE}
+
+
 def test_the_last_stage_is_not_root_and_only_takes_over_what_was_built():
     last = last_stage()
     assert last.keys() == {"FROM", "COPY", "ENV", "USER", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
