@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
@@ -148,11 +149,13 @@ def test_systemd_understands_a_unit_and_calls_a_service_little_exposed(path, tmp
 # --- Kubernetes ----------------------------------------------------------------------------------------------------
 
 
+@cache
 def cron_jobs() -> list[dict]:
     files = (JOBS / f"kubernetes{beside}.yaml" for beside in ("", "-boards", "-reconcile"))
     return [job for file in files for job in yaml.safe_load_all(file.read_text("utf-8"))]
 
 
+@cache
 def deployment() -> dict:
     return yaml.safe_load((JOBS / "kubernetes-tail.yaml").read_text("utf-8"))
 
@@ -282,6 +285,7 @@ def test_the_image_has_extras_that_exist_in_the_versions_of_the_constraints():
     assert all(words[words.index("--constraint") + 1] == "constraints.txt" for words in installs)
 
 
+@cache
 def compose() -> dict[str, dict]:
     return yaml.safe_load((CONTAINER / "compose.yaml").read_text("utf-8"))["services"]
 
@@ -311,6 +315,7 @@ def test_the_compose_file_holds_no_secret_and_the_one_that_does_is_ignored():
         assert not re.search(r"://[^/\s]*@|password", str(service), re.I)
 
 
+@cache
 def cluster() -> list[dict]:
     files = sorted((JOBS / "dask").glob("*.yaml"))
     return [each for file in files for each in yaml.safe_load_all(file.read_text("utf-8"))]
