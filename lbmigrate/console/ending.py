@@ -19,7 +19,6 @@ NEXT = {  # after a run
     "6 cut-over": "lbmigrate top",
 }
 AFTER = {  # what else was typed
-    "verify": "lbmigrate status",
     "recount": "lbmigrate verify",
     "reconcile": "lbmigrate verify",
     "rejects retry": "lbmigrate verify",

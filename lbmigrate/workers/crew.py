@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lbmigrate.errors import UsageError
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Crew, Line
 from lbmigrate.state.mailbox import Post
+from lbmigrate.values.excerpts import excerpt
 from lbmigrate.workers import dask_cluster
 from lbmigrate.workers.executor import Executor, in_memory
 from lbmigrate.workers.hosts import Hosts
@@ -57,11 +59,11 @@ def of(context: Context, executor: Executor, scheduler: str | None = None) -> It
     if is_fake(context.target) or not context.state.fence:
         yield None
         return
-    if executor is Executor.DASK:
+    if executor == Executor.DASK:
         with dask_cluster.crew(context, scheduler) as found:
             yield found
         return
-    crew = Everybody(context, Processes(context) if executor is Executor.PROCESSES else None)
+    crew = Everybody(context, Processes(context) if executor == Executor.PROCESSES else None)
     try:
         yield crew
     finally:
@@ -69,6 +71,8 @@ def of(context: Context, executor: Executor, scheduler: str | None = None) -> It
 
 
 def refuse_in_memory(context: Context, executor: Executor) -> None:
-    """Raise UsageError where the work cannot be done elsewhere, since what it is done on is in this very process."""
-    if executor is not Executor.THREADS and (is_fake(context.target) or is_fake(context.sources)):
+    """Raise UsageError for what is none, or where what the work is done on is in this very process."""
+    if executor not in tuple(Executor):
+        raise UsageError(f"no executor is called {excerpt(executor)}", f"name one of {', '.join(Executor)}")
+    if executor != Executor.THREADS and (is_fake(context.target) or is_fake(context.sources)):
         raise in_memory(executor)

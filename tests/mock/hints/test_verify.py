@@ -211,7 +211,11 @@ ASKS = {
         "looked at a sample, and the configuration asks for everything",
     ),
     "more users": ({"max_error": 0.2}, ("--sample", "1", "--top", "0"), "and the configuration asks for 0.2"),
-    "surer": ({"confidence": 0.99, "max_error": 0.5}, ("--confidence", "0.5"), "the configuration asks for 0.99"),
+    "surer": (
+        {"confidence": 0.99, "max_error": 0.5},
+        ("--confidence", "0.5", "--sample", "5", "--top", "0"),
+        "the configuration asks for 0.99",
+    ),
 }
 
 

@@ -19,6 +19,8 @@ from lbmigrate.mongo.client import is_worth_another_try
 from lbmigrate.mongo.faults import explain
 from lbmigrate.run.crew import MOST_LOST, WorkerLost, carried_out
 from lbmigrate.workers.at_work import packed, unpacked
+from lbmigrate.workers.crew import refuse_in_memory
+from tests.apps import App
 
 
 @pytest.mark.parametrize("words", ["run --to 4", "run --dry-run", "backfill"])
@@ -93,3 +95,9 @@ def test_an_error_means_the_same_in_another_process(error: Exception) -> None:
 def test_a_fault_of_ours_in_a_worker_is_an_error_with_its_name() -> None:
     found = errors_told.as_error(errors_told.as_document(ZeroDivisionError("by zero")))
     assert str(found) == "a worker failed: ZeroDivisionError('by zero')"
+
+
+@pytest.mark.parametrize(("executor", "said"), [("thread", "no executor is called"), ("processes", "processes: ")])
+def test_a_script_may_name_an_executor_by_its_word_and_one_that_is_none_is_refused(app, executor, said) -> None:
+    with pytest.raises(UsageError, match=said):
+        refuse_in_memory(App(app).context(), executor)
