@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to `make test-slow` what a quick run has seen: on a server, the cases of a test but for the first.
 
     Of what holds in memory and on a server alike, a quick run sees the half in memory; of the cases of a `sampled`
-    test every third.
+    test every fourth.
     """
     begun: Counter[tuple[str, bool]] = Counter()
     for item in items:
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         on_server = case is not None and case.params.get("anyclient") == "mongod"
         kind = item.nodeid.partition("[")[0], on_server
         repeated = case is not None and "mongod" in item.path.parts and begun[kind] > 0
-        left_out = case is not None and item.get_closest_marker("sampled") and begun[kind] % 3
+        left_out = case is not None and item.get_closest_marker("sampled") and begun[kind] % 4
         if repeated or left_out or on_server:
             item.add_marker(pytest.mark.slow)
         begun[kind] += 1

@@ -29,6 +29,8 @@ from lbmigrate.mongo.fake import memory
 from lbmigrate.state import COLLECTION
 from tests.apps import App, config, picture, task, user
 
+pytestmark = pytest.mark.sampled
+
 AGAIN = "lbmigrate backup --out here"
 OURS = {"score_events", "leaderboard_entries", "lbmigrate_rejects", "feature_flags", COLLECTION}
 

@@ -16,6 +16,8 @@ from lbmigrate.errors import UsageError
 from lbmigrate.verify.actions import Ledger
 from tests.apps import TASKS, oid, task
 
+pytestmark = pytest.mark.sampled
+
 ENTRY = f"global:{oid(1)}"
 LATER = dt.datetime(2090, 1, 1)
 REPAIR = "lbmigrate verify --full --repair"

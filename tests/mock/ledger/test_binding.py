@@ -23,6 +23,8 @@ from lbmigrate.run.context import VerifyOptions
 from lbmigrate.state import State
 from tests.apps import TASKS, config, oid, picture, stopped_after, task, user
 
+pytestmark = pytest.mark.sampled
+
 EVENTS, ENTRIES, META = "score_events", "leaderboard_entries", "meta"
 SOURCES = ("users", "tasks")
 EVERYONE = VerifyOptions(full=True)

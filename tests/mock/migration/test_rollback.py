@@ -16,6 +16,8 @@ from lbmigrate.records import Checkpoint
 from lbmigrate.state import State
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 THEIRS = {"_id": "theirs", "userId": "9", "what": "a document of another program"}
 
 

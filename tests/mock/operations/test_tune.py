@@ -13,6 +13,8 @@ from lbmigrate.state import State
 from lbmigrate.state.judge import judge
 from tests.apps import TASKS, UNHURRIED, task
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture
 def here(client, terminal, app):

@@ -22,6 +22,8 @@ from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.state import State
 from tests.apps import SESSIONS, TASKS, config, oid, picture, session, task, user
 
+pytestmark = pytest.mark.sampled
+
 FULL = VerifyOptions(full=True)
 HIGH = {**TASKS, "where": {"status": "done", "priority": "high"}}
 UNHURRIED = Terms(lock_ttl=86_400.0)

@@ -17,6 +17,8 @@ from lbmigrate.config.load import load_config, read_config
 from lbmigrate.config.yaml_tree import LARGEST
 from lbmigrate.errors import ConfigError
 
+pytestmark = pytest.mark.sampled
+
 SOURCE = "sources:\n  - {name: tasks, collection: tasks, action: done, user: userId, at: doneAt, points: %s}\n"
 FUNCTION = SOURCE % "'board_rules_marked:points'"
 PATIENCE = 60.0  # seconds of this process's own time; none of these takes a tenth of it

@@ -32,6 +32,8 @@ from lbmigrate.rules.variables import evaluate_let
 from lbmigrate.values import coerce, excerpts, extjson, formula, ids, paths
 from tests.apps import NEW_YEAR
 
+pytestmark = pytest.mark.sampled
+
 LENGTH = 1_000_000
 UTC = ZoneInfo("UTC")
 NOISE = 0.25  # seconds
