@@ -32,7 +32,8 @@ def to_the_repository(text: str, page: Path) -> str:
 
     def led(found: re.Match[str]) -> str:
         target = (page.parent / found[1]).resolve()
-        return found[0] if target.suffix == ".md" else f"]({REPOSITORY}/blob/main/{target.relative_to(ROOT)})"
+        is_page = target.suffix == ".md" and not target.is_relative_to(ROOT / "examples")
+        return found[0] if is_page else f"]({REPOSITORY}/blob/main/{target.relative_to(ROOT)})"
 
     return LINK.sub(led, text)
 
