@@ -173,7 +173,8 @@ def weeks_are_to_have_collections(app):
 
 def an_old_counter(app):
     """The app kept a counter before, which has lost a little since; and a task that was counted is deleted."""
-    event = app["score_events"].find_one({"actionType": "task_complete"})
+    known = {"$in": app["users"].distinct("_id")}
+    event = app["score_events"].find_one({"actionType": "task_complete", "userId": known})
     app["tasks"].delete_one({"_id": event["sourceId"]})
     for entry in app["leaderboard_entries"].find({"period": "global"}):
         app["users"].update_one({"_id": entry["userId"]}, {"$set": {"points": entry["score"] // 100 * 100}})
