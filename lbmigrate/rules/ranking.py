@@ -21,7 +21,7 @@ from lbmigrate.records import Document
 from lbmigrate.rules.clocks import Clocks
 from lbmigrate.rules.folded import Folded
 from lbmigrate.rules.periods import Ints, numbered
-from lbmigrate.rules.reached import Moments, Reached, by_day, joined, moments
+from lbmigrate.rules.reached import Moments, Reached, by_day, joined, moments, run_starts
 from lbmigrate.values.ids import plain_id
 
 Times = Sequence[dt.datetime] | npt.NDArray[np.datetime64]
@@ -110,7 +110,7 @@ def _folded(
     kind: str, days: Sums, codes: Ints, owners: list[Any], streaks: _Streaks, reached: Reached | None
 ) -> Folded:
     numbers, labels = numbered(kind, days.day)
-    starts = _run_starts(codes, numbers)
+    starts = run_starts(codes, numbers)
     return Folded(
         users=owners,
         owner=codes[starts],
@@ -163,7 +163,7 @@ def _added_up(
     codes, owners = _numbered(users)
     key = codes * 2**32 + day
     order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
-    starts = _run_starts(key[order])
+    starts = run_starts(key[order])
     codes = codes[order]
     return Sums(
         user=[owners[code] for code in codes[starts].tolist()],
@@ -173,15 +173,6 @@ def _added_up(
         stands=np.add.reduceat(stands[order], starts),
         last=np.maximum.reduceat(last[order], starts),
     )
-
-
-def _run_starts(*columns: Ints) -> npt.NDArray[np.intp]:
-    """Find the rows at which any of the columns differs from the row before; the first row is always one."""
-    changed = np.zeros(len(columns[0]), dtype=bool)
-    changed[:1] = True
-    for column in columns:
-        changed[1:] |= column[1:] != column[:-1]
-    return np.flatnonzero(changed)
 
 
 def _sums(points: Ints, starts: npt.NDArray[np.intp]) -> Ints:
@@ -203,7 +194,7 @@ class _Streaks:
     def __init__(self, codes: Ints, day: Ints, active: npt.NDArray[np.bool_]) -> None:
         rows = np.flatnonzero(active)
         order = np.arange(len(rows))
-        starts = _run_starts(codes[rows], day[rows] - order)  # over consecutive days, day and order grow together
+        starts = run_starts(codes[rows], day[rows] - order)  # over consecutive days, day and order grow together
         self._lengths = np.zeros(len(day), dtype=np.int64)
         self._lengths[rows] = order - np.repeat(starts, np.diff(np.append(starts, len(rows)))) + 1
         self._latest = np.maximum.accumulate(np.where(active, np.arange(len(day)), 0))

@@ -62,7 +62,7 @@ def by_day(found: Moments, codes: dict[Any, int]) -> Reached:
     """The moments of each user, by the numbers that users have, and day."""
     key = np.array([codes[user] for user in found.user], dtype=np.int64) * 2**32 + found.day
     order = np.argsort(key, kind="stable")
-    starts = _starts(key[order])
+    starts = run_starts(key[order])
     counts = found.points.astype(bool)
     newest = np.where(counts, found.at, NEVER)[order]
     return Reached(np.maximum.reduceat(newest, starts), np.minimum.reduceat(found.at[order], starts))
@@ -72,7 +72,7 @@ def _added_up(users: list[Any], day: Ints, at: Ints, points: Ints) -> Moments:
     seen: dict[Any, int] = {}
     codes = np.array([seen.setdefault(user, len(seen)) for user in users], dtype=np.int64)
     order = np.lexsort((at, codes))
-    starts = _starts(codes[order], at[order])
+    starts = run_starts(codes[order], at[order])
     rows = order[starts]
     exact = points.astype(object) if len(rows) < len(users) else points  # sums may not fit into 64 bits
     sums = np.add.reduceat(exact[order], starts) if len(rows) else points
@@ -80,7 +80,8 @@ def _added_up(users: list[Any], day: Ints, at: Ints, points: Ints) -> Moments:
     return Moments([owners[code] for code in codes[rows].tolist()], day[rows], at[rows], sums)
 
 
-def _starts(*columns: Ints) -> npt.NDArray[np.intp]:
+def run_starts(*columns: Ints) -> npt.NDArray[np.intp]:
+    """Find the rows at which any of the columns differs from the row before; the first row is always one."""
     changed = np.zeros(len(columns[0]), dtype=bool)
     changed[:1] = True
     for column in columns:
