@@ -27,7 +27,6 @@ from lbmigrate.verify.times import when
 from lbmigrate.verify.values import Getter, converted, getter, moment, number
 
 POSITION = "__position"  # where $unwind leaves an element's index
-Letter = Mapping[str, float]
 
 
 class Action(NamedTuple):
