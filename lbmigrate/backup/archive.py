@@ -231,5 +231,13 @@ def _seal(data: bytes, key: bytes) -> str:
 
 
 def zipped(file: BinaryIO) -> gzip.GzipFile:
-    """A gzip stream to `file`, without a name and a time in it: equal contents make equal bytes."""
-    return gzip.GzipFile("", "wb", 6, file, mtime=0)
+    """A gzip stream to `file`, without a name and a time in it: equal contents make equal bytes.
+
+    Where the extra `isal` is installed it packs: a tenth of the processor time, files a sixth larger, read by any gzip.
+    """
+    try:
+        from isal.igzip import IGzipFile  # noqa: PLC0415  an extra, and only who writes a backup needs it
+    except ImportError:
+        return gzip.GzipFile("", "wb", 6, file, mtime=0)
+    packed: gzip.GzipFile = IGzipFile("", "wb", 2, file, mtime=0)
+    return packed

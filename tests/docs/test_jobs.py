@@ -278,7 +278,7 @@ def test_the_image_is_built_of_all_that_the_wheel_needs_and_sees_nothing_else_of
 def test_the_image_has_extras_that_exist_in_the_versions_of_the_constraints():
     installs = [words for name, words in instructions() if name == "RUN" and "install" in words]
     extras = re.search(r"\[([\w,]+)\]", " ".join(installs[-1]))[1].split(",")
-    assert set(extras) == {"dryrun", "redis", "metrics", "dask"}
+    assert set(extras) == {"dryrun", "redis", "metrics", "dask", "isal"}
     known = project()["project"]["optional-dependencies"]
     bound = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
     assert {re.match(r"[\w-]+", each)[0] for extra in extras for each in known[extra]} <= bound

@@ -64,6 +64,7 @@ LIBRARIES: dict[str, set[str]] = {
     "pandas": {"rules"},
     "psutil": {"mongo", "state"},
     "redis": {"board"},
+    "isal": {"backup"},
     "prometheus_client": {"observers"},
     "multiprocessing": {"workers"},
     "distributed": {"workers"},
