@@ -14,7 +14,7 @@ from bson import Binary, ObjectId
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import rejects
-from lbmigrate.mongo.concerns import is_fake, readable
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
@@ -72,7 +72,7 @@ def _documents(context: Context, sources: Sequence[Source], condition: Document)
 def _number(context: Context, source: Source, condition: Document, then: list[Document]) -> int:
     stages = [{"$match": condition}, *then, {"$count": "n"}]
     hint: Document = {"hint": {"_id": 1}} if condition.keys() == {"_id"} and not is_fake(context.sources) else {}
-    collection = readable(context.sources, context.config.backfill.read_preference)[source.collection]
+    collection = context.readable()[source.collection]
     return sum(row["n"] for row in collection.aggregate(stages, **hint))
 
 

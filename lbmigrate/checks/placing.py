@@ -8,6 +8,7 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.checks.finding import Finding
 from lbmigrate.ledger import moving, sharding
+from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import amount
 from lbmigrate.run.context import Context
 from lbmigrate.state import layouts
@@ -28,7 +29,7 @@ def findings(context: Context) -> Iterator[Finding]:
 
 def _shards(context: Context) -> Iterator[Finding]:
     """What of ours is not spread over the shards of a cluster, with the commands that do it."""
-    if not sharding.is_router(context.target):
+    if not is_router(context.target):
         return
     try:
         lines = sharding.lines(context.target)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.checks.finding import Finding
+from lbmigrate.config.model import Config
 from lbmigrate.config.pace import Throttle
 from lbmigrate.mongo.client import without_effect
 from lbmigrate.mongo.concerns import overruled
@@ -25,7 +26,7 @@ FRAGILE = (
 
 def findings(context: Context) -> Iterator[Finding]:
     """What of the URI is not used, and a line for each thing that is worth saying about a member or the set."""
-    yield _concerns(context.config.database.uri)
+    yield _concerns(context.config)
     yield from _odd_options(context.config.database.uri)
     settings = context.config.throttle
     try:
@@ -47,8 +48,9 @@ def findings(context: Context) -> Iterator[Finding]:
     yield from _majority(found)
 
 
-def _concerns(uri: str) -> Finding:
-    unused = [] if uri.startswith(LOCAL) else overruled(uri)
+def _concerns(config: Config) -> Finding:
+    uri = config.database.uri
+    unused = [] if uri.startswith(LOCAL) else overruled(uri, config.backfill.read_preference)
     how = "majority, read from the primary with majority"
     if not unused:
         return Finding("ok", "write concern", how)

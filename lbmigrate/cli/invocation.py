@@ -95,7 +95,7 @@ class Invocation:
     def header(self, config: Config, detail: str = "", server: str = "") -> None:
         """The first words of every verb; the URI without its secrets. Then what the environment decides."""
         self.console.header(server or secrets.redact(config.database.uri), config.database.name, detail)
-        if not server and (unused := overruled(config.database.uri)):
+        if not server and (unused := overruled(config.database.uri, config.backfill.read_preference)):
             told = "lbmigrate reads from the primary and writes with majority, indexes and collections too"
             self.console.note(f"of the URI this is not used: {', '.join(unused)}; {told}")
         if skipping := variables.told(self.variables, os.environ, variables.SKIPPING):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lbmigrate.ledger.binding import ROW, Apart, Loss, apart, identities, judged
-from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
@@ -60,7 +60,7 @@ def _as_now(context: Context, kept: Document, here: dict[str, str]) -> Checkpoin
     if EVENTS not in here:
         return None
     # A router's metadata counts twice what is being moved: there, no more is kept than that some are there.
-    routed = not is_fake(target) and target.command("hello").get("msg") == "isdbgrid"
+    routed = is_router(target)
     figures = {name: _figure(context, kept, name) for name in here}
     counts = {name: min(figure, 1) if routed else figure for name, figure in figures.items()}
     fields: Document = {"database": target.name, "identities": here, "counts": counts}

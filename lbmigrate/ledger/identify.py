@@ -157,7 +157,7 @@ def _claimed(context: Context, source: Source, rows: Sequence[Document]) -> set[
     """Those source ids, in exact text, that documents of the source have and score with."""
     if not rows:
         return set()
-    now = sources.named(context, source, [row["sourceId"] for row in rows])
+    now = sources.named(sources.at_primary(context), source, [row["sourceId"] for row in rows])
     return {exact_text(event["sourceId"]) for event in now.events}
 
 

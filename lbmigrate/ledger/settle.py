@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
@@ -18,6 +18,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.desired import desired
 from lbmigrate.ledger.events import insert_each
 from lbmigrate.ledger.groups import Groups, grouped, of_groups
+from lbmigrate.ledger.sources import at_primary
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Document
 from lbmigrate.rules.adjustments import adjustments
@@ -134,7 +135,7 @@ def due_of(
     events = of_groups(context, bases)
     taken, (groups, odd, _) = {event["_id"] for event in events}, grouped(context, events)
     groups = {base: groups[base] for base in bases if base in groups}
-    wanted = worth(_at_primary(context), action.sources, groups, odd)
+    wanted = worth(at_primary(context), action.sources, groups, odd)
     origin = "live" if context.live else "backfill"
     due = [
         event
@@ -150,8 +151,3 @@ def due_of(
 def group_name(base: str) -> str:
     """What adjustments are named by where the first event does not have that name."""
     return base if is_apart(base) else ""
-
-
-def _at_primary(context: Context) -> Context:
-    backfill = context.config.backfill.model_copy(update={"read_preference": "primary"})
-    return replace(context, config=context.config.model_copy(update={"backfill": backfill}))

@@ -15,7 +15,7 @@ from pymongo.database import Database
 
 from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import retrying
-from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import Document, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
@@ -24,11 +24,6 @@ from lbmigrate.schema.layout import partitions
 KEY: Document = {"userId": "hashed"}
 CHUNKS = 2  # for each shard, where the server is to be told
 TOLD_UNTIL = (7, 2)  # from then on a server makes as many chunks as there are shards, and takes no number
-
-
-def is_router(database: Database[Any]) -> bool:
-    """Whether this is a `mongos`."""
-    return not is_fake(database) and database.command("hello").get("msg") == "isdbgrid"
 
 
 def check(context: Context) -> None:

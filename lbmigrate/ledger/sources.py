@@ -18,7 +18,7 @@ from pymongo.database import Database
 
 from lbmigrate.board.lookup import looked_up
 from lbmigrate.config.model import Source
-from lbmigrate.mongo.concerns import is_fake, readable
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, Scored
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.rules.event import former_ids
@@ -107,7 +107,13 @@ def _aggregated(collection: Collection[Any], stages: list[Document], size: int) 
 def _readable(context: Context) -> Database[Any]:
     if context.live:  # the app wrote a moment ago, and perhaps not to a majority
         return context.sources
-    return readable(context.sources, context.config.backfill.read_preference)
+    return context.readable()
+
+
+def at_primary(context: Context) -> Context:
+    """The same surroundings for what decides a write by the documents that the primary has."""
+    backfill = context.config.backfill.model_copy(update={"read_preference": "primary"})
+    return replace(context, config=context.config.model_copy(update={"backfill": backfill}))
 
 
 def score(context: Context, source: Source, documents: list[Document]) -> Scored:

@@ -6,7 +6,9 @@ whatever decides a write is handed its databases by `Context`, `State` and `Flag
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import warnings
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -18,8 +20,10 @@ from pymongo.cursor import Cursor
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
+from pymongo.uri_parser import split_options
 from pymongo.write_concern import WriteConcern
 
+from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 
 MAJORITY_MS = 30_000
@@ -44,11 +48,17 @@ def options(uri: str) -> list[str]:
     return [option for option in re.split("[&;]", query) if option] if mark else []
 
 
-def overruled(uri: str) -> list[str]:
-    """Those options of a URI that ask for something else than what is done all the same."""
-    return [option for option in without_concerns(uri)[1] if option.lower() not in AS_WE_DO]
+def overruled(uri: str, preference: str = "primary") -> list[str]:
+    """Those options of a URI that ask for something else than what is done all the same.
+
+    `preference` is where the app's documents are read: which other members may be asked then, the URI says too.
+    """
+    heeded = WHICH if preference != "primary" else frozenset()
+    unused = [option for option in without_concerns(uri)[1] if option.lower() not in AS_WE_DO]
+    return [option for option in unused if option.partition("=")[0].lower() not in heeded]
 
 
+WHICH = frozenset({"readpreferencetags", "maxstalenessseconds"})
 AS_WE_DO = {"readpreference=primary", "readconcernlevel=majority", "w=majority", "journal=true", "j=true"}
 _NAMES = frozenset(name.lower() for name in NOT_USED)
 
@@ -88,12 +98,39 @@ def soon(database: Database[Document]) -> Database[Document]:
 SOON = WriteConcern("majority", wtimeout=3_000)
 
 
-def readable(database: Database[Document], preference: str) -> Database[Document]:
-    """Like `durable`, for reading the app's own collections, from whichever members `preference` names."""
+def readable(database: Database[Document], preference: str, uri: str = "") -> Database[Document]:
+    """Like `durable`, for reading the app's own collections, from whichever members `preference` names.
+
+    Of these, only such as have the tags that `uri` asks for, and are no further behind than it allows. Raises
+    UsageError where no server is asked for by that.
+    """
     if is_fake(database) or preference == "primary":
         return durable(database)
-    mode = read_pref_mode_from_name(preference)
-    return database.with_options(read_preference=make_read_preference(mode, None), read_concern=ReadConcern("majority"))
+    tags, seconds = _which(uri)
+    wanted = make_read_preference(read_pref_mode_from_name(preference), tags, seconds)
+    return database.with_options(read_preference=wanted, read_concern=ReadConcern("majority"))
+
+
+def behind(preference: str, uri: str) -> dt.timedelta:
+    """How far behind may be what `readable` reads: what was written within that is read by a later pass."""
+    return dt.timedelta(seconds=0 if preference == "primary" else max(LEAST_STALENESS, _which(uri)[1]))
+
+
+def _which(uri: str) -> tuple[list[dict[str, str]] | None, int]:
+    """The tags of a URI, and the seconds that a member may be behind; None and -1 where it says neither."""
+    asked = [option for option in options(uri) if option.partition("=")[0].lower() in WHICH]
+    with warnings.catch_warnings(action="ignore"):
+        found = split_options("&".join(asked), warn=True) if asked else {}
+    odd = [option for option in asked if option.partition("=")[0] not in found]
+    seconds = int(found.get("maxStalenessSeconds", NO_LIMIT))
+    if odd or NO_LIMIT < seconds < LEAST_STALENESS:
+        told = ", ".join(odd) or f"maxStalenessSeconds={seconds}"
+        hint = f"write maxStalenessSeconds={LEAST_STALENESS} or more, readPreferenceTags=NAME:VALUE, or take it out"
+        raise UsageError(f"of the URI no driver understands {told}", hint)
+    return found.get("readPreferenceTags"), seconds
+
+
+NO_LIMIT, LEAST_STALENESS = -1, 90  # seconds: drivers refuse fewer
 
 
 def fresh(database: Database[Document]) -> Database[Document]:

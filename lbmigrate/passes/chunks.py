@@ -30,12 +30,25 @@ NUMBERS: Document = {"$gte": float("-inf")}  # but for NaN, which a range holds 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Documents whose `key` lies in [low, high] and that meet `extra`; without bounds, all that meet `extra`."""
+    """Documents whose `key` lies in [low, high] and that meet `extra`; without bounds, all that meet `extra`.
+
+    One that is `open` ends before `high`. Spans of one `lane` are read one after another, and lanes in turns.
+    """
 
     key: str
     low: Any = None
     high: Any = None
     extra: Document = field(default_factory=dict)
+    open: bool = False
+    lane: str = ""
+
+    def within(self) -> Document:
+        """Its bounds as a filter on the key."""
+        return {"$gte": self.low, self.end: self.high}
+
+    @property
+    def end(self) -> str:
+        return "$lt" if self.open else "$lte"
 
     def row(self) -> Document:
         """As the state keeps it: a filter's `$` names may not be stored, so it is kept as Extended JSON."""
@@ -44,11 +57,13 @@ class Span:
             "low": self.low,
             "high": self.high,
             "extra": json_util.dumps(self.extra, json_options=_IDS),
+            **({"open": self.open, "lane": self.lane} if self.lane else {}),
         }
 
     @classmethod
     def from_row(cls, row: Document) -> Span:
-        return cls(row["key"], row["low"], row["high"], json_util.loads(row["extra"], json_options=_IDS))
+        extra = json_util.loads(row["extra"], json_options=_IDS)
+        return cls(row["key"], row["low"], row["high"], extra, row.get("open") is True, str(row.get("lane") or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +131,7 @@ def cut(collection: Collection[Any], span: Span, size: Size, last: Bounds | None
         yield from _cut_listed(collection, {span.key: tie}, size, last)
         low = _above(collection, span, tie)
     elif last is not None:
-        low = None if last.closed else last.high
+        low = None if last.closed or (span.open and last.high == span.high) else last.high
     while low is not None:
         low = yield from _cut_one(collection, span, low, size)
 
@@ -125,7 +140,7 @@ def _cut_one(collection: Collection[Any], span: Span, low: Any, size: Size) -> G
     """One chunk from `low` on, or the several that a run of equal keys needs; returns where the next begins."""
     beyond = _hop(collection, span, {"$gte": low}, size())
     if beyond is None:
-        yield Bounds(span.key, low, span.high, closed=True)
+        yield Bounds(span.key, low, span.high, closed=not span.open)
         return None
     if beyond != low:
         yield Bounds(span.key, low, beyond, closed=False)
@@ -135,13 +150,18 @@ def _cut_one(collection: Collection[Any], span: Span, low: Any, size: Size) -> G
 
 
 def _hop(collection: Collection[Any], span: Span, start: Document, skip: int) -> Any:
-    asked = {span.key: {**start, "$lte": span.high}}
+    asked = {span.key: {**start, span.end: span.high}}
     projection = {span.key: 1} if span.key == "_id" else {span.key: 1, "_id": 0}  # covered by the key's index
     found = list(collection.find(asked, projection).sort(span.key, 1).skip(skip).limit(1))
     value = value_at(found[0], span.key) if found else None
     if is_lost(value) and TEXT.items().isdisjoint(start.items()):
         return _hop(collection, span, {**start, **TEXT}, skip)
     return value
+
+
+def first_from(collection: Collection[Any], span: Span, value: Any) -> Any:
+    """The first key of a span from a value on; None where there is none."""
+    return _hop(collection, span, {"$gte": value}, 0)
 
 
 def _above(collection: Collection[Any], span: Span, value: Any) -> Any:

@@ -47,7 +47,7 @@ def outlook(context: Context, source: Source) -> SourceOutlook:
 
 def _way(context: Context, found: ReadPlan, mark: dt.datetime | None) -> str:
     if mark is not None and not found.why:
-        return f"what changed since {mark - context.config.backfill.lag:%Y-%m-%dT%H:%M:%SZ}"
+        return f"what changed since {mark - context.late():%Y-%m-%dT%H:%M:%SZ}"
     here = beginning(context)
     way = f"all from {here.at:%Y-%m-%d} on" if here and mark is None else "everything by _id"
     return f"{way}: {found.why}" if found.why else way

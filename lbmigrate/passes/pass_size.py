@@ -51,6 +51,6 @@ def _estimate(collection: Collection[Any], source: Source) -> int:
 
 
 def _span_size(collection: Collection[Any], source: Source, span: Span) -> int:
-    within = span.extra or {span.key: {"$gte": span.low, "$lte": span.high}}
+    within = span.extra or {span.key: span.within()}
     condition: Document = unwind.within(within, source)
     return int(collection.count_documents(condition, maxTimeMS=COUNTING_MS))

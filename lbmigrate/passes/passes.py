@@ -7,17 +7,16 @@ it neither moves the watermark nor disturbs an unfinished ordinary pass.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.client import server_time
-from lbmigrate.mongo.concerns import readable
-from lbmigrate.passes import chunks, watermark
+from lbmigrate.passes import chunks, parts, watermark
 from lbmigrate.passes.chunks import Bounds, Size, Span
 from lbmigrate.passes.ends import ENDS
-from lbmigrate.passes.read_plan import read_plan
+from lbmigrate.passes.read_plan import ReadPlan, read_plan
 from lbmigrate.records import Checkpoint, Document, RowsRemoved
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -84,6 +83,7 @@ def open_pass(context: Context, source: Source) -> tuple[Pass, Checkpoint | None
 def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tuple[Pass, Checkpoint]:
     began = server_time(context.sources)
     outline = read_plan(context, source, began)
+    spans = _in_parts(context, source, outline)
     number = _last_number(context, source) + 1
     changed = not context.scope.bounded and bool(outdated or watermark.mark(context, source).why)
     anew = changed or (outline.whole and context.scope.full)
@@ -93,7 +93,7 @@ def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tupl
         "number": number,
         "scope": context.scope.row(),
         "full": context.scope.full or outline.whole,
-        "spans": [span.row() for span in outline.spans],
+        "spans": [span.row() for span in spans],
         "done": False,
         "next": outline.watermark,
         "why": why,
@@ -103,7 +103,14 @@ def _new_pass(context: Context, source: Source, row: str, outdated: str) -> tupl
         **({} if outline.ends is None else {ENDS: outline.ends}),
         **watermark.rules_of(context, source),
     }
-    return Pass(row, number, outline.spans, True, why, everyone, anew), Checkpoint(row, {"pass": opened})
+    return Pass(row, number, spans, True, why, everyone, anew), Checkpoint(row, {"pass": opened})
+
+
+def _in_parts(context: Context, source: Source, outline: ReadPlan) -> tuple[Span, ...]:
+    """What a pass reads, in parts where shards are to take turns: what changed since the last one is little."""
+    if context.scope.share < 1 or not (outline.whole or outline.why or context.scope.bounded):
+        return outline.spans
+    return parts.in_parts(context.sources[source.collection], outline.spans, context.config.backfill.chunk_size)
 
 
 def _concerns_everyone(context: Context, source: Source) -> bool:
@@ -190,8 +197,13 @@ def todo(context: Context, source: Source, current: Pass, size: Size) -> Iterato
     for row in list(context.state.chunks(source=source.name, **_open(context, current))):
         again = {"status": ChunkStatus(row["status"]).to(ChunkStatus.CLAIMED)}
         yield _claim(context, row["_id"], Bounds.from_row(row), row.get("attempts", 1), again)
-    for place, span in enumerate(current.spans):
-        yield from _plan(context, source, current, place, span, size)
+    lanes = parts.lanes(current.spans)
+    yield from parts.in_turns(_lane(context, source, current, places, size) for places in lanes)
+
+
+def _lane(context: Context, source: Source, current: Pass, places: Sequence[int], size: Size) -> Iterator[Claimed]:
+    for place in places:
+        yield from _plan(context, source, current, place, current.spans[place], size)
 
 
 def _open(context: Context, current: Pass) -> Document:
@@ -208,7 +220,7 @@ def _plan(context: Context, source: Source, current: Pass, place: int, span: Spa
     """Cut what is not cut yet. A chunk's bounds are in the state before the chunk is handed out."""
     last = {} if current.fresh else context.state.last_chunk(source.name, current.number, place)
     number = last.get("number", -1)
-    collection = readable(context.sources, context.config.backfill.read_preference)[source.collection]
+    collection = context.readable()[source.collection]
     for bounds in chunks.cut(collection, span, size, Bounds.from_row(last) if last else None):
         number += 1
         if ceil((number + 1) * context.scope.share) == ceil(number * context.scope.share):

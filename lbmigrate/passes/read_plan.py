@@ -67,7 +67,7 @@ def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPla
         spans = everything(collection)
         return ReadPlan(spans, following, told, ends=ends_of(spans))
     latest = ends(collection)  # before the spans: what comes in between is in these, and behind the ends
-    since = before(mark.value, context.config.backfill.lag)
+    since = before(mark.value, context.late())
     late = came_behind(context, source, [{source.cursor: each} for each in ranges(since)])
     return ReadPlan((*_since(collection, source.cursor, since), *late), following, ends=latest)
 

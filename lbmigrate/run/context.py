@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.database import Database
 
 from lbmigrate.config.model import Config
-from lbmigrate.mongo.concerns import durable, fresh
+from lbmigrate.mongo.concerns import behind, durable, fresh, readable
 from lbmigrate.records import Document
 from lbmigrate.run.crew import Crew
 from lbmigrate.run.pace import Pace
@@ -112,6 +112,18 @@ class Context:
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", durable(self.target))
         object.__setattr__(self, "sources", (fresh if self.live else durable)(self.sources))
+
+    def readable(self) -> Database[Any]:
+        """The sources where reading them is much work, and decides nothing that a later pass does not put right.
+
+        Documents of chunks, their bounds, and how many of them qualify: of the members that the configuration names.
+        """
+        return readable(self.sources, self.config.backfill.read_preference, self.config.database.uri)
+
+    def late(self) -> dt.timedelta:
+        """How far before its watermark a pass begins: so late may a writer be, or what `readable` reads."""
+        backfill = self.config.backfill
+        return max(backfill.lag, behind(backfill.read_preference, self.config.database.uri))
 
     def hands(self) -> int:
         """How many pieces may be worked on at the same time, here and by others."""

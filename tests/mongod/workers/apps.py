@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
+import pytest
+import yaml
+from bson import json_util
+
 from tests.apps import SESSIONS, TASKS, UNHURRIED, session, task, user
 from tests.runs import derived, state_rows, write_config
 
 ALL = 600
+HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
+LONG = 400.0  # seconds that real history may take on a machine that others use too
+of_history = pytest.mark.skipif(
+    not (HISTORY / "tasks.ndjson.gz").is_file(), reason=f"the data of this test is not here: {HISTORY}"
+)
+
+
+def fill_with_history(database, directory):
+    """Real history; the file that is its configuration."""
+    for name in ("users", "tasks", "sessions"):
+        with gzip.open(HISTORY / f"{name}.ndjson.gz", "rt", encoding="utf-8") as lines:
+            database[name].insert_many(map(json_util.loads, lines))
+    rules = yaml.safe_load((HISTORY / "leaderboard.yaml").read_text("utf-8"))
+    rules["database"] = {"uri": "${MONGODB_URI}", "name": database.name}
+    config = directory / f"{database.name}.yaml"
+    config.write_text(yaml.safe_dump({**rules, "throttle": UNHURRIED}))
+    return config
 
 
 def fill(database, number=ALL):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
 from lbmigrate.mongo.process import free_port
-from tests.mongod.workers.apps import configured, fill, left
+from tests.mongod.workers.apps import LONG, configured, fill, fill_with_history, left, of_history
 from tests.runs import closed_chunks, ended, started, until
 
 pytest.importorskip("distributed")
@@ -44,6 +46,50 @@ def test_a_cluster_of_this_host_leaves_what_threads_leave(database, twin, server
         code, _, err = ran(server_uri, configured(tmp_path, app), *words)
         assert code == 0, err
     assert left(database) == left(twin)
+
+
+@of_history
+def test_a_cluster_of_two_leaves_of_real_history_what_one_thread_leaves(database, twin, server_uri, tmp_path):
+    for app, words in ((database, ("--executor", "dask", "--workers", "2")), (twin, ("--workers", "1"))):
+        with started(server_uri, fill_with_history(app, tmp_path), "run", *words) as run:
+            code, _, err = run.end(LONG)
+        assert code == 0, err
+    assert left(database) == left(twin)
+
+
+MANY = 3_000  # documents, so that the run goes on until the last kill
+KILLS = 20
+
+
+def at_work(run):
+    """The processes of the cluster of a run that have begun to work."""
+    found = (each for each in psutil.Process(run.pid).children(recursive=True) if is_worker(each))
+    return sorted(found, key=lambda each: each.pid)
+
+
+def is_worker(process):
+    try:
+        return "spawn_main" in " ".join(process.cmdline()) and time.time() - process.create_time() > 3.0
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it ended a moment ago
+        return False
+
+
+def test_a_worker_of_the_cluster_that_is_killed_at_any_moment_changes_nothing(database, twin, server_uri, tmp_path):
+    fill(twin, MANY)
+    assert ran(server_uri, configured(tmp_path, twin))[0] == 0
+    fill(database, MANY)
+    rng, killed = random.Random(16), 0
+    words = ("run", "--executor", "dask", "--workers", "2")
+    with started(server_uri, configured(tmp_path, database, documents_per_second=40), *words) as run:
+        until(lambda: closed_chunks(database) >= 1 or not run.alive, "a chunk", 120)
+        while killed < KILLS and run.alive:
+            time.sleep(rng.uniform(0.05, 1.5))  # any moment
+            if there := at_work(run):
+                rng.choice(there).kill()
+                killed += 1
+        code, _, err = run.end(LONG)
+    assert (code, killed) == (0, KILLS), err
+    assert left(database)[0] == left(twin)[0]
 
 
 @pytest.fixture

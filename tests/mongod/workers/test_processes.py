@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 import signal
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
-import yaml
-from bson import json_util
 
 from lbmigrate import commands
 from lbmigrate.config.load import load_config
 from lbmigrate.workers.executor import Executor
 from tests.apps import TASKS, UNHURRIED, task, user
-from tests.mongod.workers.apps import configured, fill, left
+from tests.mongod.workers.apps import LONG, configured, fill, fill_with_history, left, of_history
 from tests.runs import closed_chunks, ended, started, state_rows, until, write_config
 
 pytestmark = pytest.mark.usefixtures("mongod")
 BY_PROCESSES = ("--executor", "processes", "--workers", "2")
-HISTORY = Path(__file__).parents[4] / "shared" / "data" / "history"
 DEADLY = """
 import multiprocessing, os
 
@@ -197,15 +192,10 @@ def test_the_sum_of_three_workers_keeps_to_the_pace_within_a_tenth(database, ser
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (HISTORY / "tasks.ndjson.gz").is_file(), reason=f"the data of this test is not here: {HISTORY}")
+@of_history
 def test_processes_leave_what_threads_leave_of_real_history(database, twin, server_uri, tmp_path):
-    rules = yaml.safe_load((HISTORY / "leaderboard.yaml").read_text("utf-8"))
     for app, words in ((database, BY_PROCESSES), (twin, ())):
-        for name in ("users", "tasks", "sessions"):
-            with gzip.open(HISTORY / f"{name}.ndjson.gz", "rt", encoding="utf-8") as lines:
-                app[name].insert_many(map(json_util.loads, lines))
-        rules["database"] = {"uri": "${MONGODB_URI}", "name": app.name}
-        config = tmp_path / f"{app.name}.yaml"
-        config.write_text(yaml.safe_dump({**rules, "throttle": UNHURRIED}))
-        assert ended(server_uri, config, "run", *words)[0] == 0
+        with started(server_uri, fill_with_history(app, tmp_path), "run", *words) as run:
+            code, _, err = run.end(LONG)
+        assert code == 0, err
     assert left(database) == left(twin)
