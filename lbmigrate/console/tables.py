@@ -15,6 +15,7 @@ from lbmigrate.console.format import cell, iso
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.plan import Plan, StepOutlook
 from lbmigrate.passes.outlook import SourceOutlook
+from lbmigrate.records import amount
 from lbmigrate.state.statuses import RunStatus, StepStatus
 from lbmigrate.telling.foreign import plain
 
@@ -145,6 +146,7 @@ def _judgement(row: Mapping[str, Any]) -> Text:
     if not row:
         return Text("nothing was verified yet", "dim")
     mark = Text("✓ ", "green") if row["passed"] else Text("✗ ", "red")
-    compared = f"{row['entries']:,} entries of {row['users']:,} users"
-    found = "agree with the ledger" if row["passed"] else f"compared, {row['mismatches']:,} mismatches"
+    compared = f"{amount(row['entries'], 'entry')} of {amount(row['users'], 'user')}"
+    agree = "agrees" if row["entries"] == 1 else "agree"
+    found = f"{agree} with the ledger" if row["passed"] else f"compared, {amount(row['mismatches'], 'mismatch')}"
     return Text.assemble(mark, f"{compared} {found}", (f"  {iso(row['at'])}", "dim"))

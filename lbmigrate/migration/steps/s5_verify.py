@@ -82,7 +82,8 @@ def _history(context: Context, come_apart: Apart | None) -> Iterator[Mismatch]:
 
 def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[Piece]:
     found = _verification(context, look)
-    done = f"{found.entries:,} entries of {amount(found.users, 'user')} {'agree' if found.passed else 'were compared'}"
+    verb = ("agrees", "was compared") if found.entries == 1 else ("agree", "were compared")
+    done = f"{amount(found.entries, 'entry')} of {amount(found.users, 'user')} {verb[not found.passed]}"
     done += f"; {found.bound.words}" if found.bound else ""
     for told in [*verdict.warnings(context, look.options.full), *_to_be_settled(look), *found.skipped]:
         yield Piece(NAME, warning=told)
