@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -13,10 +13,12 @@ from rich.text import Text
 
 from lbmigrate.console.ending import run_summary, steps_ended
 from lbmigrate.console.format import countdown, counted, duration, named, rate, summary
-from lbmigrate.console.screen import Screen
 from lbmigrate.migration.pace import Line, Stage
 from lbmigrate.records import Listener, Piece, Report, Way, Work
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.console.screen import Screen
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
 SUBJECT, TITLE, TOOK = 14, 20, 12  # columns of a bar's subject; of a step's title and of the time it took

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -15,12 +15,14 @@ from lbmigrate.console.format import cell, countdown, duration, named, rate
 from lbmigrate.console.looks import looks
 from lbmigrate.console.tables import figure, generic, state, step_name
 from lbmigrate.migration.health import SILENT
-from lbmigrate.migration.joined import Worker
-from lbmigrate.migration.status import Progress, SourceStatus, Status
 from lbmigrate.records import Document, ago, amount
 from lbmigrate.state import Holder, runs
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.migration.joined import Worker
+    from lbmigrate.migration.status import Progress, SourceStatus, Status
 
 # What can wait where there is no room for all columns, the first of them first.
 OF_A_SOURCE = ("emitted", "watermark", "rejected", "chunks")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lbmigrate.checks.finding import Finding
 from lbmigrate.console.columns import Column, Rows, bare_table, facts, titled
 from lbmigrate.console.format import cell, iso
-from lbmigrate.feature_flag import Switches
-from lbmigrate.migration.plan import Plan, StepOutlook
-from lbmigrate.passes.outlook import SourceOutlook
 from lbmigrate.records import amount
 from lbmigrate.state.statuses import RunStatus, StepStatus
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.checks.finding import Finding
+    from lbmigrate.feature_flag import Switches
+    from lbmigrate.migration.plan import Plan, StepOutlook
+    from lbmigrate.passes.outlook import SourceOutlook
 
 STATES: dict[str, str] = {
     StepStatus.APPLIED: "green",
