@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import data, results, rounds, table
+from benchmarks import data, profiled, results, rounds, table
 from benchmarks.results import Target
 from benchmarks.stage import Stage, clear, opened
 from lbmigrate.mongo import embedded
@@ -26,7 +26,10 @@ generated tasks and must end with the same events and entries.
   floor        raw BSON read, finished raw BSON written, as many threads as ours: no client can do better
   ours         step 4 of the migration
   re-run       the same again, with nothing new
-  incremental  the same again, after 1,000 changes
+  verify       verify --full
+  reconcile    reconcile, with nothing to do
+  incremental  the backfill again, after 1,000 changes
+  dry-run      run --dry-run on a part, scaled up and labelled so
   merge        $match/$project/$merge and $group/$merge, written by hand
   upserts      bulk upserts in batches of 1,000
   loop         insert_one and update_one on a slice, scaled up and labelled so"""
@@ -36,6 +39,8 @@ def main() -> int:
     options = _parsed()
     with _home(options.keep) as home, embedded.serve(home) as uri:
         stage = Stage(uri, str(home), options.docs)
+        if options.profile:
+            return _profile(stage, options.only or ("ours",), options.profile)
         document, targets = _memory(stage) if options.memory else _contest(stage, options.only, options.rounds)
     print(f"\n{table.verdicts(targets)}")
     if options.json:
@@ -54,6 +59,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="how often everybody runs (3)")
     parser.add_argument("--only", type=_names, default=(), metavar="NAME,…", help="these contestants")
     parser.add_argument("--memory", action="store_true", help="only ours' peak memory at half and at 5 times N tasks")
+    parser.add_argument("--profile", type=Path, metavar="DIR", help="only where the client's time goes, as files there")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the generated data here for the next time")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write everything measured to this file")
     return parser.parse_args()
@@ -114,6 +120,17 @@ def _memory(stage: Stage) -> tuple[Document, list[Target]]:
     rows = [(f"{docs:,}", f"{each['peak_mb']:.0f}", f"{each['seconds']:.1f}") for docs, each in found.items()]
     print(table.columns([("tasks", "peak MiB", "seconds"), *rows]))
     return {"memory": found}, results.memory_targets(*found.values())
+
+
+def _profile(stage: Stage, only: Sequence[str], directory: Path) -> int:
+    """One round in which everybody leaves a profile; what a profile costs is in it, so no figure is compared."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _load(stage)
+    rounds.run(stage, rounds.lineup(only), 1, _say, directory.resolve())
+    for name in rounds.NAMES:
+        if (directory / f"{name}.prof").exists():
+            print(f"{profiled.shown(directory / f'{name}.prof', stage.docs)}\n")
+    return 0
 
 
 def _load(stage: Stage) -> int:

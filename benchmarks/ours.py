@@ -7,29 +7,65 @@ from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.stage import WORKERS, Figures, Stage, Work, config
+from lbmigrate import commands
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import STEPS, Step
 from lbmigrate.records import Counts
 from lbmigrate.run.connection import Connection, connect
+from lbmigrate.run.context import Scope, VerifyOptions
+
+SAMPLED = 20_000  # tasks of a dry run
 
 
 @contextmanager
 def first_run(stage: Stage) -> Iterator[Work]:
     """Steps 1 to 3 before the clock starts, step 4 while it runs."""
     with connect(config(stage)) as opened:
-        _apply(opened, STEPS[:3])
-        yield partial(_apply, opened, STEPS[3:4])
+        apply(opened, STEPS[:3])
+        yield partial(apply, opened, STEPS[3:4])
 
 
 @contextmanager
 def later_run(stage: Stage) -> Iterator[Work]:
     """Step 4 again, after a first run."""
     with connect(config(stage)) as opened:
-        yield partial(_apply, opened, STEPS[3:4])
+        yield partial(apply, opened, STEPS[3:4])
 
 
-def _apply(opened: Connection, steps: Sequence[Step]) -> Figures:
-    with runner.started(opened, "backfill", Terms(workers=WORKERS, command="make bench")) as driver:
+@contextmanager
+def verify_everything(stage: Stage) -> Iterator[Work]:
+    """`verify --full`: every entry, event and task against each other."""
+    with connect(config(stage)) as opened:
+        yield partial(apply, opened, STEPS[4:5], VerifyOptions(full=True))
+
+
+@contextmanager
+def reconcile(stage: Stage) -> Iterator[Work]:
+    """`reconcile` where every source agrees with the ledger: it reads all, and adds nothing."""
+    with connect(config(stage)) as opened:
+
+        def work() -> Figures:
+            found = commands.reconcile(opened, terms=Terms(workers=WORKERS, command="make bench"))
+            return {"read": found.counts.read, "adjusted": found.counts.adjusted}
+
+        yield work
+
+
+@contextmanager
+def dry_run(stage: Stage) -> Iterator[Work]:
+    """`run --dry-run` of a part of the tasks, which it keeps in memory; scaled up afterwards."""
+
+    def work() -> Figures:
+        share = min(1.0, SAMPLED / stage.docs)
+        report = commands.dry_run(config(stage), to=4, scope=Scope(share=share), terms=Terms(workers=WORKERS)).report
+        return {"emitted": report["counts"]["emitted"]}
+
+    yield work
+
+
+def apply(opened: Connection, steps: Sequence[Step], verify: VerifyOptions | None = None) -> Figures:
+    terms = Terms(workers=WORKERS, command="make bench")
+    with runner.started(opened, "backfill", terms, verify=verify) as driver:
         counts = driver.apply(steps).get("backfill")
     return {"read": counts.read, "emitted": counts.emitted} if isinstance(counts, Counts) else {}

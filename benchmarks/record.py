@@ -2,7 +2,7 @@
 
 Users with few, more and many events each. Beside it the first call for a user, which must read the whole ledger of that
 user, and what the two writes cost that nobody can do without: an event inserted and an entry changed, each known to a
-majority.
+majority. Then THREADS of one app call it at the same time, each for users of its own.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from bson import Int64, ObjectId
 from pymongo.database import Database
 
@@ -33,6 +35,7 @@ from lbmigrate.records import Document
 SIZES = (50, 500, 5_000)  # events of a user
 END = dt.datetime(2025, 7, 1)
 DAYS = 365
+THREADS = 8
 FIRST_CALLS = 30
 FIGURES = (
     ("record", "p50"),
@@ -53,12 +56,17 @@ def main() -> int:
             set_up(database)
             database["feature_flags"].insert_one({"_id": "leaderboard", "write": True})
             found = {size: _measured(stage, database, size, options.calls) for size in SIZES}
+            together = {size: _together(stage, database, size, options.calls) for size in (SIZES[0], SIZES[-1])}
             clear(database)
-    print(_shown(found))
+    print(f"{_shown(found)}\n\n{_shown_together(together)}")
     targets = _targets(found)
     print(f"\n{table.verdicts(targets)}")
     if options.json:
-        told = {"record": found, "targets": [{**asdict(each), "verdict": each.verdict} for each in targets]}
+        told = {
+            "record": found,
+            "together": together,
+            "targets": [{**asdict(each), "verdict": each.verdict} for each in targets],
+        }
         options.json.write_text(json.dumps(told, indent=2) + "\n")
     return 0
 
@@ -72,10 +80,7 @@ def _parsed() -> argparse.Namespace:
 
 def _measured(stage: Stage, database: Database[Any], size: int, calls: int) -> Document:
     """Percentiles in milliseconds of `record`, and of the bare writes, for a user with so many events."""
-    user = ObjectId()
-    database["users"].insert_one({"_id": user, "displayName": f"Member of {size}"})
-    events = [_event(user, END - dt.timedelta(days=DAYS * n / size)) for n in range(size)]
-    database[schema.EVENTS].insert_many(events)
+    user = _user(database, size)
     recorder = ScoreRecorder(database, config(stage), strict=True)
     recorder.record("task_complete", user, ObjectId(), at=END)  # what only the first call does
     moments = (END + dt.timedelta(seconds=second) for second in count())
@@ -85,6 +90,46 @@ def _measured(stage: Stage, database: Database[Any], size: int, calls: int) -> D
         "first": _first(stage, database, user, FIRST_CALLS),
         "writes": writes,
     }
+
+
+def _user(database: Database[Any], size: int) -> ObjectId:
+    """Somebody with so many events."""
+    user = ObjectId()
+    database["users"].insert_one({"_id": user, "displayName": f"Member of {size}"})
+    events = [_event(user, END - dt.timedelta(days=DAYS * n / size)) for n in range(size)]
+    database[schema.EVENTS].insert_many(events)
+    return user
+
+
+def _together(stage: Stage, database: Database[Any], size: int, calls: int) -> dict[str, float]:
+    """Percentiles in milliseconds, calls a second and µs of processor time a call, of threads with a user each."""
+    recorder = ScoreRecorder(database, config(stage), strict=True)
+    users = [_user(database, size) for _ in range(THREADS)]
+    for user in users:
+        recorder.record("task_complete", user, ObjectId(), at=END)
+
+    def one(user: ObjectId) -> list[float]:
+        moments = (END + dt.timedelta(seconds=second) for second in count())
+        return list(_durations(lambda: recorder.record("task_complete", user, ObjectId(), at=next(moments)), calls))
+
+    before, began = _spent(database), time.perf_counter()
+    with ThreadPoolExecutor(THREADS) as pool:
+        took = np.array([seconds for some in pool.map(one, users) for seconds in some]) * 1000
+    seconds, number = time.perf_counter() - began, THREADS * calls
+    client, server = (after - was for after, was in zip(_spent(database), before, strict=True))
+    return {
+        "p50": float(np.percentile(took, 50)),
+        "p99": float(np.percentile(took, 99)),
+        "calls a second": number / seconds,
+        "client µs": client / number * 1e6,
+        "server µs": server / number * 1e6,
+    }
+
+
+def _spent(database: Database[Any]) -> tuple[float, float]:
+    """Seconds of processor time of this process and of the server."""
+    server = psutil.Process(database.client.admin.command("serverStatus")["pid"]).cpu_times()
+    return time.process_time(), server.user + server.system
 
 
 def _first(stage: Stage, database: Database[Any], user: ObjectId, calls: int) -> dict[str, float]:
@@ -137,6 +182,12 @@ def _durations(call: Callable[[], Any], calls: int) -> Iterator[float]:
 def _shown(found: dict[int, Document]) -> str:
     heads = ("events of the user", "p50 ms", "p99 ms", "max ms", "first call p50", "two bare writes p50", "p99")
     rows = [(f"{size:,}", *(f"{each[name][figure]:.1f}" for name, figure in FIGURES)) for size, each in found.items()]
+    return table.columns([heads, *rows])
+
+
+def _shown_together(found: dict[int, dict[str, float]]) -> str:
+    heads = (f"{THREADS} threads, events of each user", "p50 ms", "p99 ms", "calls/s", "client µs", "server µs")
+    rows = [(f"{size:,}", *(f"{figure:,.1f}" for figure in each.values())) for size, each in found.items()]
     return table.columns([heads, *rows])
 
 

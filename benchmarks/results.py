@@ -9,6 +9,8 @@ from statistics import median
 from benchmarks.rounds import Round
 from benchmarks.stage import Figures
 
+PARTIAL = ("loop", "dry-run")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -28,8 +30,11 @@ class Target:
 
 
 def scaled(rounds: Sequence[Round], qualifying: int) -> list[Round]:
-    """The same, with the loop's times as if it had gone through everything."""
-    return [{**each, "loop": _scaled(each["loop"], qualifying)} if "loop" in each else each for each in rounds]
+    """The same, with the times of those who took a part of the tasks as if they had gone through everything."""
+    return [
+        {name: _scaled(figures, qualifying) if name in PARTIAL else figures for name, figures in each.items()}
+        for each in rounds
+    ]
 
 
 def _scaled(figures: Figures, qualifying: int) -> Figures:
@@ -40,7 +45,7 @@ def _scaled(figures: Figures, qualifying: int) -> Figures:
 def medians(rounds: Sequence[Round]) -> dict[str, Figures]:
     """The median over the rounds of every figure of everybody."""
     return {
-        name: {figure: median(each[name][figure] for each in rounds) for figure in rounds[0][name]}
+        name: {figure: median(each[name][figure] for each in rounds if name in each) for figure in rounds[0][name]}
         for name in rounds[0]
     }
 
@@ -49,7 +54,7 @@ def ratio(rounds: Sequence[Round], name: str, to: str) -> float | None:
     """How many times the seconds of `to` that `name` takes: compared within each round, then the median of these."""
     if name not in rounds[0] or to not in rounds[0]:
         return None
-    return median(each[name]["seconds"] / each[to]["seconds"] for each in rounds)
+    return median(each[name]["seconds"] / each[to]["seconds"] for each in rounds if name in each and to in each)
 
 
 def targets(rounds: Sequence[Round]) -> list[Target]:

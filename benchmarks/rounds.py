@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,17 @@ from lbmigrate.records import Document
 from lbmigrate.schema import ENTRIES, EVENTS
 
 # Groups stay together, because what follows in a group goes on from what its first has left.
-LINEUP = (("floor",), ("ours", "re-run", "incremental"), ("merge",), ("upserts",), ("loop",))
+LINEUP = (
+    ("floor",),
+    ("ours", "re-run", "verify", "reconcile", "incremental"),
+    ("dry-run",),
+    ("merge",),
+    ("upserts",),
+    ("loop",),
+)
 NAMES = tuple(name for group in LINEUP for name in group)
+ONCE = ("verify", "reconcile", "dry-run", "merge", "upserts", "loop")  # in the first round alone: they take long
+NO_OUTCOME = ("dry-run",)  # which writes nothing
 SHARED = ("_id", "userId", "period", "score", "events", "lastEventAt")  # the fields of an entry that all compute
 ROOT = Path(__file__).parents[1]
 
@@ -34,8 +44,13 @@ def lineup(only: Sequence[str]) -> list[tuple[str, ...]]:
     return groups or list(LINEUP)
 
 
-def run(stage: Stage, groups: Sequence[tuple[str, ...]], rounds: int, say: Say) -> tuple[list[Round], Document]:
-    """Measure in rounds, each of which begins with another group; also what everybody ended with."""
+def run(
+    stage: Stage, groups: Sequence[tuple[str, ...]], rounds: int, say: Say, profiles: Path | None = None
+) -> tuple[list[Round], Document]:
+    """Measure in rounds, each of which begins with another group; also what everybody ended with.
+
+    With a directory of `profiles` each contestant leaves one there.
+    """
     measured: list[Round] = [{} for _ in range(rounds)]
     with opened(stage) as database:
         outcomes = {"ours": _rehearse(stage, database, say)}
@@ -43,10 +58,11 @@ def run(stage: Stage, groups: Sequence[tuple[str, ...]], rounds: int, say: Say) 
             turn = number % len(groups)
             for group in [*groups[turn:], *groups[:turn]]:
                 clear(database)
-                for name, found in _group(stage, database, group):
+                names = [name for name in group if number == 0 or name not in ONCE]
+                for name, found in _group(stage, database, names, profiles):
                     figures[name] = found
                     say(f"round {number + 1} of {rounds}: {name} {found['seconds']:.2f} s")
-                    if name == group[0] and name not in outcomes:
+                    if name == group[0] and name not in (*outcomes, *NO_OUTCOME):
                         outcomes[name] = outcome(database)
         clear(database)
     return measured, outcomes
@@ -60,18 +76,18 @@ def _rehearse(stage: Stage, database: Database[Any], say: Say) -> Document:
     return outcome(database)
 
 
-def _group(stage: Stage, database: Database[Any], group: Sequence[str]) -> Iterator[tuple[str, Figures]]:
+def _group(
+    stage: Stage, database: Database[Any], group: Sequence[str], profiles: Path | None
+) -> Iterator[tuple[str, Figures]]:
     for name in group:
-        if name == "incremental":
-            with data.changed(database, stage.docs):
-                yield name, perform(name, stage)
-        else:
-            yield name, perform(name, stage)
+        profile = profiles and profiles / f"{name}.prof"
+        with data.changed(database, stage.docs) if name == "incremental" else nullcontext():
+            yield name, perform(name, stage, profile)
 
 
-def perform(name: str, stage: Stage) -> Figures:
+def perform(name: str, stage: Stage, profile: Path | None = None) -> Figures:
     """Let one contestant run in a process of its own, and return what it measured."""
-    command = [sys.executable, "-m", "benchmarks.child", name, stage.to_json()]
+    command = [sys.executable, "-m", "benchmarks.child", name, stage.to_json(), *([str(profile)] if profile else [])]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     figures: Figures = json.loads(done.stdout)
     return figures

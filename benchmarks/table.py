@@ -11,7 +11,10 @@ LABELS = {
     "floor": "floor: raw BSON read and written",
     "ours": "ours",
     "re-run": "  re-run, nothing new",
+    "verify": "  verify --full",
+    "reconcile": "  reconcile, nothing to do",
     "incremental": "  incremental, 1,000 changes",
+    "dry-run": "dry run ²",
     "merge": "$merge pipelines ¹",
     "upserts": "bulk upserts, one thread ¹",
     "loop": "loop, one document at a time ¹ ²",
@@ -29,11 +32,11 @@ HEADS = (
     "examined",
 )
 NOTES = """\
-Medians over the rounds; ratios are taken within each round, and their median is shown. Seconds and CPU are those of
-the work alone, without starting Python and connecting; the peak is that of the whole process. The floor holds its
-finished documents in memory. `examined` counts the documents that the server looked at.
+Medians over the rounds; ratios are taken within each round, and their median is shown. What takes long has one round.
+Seconds and CPU are those of the work alone, without starting Python and connecting; the peak is that of the whole
+process. The floor holds its finished documents in memory. `examined` counts the documents that the server looked at.
 ¹ computes less: no streak, no copies of names, nothing from which to resume
-² scaled up from the first {slice:,} finished tasks
+² scaled up from a part of the tasks, the loop from the first {slice:,} finished ones
 ³ of processor time for each of the {docs:,} tasks: what machines and versions can be compared by
 Targets are meant for 1,000,000 documents: on few, what every run costs anyway outweighs the rest."""
 

@@ -19,10 +19,16 @@ LARGEST_SOURCE_ID = 2_000_000  # characters of an id that names a source documen
 NAME_LENGTH, AVATAR_LENGTH = 120, 2_048  # characters of what every entry of a user copies
 
 
-def amount(number: int, noun: str) -> str:
-    """`1 chunk`, `2,000 chunks`, `3 mismatches`."""
-    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
-    return f"{number:,} {noun}{ending}"
+def amount(number: float, noun: str) -> str:
+    """`1 chunk`, `2,000 chunks`, `3 mismatches`, `1 entry`, `2 entries`."""
+    return f"{number:,} {beside(number, noun)}"
+
+
+def beside(number: object, noun: str) -> str:
+    """A noun as it stands beside a number, which may be no number at all: in the singular beside 1."""
+    if number in (1, -1):
+        return noun
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith(('ch', 'x')) else 's'}"
 
 
 def ago(span: dt.timedelta) -> str:
@@ -86,13 +92,7 @@ class Recounted:
     rejected: int = 0
 
     def __add__(self, other: Recounted) -> Recounted:
-        return Recounted(
-            self.ranges + other.ranges,
-            self.differing + other.differing,
-            self.read + other.read,
-            self.emitted + other.emitted,
-            self.rejected + other.rejected,
-        )
+        return Recounted(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
-from lbmigrate.records import Checkpoint, Document, Piece, RolledUp
+from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, amount
 from lbmigrate.run.context import Context
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, overlapped
@@ -134,8 +134,8 @@ class _Circuit:
             self._error = self._error or outcome.error
         elif self._chunks >= CIRCUIT_FROM and self._isolated > share * self._read:
             self._error = self._error or LbmigrateError(
-                f"{self._source.name}: {self._isolated} of {self._read} documents cannot be read or stored; "
-                f"backfill.failing_share allows {share:.0%}",
+                f"{self._source.name}: {self._isolated:,} of {amount(self._read, 'document')} cannot be read or "
+                f"stored; backfill.failing_share allows {share:.0%}",
                 hint="look at lbmigrate_rejects, correct the config or the documents, then: lbmigrate backfill --full",
             )
 

@@ -9,7 +9,7 @@ from functools import partial
 from lbmigrate.ledger import rollup
 from lbmigrate.ledger.begin_anew import PROGRESS
 from lbmigrate.mongo.client import retrying
-from lbmigrate.records import Checkpoint, Document, Piece
+from lbmigrate.records import Checkpoint, Document, Piece, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import COUNTED, EVENTS
 from lbmigrate.schema.layout import homes
@@ -37,5 +37,5 @@ def roll_up(context: Context) -> Iterator[Piece]:
         if absent:
             retrying(partial(rollup.roll_up, everywhere, {"$in": absent}, redone=True))
         done += len(absent)
-    note = f"looked at {done:,} users who have entries and no events" if done else ""
+    note = f"looked at {amount(done, 'user')} with entries and no events" if done else ""
     yield Piece(SUBJECT, done, done, unit="users", checkpoint=Checkpoint(PROGRESS, {"strays": False}), note=note)

@@ -1,1 +1,3 @@
 """Backups: making them, what they hold, and bringing them back."""
+
+PREFIX = "lbmigrate_restore."  # of collections that a restore is filling

@@ -34,7 +34,7 @@ from lbmigrate.backup.contents import LARGEST, SMALLEST, digest, regular, unpack
 from lbmigrate.backup.manifest import Entry, Manifest
 from lbmigrate.errors import LbmigrateError, Locked, Refused
 from lbmigrate.files import private
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 from lbmigrate.values.json_stream import CANONICAL
 
 MANIFEST, SEAL, UNFINISHED, PART = "manifest.json", "manifest.hmac", "unfinished.json", ".part"
@@ -201,7 +201,7 @@ class Archive:
             while head := file.read(4):
                 size = int.from_bytes(head, "little")
                 if not SMALLEST <= size <= LARGEST:
-                    raise InvalidBSON(f"it says of a document that it has {size:,} bytes")
+                    raise InvalidBSON(f"it says of a document that it has {amount(size, 'byte')}")
                 yield RawBSONDocument(head + file.read(size - len(head)), DEFAULT_RAW_BSON_OPTIONS)
 
     def check(self, manifest: Manifest) -> None:
@@ -220,7 +220,7 @@ class Archive:
                 if not path.name.endswith(".bson.gz"):
                     unpacked(path)
                 elif (count := sum(1 for _ in self.documents(entry))) != entry.documents:
-                    return f"{path} holds {count:,} documents, not {entry.documents:,}"
+                    return f"{path} holds {amount(count, 'document')}, not {entry.documents:,}"
             except UNREADABLE as error:
                 return f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
         return ""

@@ -21,6 +21,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from lbmigrate.backup import PREFIX
 from lbmigrate.backup.allowed import Shape, refuse_strangers, shape
 from lbmigrate.backup.archive import PLAIN, UNREADABLE, Archive
 from lbmigrate.backup.manifest import Entry, Manifest
@@ -32,7 +33,6 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, REJECTS, base_of
 
 WORK = Work("restore")
-PREFIX = "lbmigrate_restore."  # of collections that are being filled
 MOST = 8 << 20  # bytes sent at once
 INVALID = 121  # DocumentValidationFailure
 

@@ -16,7 +16,7 @@ from bson.errors import BSONError
 from lbmigrate.board.order import BY_USER, Position
 from lbmigrate.board.place import LONGEST_PERIOD, Place
 from lbmigrate.errors import UsageError
-from lbmigrate.records import LATEST
+from lbmigrate.records import LATEST, amount
 from lbmigrate.schema import WAYS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.ids import id_type, parse_id
@@ -92,7 +92,9 @@ def ids_of_all(users: Iterable[object]) -> list[Any]:
         raise UserRefused(f"several users are a list of them, not {excerpt(users)}", hint)
     asked = list(users)
     if len(asked) > MOST_FRIENDS:
-        raise UserRefused(f"{len(asked):,} users were asked for, more than {MOST_FRIENDS:,}", "ask for them in parts")
+        raise UserRefused(
+            f"{amount(len(asked), 'user')} were asked for, more than {MOST_FRIENDS:,}", "ask for them in parts"
+        )
     return [key for user in asked for key in ids_of(user)]
 
 

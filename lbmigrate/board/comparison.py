@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from lbmigrate.board.members import counted, standing_of, users_of
 from lbmigrate.board.place import LONGEST_PERIOD, is_whole
 from lbmigrate.board.sorted_sets import BATCH, GHOST, Score, SortedSets, Standing
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 
 FIELDS = {"userId": 1, "period": 1, "score": 1, "rev": 1, "createdAt": 1, "optOutSnapshot": 1}
 
@@ -86,4 +86,4 @@ def _reread(entries: Collection[Any], period: str, members: Sequence[str]) -> li
 
 
 def _said(score: Score | None) -> str:
-    return "nothing" if score is None else f"{score:,} points"
+    return "nothing" if score is None else amount(score, "point")

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from lbmigrate.board.scripts import ABOVE, BEGIN, DROP, FINISH, PUBLISH
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.records import amount
 
 if TYPE_CHECKING:
     import redis
@@ -235,7 +236,7 @@ def exact(standing: Standing) -> Score:
 
 def refuse_inexact(member: str, score: Score) -> NoReturn:
     """Raise LbmigrateError for a score that a double does not hold."""
-    what = f"user {member!r:.80} has {score:,} points, more than a sorted set holds exactly"
+    what = f"user {member!r:.80} has {amount(score, 'point')}, more than a sorted set holds exactly"
     raise LbmigrateError(what, "read the boards from MongoDB: remove redis.url from the configuration")
 
 

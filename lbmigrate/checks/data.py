@@ -137,7 +137,9 @@ def _sparse(context: Context, source: Source, rows: list[Document]) -> Iterator[
         return
     if any(is_indexed(collection, field) for field in fields):
         return
-    fact = f"{len(rows):,} of about {total:,} documents of {source.collection} meet its `where`, and no index has them"
+    meet = "meets" if len(rows) == 1 else "meet"
+    some = f"{len(rows):,} of about {amount(total, 'document')} of {source.collection}"
+    fact = f"{some} {meet} its `where`, and no index has them"
     fix = f"db.{source.collection}.createIndex({{{fields[0]!r}: 1}}), so that a look at them does not read all"
     yield Finding("warning", source.name, fact, fix)
 

@@ -16,7 +16,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger import sharding
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.mongo.faults import UNAUTHORIZED
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.state import COLLECTION
 from lbmigrate.values.limits import named
@@ -62,9 +62,8 @@ def _nameless(context: Context, source: Source, rows: list[Document]) -> Iterato
     """Whether a view shows documents without their `_id`: nothing tells one action from another then."""
     missing = sum("_id" not in row for row in rows)
     if missing:
-        fact = (
-            f"{missing} of {len(rows)} documents of {source.collection} have no _id, which makes an action count once"
-        )
+        some = f"{missing:,} of {amount(len(rows), 'document')} of {source.collection}"
+        fact = f"{some} {'has' if missing == 1 else 'have'} no _id, which makes an action count once"
         level: Level = "refusal" if missing == len(rows) else "warning"
         fix = "leave _id in the view's $project"
         yield Finding(level, source.name, fact, f"{fix}, or name another collection: lbmigrate config show")
@@ -77,7 +76,7 @@ def _repeated(context: Context, source: Source, home: str, rows: list[Document])
     counted = Counter(named(row["_id"]) for row in rows if row.get("_id") is not None)
     name, times = next(iter(counted.most_common(1)), ("", 0))
     if times > 1:
-        fact = f"{source.collection} has {times} documents with the _id {name}: only one of them would count"
+        fact = f"{source.collection} has {amount(times, 'document')} with the _id {name}: only one of them would count"
         fix = f"name {home} as the collection, and the array as `unwind`; or give each an _id of its own in the view"
         level: Level = "warning" if begun(context) else "refusal"
         yield Finding(level, source.name, fact, f"{fix}: lbmigrate config show")

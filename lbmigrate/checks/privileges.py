@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lbmigrate.backup.restore import PREFIX
+from lbmigrate.backup import PREFIX
 from lbmigrate.config.model import Config
 from lbmigrate.ledger.partitions import near_periods
 from lbmigrate.records import Document

@@ -18,6 +18,7 @@ from lbmigrate.cli import confirm, options
 from lbmigrate.cli.app import Noun, new_app
 from lbmigrate.cli.invocation import Invocation, command_line, verb
 from lbmigrate.errors import UsageError
+from lbmigrate.records import amount
 from lbmigrate.run.context import utc_now
 from lbmigrate.telling import secrets
 
@@ -73,7 +74,7 @@ def make(
     _show(this, "backup", into, made)
     sealed = "sealed with the key; " if key else ""
     this.console.note(f"{sealed}the SHA-256 of its manifest, to keep elsewhere, for --digest: {_digest(into)}")
-    this.console.note(f"{made.documents:,} documents are in {into}; next: lbmigrate backup verify {into}")
+    this.console.note(f"{_documents(made)} in {into}; next: lbmigrate backup verify {into}")
 
 
 @verb(app, "lbmigrate backup verify backups/before")
@@ -106,12 +107,18 @@ def restore(
         manifest = way_back.check(connection.context(), Archive(directory), renamed, digest, key)
         if not yes:
             name, count = connection.target.name, len(manifest.collections)
-            this.console.warning(f"this writes {manifest.documents:,} documents into {count} collections of {name}")
+            this.console.warning(
+                f"this writes {amount(manifest.documents, 'document')} into {amount(count, 'collection')} of {name}"
+            )
             confirm.retype("restore", "the database's name", name, "lbmigrate status")
         with this.running() as terms:
             commands.restore_backup(connection, directory, renamed=renamed, digest=digest, key=key, terms=terms)
     _show(this, "backup restore", directory, manifest)
-    this.console.note(f"{manifest.documents:,} documents are back; next: lbmigrate status")
+    this.console.note(f"{_documents(manifest)} back; next: lbmigrate status")
+
+
+def _documents(manifest: Manifest) -> str:
+    return f"{amount(manifest.documents, 'document')} {'is' if manifest.documents == 1 else 'are'}"
 
 
 def _show(this: Invocation, words: str, where: Path, manifest: Manifest) -> None:
@@ -137,7 +144,8 @@ def backup_key(file: Path | None) -> bytes:
         raise UsageError(f"the key file {file} cannot be read: {error.strerror}", f"ls -l {file}") from error
     if (file or key) and len(key) < SHORTEST_KEY:
         raise UsageError(
-            f"the key of backups has {len(key)} bytes, and {SHORTEST_KEY} is the least", "openssl rand -hex 32"
+            f"the key of backups has {amount(len(key), 'byte')}, and {SHORTEST_KEY} is the least",
+            "openssl rand -hex 32",
         )
     secrets.keep([key.decode("utf-8", "replace")])
     return key

@@ -17,6 +17,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.commands._demo import in_memory, load_history
 from lbmigrate.config.load import starter_config
 from lbmigrate.config.model import Config
+from lbmigrate.console.format import counted
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.connection import Connection
@@ -57,7 +58,7 @@ def demo(
         usual = SIZES_IN_MEMORY if is_fake(connection.target) else SIZES
         sizes = {name: usual[name] if size is None else size for name, size in given.items()}
         loaded = load_history(connection, data=data, **sizes)
-        this.console.note("loaded " + ", ".join(f"{count:,} {name}" for name, count in loaded.items()))
+        this.console.note("loaded " + ", ".join(counted(count, name) for name, count in loaded.items()))
         with this.running() as terms:
             found = commands.demo(connection, terms=terms)
     this.console.board("global", found.places)

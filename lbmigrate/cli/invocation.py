@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -22,7 +22,6 @@ from lbmigrate.config.load import Loaded, read_config
 from lbmigrate.config.model import Config
 from lbmigrate.console import Console
 from lbmigrate.errors import UsageError
-from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.concerns import overruled
 from lbmigrate.records import Report
 from lbmigrate.run.connection import Connection, opened
@@ -30,6 +29,9 @@ from lbmigrate.run.stop import Limits, Stop
 from lbmigrate.telling import secrets
 from lbmigrate.values.limits import is_half
 from lbmigrate.workers.executor import Executor
+
+if TYPE_CHECKING:
+    from lbmigrate.migration.runner import Terms
 
 FLAWS = 20  # of the state's rows that a verb names
 
@@ -117,6 +119,8 @@ class Invocation:
 
         Raises UsageError naming the option that cannot be read.
         """
+        from lbmigrate.migration.runner import Terms  # noqa: PLC0415  verbs that only look do without
+
         ttl = options.seconds(lock_ttl, "--lock-ttl")
         patience = options.seconds(wait_lock, "--wait-lock") if wait_lock else 0.0
         stop = Stop(limits)

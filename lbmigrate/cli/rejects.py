@@ -11,6 +11,7 @@ from lbmigrate import commands
 from lbmigrate.cli import options
 from lbmigrate.cli.app import Noun, new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.records import amount
 
 Reason = Annotated[
     str, typer.Option("--reason", envvar="LBMIGRATE_REASON", help="Only those whose reason has these words.")
@@ -72,5 +73,10 @@ def retry(
     with this.connected(tell=False) as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
         found = commands.retry_rejects(connection, reason=reason, terms=terms)
     scored = found.tried - found.left
-    this.console.note(f"of {found.tried:,} rejects {scored:,} are none any more, {found.left:,} are left")
+    told = f"{_are(scored)} none any more, {_are(found.left)} left"
+    this.console.note(f"of {amount(found.tried, 'reject')} {told}")
     this.console.result({"verb": "rejects retry", **asdict(found)})
+
+
+def _are(number: int) -> str:
+    return f"{number:,} {'is' if number == 1 else 'are'}"

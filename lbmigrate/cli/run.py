@@ -14,6 +14,7 @@ from lbmigrate.commands._dry_run import DryRun
 from lbmigrate.errors import Mismatch, UsageError
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import chosen
+from lbmigrate.records import amount
 from lbmigrate.rehearsal import report
 from lbmigrate.rehearsal.engine import Engine, choose
 from lbmigrate.run.connection import Connection
@@ -174,7 +175,7 @@ def _differing(lines: Sequence[str], expect: Path | None) -> Mismatch:
     more = len(lines) - report.DIFFERENCES
     rest = [f"and {more:,} more"] if more > 0 else []
     return Mismatch(
-        f"the outcome differs from {expect} in {len(lines):,} documents:",
+        f"the outcome differs from {expect} in {amount(len(lines), 'document')}:",
         "look at the differences; keep them with --out if right",
         [*lines[: report.DIFFERENCES], *rest],
     )

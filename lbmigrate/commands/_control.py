@@ -9,7 +9,7 @@ from lbmigrate.config.model import Config
 from lbmigrate.errors import UsageError
 from lbmigrate.ledger import binding
 from lbmigrate.mongo.client import retrying, server_time
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import utc_now
 from lbmigrate.state import lease
@@ -56,7 +56,7 @@ def tune(
     configuration decides again. It holds for this run alone. Raises UsageError where no run is going on.
     """
     if per_second is not None and not math.isfinite(per_second):
-        raise UsageError(f"{per_second} documents a second is no number to go by", "0 is without limit")
+        raise UsageError(f"{amount(per_second, 'document')} a second is no number to go by", "0 is without limit")
     asked = {"perSecond": per_second, "workers": workers, "nice": nice}
     with opened(where) as connection:
         rights.check(connection.context(), "tune")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pymongo.errors import OperationFailure
 
 from lbmigrate.checks import rights, rows
-from lbmigrate.checks.finding import Finding
 from lbmigrate.checks.server import check_everything
-from lbmigrate.config.model import Config
 from lbmigrate.ledger import binding
-from lbmigrate.ledger.binding import Apart
 from lbmigrate.migration import plan as planning
 from lbmigrate.migration import status as standing
-from lbmigrate.migration.plan import Plan
-from lbmigrate.migration.status import Status
 from lbmigrate.mongo import faults
 from lbmigrate.mongo.client import retrying, server_time
-from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.state import runs
+
+if TYPE_CHECKING:
+    from lbmigrate.checks.finding import Finding
+    from lbmigrate.config.model import Config
+    from lbmigrate.ledger.binding import Apart
+    from lbmigrate.migration.plan import Plan
+    from lbmigrate.migration.status import Status
+    from lbmigrate.records import Document
 
 
 def plan(where: Config | Connection) -> Plan:

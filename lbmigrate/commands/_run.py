@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lbmigrate.backup import record
 from lbmigrate.board.lookup import naming
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
-from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch, Refused, UsageError
 from lbmigrate.ledger import forget as leaving
 from lbmigrate.ledger import sharding
@@ -22,6 +22,9 @@ from lbmigrate.records import Counts, Document, Tally
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
 from lbmigrate.telling.secrets import LOCAL, redact_word
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config
 
 NOBODY = "lbmigrate top --json shows ids; if a variable sets it that was meant for something else: unset LBMIGRATE_USER"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
-from lbmigrate.config.model import Config
 from lbmigrate.errors import Locked, Refused, WorkRemains
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Loss
@@ -21,6 +21,9 @@ from lbmigrate.records import Counts, Piece
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.state import FOLLOWING
+
+if TYPE_CHECKING:
+    from lbmigrate.config.model import Config
 
 BEARS = frozenset({Loss.SOME_ENTRIES})  # which the next backfill heals
 TRY_AGAIN = 10.0  # seconds between two attempts at a backfill while another run holds the lock

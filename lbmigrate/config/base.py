@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Model(BaseModel):
     """Frozen, and strict about names: a mistyped key is an error, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # built once, as parts of Config
 
     @model_validator(mode="before")
     @classmethod

@@ -8,31 +8,31 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import RenderableType
 
-from lbmigrate.board.place import Place
-from lbmigrate.checks.finding import Finding
-from lbmigrate.console import standing, tables
-from lbmigrate.console.agreement import agreement
+from lbmigrate.console import tables
 from lbmigrate.console.columns import facts
-from lbmigrate.console.explanation import explanation
 from lbmigrate.console.format import cell, jsonable
 from lbmigrate.console.json_log import JsonLog
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
-from lbmigrate.counter.agreement import Agreement
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
-from lbmigrate.explain.explanation import Explanation
-from lbmigrate.feature_flag import Switches
-from lbmigrate.ledger.reject_groups import Group
-from lbmigrate.migration.plan import Plan
-from lbmigrate.migration.status import Status
 from lbmigrate.records import Document, Listener, amount
 from lbmigrate.telling.foreign import plain
 from lbmigrate.telling.secrets import without_known
+
+if TYPE_CHECKING:
+    from lbmigrate.board.place import Place
+    from lbmigrate.checks.finding import Finding
+    from lbmigrate.counter.agreement import Agreement
+    from lbmigrate.explain.explanation import Explanation
+    from lbmigrate.feature_flag import Switches
+    from lbmigrate.ledger.reject_groups import Group
+    from lbmigrate.migration.plan import Plan
+    from lbmigrate.migration.status import Status
 
 __all__ = ["Console"]
 
@@ -122,11 +122,15 @@ class Console:
         self._show(*tables.plan(plan))
 
     def status(self, status: Status) -> None:
+        from lbmigrate.console import standing  # noqa: PLC0415  it knows all that there is: only who shows it waits
+
         self._show(*standing.status(status))
 
     @contextmanager
     def redrawn(self) -> Iterator[Callable[[Status], None]]:
         """Within the block, a status is shown in place of the one before; afterwards the last one stays."""
+        from lbmigrate.console import standing  # noqa: PLC0415  as above
+
         with self._out.redrawn() as draw:
             yield lambda found: draw(standing.status(found))
 
@@ -140,6 +144,8 @@ class Console:
         self._show(board(period, places, highlight, self._out.terminal))
 
     def history(self, rows: Sequence[Document]) -> None:
+        from lbmigrate.console import standing  # noqa: PLC0415  as above
+
         self._show(*standing.history(rows))
 
     def reject_groups(self, groups: Sequence[Group], total: int, number: int) -> None:
@@ -182,10 +188,14 @@ class Console:
 
     def verdict(self, row: Mapping[str, Any], beside: Agreement | None = None) -> None:
         """What a verification found, and how the board agrees with an older counter where that was asked for."""
+        from lbmigrate.console.agreement import agreement  # noqa: PLC0415  as above
+
         self._show(*tables.verdict(row), *(agreement(beside) if beside else ()))
 
     def explanation(self, found: Explanation) -> None:
         """Why a user's score is what it is."""
+        from lbmigrate.console.explanation import explanation  # noqa: PLC0415  as above
+
         self._show(*explanation(found))
 
     def table(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lbmigrate.console.columns import facts
 from lbmigrate.console.tables import generic
-from lbmigrate.counter.agreement import Agreement, Differs
 from lbmigrate.report import counter
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.counter.agreement import Agreement, Differs
 
 
 def agreement(found: Agreement) -> Iterator[RenderableType]:

@@ -63,7 +63,7 @@ def _did(facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{would}{amount(facts[name], words)}"
             would = ""
     if facts["entries"]:
-        yield f"{would}{facts['entries']:,} {'entry' if facts['entries'] == 1 else 'entries'}"
+        yield f"{would}{amount(facts['entries'], 'entry')}"
 
 
 def _next(facts: Mapping[str, Any]) -> str:

@@ -39,9 +39,18 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"
 
 
-def one(unit: str) -> str:
-    """A unit in the singular: `entry`, `index`, `document`."""
-    return {"entries": "entry", "indexes": "index"}.get(unit, unit.removesuffix("s"))
+ONE = {"entries": "entry", "indexes": "index", "agree": "agrees", "differ": "differs"}  # what stands beside 1
+
+
+def counted(number: int, name: str) -> str:
+    """A number and what it counts: `2 entries removed`, `1 entry removed`."""
+    return f"{number:,} {named(number, name)}"
+
+
+def named(number: int, name: str) -> str:
+    """What a number counts, given as it stands beside 2: `documents`, `agree`, `entries removed`."""
+    first, space, rest = name.partition(" ")
+    return f"{ONE.get(first, first.removesuffix('s'))}{space}{rest}" if number == 1 else name
 
 
 def summary(counts: Tally | None) -> str:
@@ -74,7 +83,7 @@ def _named(counts: Tally | None) -> dict[str, int]:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return " · ".join(f"{number:,} {name}" for name, number in counts.items())
+    return " · ".join(counted(number, name) for name, number in counts.items())
 
 
 def cell(value: Any) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from lbmigrate.console.format import cell
-from lbmigrate.migration.status import Status
 from lbmigrate.records import ago
 from lbmigrate.state.statuses import StepStatus
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.migration.status import Status
 
 BACKFILL, NOTHING_THERE = 4, (StepStatus.NEW, StepStatus.REVERTED)  # then no look has anything to compare
 WEEKLY = dt.timedelta(days=8)  # what a job of every week never exceeds

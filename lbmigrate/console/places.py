@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from lbmigrate.board.place import Place
 from lbmigrate.console.columns import Column, Rows
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.board.place import Place
 
 MEDAL = "bold yellow"
 BAR = range(8, 31)  # columns that a bar may have

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -12,11 +12,13 @@ from rich.live import Live
 from rich.text import Text
 
 from lbmigrate.console.ending import run_summary, steps_ended
-from lbmigrate.console.format import countdown, duration, one, rate, summary
-from lbmigrate.console.screen import Screen
+from lbmigrate.console.format import countdown, counted, duration, named, rate, summary
 from lbmigrate.migration.pace import Line, Stage
 from lbmigrate.records import Listener, Piece, Report, Way, Work
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.console.screen import Screen
 
 EVERY = 5.0  # seconds between two lines about one subject, without a terminal
 SUBJECT, TITLE, TOOK = 14, 20, 12  # columns of a bar's subject; of a step's title and of the time it took
@@ -135,14 +137,13 @@ class Progress:
 
 def underway(line: Line) -> str:
     """A line in words, while it moves."""
-    return "  ".join(filter(None, (_subject(line), f"{_amount(line)} {line.unit}", *_pace(line))))
+    return "  ".join(filter(None, (_subject(line), f"{_amount(line)} {_unit(line)}", *_pace(line))))
 
 
 def finished(line: Line) -> str:
     """A line in words, when it came to its end."""
     speed = f" · {rate(line.rate)}" if line.rate else ""
-    unit = one(line.unit) if line.done == 1 else line.unit
-    return f"  {_head(plain(line.subject), line.active)}   {line.done:,} {unit}{speed}"
+    return f"  {_head(plain(line.subject), line.active)}   {counted(line.done, line.unit)}{speed}"
 
 
 def bar(line: Line, width: int, held: bool = False) -> Text:
@@ -165,7 +166,7 @@ def _figures(line: Line, width: int, held: bool) -> Iterator[str]:
     """What is said of a line, the most first."""
     percent, speed, left = _pace(line)
     left = "" if held else f"  {left:>9}"
-    unit = f" {line.unit}" if width >= ROOMY else ""
+    unit = f" {_unit(line)}" if width >= ROOMY else ""
     yield f"{percent:>5}  {_amount(line)}{unit}  {speed:>9}{left}"
     yield f"{percent:>5}  {_amount(line)}{left}"
     yield f"{percent:>5}  {line.done:,}{left}"
@@ -193,6 +194,10 @@ def _amount(line: Line) -> str:
         return f"{line.done:,}"
     total = f"{line.total:,}"
     return f"{line.done:>{len(total)},} / {'~' if line.estimated else ''}{total}"
+
+
+def _unit(line: Line) -> str:
+    return named(line.done if line.total is None else line.total, line.unit)
 
 
 def _pace(line: Line) -> tuple[str, str, str]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from lbmigrate.console import tables
 from lbmigrate.console.columns import facts
-from lbmigrate.console.format import cell, countdown, duration, rate
+from lbmigrate.console.format import cell, countdown, duration, named, rate
 from lbmigrate.console.looks import looks
 from lbmigrate.console.tables import figure, generic, state, step_name
 from lbmigrate.migration.health import SILENT
-from lbmigrate.migration.joined import Worker
-from lbmigrate.migration.status import Progress, SourceStatus, Status
 from lbmigrate.records import Document, ago, amount
 from lbmigrate.state import Holder, runs
 from lbmigrate.state.statuses import ChunkStatus
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.migration.joined import Worker
+    from lbmigrate.migration.status import Progress, SourceStatus, Status
 
 # What can wait where there is no room for all columns, the first of them first.
 OF_A_SOURCE = ("emitted", "watermark", "rejected", "chunks")
@@ -112,7 +114,7 @@ def _going_on(found: Status) -> Iterator[tuple[str, Any]]:
         percent = "" if each.percent is None else f", {each.percent} %"
         speed = f", {rate(each.rate)}" if each.rate else ""
         left = f", {countdown(each.seconds_left)} left" if each.seconds_left else ""
-        yield plain(each.subject), f"{_amount(each)} {each.unit}{percent}{speed}{left}"
+        yield plain(each.subject), f"{_amount(each)} {named(each.total or each.done, each.unit)}{percent}{speed}{left}"
     yield from (("worker", _worker(each)) for each in found.workers)
     if progress := run.get("progress"):
         yield "pace", _pace(progress, found.control.get("tuned"), run["_id"])
@@ -124,7 +126,7 @@ def _going_on(found: Status) -> Iterator[tuple[str, Any]]:
 
 def _worker(found: Worker) -> str:
     speed = f", {rate(found.rate)}" if found.rate else ""
-    done = f"{amount(found.tasks, 'task')}, {found.documents:,} documents{speed}"
+    done = f"{amount(found.tasks, 'task')}, {amount(found.documents, 'document')}{speed}"
     return f"pid {found.pid} on {plain(found.host)}: {done}, seen {duration(found.silent)} ago"
 
 
@@ -144,9 +146,9 @@ def _last(run: Mapping[str, Any]) -> Text:
 
 def _follower(tail: Mapping[str, Any]) -> str | Text:
     """How far behind a tail is, which nobody can say of one that gives no sign of life."""
-    seen = f"seen {cell(tail.get('at'))}, {tail.get('events', 0):,} events"
+    seen = f"seen {cell(tail.get('at'))}, {amount(tail.get('events', 0), 'event')}"
     if not tail.get("following", True) and (stopped := tail.get("stoppedAt")):
-        return f"stopped {cell(stopped)}, {tail.get('events', 0):,} events; to follow again: lbmigrate tail"
+        return f"stopped {cell(stopped)}, {amount(tail.get('events', 0), 'event')}; to follow again: lbmigrate tail"
     if not tail.get("following", True):
         return Text(f"nobody follows; {seen}; next: lbmigrate tail", "yellow")
     silent = tail.get("silent") or 0.0

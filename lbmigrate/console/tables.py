@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lbmigrate.checks.finding import Finding
 from lbmigrate.console.columns import Column, Rows, bare_table, facts, titled
 from lbmigrate.console.format import cell, iso
-from lbmigrate.feature_flag import Switches
-from lbmigrate.migration.plan import Plan, StepOutlook
-from lbmigrate.passes.outlook import SourceOutlook
+from lbmigrate.records import amount
 from lbmigrate.state.statuses import RunStatus, StepStatus
 from lbmigrate.telling.foreign import plain
+
+if TYPE_CHECKING:
+    from lbmigrate.checks.finding import Finding
+    from lbmigrate.feature_flag import Switches
+    from lbmigrate.migration.plan import Plan, StepOutlook
+    from lbmigrate.passes.outlook import SourceOutlook
 
 STATES: dict[str, str] = {
     StepStatus.APPLIED: "green",
@@ -145,6 +148,7 @@ def _judgement(row: Mapping[str, Any]) -> Text:
     if not row:
         return Text("nothing was verified yet", "dim")
     mark = Text("✓ ", "green") if row["passed"] else Text("✗ ", "red")
-    compared = f"{row['entries']:,} entries of {row['users']:,} users"
-    found = "agree with the ledger" if row["passed"] else f"compared, {row['mismatches']:,} mismatches"
+    compared = f"{amount(row['entries'], 'entry')} of {amount(row['users'], 'user')}"
+    agree = "agrees" if row["entries"] == 1 else "agree"
+    found = f"{agree} with the ledger" if row["passed"] else f"compared, {amount(row['mismatches'], 'mismatch')}"
     return Text.assemble(mark, f"{compared} {found}", (f"  {iso(row['at'])}", "dim"))

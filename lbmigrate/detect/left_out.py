@@ -6,6 +6,7 @@ from lbmigrate.detect import completion, lengths
 from lbmigrate.detect.looked_at import LookedAt
 from lbmigrate.detect.people import MOST_LISTED
 from lbmigrate.detect.words import SESSION, TASK, is_called
+from lbmigrate.records import amount
 
 LARGE = 100  # documents
 
@@ -18,7 +19,7 @@ def nobody_named(look: LookedAt) -> dict[str, str]:
     more = f" and {len(fields) - MOST_LISTED} more" if len(fields) > MOST_LISTED else ""
     listed = ", ".join(fields[:MOST_LISTED]) + more
     named = "no field of it has ids of users, or text that one field of the users has"
-    return {look.name: f"{named}; it has {look.count:,} documents with {listed or 'no fields'}"}
+    return {look.name: f"{named}; it has {amount(look.count, 'document')} with {listed or 'no fields'}"}
 
 
 def _looks_like_actions(look: LookedAt) -> bool:

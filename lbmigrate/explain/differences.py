@@ -14,7 +14,7 @@ from lbmigrate.explain.documents import Told
 from lbmigrate.explain.explanation import Difference
 from lbmigrate.explain.ledger import Calendar, Key, Ledger, Places
 from lbmigrate.ledger import binding
-from lbmigrate.records import Document, amount
+from lbmigrate.records import Document, amount, beside
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, REACHED
 from lbmigrate.state import layouts
@@ -163,7 +163,7 @@ class Differences:
 
 def _words(score: Any, events: Any, newest: Any) -> str:
     at = f"{newest.isoformat(timespec='seconds')}Z" if isinstance(newest, dt.datetime) else short(newest)
-    return f"{_number(score)} points of {_number(events)} events up to {at}"
+    return f"{_number(score)} {beside(score, 'point')} of {_number(events)} {beside(events, 'event')} up to {at}"
 
 
 def _number(value: Any) -> str:

@@ -43,7 +43,9 @@ def remove(context: Context) -> Iterator[Piece]:
     if boards := rollup.boards_of(context):
         boards.drop(periods)
     told = f"removed {amount(removed, 'document')} from {ENTRIES}"
-    yield Piece(SUBJECT, removed, removed, note=f"{told}, of {len(periods):,} periods that `periods` does not name")
+    yield Piece(
+        SUBJECT, removed, removed, note=f"{told}, of {amount(len(periods), 'period')} that `periods` does not name"
+    )
 
 
 def _some(context: Context, period: str) -> int:

@@ -53,7 +53,7 @@ class Leaving:
 
     def __str__(self) -> str:
         who = f"{self.name!r}" if self.name else "a user without a name"
-        has = f"{amount(self.events, 'event')} and {self.points:,} points"
+        has = f"{amount(self.events, 'event')} and {amount(self.points, 'point')}"
         return f"{who}, who has {has}; {amount(self.entries, 'document')} of {ENTRIES} would go"
 
 

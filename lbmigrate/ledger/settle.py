@@ -20,7 +20,7 @@ from lbmigrate.ledger.events import insert_each
 from lbmigrate.ledger.groups import Groups, grouped, of_groups
 from lbmigrate.ledger.sources import at_primary
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 from lbmigrate.rules.adjustments import adjustments
 from lbmigrate.rules.strays import is_apart
 from lbmigrate.run.context import Context
@@ -113,7 +113,8 @@ def fix(
         if not bases:
             found.adjusted = len(adjusted)
             return found
-    raise LbmigrateError(f"{len(bases)} sources of {action.name} change faster than they can be read", "try again")
+    told = f"{amount(len(bases), 'source')} of {action.name} {'changes' if len(bases) == 1 else 'change'}"
+    raise LbmigrateError(f"{told} faster than can be read", "try again")
 
 
 def is_live(event: Document) -> bool:

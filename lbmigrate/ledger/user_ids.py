@@ -15,7 +15,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.ledger.odd import kinds_in
 from lbmigrate.ledger.sources import users_of
 from lbmigrate.mongo.sample import both_ends, some_piped
-from lbmigrate.records import Document, Reject
+from lbmigrate.records import Document, Reject, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.ids import id_type
@@ -139,7 +139,7 @@ class OneUserType:
             for kind in new:  # one odd user must not spoil those who come after
                 self._places.pop(kind, None)
             raise Refused(
-                f"user ids are of {count} types: {told}",
+                f"user ids are of {amount(count, 'type')}: {told}",
                 hint="make them one with `user: {path: FIELD, as: string}` (or objectId) in each of those sources",
             )
 

@@ -22,7 +22,7 @@ from lbmigrate.passes.changed import SETTLE, changes, sentence, settle
 from lbmigrate.passes.watermark import mark
 from lbmigrate.reconcile import reconcile
 from lbmigrate.reconcile.taken_back import number_to_allow
-from lbmigrate.records import Document, amount
+from lbmigrate.records import Document, amount, beside
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
 from lbmigrate.rules.periods import kind_of
@@ -51,7 +51,7 @@ class Moved:
         told = [amount(self.adjusted, "adjustment")] if self.adjusted or not self.added else []
         told += [amount(self.added, "new event")] if self.added else []
         points = f"+{self.up:,} and -{self.down:,}" if self.up and self.down else f"{self.up - self.down:+,}"
-        return f"{' and '.join(told)}, {points} points"
+        return f"{' and '.join(told)}, {points} {beside(self.up - self.down, 'point')}"
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Drift:
         """What has changed, and how many adjustments that takes."""
         least = "" if self.exact else "at least "
         adjusted = amount(sum(moved.adjusted for moved in self.actions.values()), "adjustment")
-        return f"{self.told}: {least}{adjusted} would move {least}{self.points:,} points"
+        return f"{self.told}: {least}{adjusted} would move {least}{amount(self.points, 'point')}"
 
     def lines(self) -> Iterator[str]:
         """A line for each action, for users, and for entries."""

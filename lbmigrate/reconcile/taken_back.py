@@ -22,7 +22,7 @@ from lbmigrate.passes.changed import GONE, changes, sentence
 from lbmigrate.passes.chunks import Bounds, Span
 from lbmigrate.reconcile import places
 from lbmigrate.reconcile.chunk import look
-from lbmigrate.records import Document, amount
+from lbmigrate.records import Document, amount, beside
 from lbmigrate.rules.adjustments import takes_back
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -75,10 +75,12 @@ class Taken:
             why = "; ".join(filter(None, (likely.reason(context, each) for each in sources)))
             return f"{missed}{f' ({why})' if why else ''}, so all of {self.action.name} would be taken back"
         if self.gone:
-            return f"{self.points:,} points of {self.action.name} would be taken back, since their source is gone"
+            return (
+                f"{amount(self.points, 'point')} of {self.action.name} would be taken back, since their source is gone"
+            )
         share = max(self.number / max(self.standing, 1), self.points / max(self.worth, 1))
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(self.reasons.items()))
-        told = f"{share:.1%} of {self.action.name} would be taken back, {self.points:,} points ({reasons})"
+        told = f"{share:.1%} of {self.action.name} would be taken back, {amount(self.points, 'point')} ({reasons})"
         return f"{told}, and reconcile.at_most allows {context.config.reconcile.at_most:.1%}"
 
 
@@ -155,4 +157,4 @@ def _added_up(context: Context, taken: Taken, ranges: Iterable[Bounds]) -> Taken
 
 def _example(event: Document) -> str:
     name, user = short(str(event["_id"]), SHOWN), short(str(event["userId"]), SHOWN)
-    return f"{name} of user {user}: {event['points']:+} points, {event['meta']['reason']}"
+    return f"{name} of user {user}: {event['points']:+} {beside(event['points'], 'point')}, {event['meta']['reason']}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from lbmigrate.counter.agreement import Agreement
-from lbmigrate.records import amount
+from lbmigrate.records import amount, beside
 from lbmigrate.report.blocks import Block, Grid, Kinds, Listing, Pace, Report, Section, Weeks, Words, iso
 from lbmigrate.report.counter import against
 from lbmigrate.verify.kinds import MEANING, Kind
@@ -71,10 +71,10 @@ def _verdict(found: Verification) -> str:
 
 
 def _summary(found: Verification) -> str:
-    what = f"{found.entries:,} entries of {amount(found.users, 'user')}"
+    what, one = f"{amount(found.entries, 'entry')} of {amount(found.users, 'user')}", found.entries == 1
     if found.passed:
-        return f"{what} agree with the ledger, and with the sources where those were read."
-    return f"{what} were compared with the ledger, and with the sources where those were read."
+        return f"{what} {'agrees' if one else 'agree'} with the ledger, and with the sources where those were read."
+    return f"{what} {'was' if one else 'were'} compared with the ledger, and with the sources where those were read."
 
 
 def _bound(found: Verification) -> str:
@@ -145,7 +145,7 @@ def _periods(found: Verification) -> Iterator[Block]:
     read = any(row.source_points is not None for row in found.periods)
     sources = ("points of sources",) if read else ()
     yield Grid(
-        caption + (f"; {hidden:,} older periods, in which nothing differs, are left out" if hidden else ""),
+        caption + (f"; {amount(hidden, 'older period')} in which nothing differs not shown" if hidden else ""),
         ("period", "entries", "points", "points of events", *sources, "events", "wrong"),
         tuple(_row(row, read) for row in listed),
         frozenset(place for place, row in enumerate(listed) if row.wrong),
@@ -175,7 +175,8 @@ def _chart(kind: str, rows: Sequence[PeriodRow], total: int, passed: bool) -> We
     other = against.partition(" (")[0]
     differ = f"differ in {', '.join(apart[:5])}{' and more' if apart[5:] else ''}" if apart else "are equal in each"
     harmless = LATER if passed and apart else ""
-    told = f"{newest} {kind}s from {rows[0].period} to {rows[-1].period}; entries and {other} {differ}.{harmless}"
+    span = f"{newest} {beside(total, kind)} from {rows[0].period} to {rows[-1].period}"
+    told = f"{span}; entries and {other} {differ}.{harmless}"
     labels, bars = tuple(row.period for row in rows), tuple(row.points for row in rows)
     wrong = frozenset(n for n, row in enumerate(rows) if row.wrong or row.points != row.ledger_points)
     return Weeks(f"Points per {kind}", told, labels, bars, line, against, wrong)
@@ -201,5 +202,5 @@ def _pace(given: Sequence[tuple[float, int]]) -> Pace | None:
     if len(points) < 2:
         return None
     seconds, documents = given[-1]
-    told = f"{documents:,} documents in {seconds:,.1f} s, {documents / seconds:,.0f} a second on the whole."
+    told = f"{amount(documents, 'document')} in {seconds:,.1f} s, {documents / seconds:,.0f} a second on the whole."
     return Pace("Documents read a second, over the run", told, ((0.0, points[0][1]), *points), "documents")

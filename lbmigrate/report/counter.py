@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbmigrate.counter.agreement import Agreement, Differs
+from lbmigrate.records import amount
 from lbmigrate.report.blocks import Block, Cell, Grid, Listing, Section, Words
 
 
@@ -15,7 +16,8 @@ def against(found: Agreement) -> Section:
 
 def agreement(found: Agreement) -> str:
     """The comparison in one sentence."""
-    same = f"{found.equal:,} of {found.both:,} users with both have the same number"
+    have = "has" if found.equal == 1 else "have"
+    same = f"{found.equal:,} of {amount(found.both, 'user')} with both {have} the same number"
     close = f", {found.close:,} more nearly the same" if found.close else ""
     return f"{same} ({found.share:.1%}){close}"
 
@@ -26,7 +28,7 @@ def order(found: Agreement) -> str:
         return ""
     alike = None if found.kendall is None else (1 + found.kendall) / 2
     pairs = "" if alike is None else f"; both put {alike:.0%} of all pairs of users in the same order"
-    drawn = f" (told from {found.drawn:,} users drawn at random)" if found.drawn < found.both else ""
+    drawn = f" (told from {amount(found.drawn, 'user')} drawn at random)" if found.drawn < found.both else ""
     return f"rank correlation {found.spearman:.3f}{pairs}{drawn}"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.records import amount
 from lbmigrate.values.coerce import Floats, Moments
 
 if TYPE_CHECKING:
@@ -92,8 +93,6 @@ def _called(function: Callable[..., Any], reference: str, frame: pd.DataFrame) -
     except Exception as error:
         raise FunctionFailed(f"points: {reference} failed: {error!r}", hint=f"fix {reference}") from error
     if not result.index.equals(rows):
-        raise LbmigrateError(
-            f"points: {reference} must return one number for each of the {len(rows)} rows, with the frame's index",
-            hint=f"fix {reference}",
-        )
+        told = f"points: {reference} must return one number for each of {amount(len(rows), 'row')}"
+        raise LbmigrateError(f"{told}, with the frame's index", hint=f"fix {reference}")
     return values

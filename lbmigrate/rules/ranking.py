@@ -151,7 +151,7 @@ def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
             if not (isinstance(value, int) and -(2**63) <= value < 2**63)
         )
         raise LbmigrateError(
-            f"an event of user {user} has {value!r} points, which is not a 64-bit integer",
+            f"an event of user {user} has points of {value!r}, which is not a 64-bit integer",
             hint="correct that event in score_events, then type: lbmigrate verify --full",
         ) from error
 

@@ -18,7 +18,7 @@ from bson import Int64
 from numpy.typing import NDArray
 
 from lbmigrate.config.model import Source
-from lbmigrate.records import LARGEST_SOURCE_ID, MOST_POINTS, Document, Reject, Scored
+from lbmigrate.records import LARGEST_SOURCE_ID, MOST_POINTS, Document, Reject, Scored, amount
 from lbmigrate.rules import points_function
 from lbmigrate.rules.moments import moments_of
 from lbmigrate.rules.unwind import id_paths
@@ -114,7 +114,7 @@ def _no_user(value: Any, source: Source, named: Any) -> str:
         return f"no user ({path} is blank)"
     if source.user.lookup:
         number = named.users if isinstance(named, NotOne) else 0
-        who = f"{number:,} users have" if number else "no user has"
+        who = f"{amount(number, 'user')} have" if number else "no user has"
         return f"{who} the {source.user.looked_up} that is in {path}"
     if id_type(value) is None:
         return f"user of type {bson_type(value)} in {path}"

@@ -19,7 +19,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.mongo.faults import UNAUTHORIZED
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 from lbmigrate.run.members import members
 from lbmigrate.state import State
 from lbmigrate.telling.secrets import hidden
@@ -103,7 +103,9 @@ def server_queue(database: Database[Any], most: int) -> Signal:
         status = database.command("serverStatus", metrics=0, repl=0)
         waiting = status["globalLock"]["currentQueue"]["total"]
         if waiting > most:
-            return _pressed(f"{waiting} operations wait in the server's queue")
+            return _pressed(
+                f"{amount(waiting, 'operation')} {'waits' if waiting == 1 else 'wait'} in the server's queue"
+            )
         tickets = status.get("wiredTiger", {}).get("concurrentTransactions", {}).get("write", {}).get("available", 1)
         return _pressed("the server has no write ticket left") if tickets < 1 else NORMAL
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from lbmigrate.errors import Stopped, WorkRemains
+from lbmigrate.records import amount
 
 LONGEST_NAP = 0.2  # seconds: how late a wait notices that a stop is asked for
 
@@ -92,7 +93,7 @@ class Stop:
         if asked.seconds is not None and self._monotonic() - self._started >= asked.seconds:
             return f"ran for {asked.seconds:g} s, as long as it may"
         if asked.documents is not None and self._documents >= asked.documents:
-            return f"read {self._documents:,} documents, as many as it may"
+            return f"read {amount(self._documents, 'document')}, as many as it may"
         if asked.window is not None and not asked.window.holds(self._now()):
             return f"outside the hours {asked.window.start:%H:%M}-{asked.window.end:%H:%M} ({asked.window.zone})"
         return ""

@@ -7,11 +7,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from lbmigrate.records import Document
+
+if TYPE_CHECKING:
+    import psutil
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -33,6 +34,8 @@ class Holder:
 
     @classmethod
     def here(cls, command: str = "") -> Holder:
+        import psutil  # noqa: PLC0415  who only looks asks about no process
+
         process = psutil.Process()
         return cls(socket.gethostname(), process.pid, _born(process), command, _table())
 
@@ -46,6 +49,8 @@ class Holder:
         """True only when this is certain: its table of processes is ours, and it is not in there."""
         if not self.table or self.table != _table():
             return False
+        import psutil  # noqa: PLC0415  as above
+
         try:
             process = psutil.Process(self.pid)
             return abs(_born(process) - self.born) > 1.0 or process.status() == psutil.STATUS_ZOMBIE
@@ -59,6 +64,8 @@ class Holder:
 
 
 def _born(process: psutil.Process) -> float:
+    import psutil  # noqa: PLC0415  as above
+
     return process.create_time() - psutil.boot_time()
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from lbmigrate.errors import ConfigError
+from lbmigrate.records import amount
 from lbmigrate.values.arithmetic import Arithmetic, Floats
 from lbmigrate.values.functions import FUNCTIONS
 
@@ -149,7 +150,7 @@ def _verdict(formula: str, names: frozenset[str]) -> str | None:
 def _rebuilt(formula: str, names: frozenset[str]) -> Arithmetic:
     """The formula as it is computed. Line breaks are spaces: YAML folds long formulas."""
     if len(formula) > LONGEST:
-        raise _NotAllowed(f"the formula has {len(formula):,} characters; {LONGEST:,} are the most")
+        raise _NotAllowed(f"the formula has {amount(len(formula), 'character')}; {LONGEST:,} are the most")
     try:
         return Arithmetic.of(_number(ast.parse(" ".join(formula.split()), mode="eval").body, names))
     except SyntaxError as error:

@@ -15,7 +15,7 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
-from lbmigrate.records import LARGEST_SOURCE_ID, LONGEST_ID, Document
+from lbmigrate.records import LARGEST_SOURCE_ID, LONGEST_ID, Document, amount
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import encoded, id_text
 from lbmigrate.values.ids import id_type
@@ -54,7 +54,7 @@ def too_much(value: Any) -> str:
     """Why a value may not stand in an event; empty when it may. Never raises."""
     size, flaw = _stored(value)
     if size > LARGEST_VALUE:
-        return f"has {size:,} bytes, more than {LARGEST_VALUE:,}"
+        return f"has {amount(size, 'byte')}, more than {LARGEST_VALUE:,}"
     return flaw or (f"is nested deeper than {DEEPEST} levels" if _is_deep(value) else "")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bson import Int64
 
-from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
+from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document, amount
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import plain_text
@@ -80,7 +80,7 @@ def judged(action: Action, events: Sequence[Document]) -> Iterator[Mismatch]:
 
 def _absent(action: Action, events: Sequence[Document]) -> Mismatch:
     if not events:
-        told = f"{named(action.source)} is in scope ({action.points} points for user {named(action.user)})"
+        told = f"{named(action.source)} is in scope ({amount(action.points, 'point')} for user {named(action.user)})"
         return _mismatch(
             Kind.UNSCORED_SOURCE, action, "", None, action.points, f"{told}, the ledger has no event of it"
         )
@@ -106,10 +106,10 @@ def _differing(
     name = named(action.id)
     [(user, at)] = wanted
     if points != action.points:
-        told = f"{EVENTS} {name!r}: the ledger has {points} points, its source is worth {action.points}"
+        told = f"{EVENTS} {name!r}: the ledger has {amount(points, 'point')}, its source is worth {action.points}"
         return _mismatch(Kind.WRONG_POINTS, action, "points", points, action.points, told)
     if stands != 1:
-        told = f"{EVENTS} {name!r}: the action stands {stands} times"
+        told = f"{EVENTS} {name!r}: the action stands {amount(stands, 'time')}"
         return _mismatch(Kind.DUPLICATE_ACTION if stands > 1 else Kind.UNSCORED_SOURCE, action, "", stands, 1, told)
     users = [place[0] for place in found]
     if users != [user]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bson import Int64
 
-from lbmigrate.records import Document
+from lbmigrate.records import Document, beside
 from lbmigrate.schema import ENTRIES, REACHED
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import exact_text, id_text
@@ -103,7 +103,8 @@ def _sums(key: Key, row: Document, entry: Entry) -> Iterator[Mismatch]:
             odd = name != "lastEventAt" and (not isinstance(found, int) or isinstance(found, bool))
             yield _field(Kind.TYPE if odd else kind, key, row, name, right, told)
     if row.get("events") == right_count and not _counts(row, entry):
-        told = f"the entry is made of {excerpt(row.get('counted'))} events, the ledger has {entry.events}"
+        counted = row.get("counted")
+        told = f"the entry is made of {excerpt(counted)} {beside(counted, 'event')}, the ledger has {entry.events}"
         yield _field(Kind.COUNT, key, row, "counted", entry.events, told)
 
 
@@ -158,7 +159,8 @@ def second(row: Document, key: Key) -> Mismatch:
 
 def words(points: Any, events: Any, last: Any) -> str:
     """Score, count and newest event of an entry as a sentence has them."""
-    return f"{excerpt(points) if not isinstance(points, int) else points} points in {events} events up to {_time(last)}"
+    shown = points if isinstance(points, int) else excerpt(points)
+    return f"{shown} {beside(points, 'point')} in {events} {beside(events, 'event')} up to {_time(last)}"
 
 
 def _time(at: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from lbmigrate.board.comparison import periods_of
 from lbmigrate.ledger.strays import of_no_source
+from lbmigrate.records import amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, PERIODS
 from lbmigrate.schema.layout import own_periods
@@ -34,5 +35,5 @@ def of_other_periods(context: Context) -> str:
     found = sorted(filter(is_a_period(PERIODS.keys() - set(context.config.periods)), there))
     if not found:
         return ""
-    more = f" and {len(found) - 1:,} more periods" if len(found) > 1 else ""
+    more = f" and {amount(len(found) - 1, 'more period')}" if len(found) > 1 else ""
     return f"{ENTRIES} has entries of {found[0]}{more}, and `periods` of the configuration does not name that kind"

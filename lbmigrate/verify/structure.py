@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lbmigrate import schema
 from lbmigrate.board.order import Order
 from lbmigrate.mongo.concerns import is_fake
-from lbmigrate.records import Document
+from lbmigrate.records import Document, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, ENTRIES_BY_MOMENT, ENTRIES_BY_RANK, REJECTS
 from lbmigrate.schema.layout import entries_of
@@ -60,7 +60,7 @@ def query(context: Context, period: str, top: int) -> Iterator[Mismatch]:
     examined = plan["executionStats"]["totalDocsExamined"]
     allowed = top + entries.count_documents({"period": period, OPT_OUT: True})
     if examined > allowed:
-        told = f"the first {top} of {period} take {examined:,} documents, and at most {allowed:,} are needed"
+        told = f"the first {top} of {period} take {amount(examined, 'document')}, and {allowed:,} would do"
         yield Mismatch(Kind.QUERY, ENTRIES, name, None, period, "", examined, allowed, told)
 
 

@@ -12,7 +12,6 @@ from lbmigrate.verify.checked import Checked
 from lbmigrate.verify.entries import Compared, Sums
 from lbmigrate.verify.result import KEPT, Mismatch, Part, PeriodRow, mismatch_of
 
-ROW = "verification"
 TOLD = 10  # findings that a verdict names
 COUNTED = ("skipped", "users", "entries", "documents", "pending", "later")
 PACE_POINTS = 200  # of the curve of documents over time

@@ -121,7 +121,7 @@ def objection(context: Context) -> str:
         return "nothing was verified yet"
     at = f"{row['at'].isoformat(timespec='seconds')}Z"
     reasons = {
-        f"the last one, {at}, found {row['mismatches']} mismatches": not row["passed"] and row["mismatches"],
+        f"the last one, {at}, found {amount(row['mismatches'], 'mismatch')}": not row["passed"] and row["mismatches"],
         f"the last one, {at}, could not look at everything": not row["passed"],
         "the configuration has changed since the last one": is_of_other_rules(context, row),
         "events were added since the last one": row["covers"] != context.state.last_emission(),

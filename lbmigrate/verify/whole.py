@@ -15,11 +15,12 @@ from lbmigrate.passes.read_plan import everything
 from lbmigrate.records import Checkpoint, Compared, Document, Piece
 from lbmigrate.run.workers import Held
 from lbmigrate.values.id_text import encoded
+from lbmigrate.verify import UNDER_WAY as ROW
 from lbmigrate.verify import choose
 from lbmigrate.verify.actions import Ledger, names_a_range
 from lbmigrate.verify.ahead import Ahead
 from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
-from lbmigrate.verify.totals import ROW, Totals
+from lbmigrate.verify.totals import Totals
 from lbmigrate.verify.windows import with_ends
 
 STALE = dt.timedelta(days=1)  # what was looked at before that is looked at once more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo.concerns import is_fake
@@ -11,10 +12,11 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Crew, Line
 from lbmigrate.state.mailbox import Post
 from lbmigrate.values.excerpts import excerpt
-from lbmigrate.workers import dask_cluster
 from lbmigrate.workers.executor import Executor, in_memory
 from lbmigrate.workers.hosts import Hosts
-from lbmigrate.workers.processes import Processes
+
+if TYPE_CHECKING:
+    from lbmigrate.workers.processes import Processes
 
 
 class Everybody:
@@ -60,14 +62,22 @@ def of(context: Context, executor: Executor, scheduler: str | None = None) -> It
         yield None
         return
     if executor == Executor.DASK:
+        from lbmigrate.workers import dask_cluster  # noqa: PLC0415  an incremental run of threads starts faster
+
         with dask_cluster.crew(context, scheduler) as found:
             yield found
         return
-    crew = Everybody(context, Processes(context) if executor == Executor.PROCESSES else None)
+    crew = Everybody(context, _processes(context) if executor == Executor.PROCESSES else None)
     try:
         yield crew
     finally:
         crew.close()
+
+
+def _processes(context: Context) -> Processes:
+    from lbmigrate.workers.processes import Processes  # noqa: PLC0415  as above
+
+    return Processes(context)
 
 
 def refuse_in_memory(context: Context, executor: Executor) -> None:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbmigrate.console.format import summary
+from lbmigrate.records import Compared, Copied, Counts, Forgotten, Reconciled, Recounted, amount
 from tests.docs.test_documents import DOCUMENTS
-from tests.docs.words import messages
+from tests.docs.words import COUNTED, messages, miscounted
 
 # What was said once, and what is said instead.
 PLAIN = {
@@ -54,3 +60,27 @@ def test_no_message_leaves_something_out_with_dots():
 def test_no_page_has_a_word_that_was_replaced():
     pages = {page.name: odd(page.read_text("utf-8")) for page in DOCUMENTS if page.name != "CHANGELOG.md"}
     assert {name: found for name, found in pages.items() if found} == {}
+
+
+PLURALS = r"((?!agrees|differs)\w+(?<![su])s|agree|differ)"
+
+
+def test_a_count_is_written_beside_its_noun_by_amount():
+    assert dict(miscounted()) == {}
+
+
+@given(st.integers(), st.sampled_from(COUNTED))
+def test_a_noun_is_in_the_singular_beside_one_and_never_else(number, noun):
+    assert (amount(number, noun) == f"{number:,} {noun}") == (abs(number) == 1)
+
+
+def test_plurals_are_written_as_they_are_spelled():
+    written = {amount(2, noun) for noun in ("entry", "mismatch", "index", "user", "day")}
+    assert written == {"2 entries", "2 mismatches", "2 indexes", "2 users", "2 days"}
+
+
+@pytest.mark.parametrize("kind", [Counts, Reconciled, Recounted, Compared, Copied, Forgotten])
+@given(data=st.data())
+def test_what_work_came_to_has_no_plural_beside_one(kind, data):
+    numbers = data.draw(st.lists(st.integers(0, 3), min_size=len(kind.__slots__), max_size=len(kind.__slots__)))
+    assert not re.search(rf"(?<!-)\b1 {PLURALS}\b", summary(kind(*numbers)))

@@ -134,7 +134,7 @@ def _histograms(context: Context) -> Iterator[Piece]:
         return
     making = Making(context)
     for period, count in making.heal():
-        yield Piece("ranks", note=f"ranks of {period} come from a histogram of {count:,} entries")
+        yield Piece("ranks", note=f"ranks of {period} come from a histogram of {amount(count, 'entry')}")
     if looked := making.looked():
         yield Piece("ranks", checkpoint=looked)
 
@@ -181,7 +181,7 @@ def _remove(context: Context, name: str, ours: dict[str, Any]) -> Iterator[Piece
         for some in in_parts(ids):
             removed += collection.delete_many({"_id": {"$in": some}, **ours}).deleted_count
         yield Piece(name, removed, None)
-    yield Piece(name, removed, removed, note=f"removed {removed:,} documents from {name}")
+    yield Piece(name, removed, removed, note=f"removed {amount(removed, 'document')} from {name}")
 
 
 def pending(context: Context, sources: Sequence[SourceOutlook]) -> Iterator[str]:

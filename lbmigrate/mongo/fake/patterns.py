@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lbmigrate.errors import UsageError
 from lbmigrate.mongo.fake.unfaithful import Unfaithful
+from lbmigrate.records import amount
 
 # Literals, classes, groups and repetitions; what one of the two has alone, or reads in its own way, is not here.
 _PIECE = re.compile(
@@ -58,7 +59,7 @@ def searching(pattern: str, options: str) -> Callable[[str], bool]:
 
     def found(text: str) -> bool:
         if repeated and len(text) ** (repeated + 1) > MOST_STEPS:
-            told = f"{said} over a text of {len(text):,} characters may take for ever in memory"
+            told = f"{said} over a text of {amount(len(text), 'character')} may take for ever in memory"
             raise UsageError(f"{told}; --engine mongod searches it", "the same command with --engine mongod")
         return search(text.translate(_ALIKE) if ignoring else text) is not None
 

@@ -155,7 +155,7 @@ def test_verification_fails_for(app, spoil):
             app.apply(VERIFY, verify=looking)
     assert verdict(app)["passed"] is False
     assert verdict(app)["mismatches"] >= 1
-    with pytest.raises(Refused, match="mismatches"):
+    with pytest.raises(Refused, match="mismatch"):
         app.apply(CUT_OVER)
     assert feature_flag.read(app.database, app.config).read is False
 

@@ -357,7 +357,7 @@ def test_a_file_with_fewer_documents_than_the_manifest_says_is_damaged(app, arch
     [entry] = [entry for entry in manifest["collections"] if entry["collection"] == "tasks"]
     entry["sha256"] = digest(path)
     (archive.root / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(Refused, match=r"tasks\.bson\.gz holds 1 documents, not 13"):
+    with pytest.raises(Refused, match=r"tasks\.bson\.gz holds 1 document, not 13"):
         archive.check(archive.manifest())
 
 

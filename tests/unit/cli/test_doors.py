@@ -28,6 +28,37 @@ def test_help_and_version_import_neither_a_driver_nor_anything_heavy(words):
     assert imported(code, "pymongo", "bson", "rich.table", *HEAVY) == set()
 
 
+NEVER_AT_THE_START = ("pandas", "numexpr", "mongomock_ng", "distributed", "isal", "redis", "prometheus_client")
+SHOWN_ALONE = ("explain.explanation", "report.content", "counter.compare", "detect.propose", "backup.restore")
+COMPARING = ("migration.verifying", "verify.sampled", "verify.whole", "verify.look")
+OTHER_PROCESSES = ("workers.processes", "workers.dask_cluster")
+ENGINE = ("migration.steps", "migration.runner", "migration.status", "ledger.emit", "backfill.backfill")
+RUN = "lbmigrate.commands._run, lbmigrate.migration.runner"
+STARTS = {  # a verb, the rooms that its function needs besides, and what of the package it does without
+    "top": ("lbmigrate.board.board", (*ENGINE, *COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
+    "status": ("lbmigrate.commands._look", (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
+    "backfill": (RUN, (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
+    "tail": ("lbmigrate.commands._tail", (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
+    "run": (
+        RUN,
+        (*COMPARING, *OTHER_PROCESSES, "explain.explanation"),
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", STARTS)
+def test_a_verb_that_is_scheduled_imports_only_what_its_start_needs(verb):
+    needed, without = STARTS[verb]
+    code = f"from lbmigrate.cli.main import status\nstatus([{verb!r}, '--help'])\nimport {needed}"
+    assert imported(code, *NEVER_AT_THE_START, *(f"lbmigrate.{name}" for name in without)) == set()
+
+
+def test_an_app_that_records_imports_neither_what_backfills_nor_what_shows():
+    code = "from lbmigrate import ScoreRecorder, load_config\nScoreRecorder, load_config"
+    without = (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE, "backfill.backfill", "migration.steps")
+    assert imported(code, "typer", "rich", *NEVER_AT_THE_START, *(f"lbmigrate.{name}" for name in without)) == set()
+
+
 def test_a_board_imports_the_driver_and_nothing_heavy():
     code = (
         "from pymongo import MongoClient\nfrom lbmigrate import Board\nBoard(MongoClient(connect=False)['app'], None)"

@@ -424,7 +424,7 @@ def test_an_ascii_stream_gets_the_nearest_signs_and_numbers_for_foreign_letters(
     stream.flush()
     assert raw.getvalue().decode("ascii").splitlines() == [
         "- a - b",
-        "+ 1 entries of 1 users agree with the ledger  2026-11-23T02:00:00Z",
+        "+ 1 entry of 1 user agrees with the ledger  2026-11-23T02:00:00Z",
         "name",
         "\\xe9",
     ]

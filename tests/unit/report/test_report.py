@@ -200,7 +200,7 @@ def test_very_many_periods_are_cut_short_but_for_those_that_are_wrong():
     made = page(replace(FULL, passed=False, kinds={"score": 1}, periods=rows))
     assert days[5] in made.text
     assert days[6] not in made.text
-    assert "1,969 older periods, in which nothing differs, are left out" in made.text
+    assert "1,969 older periods in which nothing differs not shown" in made.text
 
 
 # --- the file ------------------------------------------------------------------------------------------------------

@@ -379,7 +379,7 @@ def test_points_that_are_no_int64_are_refused_and_name_the_user(value: Any) -> N
 
 def test_the_first_number_of_points_that_is_no_int64_is_the_one_that_is_told() -> None:
     points = [2**63 - 1, -(2**63), 7, -(2**63) - 1, 2**63]
-    with pytest.raises(LbmigrateError, match=f"event of user u3 has {points[3]} points") as refused:
+    with pytest.raises(LbmigrateError, match=f"event of user u3 has points of {points[3]}, which is not") as refused:
         daily([f"u{number}" for number in range(5)], points, [EPOCH] * 5, "UTC")
     assert refused.value.hint == "correct that event in score_events, then type: lbmigrate verify --full"
 
