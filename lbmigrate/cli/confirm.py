@@ -34,7 +34,7 @@ def choose(question: str, options: Sequence[str]) -> str:
 
 def is_possible() -> bool:
     """Whether there is a terminal to ask on."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _need_terminal(verb: str) -> None:

@@ -19,7 +19,20 @@ TRUE = {"1", "true", "t", "yes", "y", "on"}  # as the options' library reads a v
 
 def main() -> None:
     """Run the command line; ends the process with a status from the table of exit codes."""
-    sys.exit(status())
+    sys.exit(_written(status()))
+
+
+def _written(code: int) -> int:
+    """The exit status once everything is written, or cannot be: a result that is lost is a failure, and no other."""
+    for stream, lost in ((sys.stdout, LbmigrateError.exit_code), (sys.stderr, 0)):
+        if stream is None:  # it was closed before we began
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # else Python ends with a code of its own
+            code = code or lost
+    return code
 
 
 def status(arguments: list[str] | None = None) -> int:
@@ -85,4 +98,4 @@ def _wants_json_lines(arguments: list[str]) -> bool:
 
 def _trace(arguments: list[str], error: Exception) -> None:
     if "--debug" in arguments or os.environ.get("LBMIGRATE_DEBUG", "").lower() in TRUE:
-        sys.stderr.write(secrets.hidden(foreign.trace(error)))
+        print(secrets.hidden(foreign.trace(error)), end="", file=sys.stderr)

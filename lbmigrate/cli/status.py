@@ -73,7 +73,7 @@ def _watch(this: Invocation, alone: bool) -> None:
     """A screen that is drawn again until `q` or Ctrl-C; each look is the whole of what `status` says."""
     if not alone:
         raise UsageError("--watch goes with none of --health, --max-staleness and --json", "lbmigrate status --watch")
-    if not this.console.is_live or not sys.stdin.isatty():
+    if not this.console.is_live or sys.stdin is None or not sys.stdin.isatty():
         told = "--watch needs a terminal that can be drawn on"
         raise UsageError(told, "lbmigrate status, or for a monitor: lbmigrate status --health")
     with this.connected() as connection, keys.one_at_a_time() as pressed, this.console.redrawn() as draw:

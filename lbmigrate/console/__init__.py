@@ -19,6 +19,7 @@ from lbmigrate.console.json_log import JsonLog
 from lbmigrate.console.places import board
 from lbmigrate.console.progress import Progress
 from lbmigrate.console.screen import Screen, said
+from lbmigrate.console.streams import lossy, opened
 from lbmigrate.errors import ConfigError, LbmigrateError, Problem, WorkRemains
 from lbmigrate.records import Document, Listener, amount
 from lbmigrate.telling.foreign import plain
@@ -55,8 +56,9 @@ class Console:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._as_json, self._quiet, self._clock = as_json, quiet, clock
-        self._out, self._err = Screen(stdout or sys.stdout), Screen(stderr or sys.stderr)
-        self._log = JsonLog(stderr or sys.stderr, clock, quiet) if json_log else None
+        told = opened(stderr or sys.stderr)
+        self._out, self._err = Screen(opened(stdout or sys.stdout)), Screen(told, for_narration=True)
+        self._log = JsonLog(lossy(told), clock, quiet) if json_log else None
 
     @property
     def as_json(self) -> bool:

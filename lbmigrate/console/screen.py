@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from lbmigrate.console.streams import lossy
 from lbmigrate.telling.foreign import plain
 from lbmigrate.telling.secrets import hidden
 
@@ -38,14 +39,17 @@ def said(text: str) -> str:
 
 
 class Screen:
-    """Draws on `stream`. Text is taken as it is: markup, emoji codes and escapes in it mean nothing."""
+    """Draws on `stream`. Text is taken as it is: markup, emoji codes and escapes in it mean nothing.
 
-    def __init__(self, stream: TextIO) -> None:
+    On one `for_narration` what cannot be written is lost.
+    """
+
+    def __init__(self, stream: TextIO, for_narration: bool = False) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="lbmigrate.nearest")
         self.terminal = stream.isatty()
         self.rich = RichConsole(
-            file=stream,
+            file=lossy(stream) if for_narration else stream,
             force_terminal=self.terminal,
             force_jupyter=False,
             width=None if self.terminal else UNBOUNDED,
