@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,13 +45,22 @@ class Entered:
         self.new += [event for event in given if id(event) not in left] if left else given
 
 
+def _nothing(events: Sequence[Document]) -> None:
+    """Nobody wants to know."""
+
+
 def enter(
-    context: Context, source: Source, events: Sequence[Document], former: dict[str, str], look: bool = False
+    context: Context,
+    source: Source,
+    events: Sequence[Document],
+    former: dict[str, str],
+    look: bool = False,
+    before: Callable[[Sequence[Document]], None] = _nothing,
 ) -> Entered:
     """Insert those of `events` that the ledger does not have. Idempotent. Gives each the `_id` that it has there.
 
     With `look` it is asked first which are there: that is cheaper where many are. `former` has for an `_id` how an
-    earlier version wrote it.
+    earlier version wrote it. `before` is told of events that are about to be inserted.
     """
     found = Entered()
     pending, later = _once_each(events)
@@ -60,6 +69,7 @@ def enter(
         if asked:
             others = [event for event in pending if event["_id"] not in former] if len(asked) < len(pending) else []
             pending = [*others, *_unknown(context, source, asked, former, found)]
+        before(pending)
         inserted = _inserted(context, pending)
         found.note(inserted, pending)
         pending = asked = [*inserted.taken, *later]
