@@ -49,7 +49,8 @@ def settle_chunk(
     if outcome.error is not None or _tells_nothing(source, chunk.bounds):
         return replace(outcome, emitted=replace(outcome.emitted, worth={}))
     tried = outcome.attempts - 1
-    settle = partial(settle_documents, context, action_of(context, source), one_type=one_type, budget=budget)
+    new = {event["_id"] for event in outcome.emitted.added.events}
+    settle = partial(settle_documents, context, action_of(context, source), one_type=one_type, budget=budget, new=new)
 
     def attempt() -> Found:
         nonlocal tried

@@ -19,10 +19,10 @@ as it has events, so each of them does (`rules.adjustments.stand`), and that of 
 Nobody vouches where that entry counts otherwise than the ledger: after an adjustment, of an odd event, of one that
 somebody else put in or took out. Nor do two events of one moment: an adjustment is dated like what it corrects, and an
 earlier version did not count them apart. Nor where the user looks otherwise than in the entry, or has another zone;
-where a later period has another streak; where points are the same for all actions and the score is none that so many
-can have. Nor of a user who is touched by anything but these events, for whoever recorded that may have died half way;
-nor after a crash, since what was inserted then nobody knows any more. All these are rolled up as ever (`rollup`), from
-the whole ledger; so are those whose entries somebody else was faster to write.
+where a later period has another streak; where so many actions cannot have the score by the rules in force. Nor of a
+user who is touched by anything but these events, for whoever recorded that may have died half way; nor after a crash,
+since what was inserted then nobody knows any more. All these are rolled up as ever (`rollup`), from the whole ledger;
+so are those whose entries somebody else was faster to write.
 
 What it takes on trust: the score of an entry that counts right. If somebody edits that, or an event, a verification
 says so, and what it names is computed from the whole ledger.
@@ -190,12 +190,11 @@ class _Found:
         return bool(kept["events"] + row.added == row.events) and self._can_be(kept["score"], kept["events"])
 
     def _can_be(self, score: int, events: int) -> bool:
-        """Whether so many events can have this score, as far as their points are always the same."""
-        rules = [source.points for source in self._config.sources]
-        always = [rule for rule in rules if isinstance(rule, int)]
-        if len(always) < len(rules):
-            return abs(score) < LARGEST_SCORE
-        return min(always) * events <= score <= max(always) * events
+        """Whether so many events can have this score, by the rules in force."""
+        rules = self._config.sources
+        worth = [(each.points,) * 2 if isinstance(each.points, int) else each.bounds for each in rules]
+        least, most = min(low for low, _ in worth), max(high for _, high in worth)
+        return abs(score) < LARGEST_SCORE and least * events <= score <= most * events
 
 
 def _none() -> Events:
