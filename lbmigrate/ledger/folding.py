@@ -61,7 +61,7 @@ from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
 from lbmigrate.values import raw_bson
 from lbmigrate.values.id_text import id_text
-from lbmigrate.values.ids import plain_id, same_id
+from lbmigrate.values.ids import in_parts, plain_id, same_id
 from lbmigrate.values.limits import names_a_user
 
 CODECS = rollup.CODECS.with_options(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
@@ -102,9 +102,9 @@ def fold(context: Context, users: Sequence[Any]) -> tuple[Rolled, list[Any]]:
     if written.periods:
         histograms.settle(MOST_MOVED, written.periods)
     left = [user for user in users if user in found.left or user in contested]
-    done = [user for user in users if user not in found.left]
-    if done and (boards := rollup.boards_of(context)):
-        boards.publish({"$in": done})
+    if found.wanted and (boards := rollup.boards_of(context)):
+        for names in in_parts([entry["_id"] for entry in found.wanted]):
+            boards.publish({"_id": {"$in": names}})  # the others of these users were, by whoever wrote them
     return Rolled(len(users) - len(left), written.inserted, written.changed), left
 
 
