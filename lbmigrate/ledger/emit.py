@@ -34,7 +34,7 @@ class Emitted:
     `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
     `rejects` has the reasons for those that are kept, by the ids of their rows. `worth` has the events themselves, by
     the `_id` that they have in the ledger; of a first look, which settles nothing, it has none. `added` are those of
-    them of which is known what the entries were before (`ledger.folding`).
+    them of which is known what the entries were before (`ledger.folding`), and `there` has all, as the ledger has them.
     """
 
     counts: Counts = Counts()
@@ -44,6 +44,7 @@ class Emitted:
     worth: dict[str, Document] = field(default_factory=dict)
     columns: list[Column] = field(default_factory=list)
     added: Added = field(default_factory=Added)
+    there: dict[str, Document] = field(default_factory=dict)
 
     def touched(self) -> list[Any]:
         """Whose entries may have changed, each once."""
@@ -59,6 +60,7 @@ class Emitted:
             self.worth | other.worth,
             self.columns + other.columns,
             self.added + other.added,
+            self.there | other.there,
         )
 
 
@@ -110,9 +112,10 @@ def _emit_batch(
         future=sum(event["createdAt"] > horizon for event in added),
     )
     users = [event["userId"] for event in _touching(inside, entered.known, seen)]
-    worth = {event["_id"]: event for event in inside} if seen is not Seen.NEVER or context.live else {}
+    worth = {event["_id"]: event for event in inside} if look or context.live else {}
+    there = {**entered.rows, **{event["_id"]: event for event in added}} if look else {}
     known = watch.added(added) if watch else Added()
-    return Emitted(counts, users, entered.refused, kept, worth, added=known)
+    return Emitted(counts, users, entered.refused, kept, worth, added=known, there=there)
 
 
 def _emit_raw(context: Context, source: Source, raw: bytes, one_type: OneUserType, repeats: Repeats) -> Emitted:

@@ -28,12 +28,14 @@ class Entered:
     """What became of some events: new in the ledger, known there (by `_id`, with their origin), or rejected.
 
     What is in none of the three was given more than once. `refused` of the rejects are what the server did not take.
+    `rows` has of those that are known how the ledger has them.
     """
 
     new: list[Any] = field(default_factory=list)
     known: dict[str, Any] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     refused: int = 0
+    rows: dict[str, Document] = field(default_factory=dict)
 
     def note(self, inserted: Inserted, given: list[Any]) -> None:
         """Take in what became of events that were given to the server."""
@@ -109,6 +111,7 @@ def _unknown(
 ) -> list[Document]:
     settled = identify(context, source, events, former)
     found.known |= settled.known
+    found.rows |= settled.rows
     found.rejects += settled.rejects
     return settled.free
 
