@@ -49,12 +49,11 @@ from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.mongo.concerns import is_fake
-from lbmigrate.passes.scored_by import is_settled
 from lbmigrate.records import EARLIEST, LARGEST_SCORE, LATEST, Document
 from lbmigrate.rules import ranking
 from lbmigrate.rules.additions import Share, shares, simultaneous
 from lbmigrate.rules.ranking import Sums
-from lbmigrate.run.additions import Additions, Entries
+from lbmigrate.run.additions import Entries
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, REACHED
 from lbmigrate.schema.layout import Layout
@@ -65,23 +64,8 @@ from lbmigrate.values.ids import in_parts, plain_id, same_id
 from lbmigrate.values.limits import names_a_user
 
 CODECS = rollup.CODECS.with_options(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-GLOBAL = "global"
 Times = npt.NDArray[np.datetime64]
 Events = tuple[list[Any], Times]  # whose each is, and when it was
-
-
-def additions(context: Context) -> Additions | None:
-    """Where a run is to note what it adds; None where that is of no use to it.
-
-    That is so where somebody is asked for by name, or everybody is computed again, and where the entries may have been
-    made by other rules than those in force.
-    """
-    scope, config = context.scope, context.config
-    everyone = scope.full or scope.bounded or scope.share < 1
-    layout = layouts.layout(context.state)
-    if everyone or context.live or GLOBAL not in config.periods or layout.orders or not is_settled(context):
-        return None
-    return Additions()
 
 
 def fold(context: Context, users: Sequence[Any]) -> tuple[Rolled, list[Any]]:

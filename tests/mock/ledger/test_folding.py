@@ -21,6 +21,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lbmigrate import ScoreRecorder
+from lbmigrate.backfill import noting
 from lbmigrate.ledger import changes, emit, folding, rollup, watch
 from lbmigrate.ledger.people import People
 from lbmigrate.migration.steps import STEPS, s4_backfill
@@ -356,7 +357,7 @@ def test_whoever_is_asked_for_by_name_is_read_whole(database, folded):
 
 
 def test_of_more_than_a_run_remembers_the_whole_ledger_is_read(database, folded, monkeypatch):
-    monkeypatch.setattr(folding, "Additions", partial(Additions, most=1))
+    monkeypatch.setattr(noting, "Additions", partial(Additions, most=1))
     story = Story(database)
     for owner in (1, 2, 2):
         story.finish(owner)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lbmigrate.ledger import folding, rollup
+from lbmigrate.backfill import noting
+from lbmigrate.ledger import rollup
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import Scope
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, task, user
@@ -74,7 +75,7 @@ def test_of_a_long_ledger_nothing_is_read_for_what_is_new(database):
 
 @pytest.mark.slow
 def test_without_knowing_what_is_new_the_whole_ledger_is_read_and_comes_to_the_same(database, monkeypatch):
-    monkeypatch.setattr(folding, "additions", lambda context: None)
+    monkeypatch.setattr(noting, "additions", lambda context: None)
     app = filled(database, users=20, tasks=3_000)
     change(app, 3_000, 20, new=60)
     assert examined(app)["score_events"] > 3_000
