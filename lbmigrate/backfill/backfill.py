@@ -34,7 +34,7 @@ from lbmigrate.state.statuses import ChunkStatus
 
 STEP = "step:4"
 USERS_IN_MEMORY = 50_000  # beyond this many touched users the roll-up walks the whole ledger instead of a list
-FOLDED_AT_ONCE = 100  # users; where one of them is contested, the whole ledger is read of each
+FOLDED_AT_ONCE = 400  # users
 CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
 
 

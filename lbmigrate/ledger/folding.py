@@ -42,12 +42,13 @@ from bson.codec_options import DatetimeConversion
 
 from lbmigrate.board.profiles import ZONE
 from lbmigrate.ledger import rollup
-from lbmigrate.ledger.changes import differences
+from lbmigrate.ledger.changes import changed_fields, differences
 from lbmigrate.ledger.entries import COUNTED_EVENTS, WHOLE, Present
 from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.watch import named
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import EARLIEST, LARGEST_SCORE, LATEST, Document
 from lbmigrate.rules import ranking
@@ -80,7 +81,7 @@ def fold(context: Context, users: Sequence[Any]) -> tuple[Rolled, list[Any]]:
     histograms = Histograms(context)
     marked = histograms.marked(redone=True)
     written = differences(seen.layout, found.present, found.wanted, marked, context.clock())
-    contested = written.write(context.target, histograms)
+    contested = _still(context, seen.layout, found.wanted, written.write(context.target, histograms))
     if not layouts.stands(context.state, seen, written.periods):
         contested |= dict.fromkeys(written.users)
     if written.periods:
@@ -90,6 +91,13 @@ def fold(context: Context, users: Sequence[Any]) -> tuple[Rolled, list[Any]]:
         for names in in_parts([entry["_id"] for entry in found.wanted]):
             boards.publish({"_id": {"$in": names}})  # the others of these users were, by whoever wrote them
     return Rolled(len(users) - len(left), written.inserted, written.changed), left
+
+
+def _still(context: Context, layout: Layout, wanted: Sequence[Document], contested: dict[Any, None]) -> dict[Any, None]:
+    """Those of the users of writes of which one was lost whose entries are not what was to be written, by whomever."""
+    keys = {(entry["userId"], entry["period"]): entry for entry in wanted if entry["userId"] in contested}
+    now = named(context.target, layout, keys) if keys else {}
+    return {key[0]: None for key, entry in keys.items() if key not in now or changed_fields(now[key], entry)}
 
 
 class _Found:

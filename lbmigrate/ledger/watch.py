@@ -39,7 +39,7 @@ class Watch:
             return
         keys = keys_of(self._context, self._people, events)
         layout = layouts.layout(self._context.state)
-        found = _named(self._context.target, layout, keys)
+        found = named(self._context.target, layout, keys)
         entries: Entries = {key: found.get(key) for key in keys}
         self._unclear |= differing(self._entries, entries)
         self._entries |= entries
@@ -60,7 +60,7 @@ def keys_of(context: Context, people: People, events: Sequence[Document]) -> dic
     return {(user, label(kind, day)): None for user, day in zip(users, days, strict=True) for kind in kinds}
 
 
-def _named(database: Database[Any], layout: Layout, keys: Iterable[tuple[Any, str]]) -> Present:
+def named(database: Database[Any], layout: Layout, keys: Iterable[tuple[Any, str]]) -> Present:
     """The entries of these users and periods that have the usual `_id`, as nearly all have; nothing is removed."""
     places: dict[str, list[str]] = {}
     for user, period in keys:

@@ -188,7 +188,7 @@ class Meddling:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, story: Story, chance: random.Random, share: float) -> None:
         self._story, self._chance, self._share, self._busy = story, chance, share, False
-        for owner, name in ((watch, "_named"), (emit, "enter"), (folding, "_times"), (changes.Differences, "write")):
+        for owner, name in ((watch, "named"), (emit, "enter"), (folding, "_times"), (changes.Differences, "write")):
             monkeypatch.setattr(owner, name, self._before(getattr(owner, name)))
 
     def _before(self, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -243,6 +243,8 @@ def test_after_any_history_every_entry_is_what_the_whole_ledger_comes_to(names, 
             with suppress(IndexError):  # no task is left that something could become of
                 HAPPENINGS[name](story, chance)
         patched.undo()
+        for owner in range(1, USERS + 1):
+            story.finish(owner)  # whoever took another name, and whose task was deleted since, is told of by this
         story.check()
 
 
