@@ -231,7 +231,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, folded: list[Any]) -> None:
     monkeypatch.setattr(folding, "_Found", Audited)
 
 
-@settings(max_examples=int(os.environ.get("LBMIGRATE_FOLDED", "8")), phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=int(os.environ.get("LBMIGRATE_FOLDED", "5")), phases=[Phase.explicit, Phase.generate])
 @given(happenings, st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.3]), st.booleans())
 def test_after_any_history_every_entry_is_what_the_whole_ledger_comes_to(names, seed, share, weighed):
     chance = random.Random(seed)
