@@ -6,10 +6,11 @@ Both halves yield pieces that are durable and not yet checkpointed; see `steps` 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 
 from lbmigrate.backfill import settle, tasks
@@ -19,6 +20,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import walk
 from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import pass_size, passes
@@ -32,6 +34,7 @@ from lbmigrate.state.statuses import ChunkStatus
 
 STEP = "step:4"
 USERS_IN_MEMORY = 50_000  # beyond this many touched users the roll-up walks the whole ledger instead of a list
+FOLDED_AT_ONCE = 400  # users
 CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
 
 
@@ -61,6 +64,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
             yield came.on(Piece(source.name, done, max(total, done), estimated=estimated))
             continue
         outcome = circuit.judged(came)
+        _note(context, outcome)
         counts = outcome.emitted.counts
         done += counts.read
         size.note(outcome.seconds, counts.read)
@@ -72,6 +76,12 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         )
         circuit.note(outcome)
     circuit.raise_if_open()
+
+
+def _note(context: Context, outcome: Outcome) -> None:
+    """Remember, for the roll-up of this run, what a chunk has added."""
+    if context.additions is not None and outcome.error is None:
+        context.additions.note(outcome.emitted.users, outcome.emitted.added)
 
 
 def _news(context: Context, subject: str) -> Iterator[Piece]:
@@ -156,36 +166,57 @@ def roll_up(context: Context, gate: Gate, others: Callable[[], list[Any] | None]
     `others` tells of more users, or, with None, that it is to be everyone; it is not asked where everyone is anyway.
     """
     until = context.state.last_closed()
-    users = _touched(context, others)
-    if users is None:
+    touched = _touched(context, others)
+    if touched is None:
         yield from _roll_up_everyone(context, until or context.clock(), gate)
     else:
-        yield from _roll_up_listed(context, users, gate)
+        yield from _roll_up_listed(context, touched, gate)
     if until is not None and not context.stopping():
         yield Piece("entries", unit="users", checkpoint=RolledUp(until))
 
 
-def _touched(context: Context, others: Callable[[], list[Any] | None]) -> list[Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """Users to roll up, each once: those of whom is `known` what is new of them, and all others."""
+
+    known: list[Any]
+    others: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.known) + len(self.others)
+
+
+def _touched(context: Context, others: Callable[[], list[Any] | None]) -> _Touched | None:
     """Every user of an emitted chunk. None is everyone: a chunk says so, or they are too many to hold."""
-    users: dict[Any, None] = {}
+    chunks: Counter[Any] = Counter()
     for some in context.state.touched_users():
-        users.update(dict.fromkeys(some or ()))
-        if some is None or len(users) > USERS_IN_MEMORY:
+        chunks.update(some or ())
+        if some is None or len(chunks) > USERS_IN_MEMORY:
             return None
     more = others()
-    return None if more is None else list(users | dict.fromkeys(more))
+    if more is None:
+        return None
+    apart = set(more)
+    known = [user for user in context.additions.known(chunks) if user not in apart] if context.additions else []
+    left = chunks.keys() - set(known) if known else chunks.keys()
+    return _Touched(known, list(dict.fromkeys([*(user for user in chunks if user in left), *more])))
 
 
-def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:
+def _roll_up_listed(context: Context, users: _Touched, gate: Gate) -> Iterator[Piece]:
     done = 0
-    selections = gate.through(walk.selections(users))
-    for outcome in overlapped(partial(tasks.roll_up, context), selections, context.hands):
+    folded = (partial(tasks.fold, context, some["$in"]) for some in walk.selections(users.known, FOLDED_AT_ONCE))
+    rolled = (partial(tasks.roll_up, context, some) for some in walk.selections(users.others))
+    for outcome in overlapped(_done, gate.through(chain(folded, rolled)), context.hands):
         yield from _news(context, "entries")
         if isinstance(outcome, Held):
             yield outcome.on(Piece("entries", done, len(users), unit="users"))
             continue
         done += outcome[1].users
         yield Piece("entries", done, len(users), unit="users", entries=outcome[1].written)
+
+
+def _done(work: Callable[[], tuple[Document, Rolled]]) -> tuple[Document, Rolled]:
+    return work()
 
 
 def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Iterator[Piece]:

@@ -47,9 +47,12 @@ def settle_chunk(
     """
     outcome = isolate.emit_chunk(context, source, one_type, seen, chunk)
     if outcome.error is not None or _tells_nothing(source, chunk.bounds):
-        return replace(outcome, emitted=replace(outcome.emitted, worth={}))
+        return replace(outcome, emitted=replace(outcome.emitted, worth={}, there={}))
     tried = outcome.attempts - 1
-    settle = partial(settle_documents, context, action_of(context, source), one_type=one_type, budget=budget)
+    there = outcome.emitted.there
+    settle = partial(
+        settle_documents, context, action_of(context, source), one_type=one_type, budget=budget, there=there
+    )
 
     def attempt() -> Found:
         nonlocal tried
@@ -64,7 +67,7 @@ def settle_chunk(
     except (LbmigrateError, PyMongoError) as error:
         return replace(outcome, error=error)
     counts = replace(outcome.emitted.counts, adjusted=found.adjusted)
-    emitted = replace(outcome.emitted, counts=counts, users=[*outcome.emitted.users, *found.users], worth={})
+    emitted = replace(outcome.emitted, counts=counts, users=[*outcome.emitted.users, *found.users], worth={}, there={})
     return replace(outcome, emitted=emitted, held=found.held)
 
 

@@ -5,9 +5,10 @@ The run claims a chunk before, and closes it after: a worker only reads, and add
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 from pymongo.errors import PyMongoError
 
@@ -15,7 +16,7 @@ from lbmigrate.backfill import isolate, settle
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import folding, rollup, walk
 from lbmigrate.ledger import settle as settling
 from lbmigrate.ledger.budget import AskedBudget, Budget, TooMuch
 from lbmigrate.ledger.emit import Emitted, Seen
@@ -91,6 +92,15 @@ def roll_up(context: Context, users: Document) -> tuple[Document, Rolled]:
         return users, here(users)
     away = partial(_rolled_up, context)
     return users, carried_out(context.crew, users, away, here, lambda same: same)
+
+
+def fold(context: Context, users: Sequence[Any]) -> tuple[Document, Rolled]:
+    """Roll up users of whom is known what is new of them (`folding`), and all that this leaves as ever."""
+    attempts = context.config.backfill.attempts
+    done, left = retrying(partial(folding.fold, context, users), attempts=attempts)
+    for some in walk.selections(left):
+        done += roll_up(context, some)[1]
+    return {"$in": list(users)}, done
 
 
 def _rolled_up(context: Context, users: Document, line: Line) -> Rolled:

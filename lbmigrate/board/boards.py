@@ -73,9 +73,12 @@ class Boards:
 
     # --- following the entries -----------------------------------------------------------------------------------
 
-    def publish(self, users: Document) -> None:
-        """Put what the entries of these users say onto the boards. Never raises: what fails makes the boards stale."""
-        self._guarded(lambda: self._published(users))
+    def publish(self, which: Document) -> None:
+        """Put what the entries say that meet a condition onto the boards.
+
+        Never raises: what fails makes the boards stale.
+        """
+        self._guarded(lambda: self._published(which))
 
     def remove(self, entries: Sequence[Document]) -> None:
         """Take off the boards what entries said that are gone. Never raises, as `publish`."""
@@ -89,10 +92,10 @@ class Boards:
                 with suppress(Lost):  # then nobody is on it
                     self._while_outdated(partial(self._off, period, left))
 
-    def _published(self, users: Document) -> None:
+    def _published(self, which: Document) -> None:
         # Before the entries are read: what is published must not be older than what a rebuild has read.
         known = {period: self._sets.generation(period) for period in self._sets.periods()}
-        for period, standings in self._by_period(users).items() if known else ():
+        for period, standings in self._by_period(which).items() if known else ():
             if period in known:
                 self._sets.publish(period, standings, known[period])
             elif not has_expired(period, self._config):
@@ -117,9 +120,9 @@ class Boards:
                 continue
         raise LbmigrateError("boards are rebuilt faster than entries can be read", "lbmigrate boards rebuild")
 
-    def _by_period(self, users: Document) -> dict[str, list[Standing]]:
+    def _by_period(self, which: Document) -> dict[str, list[Standing]]:
         found: dict[str, list[Standing]] = defaultdict(list)
-        for entry in everywhere(self._database, layouts.layout(self._state), {"userId": users}, FIELDS):
+        for entry in everywhere(self._database, layouts.layout(self._state), which, FIELDS):
             if is_whole(entry):
                 found[entry["period"]].append(standing_of(entry))
         return found

@@ -98,12 +98,12 @@ def differences(
             if period in marked:
                 entry["moved"] = moved_from(None, period)
             found.homes[layout.home(period)].absent.append(entry)
-        elif changed := _changed(kept, entry):
+        elif changed := changed_fields(kept, entry):
             found.homes[layout.home(period)].changed.append((kept, changed))
     return found
 
 
-def _changed(kept: Document, entry: Document) -> Document:
+def changed_fields(kept: Document, entry: Document) -> Document:
     """The fields that are to be set, ABSENT where one is to go.
 
     An entry also counts the events that it is made of, so that an older computation never wins a race.

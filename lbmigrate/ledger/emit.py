@@ -16,8 +16,10 @@ from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.repeats import Repeats
 from lbmigrate.ledger.sources import CODECS, read, read_raw, score
 from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.ledger.watch import Watch
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
+from lbmigrate.run.additions import Added
 from lbmigrate.run.context import Context
 from lbmigrate.values.ids import id_type
 from lbmigrate.values.raw_bson import Column
@@ -31,7 +33,8 @@ class Emitted:
 
     `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
     `rejects` has the reasons for those that are kept, by the ids of their rows. `worth` has the events themselves, by
-    the `_id` that they have in the ledger; of a first look, which settles nothing, it has none.
+    the `_id` that they have in the ledger; of a first look, which settles nothing, it has none. `added` are those of
+    them of which is known what the entries were before (`ledger.folding`), and `there` has all, as the ledger has them.
     """
 
     counts: Counts = Counts()
@@ -40,6 +43,8 @@ class Emitted:
     rejects: dict[str, str] = field(default_factory=dict)
     worth: dict[str, Document] = field(default_factory=dict)
     columns: list[Column] = field(default_factory=list)
+    added: Added = field(default_factory=Added)
+    there: dict[str, Document] = field(default_factory=dict)
 
     def touched(self) -> list[Any]:
         """Whose entries may have changed, each once."""
@@ -54,6 +59,8 @@ class Emitted:
             self.rejects | other.rejects,
             self.worth | other.worth,
             self.columns + other.columns,
+            self.added + other.added,
+            self.there | other.there,
         )
 
 
@@ -87,7 +94,9 @@ def _emit_batch(
     events, repeated = repeats.sorted_out(documents, scored.events)
     fitting, strangers = one_type.sorted_out(events, source)
     inside = _inside(context, fitting)
-    entered = enter(context, source, inside, scored.former, look=seen is not Seen.NEVER)
+    watch = Watch(context, context.additions) if context.additions and seen is Seen.OVERLAP else None
+    look = seen is not Seen.NEVER
+    entered = enter(context, source, inside, scored.former, look, *([watch] if watch else []))
     added, rejected = entered.new, [*scored.rejects, *repeated, *strangers, *entered.rejects]
     kept = rejects.keep(context, source, _of_those_there(context, source, rejected))
     if seen is not Seen.NEVER or context.live:  # else they are looked at when the pass has ended
@@ -103,8 +112,10 @@ def _emit_batch(
         future=sum(event["createdAt"] > horizon for event in added),
     )
     users = [event["userId"] for event in _touching(inside, entered.known, seen)]
-    worth = {event["_id"]: event for event in inside} if seen is not Seen.NEVER or context.live else {}
-    return Emitted(counts, users, entered.refused, kept, worth)
+    worth = {event["_id"]: event for event in inside} if look or context.live else {}
+    there = {**entered.rows, **{event["_id"]: event for event in added}} if look else {}
+    known = watch.added(added) if watch else Added()
+    return Emitted(counts, users, entered.refused, kept, worth, added=known, there=there)
 
 
 def _emit_raw(context: Context, source: Source, raw: bytes, one_type: OneUserType, repeats: Repeats) -> Emitted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +28,14 @@ class Entered:
     """What became of some events: new in the ledger, known there (by `_id`, with their origin), or rejected.
 
     What is in none of the three was given more than once. `refused` of the rejects are what the server did not take.
+    `rows` has of those that are known how the ledger has them.
     """
 
     new: list[Any] = field(default_factory=list)
     known: dict[str, Any] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     refused: int = 0
+    rows: dict[str, Document] = field(default_factory=dict)
 
     def note(self, inserted: Inserted, given: list[Any]) -> None:
         """Take in what became of events that were given to the server."""
@@ -45,13 +47,22 @@ class Entered:
         self.new += [event for event in given if id(event) not in left] if left else given
 
 
+def _nothing(events: Sequence[Document]) -> None:
+    """Nobody wants to know."""
+
+
 def enter(
-    context: Context, source: Source, events: Sequence[Document], former: dict[str, str], look: bool = False
+    context: Context,
+    source: Source,
+    events: Sequence[Document],
+    former: dict[str, str],
+    look: bool = False,
+    before: Callable[[Sequence[Document]], None] = _nothing,
 ) -> Entered:
     """Insert those of `events` that the ledger does not have. Idempotent. Gives each the `_id` that it has there.
 
     With `look` it is asked first which are there: that is cheaper where many are. `former` has for an `_id` how an
-    earlier version wrote it.
+    earlier version wrote it. `before` is told of events that are about to be inserted.
     """
     found = Entered()
     pending, later = _once_each(events)
@@ -60,6 +71,7 @@ def enter(
         if asked:
             others = [event for event in pending if event["_id"] not in former] if len(asked) < len(pending) else []
             pending = [*others, *_unknown(context, source, asked, former, found)]
+        before(pending)
         inserted = _inserted(context, pending)
         found.note(inserted, pending)
         pending = asked = [*inserted.taken, *later]
@@ -99,6 +111,7 @@ def _unknown(
 ) -> list[Document]:
     settled = identify(context, source, events, former)
     found.known |= settled.known
+    found.rows |= settled.rows
     found.rejects += settled.rejects
     return settled.free
 

@@ -72,14 +72,14 @@ def _add_present(collection: Collection[Any], layout: Layout, users: Document, f
     for entry in collection.find({"userId": users}, FIELDS):
         if not names_a_user(entry["userId"]):
             continue
-        here = layout.home(_period(entry)) == collection.name
+        here = layout.home(period_in(entry)) == collection.name
         if _is_ours(entry) and not here and collection.name == ENTRIES:
             continue  # a copy of what has a collection of its own by now, which a run removes
-        key = plain_id(entry["userId"]), _period(entry)
-        if _is_ours(entry) and here and found.setdefault(key, _held(entry)) is entry:
+        key = plain_id(entry["userId"]), period_in(entry)
+        if _is_ours(entry) and here and found.setdefault(key, held(entry)) is entry:
             continue
         if here:
-            before({_period(entry)})
+            before({period_in(entry)})
         spare.append({"_id": NO_TEXT if is_lost(entry["_id"]) else entry["_id"], "userId": entry["userId"]})
         if len(spare) == SPARE:  # each of them may be large
             _remove_spare(collection, spare)
@@ -91,7 +91,7 @@ def _is_ours(entry: Document) -> bool:
     name = entry["_id"]
     if not isinstance(name, str) or len(name) > LONGEST_NAME or is_lost(name):
         return False
-    return name.startswith(f"{_period(entry)}:")
+    return name.startswith(f"{period_in(entry)}:")
 
 
 def _remove_spare(collection: Collection[Any], spare: list[Document]) -> None:
@@ -133,7 +133,7 @@ def _remove(collection: Collection[Any], which: Document) -> None:
             raise
 
 
-def _held(entry: Document) -> Document:
+def held(entry: Document) -> Document:
     """An entry as it is compared: what is larger than any entry of ours is as good as none, and megabytes less."""
     for name in COMPARED:
         value = entry.get(name)
@@ -150,7 +150,7 @@ def _held(entry: Document) -> Document:
     return entry
 
 
-def _period(entry: Document) -> str:
+def period_in(entry: Document) -> str:
     """The period of an entry, also of one that has lost it; its `_id` has it too."""
     period = entry.get("period")
     return period if type(period) is str else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")

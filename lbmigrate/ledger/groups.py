@@ -29,7 +29,12 @@ def of_groups(context: Context, bases: Sequence[str]) -> list[Document]:
 def events_of(context: Context, condition: Document) -> Iterator[Document]:
     """The events that meet a condition, slim, in the order of their ids, but for those that nobody can look up."""
     ledger = lenient(context.target)[EVENTS]
-    for event in map(slim, ledger.find(condition, dict.fromkeys(FIELDS, 1)).sort("_id", 1).hint([("_id", 1)])):
+    yield from reachable(map(slim, ledger.find(condition, dict.fromkeys(FIELDS, 1)).sort("_id", 1).hint([("_id", 1)])))
+
+
+def reachable(events: Iterable[Document]) -> Iterator[Document]:
+    """Those of some slim events that can be looked up, their users as ids are kept."""
+    for event in events:
         event["userId"] = plain_id(event.get("userId"))
         if not _is_unreachable(event):
             yield event

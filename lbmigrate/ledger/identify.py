@@ -15,7 +15,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger import sources
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document, Reject
-from lbmigrate.rules.adjustments import base_id
+from lbmigrate.rules.adjustments import FORGOTTEN, base_id
 from lbmigrate.rules.strays import slim
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
@@ -23,19 +23,23 @@ from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import folded_id, in_parts, same_id
 
-FIELDS = dict.fromkeys(("actionType", "sourceId", "meta.origin"), 1)
-WITH_USER = {**FIELDS, "userId": 1}  # asked for where a form of an id must be judged, which is seldom
+WITH_USER = dict.fromkeys(("actionType", "sourceId", "meta.origin", "userId"), 1)
+FIELDS = {**WITH_USER, **dict.fromkeys(("points", "createdAt", "meta.reason", f"meta.{FORGOTTEN}"), 1)}
 
 Rows = dict[str, Document]
 
 
 @dataclass(slots=True)
 class Identified:
-    """What became of some events: new ones, the origin of known ones by their `_id`, and those that cannot go in."""
+    """What became of some events: new ones, the origin of known ones by their `_id`, and those that cannot go in.
+
+    `rows` has the known ones as the ledger has them, but for those that had to be looked at more closely.
+    """
 
     free: list[Document] = field(default_factory=list)
     known: dict[str, Any] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    rows: Rows = field(default_factory=dict)
 
     def note(self, event: Document, row: Document) -> None:
         """`row` is `event`, which from now on has the `_id` that it has there."""
@@ -56,6 +60,7 @@ def identify(context: Context, source: Source, events: Sequence[Document], forme
         row = rows.get(event["_id"])
         if row is not None and is_of(row, event):
             found.note(event, row)
+            found.rows[row["_id"]] = row
         elif row is None and event["_id"] not in former:
             found.free.append(event)
         else:

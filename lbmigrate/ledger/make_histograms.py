@@ -16,6 +16,7 @@ from lbmigrate.schema.layout import Layout, homes, period_of
 from lbmigrate.state import layouts
 
 LEAST = 10_000  # entries of a period that is worth a histogram; of fewer a rank is counted in some milliseconds
+SOME_MORE = 5  # such a part of them
 OUTGROWN = 10 * SIZE  # entries of a bucket with several scores
 
 
@@ -51,15 +52,17 @@ class Making:
         return None if self._seen is None or self._seen == kept else Checkpoint(ROW, {"entries": self._seen})
 
     def _periods(self, layout: Layout) -> Iterator[str]:
-        """The periods that may need one: those that have a row, and where entries have come since the last look, all.
+        """The periods that may need one: those that have a row, and where many entries came since the last look, all.
 
-        Of these, those in a collection that has enough entries, and the indexes to find them.
+        Of these, those in a collection that has enough entries, and the indexes to find them. Such a look goes through
+        the index of ranks; so a period may have a part of LEAST more before it gets one.
         """
         sizes = {name: self._target[name].estimated_document_count() for name in homes(self._target, layout)}
-        self._seen = sum(sizes.values())
-        if self._seen == self._state.get(ROW).get("entries"):
+        total, before = sum(sizes.values()), self._state.get(ROW).get("entries")
+        if before is not None and (total == before or abs(total - before) < LEAST // SOME_MORE):
             yield from sorted(self._histograms.periods(counted=False))
             return
+        self._seen = total
         present = present_collections(self._target)
         for name in (name for name, size in sizes.items() if size >= LEAST):
             if self._is_indexed(name, present):

@@ -23,6 +23,7 @@ MARKS = 20  # events that are remembered: one or the other may be gone
 BEYOND = 1_000  # events that are looked at beyond them: two that are written at once may stand in either order
 MOST_USERS = 50_000  # in memory
 MOST_IDS = 100_000
+AT_ONCE = 200  # events: a server sends megabytes of them where it is not told how many are wanted
 FIELDS = {"userId": 1, "meta.origin": 1}
 
 
@@ -30,7 +31,7 @@ def reached(context: Context) -> Checkpoint | None:
     """What to remember when everybody who has an event by now is rolled up; None where not everybody is."""
     if context.scope.bounded or context.scope.share < 1:
         return None
-    newest = (event["_id"] for event in islice(_newest_first(context), MARKS))
+    newest = (event["_id"] for event in islice(_newest_first(context, MARKS), MARKS))
     return Checkpoint(ROW, {"after": [name for name in newest if type(name) is str and len(name) <= LONGEST_ID]})
 
 
@@ -43,7 +44,10 @@ def users(context: Context) -> list[Any] | None:
         return []
     found: dict[Any, None] = {}
     kind = kind_of_users(context)
+    ours = context.additions.names() if context.additions else frozenset[str]()  # whom these are about is known
     for event in _new(context):
+        if event["_id"] in ours:
+            continue
         if names_a_user(event.get("userId")) and kind in (None, id_type(event["userId"])):
             found[plain_id(event["userId"])] = None
         if len(found) > MOST_USERS:
@@ -76,12 +80,12 @@ def _is_of_a_backfill(event: Document) -> bool:
     return isinstance(meta, dict) and meta.get("origin") == "backfill"
 
 
-def _newest_first(context: Context) -> Iterator[Document]:
+def _newest_first(context: Context, at_once: int = AT_ONCE) -> Iterator[Document]:
     """The ledger as a server stores it, from its end."""
     ledger = lenient(context.target)[EVENTS]
     if is_fake(context.target):
         return reversed(list(ledger.find({}, FIELDS)))
-    return iter(ledger.find({}, FIELDS).sort("$natural", -1))
+    return iter(ledger.find({}, FIELDS).sort("$natural", -1).batch_size(at_once))
 
 
 def _is_in_order(context: Context) -> bool:

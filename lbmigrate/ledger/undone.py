@@ -8,11 +8,12 @@ differ from what they were just scored as are read again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.budget import MANY, Budget, TooMuch
-from lbmigrate.ledger.groups import Groups, events_of, grouped, of_groups
+from lbmigrate.ledger.groups import Groups, events_of, grouped, of_groups, reachable
 from lbmigrate.ledger.settle import Action, Found, actions, fix, group_name, is_live, take_anything
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Document
@@ -35,15 +36,17 @@ def settle_documents(
     tried: bool = False,
     undone: bool = False,
     budget: Budget | None = None,
+    there: Mapping[str, Document] | None = None,
 ) -> Found:
     """Add what is due for the documents with these ids, and for elements that they have no more.
 
     `worth` has, by the `_id` that they have in the ledger, events that some of these were scored as just now: what
     agrees with them is not read again; without it everything is. Touched are the users of adjustments that are new,
     that live code has made, or, where somebody has `tried` before, of any. With `undone` only what does not stand is
-    looked at. What is beyond the `budget` is held back.
+    looked at. What is beyond the `budget` is held back. What is `there`, by its `_id`, was just seen in the ledger: of
+    these sources nothing but adjustments is asked for.
     """
-    groups = _of_documents(context, action, [plain_id(each) for each in ids if is_document_id(each)])
+    groups = _of_documents(context, action, [plain_id(each) for each in ids if is_document_id(each)], there or {})
     if undone:
         groups = {base: group for base, group in groups.items() if not _stands(group)}
     if not groups:
@@ -83,18 +86,20 @@ def _differs(base: str, group: Sequence[Document], scored: Document | None) -> b
     return not group or bool(adjustments(group, scored, ids, group=group_name(base)))
 
 
-def _of_documents(context: Context, action: Action, ids: Sequence[Any]) -> Groups:
+def _of_documents(context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document]) -> Groups:
     """All events of the ledger about these documents, by the source that they are about."""
     if not ids or not action.sources:
         return {}
-    return _of_elements(context, action, ids) if action.sources[0].unwind else _of_whole(context, action, ids)
+    return _of_elements(context, action, ids) if action.sources[0].unwind else _of_whole(context, action, ids, there)
 
 
-def _of_whole(context: Context, action: Action, ids: Sequence[Any]) -> Groups:
+def _of_whole(context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document]) -> Groups:
     """The first adjustment of a document is `<base>#1`: by that those are told of which there is more to read."""
     bases = list(dict.fromkeys(f"{action.name}:{text}" for text in id_texts(ids)))
-    asked = in_parts([name for base in bases for name in (base, f"{base}#1")])
-    heads = {event["_id"]: event for part in asked for event in events_of(context, {"_id": {"$in": part}})}
+    asked = in_parts([name for base in bases for name in (base, f"{base}#1") if name not in there])
+    seen = (there[base] for base in bases if base in there)
+    found_now = (event for part in asked for event in events_of(context, {"_id": {"$in": part}}))
+    heads = {event["_id"]: event for event in chain(reachable(seen), found_now)}
     more = [base for base in bases if f"{base}#1" in heads]
     plain = (heads[base] for base in bases if base in heads and f"{base}#1" not in heads)
     found, _, _ = grouped(context, [*plain, *(of_groups(context, more) if more else [])])

@@ -24,6 +24,7 @@ from lbmigrate.values.paths import projection_of
 
 FEW = 0.2  # a share of other types that is the fault of documents; above it, of the configuration
 TELLING = 20  # documents: a share of fewer says nothing
+TO_ONE = 5  # of so many documents one is looked at where the ledger tells of which type users are
 
 
 class OneUserType:
@@ -46,13 +47,14 @@ class OneUserType:
         self._odd: Counter[str] = Counter()  # documents of another type, by their source
         ledger = kinds_in(context.target)
         settled = ledger.total() >= TELLING
-        looks = {s.name: _sample(context, s, sample, settled) for s in context.config.sources} if seen is None else seen
+        size = sample // TO_ONE if settled and sample > TO_ONE else sample
+        looks = {s.name: _sample(context, s, size, settled) for s in context.config.sources} if seen is None else seen
         sampled = [(source, _types(context, source, looks.get(source.name, ()))) for source in context.config.sources]
         if ledger and (settled or not any(found for _, found in sampled)):
             self._places[ledger.most_common(1)[0][0]] = f"{EVENTS}.userId"
         for source, found in sampled:
             if not settled or found.total() >= TELLING:  # beside a board, a few documents are no mistake of the config
-                self._see(self._common_throughout(source, found, sample), source)
+                self._see(self._common_throughout(source, found, size), source)
 
     def of_rejects(self) -> OneUserType:
         """The same for documents that were rejected before: however many are of another type, that is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pymongo.collection import Collection
@@ -24,8 +25,28 @@ def kept_size(context: Context, source: Source, current: Pass) -> tuple[int, boo
     kept = context.state.get(current.row).get("pass", {})
     if kept.get("number") == current.number and "documents" in kept:
         return kept["documents"], kept.get("estimated", True), None
-    documents, estimated = size(context, source, current.spans, counted=not current.why)
+    documents, estimated = _few(context, source, current) or size(
+        context, source, current.spans, counted=not current.why
+    )
     return documents, estimated, Checkpoint(current.row, {"pass.documents": documents, "pass.estimated": estimated})
+
+
+def _few(context: Context, source: Source, current: Pass) -> tuple[int, bool] | None:
+    """How many documents are in the ranges of a pass, where one chunk has room for all of them; else None.
+
+    That an index tells by itself, while which of them are in scope only the documents tell: of so few nobody needs to
+    know it before they are read.
+    """
+    most, found = context.config.backfill.chunk_size, 0
+    if source.unwind or any(span.extra or span.key == "_id" for span in current.spans):
+        return None
+    collection = context.sources[source.collection]
+    with suppress(ExecutionTimeout):
+        for span in current.spans:
+            within = {span.key: {"$gte": span.low, "$lte": span.high}}
+            found += int(collection.count_documents(within, limit=most + 1, maxTimeMS=COUNTING_MS))
+        return (found, True) if found <= most else None
+    return None
 
 
 def size(context: Context, source: Source, spans: Sequence[Span], *, counted: bool = True) -> tuple[int, bool]:

@@ -48,7 +48,7 @@ class Sums:
 
     def owners(self) -> list[Any]:
         """Each user once."""
-        return _numbered(self.user)[1]
+        return coded(self.user)[1]
 
 
 def daily(
@@ -98,17 +98,15 @@ def entries(days: Sums, periods: Sequence[str]) -> list[Document]:
 
 def folded(days: Sums, periods: Sequence[str]) -> list[Folded]:
     """The same as columns, for every kind in `periods`."""
-    codes, found = _numbered(days.user)
+    codes, found = coded(days.user)
     owners = list(map(plain_id, found))
-    streaks = _Streaks(codes, days.day, days.stands > 0)
+    streaks = Streaks(codes, days.day, days.stands > 0)
     numbers = {user: code for code, user in enumerate(found)}
     reached = by_day(days.moments, numbers) if days.moments else None
     return [_folded(kind, days, codes, owners, streaks, reached) for kind in periods]
 
 
-def _folded(
-    kind: str, days: Sums, codes: Ints, owners: list[Any], streaks: _Streaks, reached: Reached | None
-) -> Folded:
+def _folded(kind: str, days: Sums, codes: Ints, owners: list[Any], streaks: Streaks, reached: Reached | None) -> Folded:
     numbers, labels = numbered(kind, days.day)
     starts = run_starts(codes, numbers)
     return Folded(
@@ -116,7 +114,7 @@ def _folded(
         owner=codes[starts],
         labels=labels,
         label=numbers[starts],
-        score=_sums(days.points, starts),
+        score=sums(days.points, starts),
         streak=streaks.within(starts),
         stands=np.add.reduceat(days.stands, starts),
         events=np.add.reduceat(days.events, starts),
@@ -126,7 +124,7 @@ def _folded(
     )
 
 
-def _numbered(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:
+def coded(users: Iterable[Hashable]) -> tuple[Ints, list[Any]]:
     """Give users the numbers 0, 1, 2, … as they first appear: the number of each row, and the user of each number."""
     seen: dict[Hashable, int] = {}
     codes = array("q")
@@ -160,7 +158,7 @@ def _added_up(
     users: Sequence[Any], day: Ints, points: Ints, events: Ints, stands: Ints, last: npt.NDArray[np.datetime64]
 ) -> Sums:
     """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
-    codes, owners = _numbered(users)
+    codes, owners = coded(users)
     key = codes * 2**32 + day
     order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
     starts = run_starts(key[order])
@@ -168,27 +166,27 @@ def _added_up(
     return Sums(
         user=[owners[code] for code in codes[starts].tolist()],
         day=day[order][starts],
-        points=_sums(points[order], starts),
+        points=sums(points[order], starts),
         events=np.add.reduceat(events[order], starts),
         stands=np.add.reduceat(stands[order], starts),
         last=np.maximum.reduceat(last[order], starts),
     )
 
 
-def _sums(points: Ints, starts: npt.NDArray[np.intp]) -> Ints:
+def sums(points: Ints, starts: npt.NDArray[np.intp]) -> Ints:
     """Sum the points of each run exactly; as integers of Python (dtype object) where one would not fit into int64.
 
     int64 wraps by multiples of 2**64; a float sum of fewer than 2**26 numbers is off by less than 2**62. So the two
     are far apart exactly when the true sum does not fit.
     """
-    sums: Ints = np.add.reduceat(points, starts)
+    found: Ints = np.add.reduceat(points, starts)
     if points.dtype == object:
-        return sums
-    wrapped = np.abs(np.add.reduceat(points.astype(np.float64), starts) - sums) > 2.0**62
-    return _sums(points.astype(object), starts) if wrapped.any() else sums
+        return found
+    wrapped = np.abs(np.add.reduceat(points.astype(np.float64), starts) - found) > 2.0**62
+    return sums(points.astype(object), starts) if wrapped.any() else found
 
 
-class _Streaks:
+class Streaks:
     """How many active days end, without a gap, on each day; rows are sorted by user and day."""
 
     def __init__(self, codes: Ints, day: Ints, active: npt.NDArray[np.bool_]) -> None:

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from lbmigrate.config.model import Config
 from lbmigrate.mongo.concerns import behind, durable, fresh, readable
 from lbmigrate.records import Document
+from lbmigrate.run.additions import Additions
 from lbmigrate.run.crew import Crew
 from lbmigrate.run.pace import Pace
 from lbmigrate.run.stop import Stop
@@ -108,6 +109,7 @@ class Context:
     stop: Stop = field(default_factory=Stop)
     pace: Pace = field(default_factory=Pace)  # in force: `throttle.gate` begins it, and `tune` changes it
     crew: Crew | None = None  # who works for the run beside its threads
+    additions: Additions | None = None  # None: whoever is rolled up has the whole ledger read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", durable(self.target))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lbmigrate.backfill import backfill, recheck, refresh_profiles, strays
+from lbmigrate.backfill import backfill, noting, recheck, refresh_profiles, strays
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import binding, bound, dropped, moving, newcomers, one_kind, rollup, zone_count
@@ -53,6 +54,7 @@ def apply(context: Context) -> Iterator[Piece]:
     opening = seen and refresh_profiles.opening(context, seen)
     if opening:
         yield Piece(refresh_profiles.SUBJECT, checkpoint=opening)
+    context = replace(context, additions=noting.additions(context))
     gate = throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
