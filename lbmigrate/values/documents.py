@@ -16,6 +16,7 @@ from lbmigrate.records import Document
 from lbmigrate.values.layout import ARRAY, DOCUMENT
 
 Places = npt.NDArray[np.intp]
+Bytes = npt.NDArray[np.uint8]
 _BATCHES = (b"firstBatch", b"nextBatch")
 _length_at = Struct("<i").unpack_from
 
@@ -38,6 +39,16 @@ class Documents:
         """Some of them, one after another."""
         starts, lengths = self.starts[numbers].tolist(), self.lengths[numbers].tolist()
         return b"".join(self.raw[start : start + length] for start, length in zip(starts, lengths, strict=True))
+
+    def rows(self, numbers: Places, width: int) -> Bytes:
+        """Some of them as rows of so many bytes, which must not reach beyond the end of `raw`."""
+        whole = np.frombuffer(self.raw, dtype=np.uint8)
+        return np.lib.stride_tricks.sliding_window_view(whole, width)[self.starts[numbers]]
+
+    def by_length(self) -> list[Places]:
+        """The numbers of those that have one length, ascending, for each length."""
+        order = np.argsort(self.lengths, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(self.lengths[order])) + 1)
 
     def all(self) -> bytes:
         """All of them, one after another."""

@@ -54,9 +54,7 @@ def sorted_by_layout(documents: Documents, codecs: CodecOptions[Any]) -> list[Gr
     if len(documents.raw) > MOST_BYTES:
         return []
     padded = np.frombuffer(documents.raw + bytes(WORD), dtype=np.uint8)
-    order = np.argsort(documents.lengths, kind="stable")
-    bounds = np.flatnonzero(np.diff(documents.lengths[order])) + 1
-    alike = [numbers for numbers in np.split(order, bounds) if len(numbers) >= FEWEST]
+    alike = [numbers for numbers in documents.by_length() if len(numbers) >= FEWEST]
     return [group for numbers in alike for group in _groups(padded, documents, numbers, codecs)]
 
 
