@@ -64,11 +64,9 @@ class Finished:
 
     def events(self) -> list[Ready]:
         """In the order of their documents."""
-        found: list[bytes | None] = [None] * self.length
-        for part in self.parts:
-            for number, event in zip(part.numbers.tolist(), as_list(part.rows), strict=True):
-                found[number] = event
-        return [Ready(event) for event in found if event is not None]
+        made = [event for part in self.parts for event in as_list(part.rows)]
+        order = np.argsort(np.concatenate([part.numbers for part in self.parts]), kind="stable")
+        return list(map(Ready, map(made.__getitem__, order.tolist())))
 
     def told(self, new: Sequence[Any], horizon: dt.datetime) -> tuple[int, int]:
         """How many of those that are new are approximate, and how many are beyond the horizon."""
