@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks import data, profiled, results, rounds, table
@@ -32,13 +32,14 @@ generated tasks and must end with the same events and entries.
   dry-run      run --dry-run on a part, scaled up and labelled so
   merge        $match/$project/$merge and $group/$merge, written by hand
   upserts      bulk upserts in batches of 1,000
-  loop         insert_one and update_one on a slice, scaled up and labelled so"""
+  loop         insert_one and update_one on a slice, scaled up and labelled so
+  one-by-one   ours where no documents go together; only where it is named, or the tasks are not alike"""
 
 
 def main() -> int:
     options = _parsed()
     with _home(options.keep) as home, embedded.serve(home) as uri:
-        stage = Stage(uri, str(home), options.docs)
+        stage = Stage(uri, str(home), options.docs, kind=options.data)
         if options.profile:
             return _profile(stage, options.only or ("ours",), options.profile)
         document, targets = _memory(stage) if options.memory else _contest(stage, options.only, options.rounds)
@@ -57,6 +58,7 @@ def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=HELP, formatter_class=raw)
     parser.add_argument("--docs", type=_positive, default=1_000_000, metavar="N", help="tasks to generate (1000000)")
     parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="how often everybody runs (3)")
+    parser.add_argument("--data", choices=data.KINDS, default="alike", help="how alike the tasks are (alike)")
     parser.add_argument("--only", type=_names, default=(), metavar="NAME,…", help="these contestants")
     parser.add_argument("--memory", action="store_true", help="only ours' peak memory at half and at 5 times N tasks")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="only where the client's time goes, as files there")
@@ -91,26 +93,27 @@ def _home(keep: Path | None) -> Iterator[Path]:
 
 def _contest(stage: Stage, only: Sequence[str], count: int) -> tuple[Document, list[Target]]:
     qualifying = _load(stage)
-    measured, outcomes = rounds.run(stage, rounds.lineup(only), count, _say)
+    measured, outcomes = rounds.run(stage, rounds.lineup(only, stage.kind), count, _say)
     told = results.scaled(measured, qualifying)
     print(f"{stage.docs:,} tasks; {qualifying:,} make events, these {outcomes['ours']['entries']:,} entries\n")
     print(table.contest(told, stage.docs, stage.slice))
     document = {
         "docs": stage.docs,
+        "data": stage.kind,
         "qualifying": qualifying,
         "rounds": measured,
         "medians": results.medians(told),
         "outcomes": outcomes,
         "strangers": rounds.strangers(outcomes, qualifying, stage.slice),
     }
-    return document, results.targets(told)
+    return document, results.targets(told, stage.kind)
 
 
 def _memory(stage: Stage) -> tuple[Document, list[Target]]:
     """Ours at half and at five times as many documents."""
     found = {}
     for docs in (max(1, stage.docs // 2), stage.docs * 5):
-        sized = Stage(stage.uri, stage.directory, docs)
+        sized = replace(stage, docs=docs)
         _load(sized)
         with opened(sized) as database:
             clear(database)
@@ -136,7 +139,7 @@ def _profile(stage: Stage, only: Sequence[str], directory: Path) -> int:
 def _load(stage: Stage) -> int:
     """Have the data there; returns how many of the tasks become events."""
     with opened(stage) as database:
-        _say(f"{'generated' if data.load(database, stage.docs) else 'found'} {stage.docs:,} tasks")
+        _say(f"{'generated' if data.load(database, stage.docs, stage.kind) else 'found'} {stage.docs:,} tasks")
         return rounds.qualifying(database)
 
 

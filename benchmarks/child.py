@@ -26,6 +26,7 @@ from benchmarks.stage import Figures, Stage, Work
 CONTESTANTS: dict[str, Callable[[Stage], AbstractContextManager[Work]]] = {
     "floor": floor.floor,
     "ours": ours.first_run,
+    "one-by-one": ours.one_by_one,
     "re-run": ours.later_run,
     "verify": ours.verify_everything,
     "reconcile": ours.reconcile,

@@ -2,14 +2,17 @@
 
 Equal sizes give equal documents. A few people do much of the work, but nearly everybody is active in many weeks, which
 is the hard case for the roll-up: two entries for every three events.
+
+How alike the tasks are is one of KINDS: all of one layout; three layouts mixed, with 1 % of odd tasks, half of which
+cannot be scored; or no two with the same fields.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from pymongo.database import Database
 from lbmigrate.demodata import THINGS, VERBS
 from lbmigrate.records import Document
 
+KINDS = ("alike", "layouts", "shapeless")
 VERSION = 1  # raised when other documents are generated: kept ones of an older version are made again
 MARK = "generated"
 START, DAYS = dt.datetime(2024, 1, 1), 548
@@ -31,7 +35,7 @@ OPEN = ("todo", "in_progress")
 WHY = ("before the review on Monday", "with the people from support", "and tell the team", "as agreed last week")
 
 
-def load(database: Database[Any], docs: int) -> bool:
+def load(database: Database[Any], docs: int, kind: str = "alike") -> bool:
     """Fill the database, unless it holds these very documents already; tells whether it had to."""
     if database[MARK].find_one({"_id": docs, "version": VERSION}):
         return False
@@ -39,7 +43,7 @@ def load(database: Database[Any], docs: int) -> bool:
     rng = np.random.default_rng(docs)
     people = [_object_id(START, number, b"user-") for number in range(max(1, docs // TASKS_PER_USER))]
     database["users"].insert_many(map(_user, range(len(people)), people), ordered=False)
-    tasks = _tasks(rng, people, docs)
+    tasks = map(MADE[kind], _tasks(rng, people, docs), count())
     while block := list(islice(tasks, BLOCK)):
         database["tasks"].insert_many(block, ordered=False)
     for key in ("updatedAt", "userId"):
@@ -99,6 +103,27 @@ def _task(number: int, created: dt.datetime, updated: dt.datetime, owner: Object
         "updatedAt": updated,
     }
     return {**task, "completedAt": updated} if done else task
+
+
+def _alike(task: Document, _: int) -> Document:
+    return task
+
+
+def _in_layouts(task: Document, number: int) -> Document:
+    """An app of three versions: one had no priorities, one had them as numbers, behind the user."""
+    if number % 100 == 50:
+        return task | ({"userId": None} if number % 200 == 50 else {"completedAt": task["updatedAt"].isoformat()})
+    if number % 3 == 0:
+        return {name: value for name, value in task.items() if name != "priority"}
+    return task if number % 3 == 1 else {**task, "priority": number % 4}
+
+
+def _shapeless(task: Document, number: int) -> Document:
+    """What an event has a copy of has other names and other lengths in each task."""
+    return {**task, "priority": {f"set by {number}": "high" * (number % 7), f"{number % 5}": number}}
+
+
+MADE: dict[str, Callable[[Document, int], Document]] = dict(zip(KINDS, (_alike, _in_layouts, _shapeless), strict=True))
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from unittest.mock import patch
 
 from benchmarks.stage import WORKERS, Figures, Stage, Work, config
 from lbmigrate import commands
+from lbmigrate.ledger import by_shape, rollup
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import STEPS, Step
@@ -24,6 +26,14 @@ def first_run(stage: Stage) -> Iterator[Work]:
     with connect(config(stage)) as opened:
         apply(opened, STEPS[:3])
         yield partial(apply, opened, STEPS[3:4])
+
+
+@contextmanager
+def one_by_one(stage: Stage) -> Iterator[Work]:
+    """The same where every document goes by itself, as those do that have no shape in common with others."""
+    never = patch.object(by_shape, "applies", lambda *_: False), patch.object(rollup, "first_entries", lambda *_: None)
+    with never[0], never[1], first_run(stage) as work:
+        yield work
 
 
 @contextmanager

@@ -57,8 +57,12 @@ def ratio(rounds: Sequence[Round], name: str, to: str) -> float | None:
     return median(each[name]["seconds"] / each[to]["seconds"] for each in rounds if name in each and to in each)
 
 
-def targets(rounds: Sequence[Round]) -> list[Target]:
-    """What the product promises, and what was measured."""
+def targets(rounds: Sequence[Round], kind: str) -> list[Target]:
+    """What the product promises for tasks of one kind, and what was measured."""
+    if kind == "layouts":
+        return [Target("ours × the floor", "≤", 1.3, ratio(rounds, "ours", "floor"))]
+    if kind == "shapeless":
+        return [Target("ours × every document by itself", "≤", 1.05, ratio(rounds, "ours", "one-by-one"))]
     found = medians(rounds)
     peak = found["ours"]["peak_mb"] if "ours" in found else None
     examined = found["incremental"]["examined"] if "incremental" in found else None

@@ -28,7 +28,9 @@ LINEUP = (
     ("upserts",),
     ("loop",),
 )
-NAMES = tuple(name for group in LINEUP for name in group)
+ASKED = (("one-by-one",),)  # who runs where they are asked for
+OF_ANY_KIND = ("floor", "ours", "one-by-one")  # of tasks that are not alike: others score them otherwise
+NAMES = tuple(name for group in (*LINEUP, *ASKED) for name in group)
 ONCE = ("verify", "reconcile", "dry-run", "merge", "upserts", "loop")  # in the first round alone: they take long
 NO_OUTCOME = ("dry-run",)  # which writes nothing
 SHARED = ("_id", "userId", "period", "score", "events", "lastEventAt")  # the fields of an entry that all compute
@@ -38,10 +40,12 @@ Say = Callable[[str], None]
 Round = dict[str, Figures]
 
 
-def lineup(only: Sequence[str]) -> list[tuple[str, ...]]:
-    """The groups of these contestants; who needs a predecessor brings it along."""
-    groups = [tuple(name for name in group if name in (*only, group[0])) for group in LINEUP if {*group} & {*only}]
-    return groups or list(LINEUP)
+def lineup(only: Sequence[str], kind: str = "alike") -> list[tuple[str, ...]]:
+    """The groups of these contestants; who needs a predecessor brings it along. Without any, those for such tasks."""
+    if not only and kind == "alike":
+        return list(LINEUP)
+    named = {*(only or OF_ANY_KIND)}
+    return [tuple(n for n in group if n in (*named, group[0])) for group in (*LINEUP, *ASKED) if {*group} & named]
 
 
 def run(

@@ -30,21 +30,25 @@ Work = Callable[[], Figures]  # what is timed; returns what only it can count
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """All that the process of a contestant needs to know. `slice` bounds how many documents the loop takes."""
+    """All that the process of a contestant needs to know. `slice` bounds how many documents the loop takes.
+
+    `kind` is how alike the tasks are (`data.KINDS`).
+    """
 
     uri: str
     directory: str
     docs: int
     slice: int = 2_000
+    kind: str = "alike"
 
     @property
     def database(self) -> str:
-        return f"bench_{self.docs}"
+        return f"bench_{self.docs}" if self.kind == "alike" else f"bench_{self.docs}_{self.kind}"
 
     @property
     def finished(self) -> Path:
         """Where the floor finds its finished documents."""
-        return Path(self.directory, f"finished_{self.docs}")
+        return Path(self.directory, f"finished_{self.database}")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

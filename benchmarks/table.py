@@ -10,6 +10,7 @@ from benchmarks.rounds import Round
 LABELS = {
     "floor": "floor: raw BSON read and written",
     "ours": "ours",
+    "one-by-one": "ours, every document by itself",
     "re-run": "  re-run, nothing new",
     "verify": "  verify --full",
     "reconcile": "  reconcile, nothing to do",

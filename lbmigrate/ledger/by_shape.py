@@ -17,6 +17,7 @@ import numpy as np
 from bson.raw_bson import RawBSONDocument
 
 from lbmigrate.config.model import Source
+from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.repeats import Repeats
 from lbmigrate.ledger.sources import CODECS, score
@@ -27,10 +28,11 @@ from lbmigrate.rules.by_shape import Judged, has_columns, judge
 from lbmigrate.run.context import Context
 from lbmigrate.values import shapes
 from lbmigrate.values.cells import Ints, as_bytes, as_list, filled, texts
+from lbmigrate.values.documents import Documents
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.layout import Field, Layout, layout
 from lbmigrate.values.raw_bson import Bytes, Column
-from lbmigrate.values.shapes import Batch, Group, Rows
+from lbmigrate.values.shapes import Group, Rows
 
 Cells = dict[tuple[str, ...], Bytes]
 
@@ -60,13 +62,11 @@ class Finished:
     def __len__(self) -> int:
         return sum(len(part.numbers) for part in self.parts)
 
-    def events(self) -> list[RawBSONDocument]:
+    def events(self) -> list[Ready]:
         """In the order of their documents."""
-        found: list[bytes | None] = [None] * self.length
-        for part in self.parts:
-            for number, event in zip(part.numbers.tolist(), as_list(part.rows), strict=True):
-                found[number] = event
-        return [RawBSONDocument(event) for event in found if event is not None]
+        made = [event for part in self.parts for event in as_list(part.rows)]
+        order = np.argsort(np.concatenate([part.numbers for part in self.parts]), kind="stable")
+        return list(map(Ready, map(made.__getitem__, order.tolist())))
 
     def told(self, new: Sequence[Any], horizon: dt.datetime) -> tuple[int, int]:
         """How many of those that are new are approximate, and how many are beyond the horizon."""
@@ -93,31 +93,30 @@ def applies(context: Context, source: Source) -> bool:
     return not anything and context.pace.per_second is None and has_columns(source)
 
 
-def finished(context: Context, source: Source, raw: bytes) -> Finished | None:
-    """The events of a batch of raw BSON; None where the whole batch is to go the ordinary way.
+def finished(context: Context, source: Source, batch: Documents) -> Finished | None:
+    """The events of a batch; None where the whole batch is to go the ordinary way.
 
     Raises BSONError if one of the rest of the documents cannot be read.
     """
-    batch = None if Leavers(context.state) else shapes.sorted_by_layout(raw, CODECS)
-    parts = list(_parts(context, source, batch)) if batch else []
-    if batch is None or not parts:
+    groups = [] if Leavers(context.state) else shapes.sorted_by_layout(batch, CODECS)
+    parts = list(_parts(context, source, groups))
+    if not parts:
         return None
     taken = np.zeros(len(batch), dtype=np.bool_)
     for part in parts:
         taken[part.numbers] = True
-    rest = bson.decode_all(batch.documents(np.flatnonzero(~taken)), CODECS)
-    return Finished(parts, rest, _last(batch, parts), len(batch))
+    rest = bson.decode_all(batch.some(np.flatnonzero(~taken)), CODECS)
+    return Finished(parts, rest, _last(parts, len(batch) - 1), len(batch))
 
 
-def _last(batch: Batch, parts: list[Part]) -> Document | None:
-    number = len(batch) - 1
+def _last(parts: list[Part], number: int) -> Document | None:
     rows = (part.rows[-1] for part in parts if part.numbers[-1] == number)
     return next((bson.decode(row.tobytes(), CODECS) for row in rows), None)
 
 
-def _parts(context: Context, source: Source, batch: Batch) -> Iterator[Part]:
+def _parts(context: Context, source: Source, groups: Sequence[Group]) -> Iterator[Part]:
     latest = context.config.backfill.latest(context.clock())
-    for group in batch.groups:
+    for group in groups:
         judged = judge(group, source, context.config.timezone, latest)
         if judged is not None and judged.fit.any():
             yield from _written(context, source, group, judged)

@@ -21,6 +21,7 @@ from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.additions import Added
 from lbmigrate.run.context import Context
+from lbmigrate.values.documents import Documents
 from lbmigrate.values.ids import id_type
 from lbmigrate.values.raw_bson import Column
 
@@ -79,8 +80,8 @@ def emit(context: Context, source: Source, condition: Document, seen: Seen, one_
     """
     total, repeats = Emitted(), Repeats(context, source)
     if seen is Seen.NEVER and by_shape.applies(context, source):
-        for raw in read_raw(context, source, condition):
-            total += _emit_raw(context, source, raw, one_type, repeats)
+        for batch in read_raw(context, source, condition):
+            total += _emit_raw(context, source, batch, one_type, repeats)
         return total
     for documents in read(context, source, condition):
         total += _emit_batch(context, source, documents, seen, one_type, repeats)
@@ -118,11 +119,11 @@ def _emit_batch(
     return Emitted(counts, users, entered.refused, kept, worth, added=known, there=there)
 
 
-def _emit_raw(context: Context, source: Source, raw: bytes, one_type: OneUserType, repeats: Repeats) -> Emitted:
+def _emit_raw(context: Context, source: Source, batch: Documents, one_type: OneUserType, repeats: Repeats) -> Emitted:
     """Emit a batch of raw BSON on a first pass: what cannot go together first, since it may not be readable."""
-    made = by_shape.finished(context, source, raw)
+    made = by_shape.finished(context, source, batch)
     if made is None or not made.stands_apart(source.action, one_type, repeats):
-        documents = bson.decode_all(raw, CODECS)
+        documents = bson.decode_all(batch.all(), CODECS)
         context.pace.take(len(documents), context.stop)
         return _emit_batch(context, source, documents, Seen.NEVER, one_type, repeats)
     context.pace.take(made.length, context.stop)

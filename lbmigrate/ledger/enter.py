@@ -37,7 +37,7 @@ class Entered:
     refused: int = 0
     rows: dict[str, Document] = field(default_factory=dict)
 
-    def note(self, inserted: Inserted, given: list[Any]) -> None:
+    def note(self, inserted: Inserted, given: Sequence[Any]) -> None:
         """Take in what became of events that were given to the server."""
         lost = set(map(id, inserted.taken)) if inserted.taken else set()
         out = [event for event in given if event["_id"] in inserted.refused] if inserted.refused else []
@@ -81,7 +81,7 @@ def enter(
     raise LbmigrateError(f"{EVENTS} says that {pending[0]['_id']!r} is there, and does not show it", "try again")
 
 
-def enter_finished(context: Context, source: Source, events: list[RawBSONDocument]) -> Entered:
+def enter_finished(context: Context, source: Source, events: Sequence[RawBSONDocument]) -> Entered:
     """Insert events that are BSON already. Each has an `_id` of its own; what is there already is looked at as above.
 
     Those that went in at once are handed back as they came, all others decoded.

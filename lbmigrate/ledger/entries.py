@@ -16,6 +16,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from lbmigrate.board.profiles import ZONE
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import batches
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_index
 from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
@@ -181,7 +182,7 @@ def insert_entries(
     """
     try:
         if absent:
-            collection.insert_many(absent, ordered=False)
+            batches.insert(collection, absent)
     except BulkWriteError as error:
         lost = [_decoded(collection, absent[failure["index"]]) for failure in _collisions(collection.name, error)]
         namesakes = _renamed(collection, lost, before)

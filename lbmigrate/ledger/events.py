@@ -10,6 +10,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import batches
 from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Document
 from lbmigrate.values.limits import named
@@ -53,7 +54,7 @@ def insert_each(events: Collection[Any], documents: Sequence[Document]) -> Inser
     if not documents:
         return found
     try:
-        events.insert_many(documents, ordered=False)
+        batches.insert(events, documents)
     except BulkWriteError as error:
         for failure in error.details["writeErrors"]:
             document = documents[failure["index"]]

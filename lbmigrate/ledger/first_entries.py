@@ -16,9 +16,9 @@ import bson
 import numpy as np
 from bson import Int64
 from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
+from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.changes import born
 from lbmigrate.ledger.entries import insert_entries
 from lbmigrate.ledger.histograms import Histograms
@@ -44,7 +44,7 @@ class FirstEntries:
 
     users: list[Any]
     periods: set[str]
-    documents: list[RawBSONDocument]
+    documents: list[Ready]
     changed: int = 0
 
     @property
@@ -75,7 +75,7 @@ def first_entries(
     codecs = context.target.codec_options
     parts = [encoded(each, profiles, codecs) for each in kinds]
     whole = [document for part in parts if part is not None for document in part]
-    return None if None in parts else FirstEntries(users, periods, list(map(RawBSONDocument, whole)))
+    return None if None in parts else FirstEntries(users, periods, list(map(Ready, whole)))
 
 
 def encoded(kind: Folded, profiles: Sequence[Document], codecs: CodecOptions[Any]) -> list[bytes] | None:

@@ -32,6 +32,7 @@ from lbmigrate.ledger.first_entries import FirstEntries, first_entries
 from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
+from lbmigrate.ledger.plain_events import NotPlain, plain_events
 from lbmigrate.ledger.uncounting import leaving
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
@@ -80,7 +81,19 @@ class Rolled:
 
 def days(database: Database[Any], users: Document, people: People) -> Sums:
     """The ledger of the users whose id meets the condition, added up by user and day (`ranking.daily`)."""
-    batches = ((columns, people.clocks(columns[0])) for columns in _events(database, users))
+    return _added_up(_events(database, users), people)
+
+
+def _first_days(database: Database[Any], users: Document, people: People) -> Sums:
+    """The same of users who have no entries yet."""
+    try:
+        return _added_up(plain_events(database, users), people)
+    except NotPlain:
+        return days(database, users, people)
+
+
+def _added_up(events: Iterator[Columns], people: People) -> Sums:
+    batches = ((columns, people.clocks(columns[0])) for columns in events)
     parts = [ranking.daily(*columns[:3], clocks, columns[3], people.moments) for columns, clocks in batches]
     return parts[0] if len(parts) == 1 else ranking.merge(parts)
 
@@ -128,6 +141,8 @@ def _attempt(
     present = present_entries(database, seen.layout, places, histograms.void)
     if archived := seen.layout.archived:
         present = {key: entry for key, entry in present.items() if key[1] not in archived}
+    if ledger is days and not present and not is_fake(database):
+        computed = partial(_first_days, database, users, people)
     owners, wanted, found = _to_write(context, seen.layout, present, computed(), people, marked, ledger is days)
     contested = found.write(database, histograms)
     if ledger is days and not context.live:  # a recorder, which has no lease, leaves that to the runs

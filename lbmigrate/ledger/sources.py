@@ -18,12 +18,14 @@ from pymongo.database import Database
 
 from lbmigrate.board.lookup import looked_up
 from lbmigrate.config.model import Source
+from lbmigrate.ledger import batches
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, Scored
 from lbmigrate.rules import scoring, unwind
 from lbmigrate.rules.event import former_ids
 from lbmigrate.rules.user_ref import user_ids
 from lbmigrate.run.context import Context
+from lbmigrate.values.documents import Documents
 from lbmigrate.values.ids import NotOne, coerce_ids, in_parts, is_document_id, plain_id
 from lbmigrate.values.paths import pluck, projection_of
 
@@ -58,15 +60,14 @@ def _read(context: Context, source: Source, condition: Document, among: Sequence
         yield from _aggregated(collection, [{"$match": condition}, *unwind.elements(source), *among, shown], size)
         return
     collection, *asked = _asked(context, source, condition)
-    cursor = _by_id(collection.find(*asked), condition)
-    yield from _in_batches(cursor.batch_size(size + 1), size)
+    cursor, hint = collection.find(*asked), _hint(condition)
+    yield from _in_batches((cursor.hint(hint) if hint else cursor).batch_size(size + 1), size)
 
 
-def read_raw(context: Context, source: Source, condition: Document) -> Iterator[bytes]:
-    """The same as raw BSON, documents one after another, as the server sends them; not of unwound elements."""
-    collection, *asked = _asked(context, source, condition)
-    cursor = _by_id(collection.find_raw_batches(*asked), condition)
-    yield from filter(None, cursor.batch_size(context.config.backfill.chunk_size + 1))
+def read_raw(context: Context, source: Source, condition: Document) -> Iterator[Documents]:
+    """The same as raw BSON, as the server sends it; not of unwound elements."""
+    asked = _asked(context, source, condition)
+    return batches.read(*asked, context.config.backfill.chunk_size + 1, _hint(condition))
 
 
 def _asked(context: Context, source: Source, condition: Document) -> tuple[Collection[Any], Document, Document]:
@@ -76,9 +77,9 @@ def _asked(context: Context, source: Source, condition: Document) -> tuple[Colle
     return collection, wanted, projection_of(scoring.paths(source))
 
 
-def _by_id(cursor: Cursor[Any], condition: Document) -> Cursor[Any]:
+def _hint(condition: Document) -> Document:
     """Else a planner with an index on the filter's field may scan that whole."""
-    return cursor.hint([("_id", 1)]) if condition.keys() == {"_id"} else cursor
+    return {"_id": 1} if condition.keys() == {"_id"} else {}
 
 
 def _in_batches(cursor: Cursor[Document], size: int) -> Iterator[list[Document]]:

@@ -20,7 +20,6 @@ Ints = npt.NDArray[np.int64]
 LONGEST = 1_000  # bytes of a text that names something
 _TYPES = {INT32: "<i4", INT64: "<i8", DATE: "<i8", DOUBLE: "<f8"}
 _YEARS = tuple(int(np.datetime64(day, "ms").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
-_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint8).reshape(256, 2)
 
 
 def integers(column: Column) -> Ints:
@@ -80,7 +79,8 @@ def is_user(column: Column) -> Bools | None:
 def texts(column: Column) -> Iterator[tuple[npt.NDArray[np.intp] | slice, Bytes]]:
     """How ids are written, as bytes: those of one length together, with the rows that have them."""
     if column.kind == OBJECT_ID:
-        yield slice(None), _HEX[column.values].reshape(len(column.values), -1)
+        hexadecimal = column.values.tobytes().hex().encode()
+        yield slice(None), np.frombuffer(hexadecimal, dtype=np.uint8).reshape(len(column.values), -1)
     elif column.kind == STRING:
         yield slice(None), column.values
     else:
@@ -99,8 +99,7 @@ def as_bytes(numbers: Ints) -> Bytes:
 
 def filled(template: bytes, cells: Iterable[tuple[int, Bytes]], rows: int) -> Bytes:
     """So many copies of a document, in each of which other bytes stand at these places."""
-    found = np.empty((rows, len(template)), dtype=np.uint8)
-    found[:] = np.frombuffer(template, dtype=np.uint8)
+    found = np.frombuffer(bytearray(template) * rows, dtype=np.uint8).reshape(rows, -1)
     for start, values in cells:
         found[:, start : start + values.shape[1]] = values
     return found

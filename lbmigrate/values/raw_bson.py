@@ -20,7 +20,7 @@ from bson import Int64, ObjectId
 from lbmigrate.records import Document
 
 STRING, DOCUMENT, OBJECT_ID, BOOLEAN, DATE, INT32, INT64 = 0x02, 0x03, 0x07, 0x08, 0x09, 0x10, 0x12
-WIDTHS = {OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, INT64: 8}
+WIDTHS = {OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, INT32: 4, INT64: 8}
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -76,11 +76,17 @@ READERS: dict[int, Callable[[bytes], Any]] = {OBJECT_ID: ObjectId, STRING: _text
 def columns(raw: bytes) -> dict[str, Column] | None:
     """The fields of a batch of documents that stand one after another; None when they are not all of one shape."""
     length = int.from_bytes(raw[:4], "little")
-    fields = _layout(raw[:length]) if length and len(raw) % length == 0 else None
+    if not length or len(raw) % length:
+        return None
+    return of_rows(np.frombuffer(raw, dtype=np.uint8).reshape(-1, length))
+
+
+def of_rows(rows: Bytes) -> dict[str, Column] | None:
+    """The same of documents of one length, each of which is a row of bytes."""
+    fields = _layout(rows[0].tobytes())
     if fields is None:
         return None
-    rows = np.frombuffer(raw, dtype=np.uint8).reshape(-1, length)
-    fixed = np.ones(length, dtype=bool)
+    fixed = np.ones(rows.shape[1], dtype=bool)
     for _, kind, start, width in fields:
         fixed[start : start + width] = kind == DOCUMENT
     if (rows[:, fixed] != rows[0, fixed]).any():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from struct import Struct
 from typing import Any
 
 import bson
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
+from lbmigrate.values.documents import Documents
 from lbmigrate.values.layout import BOOLEAN, CONTAINERS, STRING, Field, Layout, at, layout
 from lbmigrate.values.raw_bson import Bytes, Column
 
@@ -26,7 +26,6 @@ IN_VAIN = 2  # of which so many may have too few documents
 MOST_BYTES = 8_000_000  # of a batch: of a larger one there would be too many copies in memory
 WORD = 8
 Rows = npt.NDArray[np.intp]
-_length_at = Struct("<i").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,52 +49,19 @@ class Group:
         return replace(self, numbers=self.numbers[chosen], rows=self.rows[chosen])
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch, and where each of its documents begins; the last one of `starts` is the end."""
-
-    raw: bytes
-    starts: Rows
-    groups: list[Group]
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def documents(self, numbers: Rows) -> bytes:
-        """Some documents, one after another."""
-        ends = zip(self.starts[numbers].tolist(), self.starts[numbers + 1].tolist(), strict=True)
-        return b"".join(self.raw[start:end] for start, end in ends)
+def sorted_by_layout(documents: Documents, codecs: CodecOptions[Any]) -> list[Group]:
+    """The groups of a batch, as these codecs read and write them; none of one that is too large."""
+    if len(documents.raw) > MOST_BYTES:
+        return []
+    padded = np.frombuffer(documents.raw + bytes(WORD), dtype=np.uint8)
+    alike = [numbers for numbers in documents.by_length() if len(numbers) >= FEWEST]
+    return [group for numbers in alike for group in _groups(padded, documents, numbers, codecs)]
 
 
-def sorted_by_layout(raw: bytes, codecs: CodecOptions[Any]) -> Batch | None:
-    """The groups of a batch, as these codecs read and write them; None for what is none, or is too large."""
-    starts = _starts(raw) if len(raw) <= MOST_BYTES else None
-    if starts is None:
-        return None
-    padded = np.frombuffer(raw + bytes(WORD), dtype=np.uint8)
-    lengths = np.diff(starts)
-    order = np.argsort(lengths, kind="stable")
-    bounds = np.flatnonzero(np.diff(lengths[order])) + 1
-    alike = [numbers for numbers in np.split(order, bounds) if len(numbers) >= FEWEST]
-    groups = [group for numbers in alike for group in _groups(padded, starts, numbers, codecs)]
-    return Batch(raw, starts, groups)
-
-
-def _starts(raw: bytes) -> Rows | None:
-    places, place, size = [0], 0, len(raw)
-    while place + 5 <= size:
-        length = _length_at(raw, place)[0]
-        if length < 5:
-            return None
-        place += length
-        places.append(place)
-    return np.array(places, dtype=np.intp) if place == size else None
-
-
-def _groups(padded: Bytes, starts: Rows, numbers: Rows, codecs: CodecOptions[Any]) -> Iterator[Group]:
+def _groups(padded: Bytes, documents: Documents, numbers: Rows, codecs: CodecOptions[Any]) -> Iterator[Group]:
     """The groups among documents of equal length."""
-    length = int(starts[numbers[0] + 1] - starts[numbers[0]])
-    rows = _matrix(padded, starts[numbers], length)
+    length = int(documents.lengths[numbers[0]])
+    rows = _matrix(padded, documents.starts[numbers], length)
     vain = 0
     for _ in range(LAYOUTS):
         fields = layout(rows[0, :length].tobytes())

@@ -63,6 +63,18 @@ def test_every_contestant_and_every_target_has_a_line(finished):
         assert target["what"] in table
 
 
+@pytest.mark.parametrize("kind", ["layouts", "shapeless"])
+def test_tasks_that_are_not_alike_end_as_each_by_itself_does(kind, tmp_path):
+    path = tmp_path / "results.json"
+    done = bench("--docs", str(DOCS), "--rounds", "1", "--data", kind, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(path.read_text())
+    assert results["outcomes"].keys() == {"floor", "ours", "one-by-one"}
+    assert results["strangers"] == []
+    rejected = results["qualifying"] - results["outcomes"]["ours"]["events"]
+    assert rejected == 0 if kind == "shapeless" else 0 < rejected < DOCS / 100
+
+
 def test_processor_time_is_told_for_each_task(finished):
     table, results = finished
     line = next(line for line in table.splitlines() if line.startswith("ours"))

@@ -23,6 +23,7 @@ from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.values import shapes
 from lbmigrate.values.brackets import is_nan
+from lbmigrate.values.documents import one_after_another
 from tests.apps import App, config, oid, task
 
 WEIGHED = {
@@ -74,7 +75,7 @@ def ways(rules: Document, raw: bytes) -> tuple[Any, Any, int]:
     surroundings = context(rules)
     source = surroundings.config.sources[0]
     usual = outcome(score(surroundings, source, bson.decode_all(raw, CODECS)))
-    made = by_shape.finished(surroundings, source, raw)
+    made = by_shape.finished(surroundings, source, one_after_another(raw))
     if made is None:
         return usual, usual, 0
     together = [bytes(event.raw) for event in made.events()]
@@ -157,4 +158,4 @@ def test_a_text_that_is_not_utf_8_is_left_to_the_driver():
     assert ways(SIMPLE, encoded(some))[2] == 4
     damaged = encoded([*some, task(5), task(6)]).replace("ä".encode(), b"\xc3\xc3", 1)
     with pytest.raises(BSONError):
-        by_shape.finished(context(SIMPLE), context(SIMPLE).config.sources[0], damaged)
+        by_shape.finished(context(SIMPLE), context(SIMPLE).config.sources[0], one_after_another(damaged))

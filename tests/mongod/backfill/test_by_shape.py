@@ -48,7 +48,7 @@ def fewer() -> Iterator[None]:
 
 @contextmanager
 def one_by_one() -> Iterator[None]:
-    usual = {"applies": lambda *_: False}, {"first_entries": lambda *_: None}
+    usual = {"applies": lambda *_: False}, {"first_entries": lambda *_: None, "_first_days": rollup.days}
     with patch.multiple(by_shape, **usual[0]), patch.multiple(rollup, **usual[1]):
         yield
 

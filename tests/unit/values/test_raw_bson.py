@@ -24,7 +24,7 @@ def event(number: int, meta: Document | None = None, user: Any = None) -> Docume
     return {"userId": user or ObjectId(f"{number:024x}"), "points": Int64(number), "createdAt": at, "meta": meta or {}}
 
 
-@pytest.mark.parametrize("make", [lambda number: ObjectId(f"{number:024x}"), "user {:03}".format, Int64])
+@pytest.mark.parametrize("make", [lambda number: ObjectId(f"{number:024x}"), "user {:03}".format, Int64, int])
 def test_columns_are_what_bson_decodes(make: Any) -> None:
     rows = [event(number, user=make(number)) for number in (3, 3, 1, 5, 7)]
     found = raw_bson.columns(batch(*rows))
@@ -63,6 +63,6 @@ def test_booleans_are_read_as_such():
     assert found["hidden"].truths().tolist() == [False, True]
 
 
-@pytest.mark.parametrize("value", [None, 1.5, [1], 7])
+@pytest.mark.parametrize("value", [None, 1.5, [1]])
 def test_a_field_of_another_type_is_left_to_bson(value: Any) -> None:
     assert raw_bson.columns(batch({"a": value}, {"a": value})) is None

@@ -1,0 +1,150 @@
+"""Batches that are read and inserted in commands of our own, on a real server: alike in all that the driver's do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import bson
+import pytest
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReadPreference
+from pymongo.database import Database
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
+
+from lbmigrate.ledger import batches
+from lbmigrate.ledger.batches import Ready
+from lbmigrate.ledger.events import insert_each
+from lbmigrate.mongo.client import open_client
+from lbmigrate.mongo.concerns import durable
+from tests.runs import FAILPOINTS, failing, replica_set
+
+pytestmark = pytest.mark.usefixtures("mongod")
+SOME = [{"_id": n, "text": "a" * (n % 7)} for n in range(25)]
+LOST = {"closeConnection": True}
+STEPPED_DOWN = {"writeConcernError": {"code": 189, "errmsg": "stepped down"}}  # when all of it was written
+LATE = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+
+
+def ready(documents: list[Any]) -> list[Ready]:
+    return [Ready(bson.encode(each)) for each in documents]
+
+
+@pytest.fixture
+def some(database):
+    """A collection that is written and read as a run does, empty."""
+    return durable(database)["some"]
+
+
+@pytest.fixture(scope="module")
+def frail(tmp_path_factory: pytest.TempPathFactory, mongod: Any) -> Iterator[Any]:
+    """The same on a server whose commands can be made to fail."""
+    with replica_set(tmp_path_factory.mktemp("frail"), 1, FAILPOINTS) as (node,), open_client(node.uri) as client:
+        yield durable(client["frail"])["some"]
+
+
+@pytest.fixture
+def on_frail(frail: Any) -> Any:
+    frail.drop()
+    return frail
+
+
+def read(collection: Any, size: int, **how: Any) -> list[list[Any]]:
+    found = batches.read(collection, {"_id": {"$gte": 0}}, {"text": 1}, size, {"_id": 1})
+    return [bson.decode_all(each.all()) for each in found]
+
+
+def all_of(found: list[list[Any]]) -> list[Any]:
+    return [document for some in found for document in some]
+
+
+def refused(insert: Any) -> list[tuple[int, int]]:
+    """Which documents were not taken, and the code of each."""
+    with pytest.raises(BulkWriteError) as raised:
+        insert()
+    assert str(raised.value)
+    return sorted((each["index"], each["code"]) for each in raised.value.details["writeErrors"])
+
+
+def test_documents_come_in_batches_of_the_size_that_was_asked_for(some):
+    assert read(some, 10) == []
+    some.insert_many(SOME)
+    assert [len(each) for each in read(some, 10)] == [10, 10, 5]
+    assert all_of(read(some, 10)) == SOME
+    assert all_of(read(some, 1_000)) == SOME
+
+
+def test_other_members_are_read_by_the_driver(some):
+    some.insert_many(SOME)
+    elsewhere = some.with_options(read_preference=ReadPreference.PRIMARY_PREFERRED)
+    assert all_of(read(elsewhere, 10)) == SOME
+
+
+@pytest.mark.slow
+def test_a_command_that_fails_is_left_to_the_driver(on_frail):
+    on_frail.insert_many(SOME)
+    for how in (LOST, {"errorCode": 91}):
+        with failing(on_frail.database.client, "find", 1, **how):
+            assert all_of(read(on_frail, 10)) == SOME
+    with failing(on_frail.database.client, "find", 3, errorCode=13), pytest.raises(OperationFailure):
+        read(on_frail, 10)
+
+
+def test_what_the_server_does_not_take_is_told_as_the_driver_tells_it(some):
+    some.insert_one(SOME[3])
+    some.database.command("collMod", "some", validator={"_id": {"$ne": 7}})
+    own = refused(lambda: batches.insert(some, ready(SOME)))
+    kept = list(some.find())
+    some.delete_many({"_id": {"$ne": 3}})
+    assert own == refused(lambda: some.insert_many(SOME, ordered=False)) == [(3, 11000), (7, 121)]
+    assert kept == list(some.find())
+    assert len(kept) == len(SOME) - 1
+
+
+def test_what_a_command_inserted_whose_answer_was_lost_is_no_duplicate(some):
+    """But for what was there before, and says something else."""
+    command = Database.command
+
+    def cut(database: Any, *asked: Any, **how: Any) -> Any:
+        command(database, *asked, **how)
+        raise AutoReconnect("connection closed")
+
+    some.insert_one({**SOME[3], "text": "of others"})
+    with patch.object(Database, "command", cut):
+        found = insert_each(some, ready(SOME))
+    assert [each["_id"] for each in found.taken] == [3]
+    assert some.count_documents({}) == len(SOME)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [LOST, STEPPED_DOWN], ids=["lost", "stepped down"])
+def test_what_a_command_inserted_before_its_fault_is_no_duplicate(on_frail, how):
+    on_frail.insert_one({**SOME[3], "text": "of others"})
+    with failing(on_frail.database.client, "insert", 1, **how):
+        found = insert_each(on_frail, ready(SOME))
+    assert [each["_id"] for each in found.taken] == [3]
+    assert on_frail.count_documents({}) == len(SOME)
+
+
+@pytest.mark.slow
+def test_a_write_that_no_majority_has_is_raised(on_frail):
+    with failing(on_frail.database.client, "insert", 1, **LATE), pytest.raises(BulkWriteError) as raised:
+        batches.insert(on_frail, ready(SOME))
+    assert raised.value.details["writeConcernErrors"][0]["code"] == 64
+
+
+def test_what_does_not_fit_into_one_command_is_cut_by_the_driver(some, monkeypatch):
+    monkeypatch.setattr(batches, "MOST_BYTES", 100)
+    batches.insert(some, ready(SOME))
+    assert list(some.find()) == SOME
+
+
+def test_a_document_that_is_ready_can_be_looked_into():
+    document, usual = Ready(bson.encode(SOME[9])), RawBSONDocument(bson.encode(SOME[9]))
+    assert (document["_id"], {**document}, len(document)) == (9, SOME[9], 2)
+    assert document == usual
+    assert repr(document).endswith(repr(usual).removeprefix("RawBSONDocument"))
+    assert not hasattr(document, "another")
+    assert bson.encode(document, codec_options=CodecOptions()) == document.raw
