@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -25,8 +24,9 @@ from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, amount
 from lbmigrate.run.context import Context
+from lbmigrate.run.jobs import shared_out
 from lbmigrate.run.throttle import Gate
-from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.run.workers import Held, News
 from lbmigrate.schema import present_collections
 from lbmigrate.state.statuses import ChunkStatus
 
@@ -55,9 +55,8 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     )
     budget = Budget(context, MANY) if settle.settles(context, source, current) else None
     work = tasks.Emission(context, source, one_type, _seen(context, current), budget)
-    for came in overlapped(work, gate.through(todo), context.hands):
-        yield from _news(context, source.name)
-        if isinstance(came, Held):
+    for came in shared_out(work, gate.through(todo)):
+        if isinstance(came, Held | News):
             yield came.on(Piece(source.name, done, max(total, done), estimated=estimated))
             continue
         outcome = circuit.judged(came)
@@ -72,11 +71,6 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         )
         circuit.note(outcome)
     circuit.raise_if_open()
-
-
-def _news(context: Context, subject: str) -> Iterator[Piece]:
-    """What has happened to those who work for the run beside its threads."""
-    return (Piece(subject, warning=each) for each in (context.crew.news() if context.crew else ()))
 
 
 def _seen(context: Context, current: passes.Pass) -> Seen:
@@ -179,9 +173,8 @@ def _touched(context: Context, others: Callable[[], list[Any] | None]) -> list[A
 def _roll_up_listed(context: Context, users: list[Any], gate: Gate) -> Iterator[Piece]:
     done = 0
     selections = gate.through(walk.selections(users))
-    for outcome in overlapped(partial(tasks.roll_up, context), selections, context.hands):
-        yield from _news(context, "entries")
-        if isinstance(outcome, Held):
+    for outcome in shared_out(tasks.RollUp(context), selections):
+        if isinstance(outcome, Held | News):
             yield outcome.on(Piece("entries", done, len(users), unit="users"))
             continue
         done += outcome[1].users
@@ -195,9 +188,8 @@ def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Itera
     begun: list[Document] = []
     all_users = walk.everyone(context.target, after)
     done = 0
-    for outcome in overlapped(partial(tasks.roll_up, context), gate.through(_noted(all_users, begun)), context.hands):
-        yield from _news(context, "entries")
-        if isinstance(outcome, Held):
+    for outcome in shared_out(tasks.RollUp(context), gate.through(_noted(all_users, begun))):
+        if isinstance(outcome, Held | News):
             yield outcome.on(Piece("entries", done, unit="users"))
             continue
         users, rolled = outcome

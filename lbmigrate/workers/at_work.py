@@ -9,6 +9,7 @@ from typing import Any
 import bson
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
 
 from lbmigrate.config.model import Config
 from lbmigrate.mongo.client import open_client
@@ -16,8 +17,10 @@ from lbmigrate.records import Document
 from lbmigrate.run.connection import connection
 from lbmigrate.run.context import Context
 from lbmigrate.run.garbage import collecting_seldom
+from lbmigrate.run.jobs import LEFT
 from lbmigrate.values import formula
 
+LARGEST = 12_000_000  # bytes; a row, by which some answers go, has room for 16 MB
 CODECS: CodecOptions[Document] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
@@ -28,6 +31,15 @@ CODECS: CodecOptions[Document] = CodecOptions(
 def packed(document: Document) -> bytes:
     """A task, or what came of it, on its way between two processes."""
     return bson.encode(document, codec_options=CODECS)
+
+
+def answered(found: Document) -> bytes:
+    """What came of a task, on its way to the run; what cannot be told so, or is too much for a row, is left to it."""
+    try:
+        body = packed(found)
+    except (BSONError, OverflowError, UnicodeError):
+        return packed({LEFT: True})
+    return body if len(body) <= LARGEST else packed({LEFT: True})
 
 
 def unpacked(data: bytes) -> Document:

@@ -30,6 +30,9 @@ class Everybody:
     def hands(self) -> int:
         return self._pace.threads() + len(self._hosts)
 
+    def helpers(self) -> int:
+        return len(self._hosts) + (self._own.helpers() if self._own else 0)
+
     @contextmanager
     def line(self) -> Iterator[Line | None]:
         if host := self._hosts.take():

@@ -5,6 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 from lbmigrate.errors import UsageError
+from lbmigrate.mongo import errors_told
+from lbmigrate.mongo.faults import explain
+from lbmigrate.records import Document
+from lbmigrate.run.crew import NotReady
 
 
 class Executor(StrEnum):
@@ -13,6 +17,14 @@ class Executor(StrEnum):
     THREADS = "threads"
     PROCESSES = "processes"
     DASK = "dask"
+
+
+def cannot_start(told: Document, uri: str) -> NotReady:
+    """That a worker says it cannot work, for a reason that is not in what it was handed; `told` is its error."""
+    error = explain(errors_told.as_error(told), uri)
+    found = NotReady(error.message, error.hint, error.details)
+    found.exit_code = error.exit_code
+    return found
 
 
 def in_memory(executor: Executor) -> UsageError:
