@@ -37,7 +37,7 @@ def answered(found: Document) -> bytes:
     """What came of a task, on its way to the run; what cannot be told so, or is too much for a row, is left to it."""
     try:
         body = packed(found)
-    except (BSONError, OverflowError, UnicodeError):
+    except (BSONError, OverflowError, UnicodeError):  # whole numbers that no long holds, above all
         return packed({LEFT: True})
     return body if len(body) <= LARGEST else packed({LEFT: True})
 

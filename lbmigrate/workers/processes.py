@@ -194,4 +194,4 @@ def _ended(code: int | None) -> str:
 
 
 def _named(task: Document) -> str:
-    return str(task.get("row") or f"what it was to {task['kind']}")
+    return str(task.get("row") or f"a task of {task['kind']}")
