@@ -69,6 +69,11 @@ class Job(Generic[T, R]):
         return self.context.hands()
 
 
+def others(context: Context) -> int:
+    """How many others work for the run, for work that it does itself, one item after the other, where nobody does."""
+    return max(1, context.crew.helpers()) if context.crew else 1
+
+
 def shared_out(job: Job[T, R], items: Iterable[T | Held], *, ordered: bool = False) -> Iterator[R | Held | News]:
     """What comes of every item, done by whoever works for the run: as they finish, or `ordered` as the items are.
 

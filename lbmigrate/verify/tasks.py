@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.run.jobs import LEFT, Ask, Job, Way
+from lbmigrate.run.jobs import LEFT, Ask, Job, Way, others
 from lbmigrate.verify import choose, entries
 from lbmigrate.verify.actions import Ledger, checked, ledgers
 from lbmigrate.verify.ahead import Ahead
@@ -37,8 +37,7 @@ class Comparing(Job[T, tuple[T, Timed[R]]], Generic[T, R]):
 
     def hands(self) -> int:
         """So many of others; the run itself looks only where nobody else does."""
-        crew = self.context.crew
-        return max(1, crew.helpers()) if crew else 1
+        return others(self.context)
 
 
 # --- entries -------------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ class DaskCrew:
         self._pace, self._client = context.pace, client
         self._post, self._numbers = Post(context.state, context.run), itertools.count(1)
         self._uri = context.config.database.uri
-        self._order = {"run": context.run, "fence": context.state.fence, "marks": marks(context.config)}
+        self._order = {"run": context.run, "fence": context.state.fence or 0, "marks": marks(context.config)}
 
     def hands(self) -> int:
         return self._pace.threads()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lbmigrate.backfill import recount, refresh_profiles
 from lbmigrate.backfill import tasks as backfill
+from lbmigrate.ledger import boards_anew
 from lbmigrate.mongo import errors_told
 from lbmigrate.reconcile import tasks as reconcile
 from lbmigrate.records import Document
@@ -15,7 +16,7 @@ from lbmigrate.run.pace import AskedPace
 from lbmigrate.verify import tasks as verify
 
 WAYS: dict[str, Way] = {
-    **backfill.WAYS, **recount.WAYS, **refresh_profiles.WAYS, **reconcile.WAYS, **verify.WAYS
+    **boards_anew.WAYS, **backfill.WAYS, **recount.WAYS, **refresh_profiles.WAYS, **reconcile.WAYS, **verify.WAYS
 }  # fmt: skip
 
 
