@@ -51,8 +51,12 @@ def unpacked(data: bytes) -> Document:
 def at_work(config: Config, run: str, fence: int, **chosen: Any) -> Iterator[Context]:
     """What a task is carried out with; `chosen` are further fields of Context.
 
-    Every write is preceded by a look at the lock (`State.forgotten`): one that has a higher fence ends the task.
+    Every write is preceded by a look at the lock (`State.forgotten`): one that has a higher fence ends the task. What
+    rules are computed by is imported before there is a task, which would be to blame for it.
     """
+    for source in config.sources:
+        if formula.is_function(str(source.points)):
+            formula.load_function(str(source.points), config.functions)
     with open_client(config.database.uri) as client, collecting_seldom(), formula.single_threaded():
         found = connection(client, config)
         found.state.fence = fence

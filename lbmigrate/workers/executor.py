@@ -10,6 +10,8 @@ from lbmigrate.mongo.faults import explain
 from lbmigrate.records import Document
 from lbmigrate.run.crew import NotReady
 
+ALONE = "leave out --executor: threads do that work"
+
 
 class Executor(StrEnum):
     """What works on the chunks of a run."""
@@ -22,7 +24,7 @@ class Executor(StrEnum):
 def cannot_start(told: Document, uri: str) -> NotReady:
     """That a worker says it cannot work, for a reason that is not in what it was handed; `told` is its error."""
     error = explain(errors_told.as_error(told), uri)
-    found = NotReady(error.message, error.hint, error.details)
+    found = NotReady(f"a worker cannot work for this run: {error.message}", error.hint or ALONE, error.details)
     found.exit_code = error.exit_code
     return found
 
@@ -30,4 +32,4 @@ def cannot_start(told: Document, uri: str) -> NotReady:
 def in_memory(executor: Executor) -> UsageError:
     """That a database in memory is for one process."""
     told = "the database in memory is that of one process, and no other one can reach it"
-    return UsageError(f"--executor {executor}: {told}", "leave out --executor: threads do that work")
+    return UsageError(f"--executor {executor}: {told}", ALONE)

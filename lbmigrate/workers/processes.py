@@ -23,17 +23,14 @@ from lbmigrate.run.pace import Pace
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import packed, unpacked
 from lbmigrate.workers.child import SIGNALS, begin
-from lbmigrate.workers.executor import cannot_start
+from lbmigrate.workers.executor import ALONE, cannot_start
 from lbmigrate.workers.serving import Order
 
 PATIENCE = 2.0  # seconds until a process that is to end, and does not, is killed
 MOST_FAILED = 5  # processes, one after another, that died while they started
 HINT = "where memory ran out: fewer --workers, or a smaller backfill.chunk_size; then lbmigrate run"
-NO_MEMORY = "where memory ran out: fewer --workers, or leave out --executor: threads do that work"
-PRINTED = (
-    'what it has printed says why: a script starts a run below `if __name__ == "__main__":`; '
-    "or leave out --executor: threads do that work"
-)
+NO_MEMORY = f"where memory ran out: fewer --workers, or {ALONE}"
+PRINTED = f'what it has printed says why: a script starts a run below `if __name__ == "__main__":`; or {ALONE}'
 
 
 class _Died(Exception):
