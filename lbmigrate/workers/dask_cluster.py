@@ -151,7 +151,7 @@ def _of_this_host(context: Context) -> Iterator[Any]:
     from distributed.security import Security  # noqa: PLC0415
 
     handed = {HANDED: packed_config(context.config), "NUMEXPR_NUM_THREADS": "1"}
-    shape = {"n_workers": context.pace.threads(), "threads_per_worker": 1, "dashboard_address": None}
+    shape = {"n_workers": context.workers, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(
         **shape, security=Security.temporary(), env=handed, silence_logs=50, local_directory=os.environ.get("TMPDIR")
     ) as found:

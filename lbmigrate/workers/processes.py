@@ -48,7 +48,7 @@ class Process:
         with _undisturbed():
             self._process.start()
         there.close()
-        self.is_lost = ""
+        self.is_lost, self.is_ready = "", False
 
     def get_ready(self) -> None:
         """Tell the process what it works for, and wait until it can be handed a task. Raises _Died and NotReady."""
@@ -62,6 +62,7 @@ class Process:
             raise cannot_start(told, self._order.config.database.uri)
         if word == "broken":
             raise NotReady(f"a worker process cannot start: {secrets.hidden(told)}", PRINTED)
+        self.is_ready = True
 
     @property
     def was_killed(self) -> bool:
@@ -163,7 +164,8 @@ class Processes:
         with self._turn:
             self._failed += 1
             self._news.append(f"{told}; another one is started")
-            if self._failed >= MOST_FAILED and not self._is_closed:
+            nobody_is_ready = not any(each.is_ready for each in self._all)
+            if self._failed >= MOST_FAILED and nobody_is_ready and not self._is_closed:
                 hint = NO_MEMORY if process.was_killed else PRINTED
                 raise NotReady(f"no worker process gets ready to work: {told}", hint)
 
