@@ -23,7 +23,6 @@ from lbmigrate.state import LOCK, Holder, State
 from lbmigrate.state.lease import is_held
 from lbmigrate.state.mailbox import SIGN, Mailbox
 from lbmigrate.workers.at_work import answered, at_work, packed, unpacked
-from lbmigrate.workers.ways import carry_out
 
 TICK = 0.05  # seconds between two looks for a task
 BEGINNING = 5.0  # … at most for what a run puts on record when it begins
@@ -154,6 +153,8 @@ def _carry_out(box: Mailbox, context: Context, task: Document, done: Done) -> No
         turn = next(turns)
         box.ask(task["n"], turn, packed(asked))
         return answer_to(box, task["n"], turn)
+
+    from lbmigrate.workers.ways import carry_out  # noqa: PLC0415  every kind of work, and a run imports this module
 
     began = time.monotonic()
     found = carry_out(context, unpacked(task["body"]), ask)
