@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from lbmigrate.errors import LbmigrateError
     from lbmigrate.live.flag_cache import flag
     from lbmigrate.live.recorder import ScoreRecorder
+    from lbmigrate.workers.executor import Executor
 
-__all__ = ["AsyncBoard", "Board", "LbmigrateError", "ScoreRecorder", "__version__", "flag", "load_config"]
+__all__ = ["AsyncBoard", "Board", "Executor", "LbmigrateError", "ScoreRecorder", "__version__", "flag", "load_config"]
 __version__ = "0.1.0"
 
 HOMES = {
     "AsyncBoard": "lbmigrate.board.async_board",
     "Board": "lbmigrate.board.board",
+    "Executor": "lbmigrate.workers.executor",
     "LbmigrateError": "lbmigrate.errors",
     "ScoreRecorder": "lbmigrate.live.recorder",
     "flag": "lbmigrate.live.flag_cache",

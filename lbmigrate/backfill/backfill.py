@@ -27,8 +27,9 @@ from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, amount
 from lbmigrate.run.context import Context
+from lbmigrate.run.jobs import shared_out
 from lbmigrate.run.throttle import Gate
-from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.run.workers import Held, News, overlapped
 from lbmigrate.schema import present_collections
 from lbmigrate.state.statuses import ChunkStatus
 
@@ -58,9 +59,8 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
     )
     budget = Budget(context, MANY) if settle.settles(context, source, current) else None
     work = tasks.Emission(context, source, one_type, _seen(context, current), budget)
-    for came in overlapped(work, gate.through(todo), context.hands):
-        yield from _news(context, source.name)
-        if isinstance(came, Held):
+    for came in shared_out(work, gate.through(todo)):
+        if isinstance(came, Held | News):
             yield came.on(Piece(source.name, done, max(total, done), estimated=estimated))
             continue
         outcome = circuit.judged(came)
@@ -82,11 +82,6 @@ def _note(context: Context, outcome: Outcome) -> None:
     """Remember, for the roll-up of this run, what a chunk has added."""
     if context.additions is not None and outcome.error is None:
         context.additions.note(outcome.emitted.users, outcome.emitted.added)
-
-
-def _news(context: Context, subject: str) -> Iterator[Piece]:
-    """What has happened to those who work for the run beside its threads."""
-    return (Piece(subject, warning=each) for each in (context.crew.news() if context.crew else ()))
 
 
 def _seen(context: Context, current: passes.Pass) -> Seen:
@@ -203,20 +198,29 @@ def _touched(context: Context, others: Callable[[], list[Any] | None]) -> _Touch
 
 
 def _roll_up_listed(context: Context, users: _Touched, gate: Gate) -> Iterator[Piece]:
-    done = 0
-    folded = (partial(tasks.fold, context, some["$in"]) for some in walk.selections(users.known, FOLDED_AT_ONCE))
-    rolled = (partial(tasks.roll_up, context, some) for some in walk.selections(users.others))
-    for outcome in overlapped(_done, gate.through(chain(folded, rolled)), context.hands):
-        yield from _news(context, "entries")
-        if isinstance(outcome, Held):
-            yield outcome.on(Piece("entries", done, len(users), unit="users"))
+    done, others = 0, users.others
+    for came in chain(_folded(context, users.known, others, gate), _rolled(context, others, gate)):
+        if isinstance(came, Held | News):
+            yield came.on(Piece("entries", done, len(users), unit="users"))
             continue
-        done += outcome[1].users
-        yield Piece("entries", done, len(users), unit="users", entries=outcome[1].written)
+        done += came.users
+        yield Piece("entries", done, len(users), unit="users", entries=came.written)
 
 
-def _done(work: Callable[[], tuple[Document, Rolled]]) -> tuple[Document, Rolled]:
-    return work()
+def _folded(context: Context, users: list[Any], left: list[Any], gate: Gate) -> Iterator[Rolled | Held]:
+    """What comes of those of whom is known what is new; whose ledger is to be read after all is put to those `left`."""
+    selections = gate.through(walk.selections(users, FOLDED_AT_ONCE))
+    for came in overlapped(partial(tasks.fold, context), selections, context.hands):
+        if isinstance(came, Held):
+            yield came
+            continue
+        left += came[1]
+        yield came[0]
+
+
+def _rolled(context: Context, users: list[Any], gate: Gate) -> Iterator[Rolled | Held | News]:
+    for came in shared_out(tasks.RollUp(context), gate.through(walk.selections(users))):
+        yield came if isinstance(came, Held | News) else came[1]
 
 
 def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Iterator[Piece]:
@@ -226,9 +230,8 @@ def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Itera
     begun: list[Document] = []
     all_users = walk.everyone(context.target, after)
     done = 0
-    for outcome in overlapped(partial(tasks.roll_up, context), gate.through(_noted(all_users, begun)), context.hands):
-        yield from _news(context, "entries")
-        if isinstance(outcome, Held):
+    for outcome in shared_out(tasks.RollUp(context), gate.through(_noted(all_users, begun))):
+        if isinstance(outcome, Held | News):
             yield outcome.on(Piece("entries", done, unit="users"))
             continue
         users, rolled = outcome

@@ -11,15 +11,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
-from lbmigrate.backfill import backfill, isolate
+from lbmigrate.backfill import backfill, isolate, tasks
 from lbmigrate.backfill.agree import action_agrees, has_order, range_agrees
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.backfill.recheck import recheck
 from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.emit import Seen
-from lbmigrate.ledger.user_ids import OneUserType
+from lbmigrate.ledger.user_ids import AskedUserType, OneUserType
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import passes
 from lbmigrate.passes.beginning import within
@@ -27,11 +28,12 @@ from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.read_plan import read_plan
-from lbmigrate.records import Checkpoint, Counts, Piece, Recounted, RowsRemoved, Work
+from lbmigrate.records import Checkpoint, Counts, Document, Piece, Recounted, RowsRemoved, Work
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context, Scope
+from lbmigrate.run.jobs import Ask, Job, Way, shared_out
 from lbmigrate.run.throttle import Gate
-from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.run.workers import Held, News
 from lbmigrate.state.shapes import OPEN
 from lbmigrate.state.statuses import ChunkStatus
 
@@ -51,6 +53,43 @@ class _Compared:
     def counts(self) -> Recounted:
         read = self.outcome.emitted.counts
         return Recounted(1, int(self.differs), read.read, read.emitted, read.rejected)
+
+
+@dataclass(frozen=True)
+class Comparison(Job[Claimed, _Compared]):
+    """How the ranges of a source are counted, and read where they differ."""
+
+    NAME: ClassVar[str] = NAME
+    ASKS: ClassVar[bool] = True
+    COUNTS: ClassVar[bool] = True
+
+    context: Context
+    source: Source
+    one_type: OneUserType
+
+    def here(self, chunk: Claimed) -> _Compared:
+        return _compare(self.context, self.source, self.one_type, chunk)
+
+    def task(self, chunk: Claimed) -> Document:
+        return {"source": self.source.name, "places": self.one_type.places, **tasks.chunk_row(chunk)}
+
+    def came_to(self, chunk: Claimed, found: Document) -> _Compared:
+        return _Compared(found["differs"], tasks.outcome(chunk, found))
+
+    def again(self, chunk: Claimed) -> Claimed:
+        return passes.claimed_again(self.context, chunk)
+
+    def answer(self, asked: Document) -> Document:
+        return self.one_type.answer(asked)
+
+
+def _carried_out(context: Context, task: Document, ask: Ask) -> Document:
+    one_type = AskedUserType(context, task["places"], ask)
+    done = Comparison(context, tasks.source_of(context.config, task), one_type).here(tasks.chunk_of(task))
+    return {"differs": done.differs, **tasks.outcome_row(done.outcome)}
+
+
+WAYS: dict[str, Way] = {Comparison.NAME: _carried_out}
 
 
 def pieces(context: Context) -> Iterator[Piece]:
@@ -102,8 +141,8 @@ def _walk(context: Context, source: Source, one_type: OneUserType, gate: Gate) -
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
     todo = gate.through(passes.todo(context, beside, current, size))
-    for compared in overlapped(partial(_compare, context, source, one_type), todo, context.pace.threads):
-        if isinstance(compared, Held):
+    for compared in shared_out(Comparison(context, source, one_type), todo):
+        if isinstance(compared, Held | News):
             yield compared.on(Piece(source.name, done, unit=UNIT))
             continue
         outcome = compared.outcome

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from lbmigrate.board.profiles import copied, profiles_of
 from lbmigrate.ledger import rollup, walk
@@ -17,8 +18,9 @@ from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
 from lbmigrate.records import AVATAR_LENGTH, Checkpoint, Document, Piece
 from lbmigrate.run.context import Context
+from lbmigrate.run.jobs import Ask, Job, Way, shared_out
 from lbmigrate.run.throttle import Gate
-from lbmigrate.run.workers import Held
+from lbmigrate.run.workers import Held, News
 from lbmigrate.schema.layout import everywhere
 from lbmigrate.state import layouts
 from lbmigrate.values.ids import id_forms, portions, room
@@ -57,16 +59,42 @@ def refresh(context: Context, gate: Gate) -> Iterator[Piece]:
     since = context.state.get(ROW).get("value")
     if context.config.users.updated is None or context.scope.bounded or since is None:
         return
-    done, moved = 0, context.config.users.timezone is not None
-    for some in gate.through(_changed(context, before(since, context.config.backfill.lag))):
-        if isinstance(some, Held):
-            yield some.on(Piece(SUBJECT, done, unit="users"))
+    done, changed = 0, gate.through(_changed(context, before(since, context.config.backfill.lag)))
+    for came in shared_out(Refreshing(context), changed):
+        if isinstance(came, Held | News):
+            yield came.on(Piece(SUBJECT, done, unit="users"))
             continue
-        written = 0
-        for users in walk.selections(retrying(partial(_outdated, context, some))):
-            written += retrying(partial(rollup.roll_up, context, users, anywhere=moved)).written
-        done += len(some)
+        users, written = came
+        done += users
         yield Piece(SUBJECT, done, unit="users", entries=written)
+
+
+@dataclass(frozen=True)
+class Refreshing(Job[list[Any], tuple[int, int]]):
+    """Rolls up those of some users who are shown otherwise: how many were looked at, and entries written."""
+
+    NAME: ClassVar[str] = "refresh"
+
+    context: Context
+
+    def here(self, keys: list[Any]) -> tuple[int, int]:
+        moved, written = self.context.config.users.timezone is not None, 0
+        for users in walk.selections(retrying(partial(_outdated, self.context, keys))):
+            written += retrying(partial(rollup.roll_up, self.context, users, anywhere=moved)).written
+        return len(keys), written
+
+    def task(self, keys: list[Any]) -> Document:
+        return {"keys": keys}
+
+    def came_to(self, keys: list[Any], found: Document) -> tuple[int, int]:
+        return len(keys), found["written"]
+
+
+def _carried_out(context: Context, task: Document, _: Ask) -> Document:
+    return {"written": Refreshing(context).here(task["keys"])[1]}
+
+
+WAYS: dict[str, Way] = {Refreshing.NAME: _carried_out}
 
 
 def _changed(context: Context, since: dt.datetime) -> Iterator[list[Any]]:

@@ -43,6 +43,8 @@ ROW = "boards"  # in the state: whether the boards in Redis are stale, and since
 ATTEMPTS = 5  # at a board that is rebuilt while the entries are read that are to be published to it
 LAST_VERSION = "~"  # greater than every version of an entry
 
+Each = Callable[[Sequence[str]], Iterator[Any]]  # has the boards of periods rebuilt
+
 log = logging.getLogger("lbmigrate.boards")
 
 
@@ -185,21 +187,21 @@ class Boards:
             self._sets.publish(period, [standing_of(entry) for entry in found if is_whole(entry)], generation)
         return counted[0]
 
-    def rebuild_all(self) -> Iterator[tuple[str, int]]:
+    def rebuild_all(self, each: Each | None = None) -> Iterator[Any]:
         """Rebuild the board of every period that has entries and has not expired: the period, and how many are on it.
 
+        `each` may have others do that; then comes what it says of each.
         Then the mark of staleness is taken away, unless a publication has failed meanwhile.
         """
         failure = self._state.get(ROW).get("failure")
         present = self._present()
         for period in self._sets.periods() - set(present):
             self._sets.drop(period)
-        for period in present:
-            yield period, self.rebuild(period)
+        yield from each(present) if each else ((period, self.rebuild(period)) for period in present)
         if self._state.get(ROW).get("failure") == failure:
             self._state.note(ROW, stale=False, rebuiltAt=dt.datetime.now(dt.UTC))
 
-    def heal(self) -> Iterator[tuple[str, int]]:
+    def heal(self, each: Each | None = None) -> Iterator[Any]:
         """Rebuild what is not to be believed, board by board; all of them if a publication has failed.
 
         A Redis that cannot be used is no reason for a run to fail: the boards stay stale.
@@ -207,7 +209,7 @@ class Boards:
         try:
             stale = self._state.get(ROW).get("stale", True)
             if stale or any(self._sets.above(period, EXACT) is None for period in self._present()):
-                yield from self.rebuild_all()
+                yield from self.rebuild_all(each)
         except Exception as error:
             self._failed(error)
 

@@ -15,6 +15,7 @@ from lbmigrate.cli.backup import HOME, Digest, Directory, KeyFile, backup_key
 from lbmigrate.cli.invocation import Invocation, command_line, verb
 from lbmigrate.records import amount
 from lbmigrate.run.context import utc_now
+from lbmigrate.workers.executor import Executor
 
 COLUMNS = ("period", "members", "entries", "ranks from", "expires")
 
@@ -52,9 +53,23 @@ def check(this: Invocation) -> None:
 
 
 @verb(app, "lbmigrate boards rebuild", works=True)
-def rebuild(this: Invocation, lock_ttl: options.LockTtl = options.LOCK_TTL, wait_lock: options.WaitLock = None) -> None:
-    """Rebuild every board in Redis from the entries, while it is read and written."""
-    with this.connected() as connection, this.running(lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+def rebuild(
+    this: Invocation,
+    workers: options.Workers = None,
+    executor: options.ExecutorOption = Executor.THREADS,
+    scheduler: options.Scheduler = None,
+    lock_ttl: options.LockTtl = options.LOCK_TTL,
+    wait_lock: options.WaitLock = None,
+) -> None:
+    """Rebuild every board in Redis from the entries, while it is read and written.
+
+    With --executor each worker rebuilds one period at a time.
+    """
+    by = options.executor(executor, scheduler)
+    with (
+        this.connected() as connection,
+        this.running(workers=workers, executor=by, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms,
+    ):
         built = commands.rebuild_boards(connection, terms=terms)
     this.console.result({"verb": "boards rebuild", "boards": built})
 

@@ -12,9 +12,12 @@ from lbmigrate import commands
 from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.errors import UsageError
 from lbmigrate.records import amount
 from lbmigrate.run.connection import Connection
+from lbmigrate.workers.executor import Executor
 
+WITHOUT = "leave out --executor, or --dry-run"
 COLUMNS = ("adjustment", "user", "points", "reason", "at")
 
 app = new_app()
@@ -31,6 +34,8 @@ def reconcile(
     max_docs: options.MaxDocs = None,
     between: options.Between = None,
     workers: options.Workers = None,
+    executor: options.ExecutorOption = Executor.THREADS,
+    scheduler: options.Scheduler = None,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
@@ -41,10 +46,13 @@ def reconcile(
     """
     with this.connected(tell=False) as connection:
         if dry_run:
+            if executor is not Executor.THREADS:
+                raise UsageError(f"--executor {executor}: --dry-run lists what is due in this process alone", WITHOUT)
             _preview(this, connection)
             return
         limits = options.limits(connection.config, max_runtime, max_docs, between)
-        with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+        by = options.executor(executor, scheduler)
+        with this.running(limits, workers=workers, executor=by, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             found = commands.reconcile(connection, allow=allow, terms=terms)
     this.console.note(_summary(found.reasons, found.since))
     result = {"verb": "reconcile", "counts": asdict(found.counts), "adjustments": found.reasons}

@@ -8,6 +8,7 @@ from lbmigrate import commands
 from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
+from lbmigrate.workers.executor import Executor
 
 app = new_app()
 
@@ -19,6 +20,8 @@ def recount(
     max_docs: options.MaxDocs = None,
     between: options.Between = None,
     workers: options.Workers = None,
+    executor: options.ExecutorOption = Executor.THREADS,
+    scheduler: options.Scheduler = None,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
@@ -28,6 +31,7 @@ def recount(
     """
     with this.connected() as connection:
         limits = options.limits(connection.config, max_runtime, max_docs, between)
-        with this.running(limits, workers=workers, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
+        by = options.executor(executor, scheduler)
+        with this.running(limits, workers=workers, executor=by, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms:
             found = commands.recount(connection, terms=terms)
     this.console.result({"verb": "recount", "counts": asdict(found)})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lbmigrate import commands
 from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.cli.mismatches import exported
 from lbmigrate.cli.told import Told
+from lbmigrate.migration.runner import Terms
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import VerifyOptions
-from lbmigrate.run.stop import Limits
+from lbmigrate.workers.executor import Executor
+
+ALONE = "a sample is looked at by this process alone: it takes seconds; --executor is for --full, and for --repair"
 
 app = new_app()
 
@@ -41,6 +42,9 @@ def verify(
     between: options.Between = None,
     against: options.Against = None,
     report: options.Report = None,
+    workers: options.Workers = None,
+    executor: options.ExecutorOption = Executor.THREADS,
+    scheduler: options.Scheduler = None,
     lock_ttl: options.LockTtl = options.LOCK_TTL,
     wait_lock: options.WaitLock = None,
 ) -> None:
@@ -55,11 +59,18 @@ def verify(
     with this.connected(tell=False) as connection:
         chosen = options.verify_options(connection.config, sample, top, seed, full, confidence, max_error)
         limits = options.limits(connection.config, max_runtime, max_docs, between)
+        by = options.executor(executor, scheduler)
         told = Told(against, report)
         told.check(connection)
+        if executor is not Executor.THREADS and not chosen.full:
+            this.console.note(ALONE)
         try:
-            with told.following(this, connection):
-                _verify(this, connection, chosen, limits, export, repair, allow, lock_ttl, wait_lock)
+            with (
+                told.following(this, connection),
+                this.running(limits, workers=workers, executor=by, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms,
+                exported(export, terms) as heard,
+            ):
+                _verify(this, connection, chosen, repair, allow, heard)
         finally:  # also of a verification that failed: its verdict says what differs
             found = {} if connection.is_untouched() else connection.state.get("verdict")
             this.console.verdict(found, told.made.get("against"))
@@ -70,15 +81,11 @@ def _verify(
     this: Invocation,
     connection: Connection,
     chosen: VerifyOptions,
-    limits: Limits,
-    export: Path | None,
     repair: bool,
     allow: int,
-    lock_ttl: str,
-    wait_lock: str | None,
+    terms: Terms,
 ) -> None:
-    with this.running(limits, lock_ttl=lock_ttl, wait_lock=wait_lock) as terms, exported(export, terms) as heard:
-        if repair:
-            commands.repair(connection, options=chosen, allow=allow, terms=heard, tell=this.console.note)
-        else:
-            commands.verify(connection, options=chosen, terms=heard)
+    if repair:
+        commands.repair(connection, options=chosen, allow=allow, terms=terms, tell=this.console.note)
+    else:
+        commands.verify(connection, options=chosen, terms=terms)

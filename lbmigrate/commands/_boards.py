@@ -14,6 +14,7 @@ from lbmigrate.board.redis_client import PATIENT, client_of, explained
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch, Refused, UsageError
 from lbmigrate.feature_flag import find, switches
+from lbmigrate.ledger import boards_anew
 from lbmigrate.live import persist
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
@@ -42,7 +43,11 @@ def rebuild_boards(where: Config | Connection, *, terms: Terms = Terms()) -> dic
     ):
 
         def pieces() -> Iterator[Piece]:
-            for period, count in boards.rebuild_all():
+            for came in boards_anew.rebuilt(driver.context, boards):
+                if isinstance(came, Piece):
+                    yield came
+                    continue
+                period, count = came
                 built[period] = count
                 yield Piece(period, count, count, unit="users")
 

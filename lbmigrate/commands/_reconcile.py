@@ -79,7 +79,7 @@ def settled(driver: Driver, allow: int) -> Reconciled:
     context = driver.context
     if changes(context) and unread(context):
         driver.apply([s4_backfill])
-    counts = driver.carry_out(walk.WORK, partial(walk.pieces, context, Budget(context, allowed=allow).take))
+    counts = driver.carry_out(walk.WORK, partial(walk.pieces, context, Budget(context, allowed=allow)))
     return counts if isinstance(counts, Reconciled) else Reconciled()
 
 

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
+from lbmigrate.backfill.tasks import RollUp
 from lbmigrate.commands._reconcile import settled
 from lbmigrate.commands._run import verify
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Mismatch
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import walk
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
@@ -22,8 +24,9 @@ from lbmigrate.reconcile.taken_back import refuse_too_much
 from lbmigrate.records import Document, Piece, Report, Work, amount
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
+from lbmigrate.run.jobs import shared_out
+from lbmigrate.run.workers import Held, News
 from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import in_parts
 from lbmigrate.verify.kinds import Heal
 
 WORK = Work("repair")
@@ -116,9 +119,10 @@ def _roll_up(driver: Driver, users: list[Any]) -> None:
 
 def _rolled(context: Context, users: list[Any]) -> Iterator[Piece]:
     done = 0
-    for some in in_parts(users, USERS_AT_ONCE):
-        if context.stopping():
-            return
-        retrying(partial(rollup.roll_up, context, {"$in": some}))
-        done += len(some)
+    selections = takewhile(lambda _: not context.stopping(), walk.selections(users, USERS_AT_ONCE))
+    for came in shared_out(RollUp(context, redone=False), selections):
+        if isinstance(came, Held | News):
+            yield came.on(Piece("entries", done, len(users), unit="users"))
+            continue
+        done += len(came[0]["$in"])
         yield Piece("entries", done, len(users), unit="users")

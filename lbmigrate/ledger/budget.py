@@ -47,6 +47,14 @@ class Budget:
                 raise TooMuch(f"more of {action.name} would be taken back than {share}", NEXT)
             self._taken[action.name] = taken
 
+    def answer(self, actions: Sequence[Action], asked: Document) -> Document:
+        """What another process is told that wants to take back so many of one of these actions (`AskedBudget`)."""
+        try:
+            self.take_number(next(each for each in actions if each.name == asked["action"]), asked["number"])
+        except TooMuch as error:
+            return {"granted": False, "told": error.message}
+        return {"granted": True}
+
     def _limit(self, action: Action) -> float:
         if action.name not in self._most:
             within = [of_action(action.name)] if action.sources else of_other_actions(self._context.config)
@@ -62,5 +70,5 @@ class AskedBudget(Budget):
         self._ask = ask
 
     def take_number(self, action: Action, going: int) -> None:
-        if going and not self._ask({"action": action.name, "number": going})["granted"]:
-            raise TooMuch(f"more of {action.name} would be taken back than may be", NEXT)
+        if going and not (said := self._ask({"action": action.name, "number": going}))["granted"]:
+            raise TooMuch(said["told"], NEXT)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import islice
 
 from lbmigrate.backfill import backfill
@@ -16,23 +15,26 @@ from lbmigrate.config.digest import applied_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import dropped
 from lbmigrate.ledger.bound import removing
+from lbmigrate.ledger.budget import Budget
 from lbmigrate.ledger.odd import ROW, odd_events, seen_to
-from lbmigrate.ledger.settle import Action, Found, Taking, actions, take_anything
+from lbmigrate.ledger.settle import Action, Found, actions
 from lbmigrate.ledger.user_ids import OneUserType, kind_of_users
-from lbmigrate.mongo.client import retrying, server_time
+from lbmigrate.mongo.client import server_time
 from lbmigrate.passes import chunks, pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
-from lbmigrate.passes.passes import Claimed, Pass
+from lbmigrate.passes.passes import Pass
 from lbmigrate.passes.scored_by import in_force, is_settled
 from lbmigrate.reconcile import places
-from lbmigrate.reconcile.chunk import STRANGERS, Doubt, Due, look, settle
+from lbmigrate.reconcile.chunk import STRANGERS, Doubt, Due, look
 from lbmigrate.reconcile.places import NAME
-from lbmigrate.records import Checkpoint, Document, Piece, Reconciled, Work, amount
+from lbmigrate.reconcile.tasks import Outcome, Settlement
+from lbmigrate.records import Checkpoint, Document, Piece, Work, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
+from lbmigrate.run.jobs import shared_out
 from lbmigrate.run.throttle import Gate
-from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.run.workers import Held, News
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import RULES
 from lbmigrate.state.statuses import ChunkStatus
@@ -83,17 +85,17 @@ def preview(context: Context, most: int = 20_000) -> Preview:
 # --- doing it ------------------------------------------------------------------------------------------------------
 
 
-def pieces(context: Context, taking: Taking = take_anything) -> Iterator[Piece]:
+def pieces(context: Context, budget: Budget | None = None) -> Iterator[Piece]:
     """Reconcile every action, roll up whom that touched, and close the passes. Durable pieces, like those of a step.
 
-    `taking` may refuse what would be added.
+    A `budget` may refuse what would be taken back.
     """
     one_type, gate = OneUserType(context), throttle.gate(context)
     for reason in gate.unreadable():
         yield Piece("throttle", warning=f"{reason}; the run does not wait for it")
     found = places.all_actions(context)
     for action in found:
-        yield from _walk(context, action, one_type, gate, taking)
+        yield from _walk(context, action, one_type, gate, budget)
         if context.stopping():
             return
     yield from _rolled_up(context, gate)
@@ -141,7 +143,9 @@ def adjustments_made(context: Context) -> dict[str, int]:
     return dict(reasons)
 
 
-def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate, taking: Taking) -> Iterator[Piece]:
+def _walk(
+    context: Context, action: Action, one_type: OneUserType, gate: Gate, budget: Budget | None
+) -> Iterator[Piece]:
     """The pass over one action, up to its last chunk; ends early when a stop is asked for."""
     ledger, beside = places.as_source(context, action), replace(context, sources=context.target)
     current, opened, doubt = _open(beside, ledger, places.spans(context, action))
@@ -152,8 +156,8 @@ def _walk(context: Context, action: Action, one_type: OneUserType, gate: Gate, t
     target = context.config.backfill.target
     size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
     todo = gate.through(passes.todo(beside, ledger, current, lambda: context.pace.chunk(size())))
-    for outcome in overlapped(partial(_settle, context, action, one_type, doubt, taking), todo, context.pace.threads):
-        if isinstance(outcome, Held):
+    for outcome in shared_out(Settlement(context, action, one_type, doubt, budget), todo):
+        if isinstance(outcome, Held | News):
             yield outcome.on(Piece(action.name, done, max(total, done), "sources", True))
             continue
         size.note(outcome.seconds, outcome.found.sources)
@@ -203,36 +207,7 @@ def _named(items: Iterable[str]) -> str:
     return ", ".join(shown[:NAMED]) + (", …" if len(shown) > NAMED else "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """A chunk that is settled, in how many attempts and seconds."""
-
-    chunk: Claimed
-    attempts: int
-    seconds: float
-    found: Found
-
-    @property
-    def counts(self) -> Reconciled:
-        return Reconciled(self.found.sources, self.found.adjusted)
-
-
-def _settle(
-    context: Context, action: Action, one_type: OneUserType, doubt: Doubt, taking: Taking, chunk: Claimed
-) -> _Outcome:
-    began, tried = context.pace.clock(), chunk.tried
-
-    def attempt() -> Found:
-        nonlocal tried
-        tried += 1
-        doubted = Doubt.RETRY if tried > 1 and doubt is Doubt.NOTHING else doubt
-        return settle(context, action, chunk.bounds, one_type, doubted, taking)
-
-    found = retrying(attempt, attempts=context.config.backfill.attempts)
-    return _Outcome(chunk, tried, context.pace.clock() - began, found)
-
-
-def _closing(context: Context, outcome: _Outcome) -> Checkpoint:
+def _closing(context: Context, outcome: Outcome) -> Checkpoint:
     closed = {
         "status": ChunkStatus.CLAIMED.to(ChunkStatus.EMITTED),
         "seconds": round(outcome.seconds, 3),

@@ -24,6 +24,10 @@ class WorkerLost(LbmigrateError):
     """A worker is gone, or was not heard of any more, with a task in hand: nobody knows how much of it is done."""
 
 
+class NotReady(LbmigrateError):
+    """Nobody who was started for a run gets ready to work: what is to be done was in nobody's hands."""
+
+
 class Line(Protocol):
     """The way to one worker."""
 
@@ -37,8 +41,14 @@ class Crew(Protocol):
     def hands(self) -> int:
         """How many tasks can be worked on at the same time."""
 
+    def helpers(self) -> int:
+        """How many of these are not threads of the run."""
+
     def line(self) -> AbstractContextManager[Line | None]:
-        """The way to a worker who is free; None where the thread that asks is to work itself."""
+        """The way to a worker who is ready and free; None where the thread that asks is to work itself.
+
+        Raises NotReady.
+        """
 
     def news(self) -> list[str]:
         """What has happened to workers since this was asked last, a sentence each."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from threading import Condition
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from lbmigrate.records import Piece
 from lbmigrate.run.stop import LONGEST_NAP
@@ -14,6 +15,13 @@ from lbmigrate.run.stop import LONGEST_NAP
 T = TypeVar("T")
 R = TypeVar("R")
 MOST_WORKERS = 64
+
+
+class Aside(Protocol):
+    """What comes between results, and is to be told with how far the work is."""
+
+    def on(self, piece: Piece) -> Piece:
+        """The piece that tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,17 @@ class Held:
     def on(self, piece: Piece) -> Piece:
         """The piece that tells of it."""
         return replace(piece, held=self.reason, hold_kind=self.kind, ends=self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has happened to those who work for a run, in a sentence."""
+
+    sentence: str
+
+    def on(self, piece: Piece) -> Piece:
+        """The piece that tells of it."""
+        return replace(piece, warning=self.sentence)
 
 
 _END: Final = object()
@@ -82,6 +101,34 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: Calla
                 yield item
             else:
                 running.append(pool.submit(slots.work, work, item))
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T | Held], workers: Callable[[], int]) -> Iterator[R | Held]:
+    """The same with results in the order of the items.
+
+    With one worker an item is taken when the result of the one before it has been used. With more of them so many are
+    taken ahead that none waits for the slowest one: two for each, whose results are held.
+    """
+    slots = _Slots(workers)
+    with ThreadPoolExecutor(MOST_WORKERS + 1) as pool:
+        running: deque[Future[R]] = deque()
+        for item in items:
+            most = 0 if isinstance(item, Held) else 1 if workers() == 1 else 2 * workers()
+            while running and len(running) >= most:
+                yield _result(running.popleft())
+            if isinstance(item, Held):
+                yield item
+                continue
+            running.append(pool.submit(slots.work, work, item))
+            if most == 1:
+                yield _result(running.popleft())
+        while running:
+            yield _result(running.popleft())
+
+
+def _result(future: Future[R]) -> R:
+    _some_done([future])
+    return future.result()
 
 
 def _some_done(running: Sequence[Future[R]]) -> set[Future[R]]:

@@ -122,9 +122,10 @@ class Post:
         shown = dict.fromkeys(("task", "answer"), 0)
         return retrying(lambda: self._rows.find_one({"_id": row}, shown)) or {}
 
-    def asking(self, number: int) -> Document:
-        """The row of whoever asks something about a task; empty while nobody does."""
-        return retrying(lambda: self._rows.find_one({**of(WORKER), "run": self._run, "ask.n": number})) or {}
+    def asking(self, number: int) -> list[Document]:
+        """The rows of those who ask, or have asked, something about a task: one after another, where one was lost."""
+        asked = {**of(WORKER), "run": self._run, "ask.n": number}
+        return retrying(lambda: list(self._rows.find(asked, {"ask": 1})))
 
     def is_lost(self, row: Document) -> bool:
         """Whether a worker is surely gone, or was not heard of for too long."""

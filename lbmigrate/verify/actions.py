@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import BSONError
 
 from lbmigrate.config.model import Source
 from lbmigrate.passes.chunks import Bounds, Span
@@ -88,6 +89,14 @@ class Ledger:
     def count(self) -> int:
         """How many events the ledger has of the action, by their names."""
         return self._context.target[EVENTS].count_documents(self._within)
+
+
+def checked(ledger: Ledger, collection: str, bounds: Bounds, first: bool, last: bool) -> Checked:
+    """What a range comes to; where its documents cannot be read, that."""
+    try:
+        return ledger.check_range(collection, bounds, first, last)
+    except BSONError as error:
+        return Checked(skipped=f"{collection} from {bounds.low} to {bounds.high}: {error}"[:500])
 
 
 def names_a_range(bounds: Bounds | Span) -> bool:

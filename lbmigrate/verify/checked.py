@@ -10,13 +10,17 @@ from lbmigrate.verify.result import Mismatch
 
 @dataclass(slots=True)
 class Checked:
-    """What a range came to. `pending` are documents that the next backfill reads, `wrong` includes findings."""
+    """What a range came to. `pending` are documents that the next backfill reads, `wrong` includes findings.
+
+    `skipped` says why it could not be read; then it came to nothing.
+    """
 
     documents: int = 0
     events: int = 0
     pending: int = 0
     wrong: list[Mismatch] = field(default_factory=list)
     points: Counter[str] = field(default_factory=Counter)
+    skipped: str = ""
 
     def add(self, part: Checked) -> None:
         """Take in what another part came to."""

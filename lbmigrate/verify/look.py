@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
-
-from bson.errors import BSONError
 
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.passes.chunks import Bounds
@@ -21,7 +20,7 @@ from lbmigrate.run.workers import Held
 from lbmigrate.schema import present_collections
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.verify import choose, entries, structure, under_way
-from lbmigrate.verify.actions import Ledger, ledgers
+from lbmigrate.verify.actions import Ledger, checked, ledgers
 from lbmigrate.verify.again import persisting
 from lbmigrate.verify.bound import bound
 from lbmigrate.verify.checked import Checked
@@ -54,6 +53,7 @@ class Look:
     drawn: choose.Chosen | None = None
     wrong_users: set[str] = field(default_factory=set)
     kind: str | None = None
+    at: dt.datetime = dt.datetime.min  # when it began, by the run's clock
     ledgers: Sequence[Ledger] = ()
     suspects: list[Mismatch] = field(default_factory=list)
     coming: set[str] = field(default_factory=set)  # users of whom events came in that their entries do not have yet
@@ -65,7 +65,7 @@ class Look:
 
     def begin(self) -> Iterator[Piece]:
         """What must be known before anything is looked at."""
-        self.kind = kind_of_users(self.context)
+        self.at, self.kind = self.context.clock(), kind_of_users(self.context)
         self.ledgers = ledgers(self.context, self.kind)
         self._gate = throttle.gate(self.context)
         for reason in self._gate.unreadable():
@@ -99,34 +99,36 @@ class Look:
         """Compare the entries of some users; `rows` are these, where they have been read already."""
         began = time.monotonic()
         found = entries.compare(self.context, users, self.kind, rows)
+        return self.compared(found, time.monotonic() - began)
+
+    def compared(self, found: entries.Compared, seconds: float) -> Compared:
+        """Take in what some users came to."""
         self.totals.compared(found)
         self.suspects += found.wrong
-        self._noted(began, found.entries + found.events)
-        self.totals.part("entries", found.entries, found.entries, 0, "entries", time.monotonic() - began)
+        self._noted(seconds, found.entries + found.events)
+        self.totals.part("entries", found.entries, found.entries, 0, "entries", seconds)
         return Compared(found.users, found.entries)
 
     def check(self, ledger: Ledger, name: str, bounds: Bounds, first: bool = False, last: bool = False) -> Checked:
         """Compare a range of a collection that an action is scored from with the ledger."""
         began = time.monotonic()
-        try:
-            found = ledger.check_range(name, bounds, first, last)
-        except BSONError as error:
-            self.totals.skipped.append(f"{name} from {bounds.low} to {bounds.high}: {error}"[:500])
-            return Checked()
-        self.take(found, began)
+        found = checked(ledger, name, bounds, first, last)
+        self.take(found, time.monotonic() - began)
         return found
 
-    def take(self, found: Checked, began: float) -> None:
+    def take(self, found: Checked, seconds: float) -> None:
         """Take in what a part of the ledger and its sources came to."""
+        if found.skipped:
+            self.totals.skipped.append(found.skipped)
+            return
         self.totals.checked(found)
         self.suspects += found.wrong
-        took = time.monotonic() - began
-        self.totals.part("sources", found.documents or found.events, 0, 0, "documents", took)
-        self._noted(began, found.documents + found.events)
+        self.totals.part("sources", found.documents or found.events, 0, 0, "documents", seconds)
+        self._noted(seconds, found.documents + found.events)
 
-    def _noted(self, began: float, documents: int) -> None:
+    def _noted(self, seconds: float, documents: int) -> None:
         assert self._gate is not None
-        self._gate.note(time.monotonic() - began, documents)
+        self._gate.note(seconds, documents)
         self.totals.timed(time.monotonic() - self.began)
 
     def settled(self, part: str, *, few: bool = False) -> Iterator[Piece]:

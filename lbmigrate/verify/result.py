@@ -183,8 +183,14 @@ class Verification:
 
 
 def mismatch_of(row: Document) -> Mismatch:
-    """What `Mismatch.row` wrote."""
+    """What `Mismatch.row` wrote, or `to_run`."""
     return Mismatch(**{**row, "kind": Kind(row["kind"]), "heals": Heal(row["heals"])})
+
+
+def to_run(found: Mismatch) -> Document:
+    """A mismatch as a worker tells it: with its very values."""
+    row = {each.name: getattr(found, each.name) for each in fields(found)}
+    return {**row, "kind": found.kind.value, "heals": found.heals.value}
 
 
 def _plain(value: Any) -> Any:

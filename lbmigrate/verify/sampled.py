@@ -39,7 +39,7 @@ def pieces(look: Look) -> Iterator[Piece]:
         counts = look.compare(some)
         for ledger in look.ledgers:
             began = time.monotonic()
-            look.take(ledger.check_events(choose.of_users(some)), began)
+            look.take(ledger.check_events(choose.of_users(some)), time.monotonic() - began)
         yield Piece("entries", look.totals.users, len(users), "users", counts=counts)
         yield from look.settled("entries", few=True)
     yield from look.settled("entries")

@@ -8,18 +8,21 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from pymongo.collection import Collection
+
 from lbmigrate.config.digest import applied_digest
 from lbmigrate.passes import chunks
-from lbmigrate.passes.chunks import Bounds
+from lbmigrate.passes.chunks import Bounds, Span
 from lbmigrate.passes.read_plan import everything
 from lbmigrate.records import Checkpoint, Compared, Document, Piece
-from lbmigrate.run.workers import Held
+from lbmigrate.run.jobs import shared_out
+from lbmigrate.run.workers import Held, News
 from lbmigrate.values.id_text import encoded
 from lbmigrate.verify import UNDER_WAY as ROW
 from lbmigrate.verify import choose
 from lbmigrate.verify.actions import Ledger, names_a_range
-from lbmigrate.verify.ahead import Ahead
-from lbmigrate.verify.look import USERS_AT_ONCE, Look, parts
+from lbmigrate.verify.look import Look
+from lbmigrate.verify.tasks import Entries, Range, Ranges, everybody
 from lbmigrate.verify.totals import Totals
 from lbmigrate.verify.windows import with_ends
 
@@ -67,18 +70,19 @@ def _seal(row: Document) -> str:
 
 
 def _all_users(look: Look, after: Any) -> Iterator[Piece]:
-    total = choose.count(look.context)
-    users, ahead = choose.everybody(look.context, after), Ahead(look.context, after)
-    done = look.totals.users
-    for some in look.through(parts(users, USERS_AT_ONCE)):
-        if isinstance(some, Held):
-            yield some.on(Piece("entries", done, max(total, done), "users", True))
+    total, done = choose.count(look.context), look.totals.users
+    work = Entries(look.context, look.kind)
+    for came in shared_out(work, look.through(everybody(look.context, after, work.size)), ordered=True):
+        if isinstance(came, Held | News):
+            yield came.on(Piece("entries", done, max(total, done), "users", True))
             continue
-        counts = look.compare(some, ahead.of(some))
-        done = look.totals.users
-        yield from look.settled("entries", few=True)
-        mark = None if look.suspects else _mark(look, 0, some[-1])
-        yield Piece("entries", done, max(total, done), "users", True, counts, mark)
+        item, results = came
+        for some, (found, seconds) in zip(item.parts(), results, strict=True):
+            counts = look.compared(found, seconds)
+            done = look.totals.users
+            yield from look.settled("entries", few=True)
+            mark = None if look.suspects else _mark(look, 0, some[-1])
+            yield Piece("entries", done, max(total, done), "users", True, counts, mark)
     yield from look.settled("entries")
 
 
@@ -86,27 +90,38 @@ def _all_documents(look: Look, ledger: Ledger, number: int, after: Any) -> Itera
     """Every range of an action's sources; where ids do not run as those of the events do, also the other way."""
     collections = [look.context.sources[name] for name in look.collections(ledger)]
     spans = [(each, span) for each in collections for span in everything(each)]
-    size = look.context.config.backfill.chunk_size
     total, done = sum(each.estimated_document_count() for each in collections), 0
     first_span, row, seen = (after["span"], after["bounds"], after["seen"]) if after else (0, None, 0)
     in_ranges = any(names_a_range(span) for _, span in spans)  # then all events of the action are read beside documents
     for place, (collection, span) in enumerate(spans[first_span:], first_span):
         last = Bounds.from_row(row) if row and place == first_span else None
-        for item in look.through(with_ends(chunks.cut(collection, span, lambda: size, last), last is None)):
-            if isinstance(item, Held):
-                yield item.on(Piece(ledger.action, done, max(total, done), "documents", True))
+        work = Ranges(look.context, ledger, collection.name, look.kind, look.at)
+        for came in shared_out(work, look.through(_ranges(look, collection, span, last)), ordered=True):
+            if isinstance(came, Held | News):
+                yield came.on(Piece(ledger.action, done, max(total, done), "documents", True))
                 continue
-            found = look.check(ledger, collection.name, *item)
-            done, seen = done + found.documents, seen + found.events
-            yield from look.settled("sources", few=True)
-            at = {"span": place, "bounds": item[0].row(), "seen": seen}
-            mark = None if look.suspects else _mark(look, number, at)
-            counts = Compared(found.documents, 0, found.documents)
-            yield Piece(ledger.action, done, max(total, done), "documents", True, counts, mark)
+            (bounds, *_), results = came
+            for found, seconds in results:
+                look.take(found, seconds)
+                done, seen = done + found.documents, seen + found.events
+                yield from look.settled("sources", few=True)
+                mark = (
+                    None
+                    if look.suspects
+                    else _mark(look, number, {"span": place, "bounds": bounds.row(), "seen": seen})
+                )
+                counts = Compared(found.documents, 0, found.documents)
+                yield Piece(ledger.action, done, max(total, done), "documents", True, counts, mark)
         if look.context.stopping():
             return
     if not in_ranges and seen != ledger.count():  # events beside those that the sources have: look behind every one
         began = time.monotonic()
-        look.take(ledger.check_events({}), began)
+        look.take(ledger.check_events({}), time.monotonic() - began)
     yield from look.settled("sources")
     yield Piece(ledger.action, done, done, "documents", checkpoint=_mark(look, number + 1, None))
+
+
+def _ranges(look: Look, collection: Collection[Any], span: Span, last: Bounds | None) -> Iterator[Range]:
+    """The ranges of a span, behind the one that was looked at last."""
+    size = look.context.config.backfill.chunk_size
+    return with_ends(chunks.cut(collection, span, lambda: size, last), last is None)

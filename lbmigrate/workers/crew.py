@@ -30,6 +30,9 @@ class Everybody:
     def hands(self) -> int:
         return self._pace.threads() + len(self._hosts)
 
+    def helpers(self) -> int:
+        return len(self._hosts) + (self._own.helpers() if self._own else 0)
+
     @contextmanager
     def line(self) -> Iterator[Line | None]:
         if host := self._hosts.take():
@@ -57,8 +60,12 @@ class Everybody:
 
 @contextmanager
 def of(context: Context, executor: Executor, scheduler: str | None = None) -> Iterator[Crew | None]:
-    """The crew of a run that holds the lease; None where its own threads do all the work."""
-    if is_fake(context.target) or not context.state.fence:
+    """The crew of a run that holds the lease; None where its own threads do all the work.
+
+    Nobody joins a run beside the runs, whose lease has no fence: what is done there does not hang on one.
+    """
+    beside = not context.state.fence
+    if is_fake(context.target) or (beside and executor == Executor.THREADS):
         yield None
         return
     if executor == Executor.DASK:
@@ -67,7 +74,8 @@ def of(context: Context, executor: Executor, scheduler: str | None = None) -> It
         with dask_cluster.crew(context, scheduler) as found:
             yield found
         return
-    crew = Everybody(context, _processes(context) if executor == Executor.PROCESSES else None)
+    own = _processes(context) if executor == Executor.PROCESSES else None
+    crew = own if own and beside else Everybody(context, own)
     try:
         yield crew
     finally:

@@ -25,8 +25,9 @@ from lbmigrate.run.crew import Answer, Line, WorkerLost
 from lbmigrate.state.mailbox import Post
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import packed, unpacked
+from lbmigrate.workers.executor import cannot_start
 from lbmigrate.workers.joining import marks
-from lbmigrate.workers.on_dask import HANDED, work
+from lbmigrate.workers.on_dask import BEGINS, HANDED, work
 
 TICK = 0.05  # seconds between two looks at whether a worker asks something
 CONNECT = "15s"
@@ -35,23 +36,34 @@ CONNECT = "15s"
 class DaskLine:
     """The way to any worker of the cluster."""
 
-    def __init__(self, client: Any, post: Post, order: Document, number: int) -> None:
-        self._client, self._post, self._order, self._number = client, post, order, number
+    def __init__(self, client: Any, post: Post, order: Document, number: int, uri: str) -> None:
+        self._client, self._post, self._order, self._number, self._uri = client, post, order, number, uri
 
     def ask(self, task: Document, answer: Answer) -> Document:
         """What came of a task. Raises WorkerLost, and LbmigrateError where the scheduler is gone."""
         if task.get("seen") == Seen.OVERLAP.value:
             task = {**task, "seen": Seen.RETRY.value}
         order = {**self._order, "number": self._number}
-        asks, turn = task["perSecond"] is not None or task["kind"] == "emit", 0
+        asks, heard = task["perSecond"] is not None or task["asks"], dict[str, int]()
         future = self._client.submit(work, packed(order), packed(task), pure=False, key=_key(task, self._number))
         while not future.done():
-            if asks and (row := self._post.asking(self._number)) and row["ask"]["m"] == turn + 1:
-                turn += 1
-                told = packed(answer(unpacked(row["ask"]["body"])))
-                self._post.answer(row["_id"], self._number, turn, told)
+            if asks:
+                self._answer_all(heard, answer)
             time.sleep(TICK)
-        return unpacked(self._result(future))
+        found = unpacked(self._result(future))
+        if "unready" in found:
+            raise cannot_start(found["unready"], self._uri)
+        return found
+
+    def _answer_all(self, heard: dict[str, int], answer: Answer) -> None:
+        """Answer what was not answered yet; `heard` has up to which question whoever had the task was."""
+        for row in self._post.asking(self._number):
+            name, turn, asked = row["_id"], row["ask"]["m"], unpacked(row["ask"]["body"])
+            if heard.get(name, 0) >= turn:
+                continue
+            told = {"again": bool(heard.keys() - {name})} if BEGINS in asked else answer(asked)
+            heard[name] = turn
+            self._post.answer(name, self._number, turn, packed(told))
 
     def _result(self, future: Any) -> bytes:
         from distributed import CancelledError, KilledWorker  # noqa: PLC0415  an extra
@@ -74,8 +86,8 @@ FEWER = "where memory ran out: a smaller backfill.chunk_size, or larger workers;
 
 
 def _key(task: Document, number: int) -> str:
-    """By what the task is called on the dashboard: the row of a chunk, and of a roll-up nobody's id."""
-    return f"{task.get('row') or 'roll-up'}-{number}"
+    """By what the task is called on the dashboard: the row of a chunk, or the kind of work; nobody's id."""
+    return f"{task.get('row') or task['kind']}-{number}"
 
 
 class DaskCrew:
@@ -84,14 +96,18 @@ class DaskCrew:
     def __init__(self, context: Context, client: Any) -> None:
         self._pace, self._client = context.pace, client
         self._post, self._numbers = Post(context.state, context.run), itertools.count(1)
-        self._order = {"run": context.run, "fence": context.state.fence, "marks": marks(context.config)}
+        self._uri = context.config.database.uri
+        self._order = {"run": context.run, "fence": context.state.fence or 0, "marks": marks(context.config)}
 
     def hands(self) -> int:
         return self._pace.threads()
 
+    def helpers(self) -> int:
+        return self._pace.threads()
+
     @contextmanager
     def line(self) -> Iterator[Line | None]:
-        yield DaskLine(self._client, self._post, self._order, next(self._numbers))
+        yield DaskLine(self._client, self._post, self._order, next(self._numbers), self._uri)
 
     def news(self) -> list[str]:
         return []
@@ -135,7 +151,7 @@ def _of_this_host(context: Context) -> Iterator[Any]:
     from distributed.security import Security  # noqa: PLC0415
 
     handed = {HANDED: packed_config(context.config), "NUMEXPR_NUM_THREADS": "1"}
-    shape = {"n_workers": context.pace.threads(), "threads_per_worker": 1, "dashboard_address": None}
+    shape = {"n_workers": context.workers, "threads_per_worker": 1, "dashboard_address": None}
     with LocalCluster(
         **shape, security=Security.temporary(), env=handed, silence_logs=50, local_directory=os.environ.get("TMPDIR")
     ) as found:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 
 from lbmigrate.errors import UsageError
+from lbmigrate.mongo import errors_told
+from lbmigrate.mongo.faults import explain
+from lbmigrate.records import Document
+from lbmigrate.run.crew import NotReady
+
+ALONE = "leave out --executor: threads do that work"
 
 
 class Executor(StrEnum):
@@ -15,7 +21,15 @@ class Executor(StrEnum):
     DASK = "dask"
 
 
+def cannot_start(told: Document, uri: str) -> NotReady:
+    """That a worker says it cannot work, for a reason that is not in what it was handed; `told` is its error."""
+    error = explain(errors_told.as_error(told), uri)
+    found = NotReady(f"a worker cannot work for this run: {error.message}", error.hint or ALONE, error.details)
+    found.exit_code = error.exit_code
+    return found
+
+
 def in_memory(executor: Executor) -> UsageError:
     """That a database in memory is for one process."""
     told = "the database in memory is that of one process, and no other one can reach it"
-    return UsageError(f"--executor {executor}: {told}", "leave out --executor: threads do that work")
+    return UsageError(f"--executor {executor}: {told}", ALONE)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
 
-from lbmigrate.backfill.tasks import carry_out
 from lbmigrate.config.digest import likeness
 from lbmigrate.config.model import Config
 from lbmigrate.errors import LeaseLost, Refused, UsageError
@@ -23,7 +22,7 @@ from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Holder, State
 from lbmigrate.state.lease import is_held
 from lbmigrate.state.mailbox import SIGN, Mailbox
-from lbmigrate.workers.at_work import at_work, packed, unpacked
+from lbmigrate.workers.at_work import answered, at_work, packed, unpacked
 
 TICK = 0.05  # seconds between two looks for a task
 BEGINNING = 5.0  # … at most for what a run puts on record when it begins
@@ -79,7 +78,7 @@ def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Don
     done = Done(lock["run"])
     while not stop.asked():
         box = Mailbox(connection.state, done.run, Holder.here())
-        with opened(box), at_work(connection.config, box.run, lock["fence"]) as context:
+        with at_work(connection.config, box.run, lock["fence"]) as context, opened(box):  # ready before it is seen
             tell(f"joined run {box.run}; it hands out chunks")
             if not _work(box, guarded(context, box), stop, done):
                 return done
@@ -155,11 +154,13 @@ def _carry_out(box: Mailbox, context: Context, task: Document, done: Done) -> No
         box.ask(task["n"], turn, packed(asked))
         return answer_to(box, task["n"], turn)
 
+    from lbmigrate.workers.ways import carry_out  # noqa: PLC0415  every kind of work, and a run imports this module
+
     began = time.monotonic()
     found = carry_out(context, unpacked(task["body"]), ask)
-    documents = found.get("counts", {}).get("read", 0)
+    documents = found.get("documents", 0)
     done.tasks, done.documents = done.tasks + 1, done.documents + documents
-    box.hand_back(task["n"], packed(found), documents, time.monotonic() - began)
+    box.hand_back(task["n"], answered(found), documents, time.monotonic() - began)
 
 
 def answer_to(box: Mailbox, number: int, turn: int) -> Document:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from pymongo.errors import PyMongoError
 
-from lbmigrate.backfill.tasks import carry_out
 from lbmigrate.config.load import load_config
 from lbmigrate.config.model import Config
 from lbmigrate.errors import LbmigrateError
@@ -23,9 +22,11 @@ from lbmigrate.run.context import Context
 from lbmigrate.state import Holder, State
 from lbmigrate.state.mailbox import Mailbox
 from lbmigrate.telling import secrets
-from lbmigrate.workers.at_work import at_work, packed, unpacked
+from lbmigrate.workers.at_work import answered, at_work, packed, unpacked
 from lbmigrate.workers.joining import answer_to, guarded, opened, refuse_others
+from lbmigrate.workers.ways import carry_out
 
+BEGINS = "begins"  # asks, before anything is done, whether another worker has begun this task
 HANDED = "LBMIGRATE_HANDED_OVER"  # a configuration that a run has handed to a cluster of its own
 
 
@@ -44,22 +45,26 @@ _mine = threading.local()
 
 def work(order: bytes, body: bytes) -> bytes:
     """Carry out a task of a run; an error is among what may come of it."""
-    wanted, began = unpacked(order), time.monotonic()
+    wanted, task, began = unpacked(order), unpacked(body), time.monotonic()
     try:
         place = _place(wanted)
-        turns = iter(range(1, 2**31))
+    except (LbmigrateError, PyMongoError) as error:
+        return packed({"unready": errors_told.as_document(error)})
+    turns = iter(range(1, 2**31))
 
-        def ask(asked: Document) -> Document:
-            turn = next(turns)
-            place.box.ask(wanted["number"], turn, packed(asked))
-            return answer_to(place.box, wanted["number"], turn)
+    def ask(asked: Document) -> Document:
+        turn = next(turns)
+        place.box.ask(wanted["number"], turn, packed(asked))
+        return answer_to(place.box, wanted["number"], turn)
 
-        found = packed(carry_out(place.context, unpacked(body), ask))
-        documents = unpacked(found).get("counts", {}).get("read", 0)
-        place.box.count(documents, time.monotonic() - began)
+    try:
+        if task["counts"] and ask({BEGINS: True})["again"]:
+            task["tried"] += 1
+        found = carry_out(place.context, task, ask)
+        place.box.count(found.get("documents", 0), time.monotonic() - began)
     except (LbmigrateError, PyMongoError) as error:
         return packed({"error": errors_told.as_document(error)})
-    return found
+    return answered(found)
 
 
 def _place(wanted: Document) -> Place:

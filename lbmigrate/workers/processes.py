@@ -7,55 +7,66 @@ at once, and signals are the run's affair: Ctrl-C reaches all of them, and none 
 from __future__ import annotations
 
 import multiprocessing
-import os
+import pickle
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from pymongo.errors import PyMongoError
-
-from lbmigrate.backfill.tasks import carry_out
-from lbmigrate.config.model import Config
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.mongo import errors_told
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.run.crew import Answer, Line, WorkerLost
+from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost
 from lbmigrate.run.pace import Pace
 from lbmigrate.telling import secrets
-from lbmigrate.workers.at_work import at_work, packed, unpacked
+from lbmigrate.workers.at_work import packed, unpacked
+from lbmigrate.workers.child import SIGNALS, begin
+from lbmigrate.workers.executor import ALONE, cannot_start
+from lbmigrate.workers.serving import Order
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 2.0  # seconds until a process that is to end, and does not, is killed
+MOST_FAILED = 5  # processes, one after another, that died while they started
 HINT = "where memory ran out: fewer --workers, or a smaller backfill.chunk_size; then lbmigrate run"
+NO_MEMORY = f"where memory ran out: fewer --workers, or {ALONE}"
+PRINTED = f'what it has printed says why: a script starts a run below `if __name__ == "__main__":`; or {ALONE}'
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a process has to know of the run that it works for, and which words are secrets."""
-
-    config: Config
-    run: str
-    fence: int
-    secrets: frozenset[str]
+class _Died(Exception):
+    """A process has ended before it was ready, and did not say why."""
 
 
 class Process:
     """One process, as the run sees it."""
 
     def __init__(self, order: Order) -> None:
+        self._order = order
         self._here, there = multiprocessing.Pipe()
-        self._process = SpawnProcess(target=work, args=(there, order), name="lbmigrate worker", daemon=True)
+        self._process = SpawnProcess(target=begin, args=(there,), name="lbmigrate worker", daemon=True)
         resource_tracker.ensure_running()  # which else lets signals through again
         with _undisturbed():
             self._process.start()
         there.close()
-        self.is_lost = ""
+        self.is_lost, self.is_ready = "", False
+
+    def get_ready(self) -> None:
+        """Tell the process what it works for, and wait until it can be handed a task. Raises _Died and NotReady."""
+        try:
+            self._here.send_bytes(pickle.dumps(self._order))
+            word, told = self._here.recv()
+        except (EOFError, OSError) as error:
+            self._process.join(PATIENCE)
+            raise _Died(f"worker process {self._process.pid} {_ended(self._process.exitcode)}") from error
+        if word == "error":
+            raise cannot_start(told, self._order.config.database.uri)
+        if word == "broken":
+            raise NotReady(f"a worker process cannot start: {secrets.hidden(told)}", PRINTED)
+        self.is_ready = True
+
+    @property
+    def was_killed(self) -> bool:
+        return (self._process.exitcode or 0) < 0
 
     def ask(self, task: Document, answer: Answer) -> Document:
         """What came of a task. Raises WorkerLost, after which the process is of no use."""
@@ -70,8 +81,7 @@ class Process:
         except BaseException:
             self.is_lost = f"worker process {self._process.pid} was left alone"
             raise
-        done: Document = said["done"]
-        return done
+        return unpacked(said["done"])
 
     def end(self, is_idle: bool) -> None:
         """Have the process end: by itself where it is idle, and else at once, without its task."""
@@ -93,9 +103,13 @@ class Processes:
         self._all: list[Process] = []
         self._idle: list[Process] = []
         self._news: list[str] = []
+        self._failed = 0  # processes that died while they started, since one did get ready
         self._is_closed = False
 
     def hands(self) -> int:
+        return self._pace.threads()
+
+    def helpers(self) -> int:
         return self._pace.threads()
 
     @contextmanager
@@ -110,6 +124,7 @@ class Processes:
                     self._news.append(f"{process.is_lost}; what it had in hand is done once more")
                 else:
                     self._idle.append(process)
+                    self._failed = 0
 
     def news(self) -> list[str]:
         with self._turn:
@@ -124,14 +139,41 @@ class Processes:
                 process.end(is_idle=process in self._idle)
 
     def _free(self) -> Process:
+        """A process that is ready. One that dies while it starts is replaced; it had nothing in hand."""
+        while True:
+            with self._turn:
+                if self._is_closed:
+                    raise LbmigrateError("the run has ended")
+                if self._idle:
+                    return self._idle.pop()
+                process = Process(self._order)
+                self._all.append(process)
+            try:
+                process.get_ready()
+            except _Died as error:
+                self._note_failure(process, f"{error} while it started")
+            except BaseException:
+                self._forget(process)
+                raise
+            else:
+                self._failed = 0
+                return process
+
+    def _note_failure(self, process: Process, told: str) -> None:
+        self._forget(process)
         with self._turn:
-            if self._is_closed:
-                raise LbmigrateError("the run has ended")
-            if self._idle:
-                return self._idle.pop()
-            process = Process(self._order)
-            self._all.append(process)
-            return process
+            self._failed += 1
+            self._news.append(f"{told}; another one is started")
+            nobody_is_ready = not any(each.is_ready for each in self._all)
+            if self._failed >= MOST_FAILED and nobody_is_ready and not self._is_closed:
+                hint = NO_MEMORY if process.was_killed else PRINTED
+                raise NotReady(f"no worker process gets ready to work: {told}", hint)
+
+    def _forget(self, process: Process) -> None:
+        process.end(is_idle=False)
+        with self._turn:
+            if process in self._all:
+                self._all.remove(process)
 
 
 @contextmanager
@@ -151,40 +193,4 @@ def _ended(code: int | None) -> str:
 
 
 def _named(task: Document) -> str:
-    return str(task.get("row") or "a roll-up")
-
-
-# --- in the process ------------------------------------------------------------------------------------------------
-
-
-def work(pipe: Connection, order: Order) -> None:
-    """Carry out one task after another, until the run closes the pipe."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    os.environ["NUMEXPR_NUM_THREADS"] = "1"  # the processes share the cores
-    secrets.keep(order.secrets)
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
-    with suppress(EOFError, OSError):
-        _serve(pipe, order)
-
-
-def _end_with_the_run() -> None:
-    if run := multiprocessing.parent_process():
-        run.join()
-        os._exit(0)
-
-
-def _serve(pipe: Connection, order: Order) -> None:
-    def ask(asked: Document) -> Document:
-        pipe.send_bytes(packed({"ask": asked}))
-        return unpacked(pipe.recv_bytes())
-
-    try:
-        with at_work(order.config, order.run, order.fence) as context:
-            while True:
-                task = unpacked(pipe.recv_bytes())["task"]
-                pipe.send_bytes(packed({"done": carry_out(context, task, ask)}))
-    except (LbmigrateError, PyMongoError) as error:  # there is no way to the server
-        pipe.recv_bytes()
-        pipe.send_bytes(packed({"done": {"error": errors_told.as_document(error)}}))
+    return str(task.get("row") or f"a task of {task['kind']}")

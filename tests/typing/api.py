@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient
 
 import lbmigrate
-from lbmigrate import AsyncBoard, Board, LbmigrateError, ScoreRecorder, commands, flag, load_config
+from lbmigrate import AsyncBoard, Board, Executor, LbmigrateError, ScoreRecorder, commands, flag, load_config
 from lbmigrate.board.place import About, Freshness, Page, PastPlace, Place
 from lbmigrate.config.model import Config
 from lbmigrate.live.flag_cache import Flag
@@ -62,6 +62,8 @@ def the_commands(config: Config) -> None:
     assert_type(commands.run(config, to=4, no_backup=True), Counts)
     assert_type(commands.backfill(config), Counts)
     assert_type(commands.plan(config).pending, bool)
+    by_processes = commands.Terms(workers=2, executor=Executor.PROCESSES)
+    assert_type(commands.reconcile(config, terms=by_processes).reasons, dict[str, int])
     try:
         commands.verify(config)
     except LbmigrateError as error:

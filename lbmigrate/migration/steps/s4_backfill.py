@@ -11,7 +11,7 @@ from typing import Any
 from lbmigrate.backfill import backfill, noting, recheck, refresh_profiles, strays
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, bound, dropped, moving, newcomers, one_kind, rollup, zone_count
+from lbmigrate.ledger import binding, boards_anew, bound, dropped, moving, newcomers, one_kind, rollup, zone_count
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.histograms import Histograms
@@ -144,7 +144,11 @@ def _histograms(context: Context) -> Iterator[Piece]:
 def _boards(context: Context) -> Iterator[Piece]:
     """Rebuild the boards in Redis that are not there, have lost something, or were not heard of for a while."""
     boards = rollup.boards_of(context)
-    for period, count in boards.heal() if boards and not context.stopping() else ():
+    for came in boards_anew.healed(context, boards) if boards and not context.stopping() else ():
+        if isinstance(came, Piece):
+            yield came
+            continue
+        period, count = came
         yield Piece("boards", note=f"rebuilt the board of {period} in Redis, with {amount(count, 'user')}")
 
 

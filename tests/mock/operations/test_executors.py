@@ -18,8 +18,11 @@ from lbmigrate.mongo import errors_told
 from lbmigrate.mongo.client import is_worth_another_try
 from lbmigrate.mongo.faults import explain
 from lbmigrate.run.crew import MOST_LOST, WorkerLost, carried_out
-from lbmigrate.workers.at_work import packed, unpacked
+from lbmigrate.run.jobs import LEFT
+from lbmigrate.workers.at_work import LARGEST, answered, packed, unpacked
 from lbmigrate.workers.crew import refuse_in_memory
+from lbmigrate.workers.executor import cannot_start
+from lbmigrate.workers.processes import _named
 from tests.apps import App
 
 
@@ -101,3 +104,40 @@ def test_a_fault_of_ours_in_a_worker_is_an_error_with_its_name() -> None:
 def test_a_script_may_name_an_executor_by_its_word_and_one_that_is_none_is_refused(app, executor, said) -> None:
     with pytest.raises(UsageError, match=said):
         refuse_in_memory(App(app).context(), executor)
+
+
+def test_what_works_on_a_ledger_in_memory_refuses_others_too(terminal, migrated) -> None:
+    for words in ("verify --full", "verify --repair", "reconcile", "recount"):
+        refused = terminal(*words.split(), "--executor", "processes")
+        assert (refused.code, "no other one can reach it" in " ".join(refused.err.split())) == (2, True), words
+        assert refused.hint == "leave out --executor: threads do that work"
+        assert terminal(*words.split()).code == 0, words
+
+
+def test_a_reconciliation_that_only_lists_has_no_work_for_others(terminal, migrated) -> None:
+    refused = terminal("reconcile", "--dry-run", "--executor", "processes")
+    assert (refused.code, refused.hint) == (2, "leave out --executor, or --dry-run")
+    assert terminal("reconcile", "--dry-run").code == 0
+
+
+def test_a_task_names_itself_where_its_worker_is_lost() -> None:
+    assert _named({"kind": "settle", "row": "chunk:tasks:1:0:0"}) == "chunk:tasks:1:0:0"
+    assert _named({"kind": "compare"}) == "a task of compare"
+
+
+@pytest.mark.parametrize("found", [{"n": 2**70}, {"text": "\ud800"}, {"key": object()}])
+def test_what_cannot_be_told_is_left_to_the_run(found) -> None:
+    assert unpacked(answered(found)) == {LEFT: True}
+
+
+def test_what_is_too_much_for_a_row_is_left_to_the_run() -> None:
+    assert unpacked(answered({"text": "x" * LARGEST})) == {LEFT: True}
+    assert unpacked(answered({"text": "x"})) == {"text": "x"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Refused("another one", "alike"), 6), (ServerSelectionTimeoutError("x"), 1)]
+)
+def test_a_worker_who_says_why_it_cannot_work_ends_the_run_as_that_would(error, code) -> None:
+    found = cannot_start(errors_told.as_document(error), "mongodb://u:S3cr3t@host")
+    assert (found.exit_code, bool(found.hint), "S3cr3t" in str(found)) == (code, True, False)

@@ -150,6 +150,19 @@ def test_without_redis_recording_goes_on_and_ranks_are_counted(app, config, valk
 
 
 @pytest.mark.slow
+def test_processes_rebuild_the_boards_that_one_thread_rebuilds(app, config, valkey, terminal):
+    alone = terminal("boards", "rebuild", "--json")
+    valkey.client.zadd("lb:global", {"somebody": 10**6})
+    together = terminal("boards", "rebuild", "--json", "--executor", "processes", "--workers", "2")
+    assert together.code == 0, together.err
+    built, wanted = (json.loads(each.out.splitlines()[-1])["boards"] for each in (together, alone))
+    assert built == wanted
+    assert len(built) > 1
+    assert valkey.board() == entries(app)
+    assert terminal("boards", "check").code == 0
+
+
+@pytest.mark.slow
 def test_a_board_that_missed_something_is_not_believed_until_it_is_rebuilt(app, config, valkey, terminal):
     State(app).note("boards", stale=True, since=None, why="a publication failed", failure="x")
     valkey.client.zadd("lb:global", {"somebody": 10**6})

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from bson import json_util
 
+from lbmigrate.schema import REJECTS
 from tests.apps import SESSIONS, TASKS, UNHURRIED, session, task, user
 from tests.runs import derived, state_rows, write_config
 
@@ -49,6 +50,6 @@ def configured(directory, database, **throttle):
 def left(database):
     """What a run leaves: events, entries, rejects, and what its chunks say of what they have read."""
     chunks = [row for row in state_rows(database).values() if row["kind"] == "chunk"]
-    read = {row["_id"]: (row["status"], row["counts"]["read"], row["counts"]["rejected"]) for row in chunks}
-    rejects = {row["_id"]: row["reason"] for row in database["score_rejects"].find()}
+    read = {row["_id"]: (row["status"], row["counts"]["read"], row["counts"].get("rejected")) for row in chunks}
+    rejects = {row["_id"]: row["reason"] for row in database[REJECTS].find()}
     return derived(database), read, rejects

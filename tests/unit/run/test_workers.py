@@ -3,13 +3,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import count, cycle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.run.workers import Held, overlapped
+from lbmigrate.run.workers import Held, in_order, overlapped
 
 LONG = 10.0  # seconds until a test that would hang fails instead
 
@@ -145,3 +145,43 @@ def test_fewer_workers_end_what_they_have_begun_and_more_begin_at_once() -> None
 
     assert sorted(overlapped(work, items(), lambda: number[0])) == list(range(40))
     assert 1 < most[0] <= 4
+
+
+@given(items=st.lists(st.integers(), max_size=20), workers=st.lists(st.integers(1, 4), min_size=1, max_size=30))
+def test_results_come_in_the_order_of_the_items_however_many_work(items: list[int], workers: list[int]) -> None:
+    now = cycle(workers)
+    assert list(in_order(double, items, lambda: next(now))) == list(map(double, items))
+
+
+def test_with_one_worker_an_item_is_taken_when_the_result_before_it_was_used() -> None:
+    told: list[str] = []
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            told.append(f"taken {number}")
+            yield number
+
+    for found in in_order(double, items(), lambda: 1):
+        told.append(f"used {found}")
+    assert told == ["taken 0", "used 0", "taken 1", "used 2", "taken 2", "used 4"]
+
+
+def test_in_order_two_items_for_each_worker_are_taken_ahead_and_no_more() -> None:
+    taken: list[int] = []
+    free = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in count():
+            taken.append(number)
+            yield number
+
+    results = in_order(lambda number: number == 0 or free.wait(LONG), items(), lambda: 3)
+    next(results)
+    assert len(taken) == 2 * 3 + 1
+    free.set()
+    results.close()
+
+
+def test_a_hold_comes_behind_all_that_was_begun_before_it() -> None:
+    held = Held("paused")
+    assert list(in_order(double, [1, 2, held, 3], lambda: 2)) == [2, 4, held, 6]

@@ -1,0 +1,63 @@
+"""The boards in Redis made anew from the entries, each by whoever works for the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from lbmigrate.board.boards import Boards
+from lbmigrate.board.redis_client import explained
+from lbmigrate.records import Document, Piece
+from lbmigrate.run.context import Context
+from lbmigrate.run.jobs import Ask, Job, Way, others, shared_out
+from lbmigrate.run.workers import Held, News
+
+SUBJECT = "boards"
+
+
+@dataclass(frozen=True)
+class Rebuilding(Job[str, tuple[str, int]]):
+    """Rebuilds the board of a period: how many entries are on it. Where nobody helps, one after the other."""
+
+    NAME: ClassVar[str] = "rebuild"
+
+    context: Context
+
+    def here(self, period: str) -> tuple[str, int]:
+        boards = Boards.of(self.context.config, self.context.target, self.context.state)
+        assert boards is not None, "who rebuilds boards has a redis.url"
+        with explained(str(self.context.config.redis.url)):
+            return period, boards.rebuild(period)
+
+    def task(self, period: str) -> Document:
+        return {"period": period}
+
+    def came_to(self, period: str, found: Document) -> tuple[str, int]:
+        return period, found["entries"]
+
+    def hands(self) -> int:
+        return others(self.context)
+
+
+def _rebuild(context: Context, task: Document, _: Ask) -> Document:
+    return {"entries": Rebuilding(context).here(task["period"])[1]}
+
+
+WAYS: dict[str, Way] = {Rebuilding.NAME: _rebuild}
+
+
+def rebuilt(context: Context, boards: Boards) -> Iterator[tuple[str, int] | Piece]:
+    """Every board rebuilt: its period, and how many entries it has. Between them what is to be told."""
+    return boards.rebuild_all(partial(_each, context))
+
+
+def healed(context: Context, boards: Boards) -> Iterator[tuple[str, int] | Piece]:
+    """The same where one is not to be believed; nothing else."""
+    return boards.heal(partial(_each, context))
+
+
+def _each(context: Context, periods: Sequence[str]) -> Iterator[tuple[str, int] | Piece]:
+    for came in shared_out(Rebuilding(context), periods, ordered=True):
+        yield came.on(Piece(SUBJECT)) if isinstance(came, Held | News) else came

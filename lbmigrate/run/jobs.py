@@ -1,0 +1,122 @@
+"""Work that may leave the process: one way for all of it, whatever is done and whoever does it.
+
+The run keeps the lease and the ledger of what is done; a worker is handed one item at a time as a document, and what
+came of it comes back as one. Each kind of work says how it is done here, and how both documents are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo import errors_told
+from lbmigrate.records import Document
+from lbmigrate.run.context import Context
+from lbmigrate.run.crew import Answer, Line, NotReady, carried_out
+from lbmigrate.run.workers import Held, News, in_order, overlapped
+
+T = TypeVar("T")
+R = TypeVar("R")
+LEFT = "left"  # a worker's word for what it leaves to the run: what came of it is too much to be sent, or cannot be
+
+Ask = Callable[[Document], Document]
+Way = Callable[[Context, Document, Ask], Document]  # how a worker carries out a task
+
+
+class Job(Generic[T, R]):
+    """One kind of work on items. `NAME` is what a worker knows it by.
+
+    A worker `ASKS` where it needs to know what only the run knows of all of them. One that `COUNTS` attempts is told
+    of them by a Dask cluster too, which hands on what a lost worker had by itself.
+    """
+
+    NAME: ClassVar[str]
+    ASKS: ClassVar[bool] = False
+    COUNTS: ClassVar[bool] = False
+    context: Context
+
+    def here(self, item: T) -> R:
+        """Do it in this thread."""
+        raise NotImplementedError
+
+    def task(self, item: T) -> Document:
+        """What a worker needs to know to do it."""
+        raise NotImplementedError
+
+    def came_to(self, item: T, found: Document) -> R:
+        """What a worker says of an item."""
+        raise NotImplementedError
+
+    def again(self, item: T) -> T:
+        """The item for somebody else: whoever had it is gone."""
+        return item
+
+    def failed(self, item: T, error: LbmigrateError | PyMongoError) -> R:
+        """What an error in a worker makes of an item; raised by default."""
+        raise error
+
+    def answer(self, asked: Document) -> Document:
+        """What a worker is told that asks."""
+        raise NotImplementedError
+
+    def hands(self) -> int:
+        """How many items may be worked on at the same time."""
+        return self.context.hands()
+
+
+def others(context: Context) -> int:
+    """How many others work for the run, for work that it does itself, one item after the other, where nobody does."""
+    return max(1, context.crew.helpers()) if context.crew else 1
+
+
+def shared_out(job: Job[T, R], items: Iterable[T | Held], *, ordered: bool = False) -> Iterator[R | Held | News]:
+    """What comes of every item, done by whoever works for the run: as they finish, or `ordered` as the items are.
+
+    Between them what holds the run, and what has happened to its workers.
+    """
+    for came in (in_order if ordered else overlapped)(partial(_done, job), items, job.hands):
+        crew = job.context.crew
+        yield from map(News, crew.news() if crew else ())
+        yield came
+
+
+def _done(job: Job[T, R], item: T) -> R:
+    if job.context.crew is None:
+        return job.here(item)
+    try:
+        return carried_out(job.context.crew, item, partial(_away, job), job.here, job.again)
+    except NotReady:
+        raise
+    except (LbmigrateError, PyMongoError) as error:
+        return job.failed(item, error)
+
+
+def _away(job: Job[T, R], item: T, line: Line) -> R:
+    """Have a worker do it. Raises WorkerLost, and what the worker met."""
+    context = job.context
+    asks = {"asks": job.ASKS, "counts": job.COUNTS, "perSecond": context.pace.per_second}
+    task = {"kind": job.NAME, "scope": asdict(context.scope), **asks, **job.task(item)}
+    found = line.ask(task, _answer(job))
+    if "error" in found:
+        raise errors_told.as_error(found["error"])
+    return job.here(job.again(item)) if LEFT in found else job.came_to(item, found)
+
+
+def _answer(job: Job[Any, Any]) -> Answer:
+    """What a worker is told: that it may read so many documents now, or what the work needs besides."""
+
+    def answer(asked: Document) -> Document:
+        if "read" in asked:
+            job.context.pace.take(asked["read"], job.context.stop)
+            return {}
+        try:
+            return job.answer(asked)
+        except (LbmigrateError, PyMongoError) as error:
+            return {"error": errors_told.as_document(error)}
+
+    return answer
