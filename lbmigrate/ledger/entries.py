@@ -76,7 +76,7 @@ def _add_present(collection: Collection[Any], layout: Layout, users: Document, f
         if _is_ours(entry) and not here and collection.name == ENTRIES:
             continue  # a copy of what has a collection of its own by now, which a run removes
         key = plain_id(entry["userId"]), _period(entry)
-        if _is_ours(entry) and here and found.setdefault(key, _held(entry)) is entry:
+        if _is_ours(entry) and here and found.setdefault(key, held(entry)) is entry:
             continue
         if here:
             before({_period(entry)})
@@ -133,7 +133,7 @@ def _remove(collection: Collection[Any], which: Document) -> None:
             raise
 
 
-def _held(entry: Document) -> Document:
+def held(entry: Document) -> Document:
     """An entry as it is compared: what is larger than any entry of ours is as good as none, and megabytes less."""
     for name in COMPARED:
         value = entry.get(name)

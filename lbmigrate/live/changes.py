@@ -56,9 +56,12 @@ class Batch:
     def ids(self, collection: str) -> list[Any]:
         return list(self.changed.get(collection, {}).values())
 
-    def touched(self, collection: str) -> list[Any]:
-        """The ids of changed documents and of those that are gone, each once."""
-        return list((self.changed.get(collection, {}) | self.gone.get(collection, {})).values())
+    def touched(self, collection: str, *, gone: bool = True, but: Iterable[Any] = ()) -> list[Any]:
+        """The ids of changed documents, `but` for these, and of those that are `gone`, each once."""
+        left = dict(self.changed.get(collection, {}))
+        for key in but:
+            left.pop(_name(key), None)
+        return list((left | (self.gone.get(collection, {}) if gone else {})).values())
 
     @property
     def size(self) -> int:
@@ -83,9 +86,14 @@ class Batch:
         key = change["documentKey"]["_id"]
         if is_lost(key):  # nobody can ask for the document; a backfill rejects it by name
             return
-        name = bson.encode({"": key}, codec_options=CODECS)
+        name = _name(key)
         among.setdefault(change["ns"]["coll"], {})[name] = key
         self.held += len(name)
+
+
+def _name(key: Any) -> bytes:
+    """By which an id is known as the very same one."""
+    return bson.encode({"": key}, codec_options=CODECS)
 
 
 def watch(database: Database[Any], collections: Iterable[str], token: Document | None) -> Stream:

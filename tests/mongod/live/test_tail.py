@@ -24,7 +24,8 @@ from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.feature_flag import turn
 from lbmigrate.live.changes import WINDOW
 from lbmigrate.live.flag_cache import Flag
-from lbmigrate.live.tail import ROW, Gap, Tail, gap
+from lbmigrate.live.gaps import ROW, Gap, gap
+from lbmigrate.live.tail import Tail
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.mongo.client import open_client
