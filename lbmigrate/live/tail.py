@@ -30,6 +30,7 @@ from lbmigrate.live.changes import Batch, Stream
 from lbmigrate.live.flag_cache import Flag
 from lbmigrate.live.folding import Folding
 from lbmigrate.live.gaps import ROW, gap, passes
+from lbmigrate.live.reading import Reader
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.faults import is_transient
 from lbmigrate.passes.beginning import within
@@ -112,14 +113,18 @@ class Tail:
         with changes.watch(self._context.sources, self._collections, self._kept.get("token")) as stream:
             if not self._kept.get("token"):
                 yield self._begun(stream)
-            while not self._context.stopping():
-                batch = changes.gathered(stream, self._monotonic)
-                if not self._flag.write:  # the batch is read again when it is on
-                    return
-                if batch.newest is not None:
-                    yield from self._recorded(batch, stream)
-                elif self._is_time():
-                    yield self._idle(stream)
+            with Reader(stream) as reader:
+                yield from self._read(reader)
+
+    def _read(self, reader: Reader) -> Iterator[Piece]:
+        while not self._context.stopping():
+            batch, token = reader.taken()
+            if not self._flag.write:  # the batch is read again when it is on
+                return
+            if batch.newest is not None:
+                yield from self._recorded(batch, token)
+            elif self._is_time():
+                yield self._idle(token)
 
     def _begun(self, stream: Stream) -> Piece:
         """The stream is open: what came before is found by a pass that is opened from here on."""
@@ -134,7 +139,7 @@ class Tail:
         warning = f"{told.format(when)}; next: lbmigrate backfill"
         return self._piece(token=None, missed=missed, warning=warning)
 
-    def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:
+    def _recorded(self, batch: Batch, token: Document | None) -> Iterator[Piece]:
         done, held = self._emit(batch)
         if held:
             yield Piece(ROW, warning=held)
@@ -146,7 +151,7 @@ class Tail:
         yield self._piece(
             done.counts,
             changed,
-            token=stream.resume_token,
+            token=token,
             reached=batch.newest,
             lag=self._behind(batch.newest),
             changes=changed,
@@ -184,12 +189,12 @@ class Tail:
             found.append((source, part))
         return found
 
-    def _idle(self, stream: Stream) -> Piece:
+    def _idle(self, token: Document | None) -> Piece:
         """Nothing changed, but the token grows older where other collections do."""
         if self._kept.get("missed") and gap(self._context.state, self._context.config) is None:
             note = "a backfill has found what was missed"
-            return self._piece(note=note, token=stream.resume_token, lag=0.0, missed=None)
-        return self._piece(token=stream.resume_token, lag=0.0)
+            return self._piece(note=note, token=token, lag=0.0, missed=None)
+        return self._piece(token=token, lag=0.0)
 
     # --- what is kept --------------------------------------------------------------------------------------------
 

@@ -22,9 +22,9 @@ from pymongo import MongoClient
 from lbmigrate.backup import record
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.feature_flag import turn
-from lbmigrate.live.changes import WINDOW
 from lbmigrate.live.flag_cache import Flag
 from lbmigrate.live.gaps import ROW, Gap, gap
+from lbmigrate.live.reading import WINDOW
 from lbmigrate.live.tail import Tail
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
