@@ -12,9 +12,7 @@ Everybody else recomputes (`rollup`), and so does this for whomever it cannot fo
    that finds K in the ledger, for K was there before it was written. So the proof of `rollup` holds as it is.
 
 That alone would keep an entry as wrong as it was: it may lack an event whose writer has died, or writes no entries. So
-the ledger is asked after the insert, which an index answers alone: it must have as many events of the user as S and K
-together, and the newest time of these. An entry of many events is held against it only so often that this costs COUNTED
-of them each time. Only a rollback removes events, and it removes all entries before that.
+it must vouch for the ledger besides (`vouching`). Only a rollback removes events, and before that all entries.
 
 What depends on more than the newest events is for the ledger: earlier days, actions that were taken back, clocks that
 were put back, other snapshots of the user, and orders in which who was first stands first.
@@ -37,19 +35,18 @@ from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rollup import boards_of
+from lbmigrate.ledger.vouching import vouched
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import is_transient
 from lbmigrate.records import Document
-from lbmigrate.rules.newer import OVERALL, Newer, counted, with_newer
+from lbmigrate.rules.newer import OVERALL, Newer, with_newer
 from lbmigrate.rules.periods import label
 from lbmigrate.run.context import Context
-from lbmigrate.schema import EVENTS
 from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import in_parts, plain_id, same_id
 
-COUNTED = 50  # events of a user for each of which an index is asked, on average
 SHARE = 100  # users from whom on it is worth to write the entries of several shares at the same time
 
 Entries = dict[str, Document]  # of a user, by period
@@ -133,9 +130,8 @@ class Fold:
 
     def _wanted(self, users: list[Any]) -> dict[Any, list[Document]]:
         """The entries as they should be, of those of these users who can be folded."""
-        users = self._vouched(users)
-        leavers = Leavers(self._context.state)  # after the events, as in a roll-up
-        users = [user for user in users if not leavers or user not in leavers]
+        overall = {user: self._before[user].get(OVERALL, {}) for user in users}
+        users = vouched(self._context, overall, self._new)
         shown = self._people.shown(users)
         newer, last_days = self._newer(users), self._last_days(users)
         found = {}
@@ -146,25 +142,17 @@ class Fold:
             made = with_newer(self._before[user], newer[user], last_day, self._context.config.periods)
             if made is not None:
                 found[user] = [_entry(user, entry, shown[user]) for entry in made]
-        return found
+        return self._without_leavers(found)
 
-    def _vouched(self, users: Iterable[Any]) -> list[Any]:
-        """Those of these users whose overall entry lacks nothing of the ledger but the new events."""
-        plain = [user for user in users if counted(self._before[user].get(OVERALL, {})) >= 0]
-        due = [user for user in plain if _is_due(self._before[user][OVERALL])]
-        found: dict[Any, Any] = {}
-        for part in in_parts(due):
-            matching = {"userId": part[0] if len(part) == 1 else {"$in": part}}
-            grouping = {"_id": "$userId", "events": {"$sum": 1}, "last": {"$max": "$createdAt"}}
-            groups = self._context.target[EVENTS].aggregate([{"$match": matching}, {"$group": grouping}])
-            found |= {plain_id(group["_id"]): (group["events"], group["last"]) for group in groups}
-        wrong = {user for user in due if found.get(user) != self._expected(user)}
-        return [user for user in plain if user not in wrong]
+    def _without_leavers(self, found: dict[Any, list[Document]]) -> dict[Any, list[Document]]:
+        """But for those who have left meanwhile, and who would get an entry that they did not have: it would stay.
 
-    def _expected(self, user: Any) -> tuple[int, Any]:
-        """How many events the ledger is to have of a user, and the newest time of them."""
-        overall, new = self._before[user][OVERALL], self._new[user]
-        return counted(overall) + len(new), max(overall["lastEventAt"], *(event["createdAt"] for event in new))
+        Of those that they had nothing is changed any more, or it goes after that.
+        """
+        begun = {user for user, made in found.items() if any(each["period"] not in self._before[user] for each in made)}
+        leavers = Leavers(self._context.state) if begun else ()  # after the events, as in a roll-up
+        gone = {user for user in begun if leavers and user in leavers}
+        return {user: made for user, made in found.items() if user not in gone}
 
     def _newer(self, users: Sequence[Any]) -> dict[Any, list[Newer]]:
         events = [event for user in users for event in self._new[user]]
@@ -227,12 +215,6 @@ def _names(layout: Layout, wanted: Mapping[Any, Iterable[str]]) -> dict[str, dic
         for period in periods:
             found.setdefault(layout.home(period), {})[f"{period}:{text}"] = (user, period)
     return found
-
-
-def _is_due(overall: Mapping[str, Any]) -> bool:
-    """Whether the ledger of this user is to be counted now: always of few events, of many at every so-manieth write."""
-    seldom = 1 << (counted(overall) // COUNTED).bit_length()  # the same for long, while the revisions go on
-    return seldom <= 2 or overall["rev"] % seldom == 0
 
 
 def _shows(entry: Mapping[str, Any], shown: Mapping[str, Any]) -> bool:

@@ -7,8 +7,9 @@ costs less for each change. Memory holds two of them, the one that is recorded a
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from lbmigrate.live.changes import Batch, Ended, Stream
 from lbmigrate.records import Document
@@ -39,7 +40,7 @@ class Reader:
             self._turn.notify_all()
         self._thread.join()
 
-    def taken(self) -> tuple[Batch, Document | None]:
+    def taken(self) -> tuple[Batch, Mapping[str, Any] | None]:
         """The changes since the last batch, and the token after them; empty when nothing changes for a moment.
 
         An id may be large: a batch ends with the one that makes it more than MOST_BYTES. Raises what reading has

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -139,7 +139,7 @@ class Tail:
         warning = f"{told.format(when)}; next: lbmigrate backfill"
         return self._piece(token=None, missed=missed, warning=warning)
 
-    def _recorded(self, batch: Batch, token: Document | None) -> Iterator[Piece]:
+    def _recorded(self, batch: Batch, token: Mapping[str, Any] | None) -> Iterator[Piece]:
         done, held = self._emit(batch)
         if held:
             yield Piece(ROW, warning=held)
@@ -189,7 +189,7 @@ class Tail:
             found.append((source, part))
         return found
 
-    def _idle(self, token: Document | None) -> Piece:
+    def _idle(self, token: Mapping[str, Any] | None) -> Piece:
         """Nothing changed, but the token grows older where other collections do."""
         if self._kept.get("missed") and gap(self._context.state, self._context.config) is None:
             note = "a backfill has found what was missed"

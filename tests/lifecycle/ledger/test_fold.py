@@ -194,7 +194,7 @@ def test_where_an_action_was_taken_back_the_ledger_says_what_is_left(app):
 
 
 def test_many_events_are_held_against_the_ledger_now_and_then_and_counted_right_all_the_same(app, monkeypatch):
-    monkeypatch.setattr("lbmigrate.ledger.fold.COUNTED", 4)
+    monkeypatch.setattr("lbmigrate.ledger.vouching.COUNTED", 4)
     for number in range(20, 32):
         assert recorded(app, task(number, hours=2400 + number)) == []
     insert(app, 300)

@@ -587,6 +587,42 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server
 
 
 @pytest.mark.slow
+def test_killed_at_random_while_it_records_a_batch_it_leaves_the_ledger_exact(app, server_uri, settings):
+    rng, users, numbers = random.Random(11), range(4, 204), itertools.count(100)
+    app.database["users"].insert_many([user(number) for number in users])
+    with started(server_uri, settings, "tail"):
+        following(app)
+    ledger, entries = app.database["score_events"], app.database["leaderboard_entries"]
+    for number in range(KILLS):
+        some = list(itertools.islice(numbers, 600))
+        new = [task(each, owner=rng.choice(users), hours=each) for each in some]
+        app.database["tasks"].insert_many(rng.sample(new, len(new)))
+        for each in rng.sample(some, 40):
+            app.database["tasks"].update_one({"_id": oid(1000 + each)}, {"$set": {"status": "todo"}})
+        grows = (entries, ledger)[number % 2]
+        enough = grows.estimated_document_count() + rng.randrange(300)
+        with started(server_uri, settings, "tail") as run:
+            until(partial(has_grown, app, grows, enough), "the middle of a batch")
+            run.send(signal.SIGKILL)
+    with started(server_uri, settings, "tail"):
+        until(partial(is_even, app), "the last tail to catch up")
+    oracle.check_sums(app.database)
+
+
+def has_grown(app, collection, enough):
+    return collection.estimated_document_count() >= enough or is_even(app)
+
+
+def is_even(app):
+    """Whether the ledger says what the documents say, and the board what the ledger says."""
+    try:
+        oracle.check_sums(app.database)
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.slow
 def test_a_backfill_of_its_own_closes_the_gap_before_the_first_start(app, server_uri, settings):
     app.database["tasks"].insert_one(task(20, updatedAt=NEW_YEAR.replace(year=2026)))
     with started(server_uri, settings, "tail"):
