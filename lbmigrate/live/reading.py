@@ -15,6 +15,7 @@ from lbmigrate.live.changes import Batch, Ended, Stream
 from lbmigrate.records import Document
 
 MOST_BYTES = 4_000_000  # of ids in a batch
+ENDING = 5.0  # seconds for which a server that does not answer is waited for in the end
 SIZE, WINDOW = 4_000, 0.05  # changes in a batch, and seconds for which one is gathered while nobody waits for more
 
 
@@ -38,7 +39,7 @@ class Reader:
         with self._turn:
             self._is_over = True
             self._turn.notify_all()
-        self._thread.join()
+        self._thread.join(ENDING)
 
     def taken(self) -> tuple[Batch, Mapping[str, Any] | None]:
         """The changes since the last batch, and the token after them; empty when nothing changes for a moment.
