@@ -76,6 +76,7 @@ def test_new_actions_are_folded_in_and_no_ledger_is_read(app, whole_reads):
     assert is_right(app)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("seed", range(6))
 def test_random_batches_end_in_what_a_roll_up_makes(app, seed):
     rng, folded = random.Random(seed), 0
@@ -162,6 +163,7 @@ def someone_rolls_back(app):
         app.database[name].delete_many({})
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("what", [someone_rolls_up, someone_records, someone_adds_and_leaves_it, someone_rolls_back])
 @pytest.mark.parametrize("when", ["looked", "inserted", "counted"])
 def test_whoever_comes_in_between_no_update_is_lost(app, when, what):
