@@ -191,7 +191,14 @@ class History:
 
 # --- those who die -----------------------------------------------------------------------------------------------
 
-MOMENTS = ("lbmigrate.ledger.emit.enter", "lbmigrate.ledger.settle.insert_each", "lbmigrate.ledger.rollup.roll_up")
+MOMENTS = (
+    "lbmigrate.ledger.emit.enter",
+    "lbmigrate.ledger.enter.insert_new",
+    "lbmigrate.ledger.settle.insert_each",
+    "lbmigrate.ledger.changes.insert_entries",
+    "lbmigrate.ledger.changes.change_entries",
+    "lbmigrate.ledger.rollup.roll_up",
+)
 
 
 class Killed(BaseException):

@@ -18,6 +18,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import emit, rejects
 from lbmigrate.ledger.emit import Emitted, Seen
 from lbmigrate.ledger.events import EventRefused
+from lbmigrate.ledger.fold import Fold
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
@@ -67,9 +68,11 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
         return Outcome(chunk, context.pace.clock() - began, attempts=attempt.tried, error=error)
 
 
-def emit_listed(context: Context, source: Source, one_type: OneUserType, ids: list[Any]) -> Emitted:
+def emit_listed(
+    context: Context, source: Source, one_type: OneUserType, ids: list[Any], fold: Fold | None = None
+) -> Emitted:
     """Emit these documents whatever it takes, as if somebody had tried before. Raises what is no document's fault."""
-    return _in_parts(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0), ids)
+    return _in_parts(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0, fold), ids)
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ class _Attempts:
     one_type: OneUserType
     seen: Seen
     tried: int
+    fold: Fold | None = None
 
     def __call__(self, condition: Document) -> Emitted:
         return retrying(lambda: self._once(condition), attempts=self.context.config.backfill.attempts)
@@ -88,7 +92,7 @@ class _Attempts:
     def _once(self, condition: Document) -> Emitted:
         seen = Seen.RETRY if self.tried else self.seen
         self.tried += 1
-        return emit.emit(self.context, self.source, condition, seen, self.one_type)
+        return emit.emit(self.context, self.source, condition, seen, self.one_type, self.fold)
 
 
 def _salvaged(context: Context, source: Source, attempt: Callable[[Document], Emitted], bounds: Bounds) -> Emitted:

@@ -11,13 +11,13 @@ import datetime as dt
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from pymongo.collection import Collection
+from pymongo.collection import Collection as Documents
 from pymongo.database import Database
 
 from lbmigrate.board import bulk
@@ -75,12 +75,12 @@ class Boards:
 
     # --- following the entries -----------------------------------------------------------------------------------
 
-    def publish(self, which: Document) -> None:
-        """Put what the entries say that meet a condition onto the boards.
+    def publish(self, which: Document, periods: Collection[str] | None = None) -> None:
+        """Put what the entries that meet a condition say, of all periods or of these, onto the boards.
 
         Never raises: what fails makes the boards stale.
         """
-        self._guarded(lambda: self._published(which))
+        self._guarded(lambda: self._published(which, periods))
 
     def remove(self, entries: Sequence[Document]) -> None:
         """Take off the boards what entries said that are gone. Never raises, as `publish`."""
@@ -94,10 +94,11 @@ class Boards:
                 with suppress(Lost):  # then nobody is on it
                     self._while_outdated(partial(self._off, period, left))
 
-    def _published(self, which: Document) -> None:
+    def _published(self, which: Document, periods: Collection[str] | None) -> None:
+        there, asked = self._sets.periods(), {} if periods is None else {"period": {"$in": list(periods)}}
         # Before the entries are read: what is published must not be older than what a rebuild has read.
-        known = {period: self._sets.generation(period) for period in self._sets.periods()}
-        for period, standings in self._by_period(which).items() if known else ():
+        known = {each: self._sets.generation(each) for each in there if periods is None or each in periods}
+        for period, standings in self._by_period({**which, **asked}).items() if there else ():
             if period in known:
                 self._sets.publish(period, standings, known[period])
             elif not has_expired(period, self._config):
@@ -232,7 +233,7 @@ class Boards:
         periods = sorted([*base, *own_periods(self._database, layout)])
         return [period for period in periods if not has_expired(period, self._config)]
 
-    def _home(self, period: str) -> Collection[Any]:
+    def _home(self, period: str) -> Documents[Any]:
         return entries_of(self._database, layouts.layout(self._state), period)
 
 

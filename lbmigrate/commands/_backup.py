@@ -13,7 +13,7 @@ from lbmigrate.backup.manifest import Manifest
 from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
 from lbmigrate.ledger import binding, bound
-from lbmigrate.live import tail
+from lbmigrate.live import gaps
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
@@ -98,8 +98,8 @@ def _bind(context: Context, source: Archive, manifest: Manifest) -> None:
     copied = {entry.collection: source.metadata(entry).get("uuid", "") for entry in manifest.collections}
     if known := bound.restored(context, copied):
         context.state.put(known)
-    if context.state.get(tail.ROW):
-        context.state.put(Checkpoint(tail.ROW, {"token": None}))
+    if context.state.get(gaps.ROW):
+        context.state.put(Checkpoint(gaps.ROW, {"token": None}))
 
 
 def _context(connection: Connection, terms: Terms) -> Context:

@@ -13,7 +13,8 @@ from lbmigrate.errors import Locked, Refused, WorkRemains
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.live.flag_cache import flag
-from lbmigrate.live.tail import ROW, WORK, Tail, gap
+from lbmigrate.live.gaps import ROW, gap
+from lbmigrate.live.tail import WORK, Tail
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import s4_backfill

@@ -12,6 +12,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger import by_shape, forget, rejects
 from lbmigrate.ledger.by_shape import Finished
 from lbmigrate.ledger.enter import enter, enter_finished
+from lbmigrate.ledger.fold import Fold
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.repeats import Repeats
 from lbmigrate.ledger.sources import CODECS, read, read_raw, score
@@ -73,10 +74,18 @@ class Seen(Enum):
     RETRY = "retry"  # an attempt that was not checkpointed may have inserted any of them
 
 
-def emit(context: Context, source: Source, condition: Document, seen: Seen, one_type: OneUserType) -> Emitted:
+def emit(
+    context: Context,
+    source: Source,
+    condition: Document,
+    seen: Seen,
+    one_type: OneUserType,
+    fold: Fold | None = None,
+) -> Emitted:
     """Score the documents that meet `condition`, a bounded number at a time.
 
-    On a first pass those of one shape go together (`by_shape`); what comes of it is the same.
+    On a first pass those of one shape go together (`by_shape`); what comes of it is the same. A `fold` is told of what
+    is inserted.
     """
     total, repeats = Emitted(), Repeats(context, source)
     if seen is Seen.NEVER and by_shape.applies(context, source):
@@ -84,20 +93,30 @@ def emit(context: Context, source: Source, condition: Document, seen: Seen, one_
             total += _emit_raw(context, source, batch, one_type, repeats)
         return total
     for documents in read(context, source, condition):
-        total += _emit_batch(context, source, documents, seen, one_type, repeats)
+        total += _emit_batch(context, source, documents, seen, one_type, repeats, fold)
     return total
 
 
 def _emit_batch(
-    context: Context, source: Source, documents: list[Document], seen: Seen, one_type: OneUserType, repeats: Repeats
+    context: Context,
+    source: Source,
+    documents: list[Document],
+    seen: Seen,
+    one_type: OneUserType,
+    repeats: Repeats,
+    fold: Fold | None = None,
 ) -> Emitted:
     scored = score(context, source, documents)
     events, repeated = repeats.sorted_out(documents, scored.events)
     fitting, strangers = one_type.sorted_out(events, source)
     inside = _inside(context, fitting)
     watch = Watch(context, context.additions) if context.additions and seen is Seen.OVERLAP else None
+    if fold:
+        fold.look(inside)
     look = seen is not Seen.NEVER
     entered = enter(context, source, inside, scored.former, look, *([watch] if watch else []))
+    if fold:
+        fold.take(inside, entered.new)
     added, rejected = entered.new, [*scored.rejects, *repeated, *strangers, *entered.rejects]
     kept = rejects.keep(context, source, _of_those_there(context, source, rejected))
     if seen is not Seen.NEVER or context.live:  # else they are looked at when the pass has ended

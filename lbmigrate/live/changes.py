@@ -1,9 +1,9 @@
-"""The sources' change stream: opened from a token, or from now on, and read a batch at a time."""
+"""The sources' change stream: opened from a token, or from now on; and what a batch of its changes comes to."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,6 @@ from lbmigrate.mongo.concerns import durable, is_fake, lenient
 from lbmigrate.records import Document
 from lbmigrate.values.limits import is_lost
 
-MOST_BYTES = 4_000_000  # of ids in a batch
-SIZE, WINDOW = 1_000, 0.5  # changes in a batch, and seconds for which one is gathered
 POLL_MS = 100  # for which the server waits for a change before it says that there is none
 NEWS = ("insert", "update", "replace")
 DELETE = "delete"
@@ -56,9 +54,12 @@ class Batch:
     def ids(self, collection: str) -> list[Any]:
         return list(self.changed.get(collection, {}).values())
 
-    def touched(self, collection: str) -> list[Any]:
-        """The ids of changed documents and of those that are gone, each once."""
-        return list((self.changed.get(collection, {}) | self.gone.get(collection, {})).values())
+    def touched(self, collection: str, *, gone: bool = True, but: Iterable[Any] = ()) -> list[Any]:
+        """The ids of changed documents, `but` for these, and of those that are `gone`, each once."""
+        left = dict(self.changed.get(collection, {}))
+        for key in but:
+            left.pop(_name(key), None)
+        return list((left | (self.gone.get(collection, {}) if gone else {})).values())
 
     @property
     def size(self) -> int:
@@ -83,9 +84,14 @@ class Batch:
         key = change["documentKey"]["_id"]
         if is_lost(key):  # nobody can ask for the document; a backfill rejects it by name
             return
-        name = bson.encode({"": key}, codec_options=CODECS)
+        name = _name(key)
         among.setdefault(change["ns"]["coll"], {})[name] = key
         self.held += len(name)
+
+
+def _name(key: Any) -> bytes:
+    """By which an id is known as the very same one."""
+    return bson.encode({"": key}, codec_options=CODECS)
 
 
 def watch(database: Database[Any], collections: Iterable[str], token: Document | None) -> Stream:
@@ -120,20 +126,3 @@ def without_stream(database: Database[Any], collections: Iterable[str]) -> list[
         return []
     asked = {"name": {"$in": sorted(collections)}, "type": {"$in": ["view", "timeseries"]}}
     return sorted(info["name"] for info in database.list_collections(filter=asked))
-
-
-def gathered(stream: Stream, monotonic: Callable[[], float]) -> Batch:
-    """What is there to read now, at most SIZE changes or those of WINDOW seconds; empty when nothing changes.
-
-    An id may be large: a batch ends with the one that makes it more than MOST_BYTES.
-    """
-    batch = Batch()
-    until = monotonic() + WINDOW
-    for _ in range(SIZE):
-        change = stream.try_next()
-        if change is None:
-            break
-        batch.add(change)
-        if monotonic() >= until or batch.held >= MOST_BYTES:
-            break
-    return batch

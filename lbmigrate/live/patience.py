@@ -18,7 +18,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.faults import is_transient, reason
 
 TRY_AGAIN = 5.0  # seconds
-LOCKS = 64  # several users may share one
+LOCKS = 1_024  # several users may share one
 
 
 class Late(LbmigrateError):

@@ -25,7 +25,7 @@ from lbmigrate.ledger import rejects, rollup, walk
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.live.recorder import named_as_its_source
+from lbmigrate.live.naming import named_as_its_source
 from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Counts, Document, Piece, Work, amount
 from lbmigrate.rules.event import constant_points, former_ids, live_event, source_of

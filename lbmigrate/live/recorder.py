@@ -26,6 +26,8 @@ from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live.cache import Recall
 from lbmigrate.live.flag_cache import as_ours, flag, log
+from lbmigrate.live.folding import Folding
+from lbmigrate.live.naming import named_as_its_source
 from lbmigrate.live.patience import Late, Patience, Turns
 from lbmigrate.live.settling import Settling
 from lbmigrate.passes.beginning import within
@@ -45,7 +47,7 @@ from lbmigrate.state import State
 from lbmigrate.telling.foreign import plain, trace
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.excerpts import excerpt
-from lbmigrate.values.ids import id_type, parse_id, plain_id
+from lbmigrate.values.ids import parse_id
 
 
 class ScoreRecorder:
@@ -80,7 +82,7 @@ class ScoreRecorder:
         self._turns = Turns(self._patience.budget)
         self._counting = threading.Lock()
         self._one_type: OneUserType | None = None
-        self._recall = Recall()
+        self._recall, self._folding = Recall(), Folding(self._context, monotonic)
         self._settling = Settling(self._context)
         self.failures = self.left = self.ahead = 0
 
@@ -164,16 +166,24 @@ class ScoreRecorder:
         leavers = Leavers(self._context.state)
         if event["userId"] in leavers:
             return False
-        known = self._recall.of(event["userId"], leavers.fence)
+        with self._turns.of(event["userId"]):
+            return self._enter(source, event, leavers.fence)
+
+    def _enter(self, source: Source, event: Document, fence: int | None) -> bool:
+        known, fold = self._recall.of(event["userId"], fence), self._folding.begun()
+        if fold:
+            fold.look([event])
         entered = enter(self._context, source, [event], former_ids(source.action, [event["sourceId"]]))
         if entered.rejects:
             way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
             raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
         added = bool(entered.new)
+        if fold:
+            fold.take([event], entered.new)
         restored = not added and self._settle(source, [event["sourceId"]], undone=True).adjusted > 0
-        ledger = self._recall.ledger(event, added, known, leavers.fence)
-        # Also when it was there already: whoever inserted it may have died before this.
-        with self._turns.of(event["userId"]):
+        if fold is None or fold.write():
+            # Also when it was there already: whoever inserted it may have died before this.
+            ledger = self._recall.ledger(event, added, known, fence)
             rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
         return added or restored
 
@@ -184,10 +194,11 @@ class ScoreRecorder:
             raise UsageError(f"record_source({name!r}) needs a document with an _id, or an _id")
         check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
-        done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types())
+        fold = self._folding.begun()
+        done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types(), fold)
         is_new = done.counts.emitted == done.counts.read == 1 and not source.unwind
         settled = Found() if is_new else self._settle(source, condition["_id"]["$in"], done.worth)
-        self._roll_up([*done.touched(), *settled.users])
+        self._roll_up(fold.write(settled.users) if fold else [*done.touched(), *settled.users])
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
         if done.counts.rejected:
@@ -226,20 +237,3 @@ class ScoreRecorder:
         if self._one_type is None:
             self._one_type = OneUserType(self._context, sample=1)  # the app is waiting
         return self._one_type
-
-
-def named_as_its_source(context: Context, source: Source, given: Any) -> Any:
-    """An id as the source has it: web frameworks hand an ObjectId on as its digits.
-
-    Where no document can be seen yet, it is of the type that others of the source have.
-    """
-    check_source_id(given)
-    forms = parse_id(given) if isinstance(given, str) else [given]
-    if len(forms) == 1 or source.unwind:
-        return plain_id(given)
-    documents = context.sources[source.collection]
-    found = documents.find_one({"_id": {"$in": forms}}, {"_id": 1})
-    if found:
-        return found["_id"]
-    other = documents.find_one({}, {"_id": 1}) or {}
-    return plain_id(next((form for form in forms if id_type(form) == id_type(other.get("_id"))), given))

@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
 from lbmigrate.backfill import isolate
-from lbmigrate.config.model import Config, Source
+from lbmigrate.config.model import Source
 from lbmigrate.errors import Refused
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emit import Emitted
-from lbmigrate.ledger.settle import Found, actions
+from lbmigrate.ledger.settle import Action, Found, actions
 from lbmigrate.ledger.undone import held_back, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.live import changes
 from lbmigrate.live.changes import Batch, Stream
 from lbmigrate.live.flag_cache import Flag
+from lbmigrate.live.folding import Folding
+from lbmigrate.live.gaps import ROW, gap, passes
+from lbmigrate.live.reading import Reader
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.mongo.faults import is_transient
 from lbmigrate.passes.beginning import within
@@ -36,10 +38,9 @@ from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Work
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
-from lbmigrate.state import State
 from lbmigrate.telling.secrets import hidden
+from lbmigrate.values.id_text import id_text
 
-ROW = "tail"
 WORK = Work(ROW)
 HEARTBEAT = 2.0  # seconds between two signs of life while nothing changes
 HOLD = 1.0  # seconds between two looks at a flag that is off
@@ -54,7 +55,7 @@ class Tail:
     def __init__(self, context: Context, flag: Flag, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._context, self._flag, self._monotonic = context, flag, monotonic
         self._collections = {source.collection for source in context.config.sources}
-        self._one_type = retrying(lambda: OneUserType(context))
+        self._one_type, self._folding = retrying(lambda: OneUserType(context)), Folding(context, monotonic)
         self._kept = context.state.get(ROW)  # and from here on what is to be kept
         if (self._kept.get("missed") or {}).get("passes", {}) is None:  # a gap that only a new stream ends
             self._kept["token"] = None
@@ -112,19 +113,23 @@ class Tail:
         with changes.watch(self._context.sources, self._collections, self._kept.get("token")) as stream:
             if not self._kept.get("token"):
                 yield self._begun(stream)
-            while not self._context.stopping():
-                batch = changes.gathered(stream, self._monotonic)
-                if not self._flag.write:  # the batch is read again when it is on
-                    return
-                if batch.newest is not None:
-                    yield from self._recorded(batch, stream)
-                elif self._is_time():
-                    yield self._idle(stream)
+            with Reader(stream) as reader:
+                yield from self._read(reader)
+
+    def _read(self, reader: Reader) -> Iterator[Piece]:
+        while not self._context.stopping():
+            batch, token = reader.taken()
+            if not self._flag.write:  # the batch is read again when it is on
+                return
+            if batch.newest is not None:
+                yield from self._recorded(batch, token)
+            elif self._is_time():
+                yield self._idle(token)
 
     def _begun(self, stream: Stream) -> Piece:
         """The stream is open: what came before is found by a pass that is opened from here on."""
         missed = {"since": None, "full": False, **(self._kept.get("missed") or {})}
-        missed["passes"] = _passes(self._context.state, self._context.config)
+        missed["passes"] = passes(self._context.state, self._context.config)
         return self._piece(token=stream.resume_token, missed=missed, note="following from now on")
 
     def _lost(self, told: str) -> Piece:
@@ -134,19 +139,19 @@ class Tail:
         warning = f"{told.format(when)}; next: lbmigrate backfill"
         return self._piece(token=None, missed=missed, warning=warning)
 
-    def _recorded(self, batch: Batch, stream: Stream) -> Iterator[Piece]:
+    def _recorded(self, batch: Batch, token: Mapping[str, Any] | None) -> Iterator[Piece]:
         done, held = self._emit(batch)
         if held:
             yield Piece(ROW, warning=held)
         for name in self._collections.intersection(batch.replaced):
-            passes = _passes(self._context.state, self._context.config)
+            seen = passes(self._context.state, self._context.config)
             told = f"{name} was replaced by a rename, which names no document; next: lbmigrate backfill --full"
-            yield self._piece(missed={"since": batch.newest, "full": True, "passes": passes}, warning=told)
+            yield self._piece(missed={"since": batch.newest, "full": True, "passes": seen}, warning=told)
         changed = self._kept.get("changes", 0) + batch.size
         yield self._piece(
             done.counts,
             changed,
-            token=stream.resume_token,
+            token=token,
             reached=batch.newest,
             lag=self._behind(batch.newest),
             changes=changed,
@@ -157,32 +162,39 @@ class Tail:
     def _emit(self, batch: Batch) -> tuple[Emitted, str]:
         """What came of the changed documents, and what was not taken back of them."""
         done, context = Emitted(), within(self._context)
+        fold = self._folding.begun()
         for source in context.config.sources:
-            done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection))
-        settled = [] if changed_rules(self._context) else retrying(partial(self._settle, batch, done))
-        for users in walk.selections([*done.touched(), *(user for _, found in settled for user in found.users)]):
+            done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection), fold)
+        new = fold.new if fold else []
+        settled = [] if changed_rules(self._context) else retrying(partial(self._settle, batch, done, new))
+        others = [user for _, found in settled for user in found.users]
+        for users in walk.selections(fold.write(others) if fold else [*done.touched(), *others]):
             retrying(partial(rollup.roll_up, self._context, users))
         return done, "; ".join(told for source, found in settled if (told := held_back(source, found.held)))
 
-    def _settle(self, batch: Batch, done: Emitted) -> list[tuple[Source, Found]]:
-        """Take back or put right what the ledger has of changed documents, and of those that are gone."""
+    def _settle(self, batch: Batch, done: Emitted, new: Sequence[Document]) -> list[tuple[Source, Found]]:
+        """Take back or put right what the ledger has of changed documents, and of those that are gone.
+
+        Of a document whose first event is new, it has nothing else.
+        """
         budget = Budget(self._context, MANY)  # of this batch: what an app does by and by it may do
         found, takes_back = [], self._context.config.live.deleted == "take_back"
         for action in actions(self._context.config):
             source = action.sources[0]
-            touched = (batch.touched if takes_back else batch.ids)(source.collection)
+            known = _first_of(action, new)
+            touched = batch.touched(source.collection, gone=takes_back, but=known)
             part = settle_documents(
                 self._context, action, touched, self._one_type, done.worth, tried=True, budget=budget
             )
             found.append((source, part))
         return found
 
-    def _idle(self, stream: Stream) -> Piece:
+    def _idle(self, token: Mapping[str, Any] | None) -> Piece:
         """Nothing changed, but the token grows older where other collections do."""
         if self._kept.get("missed") and gap(self._context.state, self._context.config) is None:
             note = "a backfill has found what was missed"
-            return self._piece(note=note, token=stream.resume_token, lag=0.0, missed=None)
-        return self._piece(token=stream.resume_token, lag=0.0)
+            return self._piece(note=note, token=token, lag=0.0, missed=None)
+        return self._piece(token=token, lag=0.0)
 
     # --- what is kept --------------------------------------------------------------------------------------------
 
@@ -205,41 +217,10 @@ class Tail:
         return Piece(ROW, changed, None, "changes", False, counts, saved, note, warning, held, "flag", ON)
 
 
-# --- for those who look ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Changes that the tail did not follow, in these sources: all before it began, or those since a time.
-
-    A pass over a source that is opened after the gap closes it; with `full` only one that walks everything.
-    """
-
-    sources: tuple[str, ...]
-    since: dt.datetime | None
-    full: bool
-
-
-def gap(state: State, config: Config) -> Gap | None:
-    """What was missed and no backfill has found yet."""
-    missed = state.get(ROW).get("missed")
-    if not missed:
-        return None
-    passes = missed["passes"] or {}
-    left = tuple(s.name for s in config.sources if not _is_closed(state, s.name, passes.get(s.name), missed["full"]))
-    return Gap(left, missed["since"], missed["full"]) if left else None
-
-
-def _is_closed(state: State, source: str, noted: int | None, full: bool) -> bool:
-    """Whether a pass has ended that was not open yet when `noted` was the last one's number.
-
-    A rollback forgets the numbers; passes start over with 1, so any other number is a later pass.
-    """
-    current: Document = state.watermark(source).get("pass", {})
-    later = noted is not None and current.get("number", 0) != noted
-    return later and bool(current["done"]) and (bool(current.get("full")) or not full)
-
-
-def _passes(state: State, config: Config) -> dict[str, int]:
-    """The number of the newest ordinary pass of each source; 0 where there was none."""
-    return {source.name: state.watermark(source.name).get("pass", {}).get("number", 0) for source in config.sources}
+def _first_of(action: Action, new: Iterable[Document]) -> list[Any]:
+    """The ids of those documents whose only events are among these new ones."""
+    if len(action.sources) > 1 or action.sources[0].unwind:
+        return []
+    ids = (event["sourceId"] for event in new if event["actionType"] == action.name)
+    names = {event["_id"] for event in new}
+    return [each for each in ids if f"{action.name}:{id_text(each)}" in names]

@@ -16,6 +16,7 @@ from lbmigrate.values.zones import fixed_offset, tzinfo_of
 
 HOUR, DAY = 3_600_000, 86_400_000  # milliseconds
 HOURS = 24
+FARTHEST = 26 * HOUR  # by more than that no clocks were ever put back
 BLOCK = 8_208  # hours, 342 days: what the table is asked for at once
 BLOCKS_KEPT = 1_000
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -32,6 +33,16 @@ def local_days(utc: npt.NDArray[np.datetime64], zone: str, starts: int = 0) -> I
     if zone != "UTC" and len(moments):
         moments = moments + _offsets(moments, zone)
     return (moments - starts if starts else moments) // DAY
+
+
+def put_back(utc: npt.NDArray[np.datetime64], zone: str) -> npt.NDArray[np.bool_]:
+    """Whether clocks were put back so shortly before each of these times that an earlier time may be of a later day."""
+    moments = utc.astype("datetime64[ms]").astype(np.int64)
+    if zone == "UTC" or not len(moments) or fixed_offset(zone) is not None:
+        return np.zeros(len(moments), dtype=np.bool_)
+    now = _offsets(moments, zone)
+    by = np.maximum(_offsets(moments - FARTHEST, zone) - now, 0)
+    return np.asarray(_offsets(moments - by, zone) > now)
 
 
 def _offsets(moments: Ints, zone: str) -> npt.NDArray[np.int32] | int:

@@ -71,6 +71,12 @@ def run_elsewhere(app, work):
     lease.release()
 
 
+def rolled_back(app):
+    """As a rollback removes them: all entries, and then the events."""
+    for name in ("leaderboard_entries", "score_events"):
+        app.database[name].delete_many({})
+
+
 def test_the_next_action_of_a_user_reads_no_ledger_again(app, whole_reads):
     recording = recorder(app)
     for day in range(5):
@@ -107,7 +113,7 @@ def test_an_event_that_somebody_else_was_faster_to_insert_counts_once(app):
 def test_a_ledger_that_was_rolled_back_and_filled_as_full_again_is_read_again(app):
     recording = recorder(app)
     recording.record("task_complete", oid(1), oid(1001), at=NEW_YEAR)
-    run_elsewhere(app, lambda: app.database["score_events"].delete_many({}))
+    run_elsewhere(app, lambda: rolled_back(app))
     insert(app, 7, points=300)
     recording.record("task_complete", oid(1), oid(1002), at=NEW_YEAR)
     assert shown(app)[:2] == (310, 2)
@@ -132,8 +138,9 @@ def test_days_read_while_somebody_was_writing_are_not_remembered(app, monkeypatc
 def test_only_those_who_acted_last_are_remembered(app, monkeypatch, whole_reads):
     monkeypatch.setattr(cache, "USERS", 2)
     recording = recorder(app)
-    for number, owner in enumerate((1, 2, 3, 2, 3, 1)):
-        recording.record("task_complete", oid(owner), oid(1000 + number), at=NEW_YEAR)
+    for number, owner in enumerate((1, 2, 3, 2, 3, 1)):  # each before the last: nothing that an entry can tell
+        at = NEW_YEAR - dt.timedelta(days=number)
+        recording.record("task_complete", oid(owner), oid(1000 + number), at=at)
     assert len(whole_reads) == 4  # one for each, and one more for the first, who was forgotten
     assert [shown(app, f"global:{oid(owner)}")[:2] for owner in (1, 2, 3)] == [(20, 2)] * 3
 
@@ -153,7 +160,7 @@ def test_what_is_learnt_while_a_run_goes_on_is_not_kept(app):
     lease = Lease(app.state, Holder.here("rollback"), lambda: NOW)
     lease.take()
     one.record("task_complete", oid(1), oid(110), points=1, at=NEW_YEAR)  # before the rollback has come to them
-    app.database["score_events"].delete_many({})
+    rolled_back(app)
     lease.release()
     for number in range(4):
         other.record("task_complete", oid(1), oid(200 + number), points=500, at=NEW_YEAR)
@@ -189,7 +196,7 @@ def test_whoever_writes_in_whatever_order_the_last_who_recorded_is_right(actions
         for who, number, owner, points in actions:
             present = {event["_id"] for event in app.events()}
             if who == "rollback":
-                run_elsewhere(app, lambda: app.database["score_events"].delete_many({}))
+                run_elsewhere(app, lambda: rolled_back(app))
             elif who in both:
                 at = NEW_YEAR + dt.timedelta(days=number)
                 both[who].record("task_complete", oid(owner), oid(1000 + number), points=points, at=at)

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from lbmigrate.live.flag_cache import Flag
-from lbmigrate.live.tail import ROW, Tail
+from lbmigrate.live.gaps import ROW
+from lbmigrate.live.tail import Tail
 from lbmigrate.run.stop import Stop
 from tests.apps import oid, task
 from tests.histories import OWNERS, History, assert_right, killed, usual

@@ -22,9 +22,10 @@ from pymongo import MongoClient
 from lbmigrate.backup import record
 from lbmigrate.errors import LbmigrateError, Refused
 from lbmigrate.feature_flag import turn
-from lbmigrate.live.changes import WINDOW
 from lbmigrate.live.flag_cache import Flag
-from lbmigrate.live.tail import ROW, Gap, Tail, gap
+from lbmigrate.live.gaps import ROW, Gap, gap
+from lbmigrate.live.reading import WINDOW
+from lbmigrate.live.tail import Tail
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo import fake
 from lbmigrate.mongo.client import open_client
@@ -583,6 +584,42 @@ def test_killed_again_and_again_it_loses_nothing_and_doubles_nothing(app, server
         until(lambda: oracle.shown(app.database) == oracle.board(oracle.actions(app.database)), "the entries")
     assert next(numbers) > 200
     oracle.check(app.database)
+
+
+@pytest.mark.slow
+def test_killed_at_random_while_it_records_a_batch_it_leaves_the_ledger_exact(app, server_uri, settings):
+    rng, users, numbers = random.Random(11), range(4, 204), itertools.count(100)
+    app.database["users"].insert_many([user(number) for number in users])
+    with started(server_uri, settings, "tail"):
+        following(app)
+    ledger, entries = app.database["score_events"], app.database["leaderboard_entries"]
+    for number in range(KILLS):
+        some = list(itertools.islice(numbers, 600))
+        new = [task(each, owner=rng.choice(users), hours=each) for each in some]
+        app.database["tasks"].insert_many(rng.sample(new, len(new)))
+        for each in rng.sample(some, 40):
+            app.database["tasks"].update_one({"_id": oid(1000 + each)}, {"$set": {"status": "todo"}})
+        grows = (entries, ledger)[number % 2]
+        enough = grows.estimated_document_count() + rng.randrange(300)
+        with started(server_uri, settings, "tail") as run:
+            until(partial(has_grown, app, grows, enough), "the middle of a batch")
+            run.send(signal.SIGKILL)
+    with started(server_uri, settings, "tail"):
+        until(partial(is_even, app), "the last tail to catch up")
+    oracle.check_sums(app.database)
+
+
+def has_grown(app, collection, enough):
+    return collection.estimated_document_count() >= enough or is_even(app)
+
+
+def is_even(app):
+    """Whether the ledger says what the documents say, and the board what the ledger says."""
+    try:
+        oracle.check_sums(app.database)
+    except AssertionError:
+        return False
+    return True
 
 
 @pytest.mark.slow
