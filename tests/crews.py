@@ -50,7 +50,7 @@ class Loopback:
             return unpacked(done)
 
     def _lose(self, task: Document, when: str) -> None:
-        name = str({key: value for key, value in task.items() if key != "tried"})
+        name = str({key: value for key, value in task.items() if key not in ("tried", "now")})
         if self._losses[name] < MOST_LOST - 1 and self._rng.random() < self._losing:
             self._losses[name] += 1
             self._told.append(f"a worker was lost {when} its task")

@@ -29,7 +29,7 @@ from lbmigrate.passes.passes import Claimed
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
-from lbmigrate.run.jobs import Ask, Job, Way
+from lbmigrate.run.jobs import Ask, Job, Way, met
 from lbmigrate.schema.layout import PARTITIONED
 
 # --- chunks --------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def source_of(config: Config, task: Document) -> Source:
 def outcome(chunk: Claimed, found: Document) -> Outcome:
     """What `outcome_row` wrote of a chunk."""
     if "failed" in found:
-        error = errors_told.as_error(found["failed"])
+        error = met(found["failed"])
         return Outcome(chunk, found["seconds"], attempts=found["attempts"], error=error)
     emitted = Emitted(Counts(**found["counts"]), found["users"], found["isolated"])
     return Outcome(chunk, found["seconds"], emitted, found["salvaged"], found["attempts"], held=found["held"])

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pymongo.errors import PyMongoError
 
-from lbmigrate.errors import LbmigrateError
+from lbmigrate.errors import LbmigrateError, LeaseLost
 from lbmigrate.mongo import errors_told
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
-from lbmigrate.run.crew import Answer, Line, NotReady, carried_out
+from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost, carried_out
 from lbmigrate.run.workers import Held, News, in_order, overlapped
 
 T = TypeVar("T")
@@ -100,11 +100,23 @@ def _away(job: Job[T, R], item: T, line: Line) -> R:
     """Have a worker do it. Raises WorkerLost, and what the worker met."""
     context = job.context
     asks = {"asks": job.ASKS, "counts": job.COUNTS, "perSecond": context.pace.per_second}
-    task = {"kind": job.NAME, "scope": asdict(context.scope), **asks, **job.task(item)}
+    task = {"kind": job.NAME, "scope": asdict(context.scope), "now": context.clock(), **asks, **job.task(item)}
     found = line.ask(task, _answer(job))
     if "error" in found:
-        raise errors_told.as_error(found["error"])
+        raise met(found["error"])
     return job.here(job.again(item)) if LEFT in found else job.came_to(item, found)
+
+
+def met(told: Document) -> LbmigrateError | PyMongoError:
+    """What a worker says it has met. Raises WorkerLost where that is that it was given up, or may have been.
+
+    It has slept, or could not say for a while that it is there; where the run itself was overtaken, that shows when the
+    item is handed on.
+    """
+    error = errors_told.as_error(told)
+    if isinstance(error, LeaseLost):
+        raise WorkerLost(f"a worker has stopped in the middle: {error.message}", "lbmigrate run") from error
+    return error
 
 
 def _answer(job: Job[Any, Any]) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from dataclasses import replace
 
 from lbmigrate.backfill import recount, refresh_profiles
@@ -10,7 +12,7 @@ from lbmigrate.ledger import boards_anew
 from lbmigrate.mongo import errors_told
 from lbmigrate.reconcile import tasks as reconcile
 from lbmigrate.records import Document
-from lbmigrate.run.context import Context, Scope
+from lbmigrate.run.context import Clock, Context, Scope
 from lbmigrate.run.jobs import Ask, Way
 from lbmigrate.run.pace import AskedPace
 from lbmigrate.verify import tasks as verify
@@ -31,10 +33,22 @@ def carry_out(context: Context, task: Document, ask: Ask) -> Document:
     def read(documents: int) -> None:
         told({"read": documents})
 
-    context = replace(context, scope=Scope(**task["scope"]), pace=AskedPace(read, task["perSecond"]))
+    pace, clock = AskedPace(read, task["perSecond"]), _going_on(task["now"])
+    context = replace(context, scope=Scope(**task["scope"]), pace=pace, clock=clock)
     try:
         return WAYS[task["kind"]](context, task, told)
     except (EOFError, OSError):  # the way to the run is cut
         raise
     except Exception as error:
         return {"error": errors_told.as_document(error)}
+
+
+def _going_on(now: dt.datetime) -> Clock:
+    """The clock of the run, which says `now`: that of this host may say something else."""
+    began = time.monotonic()
+
+    def clock() -> dt.datetime:
+        passed = int(1000 * (time.monotonic() - began))
+        return now + dt.timedelta(milliseconds=passed)
+
+    return clock

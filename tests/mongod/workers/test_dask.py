@@ -49,6 +49,7 @@ def test_a_cluster_of_this_host_leaves_what_threads_leave(database, twin, server
 
 
 @of_history
+@pytest.mark.timeout(1200)
 def test_a_cluster_of_two_leaves_of_real_history_what_one_thread_leaves(database, twin, server_uri, tmp_path):
     for app, words in ((database, ("--executor", "dask", "--workers", "2")), (twin, ("--workers", "1"))):
         with started(server_uri, fill_with_history(app, tmp_path), "run", *words) as run:
@@ -74,6 +75,7 @@ def is_worker(process):
         return False
 
 
+@pytest.mark.timeout(1200)
 def test_a_worker_of_the_cluster_that_is_killed_at_any_moment_changes_nothing(database, twin, server_uri, tmp_path):
     fill(twin, MANY)
     assert ran(server_uri, configured(tmp_path, twin))[0] == 0

@@ -193,6 +193,7 @@ def test_the_sum_of_three_workers_keeps_to_the_pace_within_a_tenth(database, ser
 
 @pytest.mark.slow
 @of_history
+@pytest.mark.timeout(1200)
 def test_processes_leave_what_threads_leave_of_real_history(database, twin, server_uri, tmp_path):
     for app, words in ((database, BY_PROCESSES), (twin, ())):
         with started(server_uri, fill_with_history(app, tmp_path), "run", *words) as run:
