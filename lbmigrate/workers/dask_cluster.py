@@ -11,9 +11,11 @@ import base64
 import itertools
 import os
 import pickle
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from lbmigrate.config.model import Config
@@ -25,19 +27,47 @@ from lbmigrate.run.crew import Answer, Line, WorkerLost
 from lbmigrate.state.mailbox import Post
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import packed, unpacked
+from lbmigrate.workers.child import undisturbed
 from lbmigrate.workers.executor import cannot_start
 from lbmigrate.workers.joining import marks
 from lbmigrate.workers.on_dask import BEGINS, HANDED, work
 
 TICK = 0.05  # seconds between two looks at whether a worker asks something
+LOOK, ALONE = 5.0, 60.0  # … at whether there are workers, and for how long a run waits for one
 CONNECT = "15s"
+
+
+class Presence:
+    """Whether the cluster has workers: without any, what is handed out would be waited for without an end."""
+
+    def __init__(self, client: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._monotonic, self._turn = client, monotonic, threading.Lock()
+        self._seen = self._looked = monotonic()
+
+    def check(self) -> None:
+        """Raise LbmigrateError where there has been no worker for ALONE seconds. Asks now and then."""
+        with self._turn:
+            if self._monotonic() - self._looked < LOOK:
+                return
+            if self._is_somebody():
+                self._seen = self._monotonic()
+            self._looked = self._monotonic()
+        if self._looked - self._seen > ALONE:
+            raise LbmigrateError(f"no worker has been at the Dask scheduler for {ALONE:.0f} s", NOBODY)
+
+    def _is_somebody(self) -> bool:
+        try:
+            return bool(self._client.ncores())
+        except (OSError, TimeoutError):  # the scheduler does not answer: who waits for a task is told so
+            return True
 
 
 class DaskLine:
     """The way to any worker of the cluster."""
 
-    def __init__(self, client: Any, post: Post, order: Document, number: int, uri: str) -> None:
+    def __init__(self, client: Any, post: Post, order: Document, number: int, uri: str, presence: Presence) -> None:
         self._client, self._post, self._order, self._number, self._uri = client, post, order, number, uri
+        self._presence = presence
 
     def ask(self, task: Document, answer: Answer) -> Document:
         """What came of a task. Raises WorkerLost, and LbmigrateError where the scheduler is gone."""
@@ -49,6 +79,7 @@ class DaskLine:
         while not future.done():
             if asks:
                 self._answer_all(heard, answer)
+            self._presence.check()
             time.sleep(TICK)
         found = unpacked(self._result(future))
         if "unready" in found:
@@ -82,6 +113,7 @@ class DaskLine:
 
 
 SCHEDULER = "dask scheduler starts one; without --scheduler it is a cluster of this host"
+NOBODY = "start some: dask worker tcp://SCHEDULER:8786; then: lbmigrate run, which may leave out --executor as well"
 FEWER = "where memory ran out: a smaller backfill.chunk_size, or larger workers; then lbmigrate run"
 
 
@@ -96,7 +128,7 @@ class DaskCrew:
     def __init__(self, context: Context, client: Any) -> None:
         self._pace, self._client = context.pace, client
         self._post, self._numbers = Post(context.state, context.run), itertools.count(1)
-        self._uri = context.config.database.uri
+        self._uri, self._presence = context.config.database.uri, Presence(client)
         self._order = {"run": context.run, "fence": context.state.fence or 0, "marks": marks(context.config)}
 
     def hands(self) -> int:
@@ -107,7 +139,7 @@ class DaskCrew:
 
     @contextmanager
     def line(self) -> Iterator[Line | None]:
-        yield DaskLine(self._client, self._post, self._order, next(self._numbers), self._uri)
+        yield DaskLine(self._client, self._post, self._order, next(self._numbers), self._uri, self._presence)
 
     def news(self) -> list[str]:
         return []
@@ -152,9 +184,11 @@ def _of_this_host(context: Context) -> Iterator[Any]:
 
     handed = {HANDED: packed_config(context.config), "NUMEXPR_NUM_THREADS": "1"}
     shape = {"n_workers": context.workers, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(
-        **shape, security=Security.temporary(), env=handed, silence_logs=50, local_directory=os.environ.get("TMPDIR")
-    ) as found:
+    more = {"env": handed, "silence_logs": 50, "local_directory": os.environ.get("TMPDIR")}
+    resource_tracker.ensure_running()  # which else lets signals through again
+    with undisturbed():  # what starts its processes, now and later, is a thread that is begun in here
+        cluster = LocalCluster(**shape, security=Security.temporary(), **more)
+    with cluster as found:
         yield found
 
 

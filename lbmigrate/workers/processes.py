@@ -22,7 +22,7 @@ from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost
 from lbmigrate.run.pace import Pace
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import packed, unpacked
-from lbmigrate.workers.child import SIGNALS, begin
+from lbmigrate.workers.child import begin, undisturbed
 from lbmigrate.workers.executor import ALONE, cannot_start
 from lbmigrate.workers.serving import Order
 
@@ -45,7 +45,7 @@ class Process:
         self._here, there = multiprocessing.Pipe()
         self._process = SpawnProcess(target=begin, args=(there,), name="lbmigrate worker", daemon=True)
         resource_tracker.ensure_running()  # which else lets signals through again
-        with _undisturbed():
+        with undisturbed():
             self._process.start()
         there.close()
         self.is_lost, self.is_ready = "", False
@@ -174,16 +174,6 @@ class Processes:
         with self._turn:
             if process in self._all:
                 self._all.remove(process)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A process that is started within the block hears no signal before it has said what it does with them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ended(code: int | None) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import pytest
 
 from lbmigrate.mongo.process import free_port
 from tests.mongod.workers.apps import LONG, configured, fill, fill_with_history, left, of_history
-from tests.runs import closed_chunks, ended, started, until
+from tests.runs import closed_chunks, ended, started, state_rows, until
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.usefixtures("mongod"), pytest.mark.slow]
@@ -92,6 +93,31 @@ def test_a_worker_of_the_cluster_that_is_killed_at_any_moment_changes_nothing(da
         code, _, err = run.end(LONG)
     assert (code, killed) == (0, KILLS), err
     assert left(database)[0] == left(twin)[0]
+
+
+def is_alive(process):
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "the end of a service"])
+def test_what_a_terminal_or_systemd_sends_to_all_processes_ends_the_run_with_what_is_begun(
+    database, server_uri, tmp_path, word
+):
+    fill(database, 1_000)
+    config = configured(tmp_path, database, documents_per_second=60)
+    with started(server_uri, config, "run", "--executor", "dask", "--workers", "2") as run:
+        until(lambda: closed_chunks(database) >= 2 or not run.alive, "two chunks", 120)
+        there = psutil.Process(run.pid).children(recursive=True)
+        for each in (*there, psutil.Process(run.pid)):
+            each.send_signal(word)
+        code, _, err = run.end(60)
+    assert code == 128 + word, err
+    assert "Traceback" not in err
+    until(lambda: not any(is_alive(each) for each in there), "their end")
+    rows = state_rows(database).values()
+    assert {row["status"] for row in rows if row["kind"] == "chunk"} == {"emitted"}, "what was begun was finished"
 
 
 @pytest.fixture

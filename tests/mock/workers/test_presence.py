@@ -1,0 +1,47 @@
+"""A Dask cluster that has no workers."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.workers.dask_cluster import ALONE, LOOK, Presence
+
+
+class Cluster:
+    """A scheduler, as its client sees it."""
+
+    def __init__(self) -> None:
+        self.now, self.workers, self.asked = 0.0, 1, 0
+
+    def ncores(self) -> dict[str, int]:
+        self.asked += 1
+        if self.workers < 0:
+            raise TimeoutError("no answer")
+        return {f"tcp://{each}": 1 for each in range(self.workers)}
+
+    def wait(self, presence: Presence, seconds: float) -> None:
+        for _ in range(int(seconds * 10)):
+            self.now += 0.1
+            presence.check()
+
+
+def test_a_cluster_that_loses_all_its_workers_is_waited_for_only_so_long():
+    cluster = Cluster()
+    presence = Presence(cluster, lambda: cluster.now)
+    cluster.wait(presence, 300)
+    assert cluster.asked <= 300 / LOOK
+    cluster.workers = 0
+    cluster.wait(presence, ALONE - 2 * LOOK)
+    cluster.workers = 1
+    cluster.wait(presence, 20)
+    cluster.workers = 0
+    with pytest.raises(LbmigrateError, match="no worker has been at the Dask scheduler for 60 s") as told:
+        cluster.wait(presence, ALONE + 2 * LOOK)
+    assert "dask worker tcp://" in told.value.hint
+
+
+def test_a_scheduler_that_does_not_answer_is_told_by_the_task_that_is_waited_for():
+    cluster = Cluster()
+    cluster.workers = -1
+    cluster.wait(Presence(cluster, lambda: cluster.now), 300)
