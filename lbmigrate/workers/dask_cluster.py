@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -33,27 +34,36 @@ from lbmigrate.workers.joining import marks
 from lbmigrate.workers.on_dask import BEGINS, HANDED, work
 
 TICK = 0.05  # seconds between two looks at whether a worker asks something
-LOOK, ALONE = 5.0, 60.0  # … at whether there are workers, and for how long a run waits for one
+LOOK, DESERTED = 5.0, 60.0  # … at whether there are workers, and for how long a run waits for one
 CONNECT = "15s"
 
 
 class Presence:
-    """Whether the cluster has workers: without any, what is handed out would be waited for without an end."""
+    """Whether the cluster has workers: without any, what is handed out would be waited for without an end.
 
-    def __init__(self, client: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._monotonic, self._turn = client, monotonic, threading.Lock()
+    One of this host is kept at as many as the run has had at most: Dask gives up on one that dies while it starts.
+    """
+
+    def __init__(
+        self, client: Any, workers: Callable[[], int], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client, self._workers, self._most = client, workers, 1
+        self._monotonic, self._turn = monotonic, threading.Lock()
         self._seen = self._looked = monotonic()
 
     def check(self) -> None:
-        """Raise LbmigrateError where there has been no worker for ALONE seconds. Asks now and then."""
+        """Raise LbmigrateError where there has been no worker for DESERTED seconds. Asks now and then."""
         with self._turn:
             if self._monotonic() - self._looked < LOOK:
                 return
+            self._most = max(self._most, self._workers())
+            if self._client.cluster is not None:
+                self._client.cluster.scale(self._most)
             if self._is_somebody():
                 self._seen = self._monotonic()
             self._looked = self._monotonic()
-        if self._looked - self._seen > ALONE:
-            raise LbmigrateError(f"no worker has been at the Dask scheduler for {ALONE:.0f} s", NOBODY)
+        if self._looked - self._seen > DESERTED:
+            raise LbmigrateError(f"no worker has been at the Dask scheduler for {DESERTED:.0f} s", NOBODY)
 
     def _is_somebody(self) -> bool:
         try:
@@ -117,6 +127,11 @@ NOBODY = "start some: dask worker tcp://SCHEDULER:8786; then: lbmigrate run, whi
 FEWER = "where memory ran out: a smaller backfill.chunk_size, or larger workers; then lbmigrate run"
 
 
+def _most(context: Context) -> int:
+    """As many as were asked for, or more where `tune` has asked for more."""
+    return max(context.workers, context.pace.threads())
+
+
 def _key(task: Document, number: int) -> str:
     """By what the task is called on the dashboard: the row of a chunk, or the kind of work; nobody's id."""
     return f"{task.get('row') or task['kind']}-{number}"
@@ -128,7 +143,8 @@ class DaskCrew:
     def __init__(self, context: Context, client: Any) -> None:
         self._pace, self._client = context.pace, client
         self._post, self._numbers = Post(context.state, context.run), itertools.count(1)
-        self._uri, self._presence = context.config.database.uri, Presence(client)
+        wanted = partial(_most, context)
+        self._uri, self._presence = context.config.database.uri, Presence(client, wanted)
         self._order = {"run": context.run, "fence": context.state.fence or 0, "marks": marks(context.config)}
 
     def hands(self) -> int:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.workers.dask_cluster import ALONE, LOOK, Presence
+from lbmigrate.workers.dask_cluster import DESERTED, LOOK, Presence
+
+
+class Own:
+    """A cluster of this host."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def scale(self, number: int) -> None:
+        self.sizes.append(number)
 
 
 class Cluster:
@@ -13,6 +23,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.now, self.workers, self.asked = 0.0, 1, 0
+        self.cluster: Own | None = None
 
     def ncores(self) -> dict[str, int]:
         self.asked += 1
@@ -28,20 +39,30 @@ class Cluster:
 
 def test_a_cluster_that_loses_all_its_workers_is_waited_for_only_so_long():
     cluster = Cluster()
-    presence = Presence(cluster, lambda: cluster.now)
+    presence = Presence(cluster, lambda: 2, lambda: cluster.now)
     cluster.wait(presence, 300)
     assert cluster.asked <= 300 / LOOK
     cluster.workers = 0
-    cluster.wait(presence, ALONE - 2 * LOOK)
+    cluster.wait(presence, DESERTED - 2 * LOOK)
     cluster.workers = 1
     cluster.wait(presence, 20)
     cluster.workers = 0
     with pytest.raises(LbmigrateError, match="no worker has been at the Dask scheduler for 60 s") as told:
-        cluster.wait(presence, ALONE + 2 * LOOK)
+        cluster.wait(presence, DESERTED + 2 * LOOK)
     assert "dask worker tcp://" in told.value.hint
 
 
 def test_a_scheduler_that_does_not_answer_is_told_by_the_task_that_is_waited_for():
     cluster = Cluster()
     cluster.workers = -1
-    cluster.wait(Presence(cluster, lambda: cluster.now), 300)
+    cluster.wait(Presence(cluster, lambda: 2, lambda: cluster.now), 300)
+
+
+def test_a_cluster_of_this_host_is_kept_at_as_many_as_were_ever_wanted():
+    cluster, wanted = Cluster(), [2]
+    cluster.cluster = Own()
+    presence = Presence(cluster, lambda: wanted[0], lambda: cluster.now)
+    for wanted[0] in (2, 4, 1):
+        cluster.wait(presence, 2 * LOOK)
+    assert cluster.cluster.sizes[0] == 2
+    assert cluster.cluster.sizes[-1] == 4, "who is at work is not sent home"
