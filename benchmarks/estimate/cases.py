@@ -65,7 +65,8 @@ FITTED = (
     Case("two indexes more", 60_000, indexes=2),
     Case("a formula", 60_000, rule="formula"),
     Case("times as text", 60_000, rule="texts"),
-    Case("a slow rule", 40_000, rule="slow"),
+    Case("a slow rule", 40_000, per_user=25, rule="slow"),
+    Case("a slow rule, many events a user", 30_000, per_user=150, rule="slow"),
     Case("four kinds of periods", 60_000, periods=("global", "week", "day", "month")),
     Case("one thread", 60_000, workers=1),
     Case("four threads", 60_000, workers=4),
@@ -74,7 +75,7 @@ FITTED = (
 HELD_BACK = (
     Case("more, of fewer each", 200_000, per_user=35),
     Case("larger documents, an index more", 90_000, per_user=150, done=0.85, padding=1_200, indexes=1),
-    Case("a slow rule in processes", 70_000, per_user=100, rule="slow", executor="processes"),
+    Case("a slow rule in processes", 70_000, per_user=20, rule="slow", executor="processes"),
     Case("times as text, by day and month", 45_000, per_user=50, rule="texts", periods=("global", "day", "month")),
 )
 

@@ -81,7 +81,8 @@ def done(record: Document) -> Work:
     work, trial = Work(**record["work"]), record["trial"]
     events, entries = trial["events"]["count"], trial["entries"]["count"]
     compared = work.verified * entries / events
-    return replace(work, events=events, gathered=events, entries=entries, compared=compared)
+    users = record["case"]["docs"] // record["case"]["per_user"]
+    return replace(work, events=events, gathered=events, entries=entries, compared=compared, users=users)
 
 
 def journal(database: Database[Any]) -> float:

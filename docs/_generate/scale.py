@@ -43,7 +43,8 @@ its bounds. It counts only what is left to do. This page is written by the same 
    ask is told.
 
 Looking at documents and at users takes {wait:.0f} seconds each at most, and nothing is written. So writing is not
-tried: where a disk is much slower than the processor beside it, a run takes longer than is told.
+tried: where a disk is much slower than the processor beside it, a run takes longer than is told. Boards in Redis,
+steps 1 to 3 and the start of Python are not part of it; the latter two take a second or two.
 
 ## The model
 

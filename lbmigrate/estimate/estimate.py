@@ -131,7 +131,7 @@ def refuse_in_memory(context: Context) -> None:
     """Raise UsageError for a database in memory, which no model of a server fits."""
     if is_fake(context.sources) or is_fake(context.target):
         told = "--estimate: a database in memory has no server, and what it takes says nothing of one"
-        raise UsageError(told, "name a server: lbmigrate plan --estimate --uri mongodb://HOST")
+        raise UsageError(told, "leave out --estimate, or name a server: lbmigrate plan --estimate --uri mongodb://HOST")
 
 
 def calibrated(

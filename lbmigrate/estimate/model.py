@@ -27,7 +27,8 @@ class Work:
     `apart` of them are scored one by one, the others by their shape. They become `events`, whose `users` have `entries`
     with `gathered` events behind them. `indexes` are those of the ledger beyond its own. `scoring` are the processor
     seconds in which the client of this machine scores all of them. The verification looks at `verified` events and
-    their `compared` entries; `called` of the events are worth what a Python function says, which it calls for each.
+    their `compared` entries; `called` of the events are worth what a Python function says, which it calls for each, and
+    some more for each of the `asked` users.
     """
 
     examined: float = 0.0
@@ -43,6 +44,7 @@ class Work:
     verified: float = 0.0
     compared: float = 0.0
     called: float = 0.0
+    asked: float = 0.0
     event_bytes: float = 0.0
     entry_bytes: float = 0.0
 
@@ -111,6 +113,9 @@ TERMS = (
     Term("verification", "client", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
     Term("verification", "client", "compared", "an entry of such a user", lambda w, _: w.compared),
     Term("verification", "client", "called", "calling a Python function for such an event", lambda w, _: w.called),
+    Term("verification", "client", "asked", "calling it for such a user", lambda w, _: w.asked),
+    Term("verification", "client", "user", "drawing from a user", lambda w, _: w.users),
+    Term("verification", "client", "entry", "adding up an entry", lambda w, _: w.entries),
     Term("verification", "client", "run", "what every verification does", lambda _, __: 1),
     Term("verification", "server", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
     Term("verification", "server", "event", "counting an event", lambda w, _: w.gathered),

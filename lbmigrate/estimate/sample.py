@@ -21,6 +21,7 @@ from lbmigrate.passes.chunks import Bounds, Span, cut
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.values.brackets import bracket_of
+from lbmigrate.values.id_text import id_texts
 
 WINDOWS, WIDTH = 5, 2_000  # ranges of ids of a source that are read, and the documents that lie in each
 MOST = 2 * WINDOWS * WIDTH  # documents of a source
@@ -134,7 +135,7 @@ def _some(events: list[bytes]) -> list[bytes]:
 
 
 def _elements(context: Context, source: Source, spans: Sequence[Span], allowance: Allowance) -> Sample:
-    """The same of unwound elements, of which the documents are read from the beginning."""
+    """The same of unwound elements, each of which is scored by itself: `apart` may be more than `documents`."""
     documents: list[Document] = []
     for bounds in _windows(context, source, spans):
         documents += [each for some in read(context, source, bounds.condition()) for each in some][: WINDOWS * WIDTH]
@@ -145,7 +146,8 @@ def _elements(context: Context, source: Source, spans: Sequence[Span], allowance
     events = score(context, source, documents).events if documents else []
     seconds = time.thread_time() - began
     whole = [bson.encode(each) for each in islice(events, DRAWN)]
+    owners = len(set(id_texts([each.get("_id") for each in documents])))
     return Sample(
-        len(documents), len(events), len(documents), seconds, sum(map(len, whole)) / max(1, len(whole)),
+        owners, len(events), len(documents), seconds, sum(map(len, whole)) / max(1, len(whole)),
         tuple(bson.decode(each, CODECS) for each in whole),
     )  # fmt: skip

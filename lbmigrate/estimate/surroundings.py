@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pymongo.database import Database
 from pymongo.errors import InvalidOperation, PyMongoError
 
-from lbmigrate.ledger import sharding
+from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS_BY_USER, present_indexes
@@ -111,5 +111,5 @@ def indexes_more(context: Context, collection: str) -> int:
     """Indexes of the ledger that an event stands in, beyond those that it always has."""
     usual = {EVENTS_BY_USER.keys, (("_id", 1),)}
     present: list[Document] = present_indexes(context.target, collection)
-    hashed = 1 if sharding.is_router(context.target) else 0
+    hashed = 1 if is_router(context.target) else 0
     return max(0, len([index for index in present if index["key"] not in usual]) - hashed)

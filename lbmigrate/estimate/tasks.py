@@ -48,6 +48,11 @@ class Reading:
         return self.documents * self.seen.share("apart", 0.0 if self.first else 1.0)
 
     @property
+    def rows(self) -> float:
+        """What is scored: documents, or the elements of their arrays."""
+        return max(self.documents, self.apart)
+
+    @property
     def scoring(self) -> float:
         """Processor seconds of this machine."""
         return self.documents * self.seen.share("scoring", 0.0)
@@ -89,9 +94,10 @@ def work(context: Context, found: list[Reading], allowance: Allowance) -> tuple[
     share = spread(context, samples, weights, allowance) if sum(weights.values()) else of_ledger(context, there)
     first = all(each.first for each in found if each.documents)
     added = max(0.0, sum(weights.values()) - there * any(each.again for each in found))
-    documents = sum(each.documents for each in found)
+    documents = sum(each.rows for each in found)
     gathered, entries = _entries(context, share, added, there, first)
-    users, verified = gathered * share.users, _verified(context, there + added, share, bool(documents))
+    users, drawn = gathered * share.users, _drawn(context, there + added, share, bool(documents))
+    verified = drawn / share.users if share.users else 0.0
     return (
         Work(
             examined=sum(each.examined for each in found),
@@ -107,6 +113,7 @@ def work(context: Context, found: list[Reading], allowance: Allowance) -> tuple[
             verified=verified,
             compared=verified * share.entries,
             called=verified * _called(found),
+            asked=drawn * _called(found),
             event_bytes=_event_bytes(found),
         ),
         share,
@@ -125,15 +132,14 @@ def _entries(context: Context, share: Spread, added: float, there: int, first: b
     return users / share.users if share.users else added, added * len(context.config.periods)
 
 
-def _verified(context: Context, events: float, share: Spread, reads: bool) -> float:
-    """The events of those whom the verification draws; none where there is a verdict on all of it."""
+def _drawn(context: Context, events: float, share: Spread, reads: bool) -> float:
+    """The users whom the verification draws; nobody where there is a verdict on all of it."""
     if not events or (not reads and verdict.is_current(context)):
         return 0.0
     rules, users = context.config.verify, max(1.0, events * share.users)
     if rules.level == "full":
-        return events
-    drawn = sample_size(round(users), rules.confidence, rules.max_error)
-    return min(events, events * drawn / users)
+        return users
+    return min(users, sample_size(round(users), rules.confidence, rules.max_error))
 
 
 def _called(found: list[Reading]) -> float:

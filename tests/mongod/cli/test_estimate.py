@@ -11,8 +11,8 @@ from lbmigrate.estimate.sample import Allowance
 from lbmigrate.run.connection import connect
 from tests.apps import NEW_YEAR, oid
 
-TASKS, PEOPLE = 3_000, 40
-PACE = {"chunk_size": 1_000, "workers": 2, "target": None}
+TASKS, PEOPLE = 2_000, 40
+PACE = {"chunk_size": 200, "workers": 2, "target": None}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def source(**more):
 
 
 def task(number):
-    at = NEW_YEAR + dt.timedelta(hours=1.4 * number)
+    at = NEW_YEAR + dt.timedelta(hours=2 * number)
     owner = oid((number * number // 7) % PEOPLE % (1 + number % PEOPLE))
     return {"_id": oid(10_000 + number), "userId": owner, "status": "open" if number % 3 == 2 else "done",
             "completedAt": at, "updatedAt": at}  # fmt: skip
@@ -134,3 +134,25 @@ def test_workers_without_an_estimate_are_refused_and_with_it_are_not(app, termin
     assert terminal("plan", "--estimate", "--workers", "4").code == 3
     monkeypatch.setenv("LBMIGRATE_WORKERS", "4")
     assert terminal("plan").code == 3
+
+
+def advice_on(terminal, subject, *more):
+    return next(each["fix"] for each in estimate_of(terminal, *more)["advice"] if each["subject"] == subject)
+
+
+def test_the_number_of_workers_that_is_advised_can_be_typed(app, terminal):
+    fix = advice_on(terminal, "workers", "--workers", "64")
+    assert fix.startswith("lbmigrate run --workers ")
+    assert terminal(*fix.split()[1:]).code == 0
+    assert terminal("plan", "--estimate").code == 0
+
+
+@pytest.mark.slow
+def test_processes_that_are_advised_can_be_typed(app, terminal, monkeypatch):
+    cores = "lbmigrate.estimate.estimate.cores_here"
+    monkeypatch.setenv("LBMIGRATE_ALLOW_FUNCTIONS", "benchmarks.estimate.rules")
+    terminal.configure(source(points="benchmarks.estimate.rules:laborious"), backfill=PACE)
+    app["tasks"].insert_many([task(n) for n in range(TASKS, 20 * TASKS)])
+    monkeypatch.setattr(cores, lambda: 8)
+    assert advice_on(terminal, "processes").startswith("lbmigrate run --executor processes --workers ")
+    assert terminal("run", "--executor", "processes", "--workers", "2").code == 0
