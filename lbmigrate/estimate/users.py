@@ -28,7 +28,7 @@ from lbmigrate.values.ids import parse_id
 
 USERS, FEWEST = 150, 8  # users whose events are read, and fewer than which say nothing
 MOST_EVENTS = 20_000  # of one user that are read
-GUESSED = 0.3  # how far off entries may be that are told from times alone
+GUESSED = 0.7  # how far off entries may be that are told from times alone
 
 
 @dataclass(frozen=True, slots=True)

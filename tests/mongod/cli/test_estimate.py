@@ -7,12 +7,21 @@ import datetime as dt
 import pytest
 
 from lbmigrate.estimate import tasks as looking
+from lbmigrate.estimate import yardstick
 from lbmigrate.estimate.sample import Allowance
+from lbmigrate.estimate.users import GUESSED
 from lbmigrate.run.connection import connect
 from tests.apps import NEW_YEAR, oid
 
-TASKS, PEOPLE = 2_000, 40
+TASKS, PEOPLE = 1_800, 40
 PACE = {"chunk_size": 200, "workers": 2, "target": None}
+
+
+@pytest.fixture(autouse=True)
+def short_yardstick(monkeypatch):
+    """What is measured of a machine takes no time here: no test looks at seconds."""
+    monkeypatch.setattr(yardstick, "DOCUMENTS", 20)
+    monkeypatch.setattr(yardstick, "TIMES", 1)
 
 
 @pytest.fixture
@@ -65,6 +74,7 @@ def test_an_estimate_writes_nothing_and_exits_as_the_plan_does(app, terminal):
     assert found["surroundings"]["shared"]
 
 
+@pytest.mark.slow
 def test_users_and_entries_are_told_from_a_few_users_as_a_run_then_finds_them(app, terminal):
     work = estimate_of(terminal)["work"]
     assert terminal("run").code == 0
@@ -72,6 +82,7 @@ def test_users_and_entries_are_told_from_a_few_users_as_a_run_then_finds_them(ap
     assert work["users"] == pytest.approx(len(app["score_events"].distinct("userId")), rel=0.35)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_estimated_again(app, terminal):
     whole = estimate_of(terminal)["work"]["documents"]
     assert terminal("run", "--max-docs", str(TASKS // 3)).code == 3
@@ -84,6 +95,7 @@ def test_what_is_done_is_not_estimated_again(app, terminal):
     assert "nothing is left to do" in done.out
 
 
+@pytest.mark.slow
 def test_a_later_pass_is_estimated_by_what_has_changed(app, terminal):
     assert terminal("run").code == 0
     app["tasks"].insert_many([{**task(n), "_id": oid(90_000 + n)} for n in range(TASKS - 90, TASKS)])
@@ -92,6 +104,7 @@ def test_a_later_pass_is_estimated_by_what_has_changed(app, terminal):
     assert work["documents"] < 600
 
 
+@pytest.mark.slow
 def test_a_rule_of_ones_own_costs_what_a_sample_of_it_costs(app, terminal, monkeypatch):
     plain = estimate_of(terminal)["work"]["scoring"]
     monkeypatch.setenv("LBMIGRATE_ALLOW_FUNCTIONS", "benchmarks.estimate.rules")
@@ -101,22 +114,25 @@ def test_a_rule_of_ones_own_costs_what_a_sample_of_it_costs(app, terminal, monke
     assert work["apart"] == work["documents"]
 
 
+@pytest.mark.slow
 def test_without_an_index_that_leads_to_users_entries_are_guessed_and_the_bounds_are_wider(app, terminal):
     known = estimate_of(terminal)
     app["tasks"].drop_index("userId_1")
     guessed = estimate_of(terminal)
     assert guessed["calibration"]["users"] == 0 < known["calibration"]["users"]
-    assert guessed["work"]["entries"] == pytest.approx(known["work"]["entries"], rel=0.5)
+    assert 1 / (1 + GUESSED) < known["work"]["entries"] / guessed["work"]["entries"] < 1 + GUESSED
     [wide, narrow] = [each["disk"]["high"] / each["disk"]["low"] for each in (guessed, known)]
     assert wide > narrow
 
 
+@pytest.mark.slow
 def test_a_pace_that_is_set_is_part_of_the_time(app, terminal):
     terminal.configure(source(), backfill=PACE, throttle={"documents_per_second": 10})
     found = estimate_of(terminal)
     assert found["seconds"]["likely"] == pytest.approx(TASKS * 2 / 3 / 10)
 
 
+@pytest.mark.slow
 def test_looking_at_documents_ends_when_its_time_is_over(app, terminal):
     from lbmigrate.config.load import load_config
 
@@ -140,6 +156,7 @@ def advice_on(terminal, subject, *more):
     return next(each["fix"] for each in estimate_of(terminal, *more)["advice"] if each["subject"] == subject)
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_that_is_advised_can_be_typed(app, terminal):
     fix = advice_on(terminal, "workers", "--workers", "64")
     assert fix.startswith("lbmigrate run --workers ")
