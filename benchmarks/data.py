@@ -41,10 +41,10 @@ def load(database: Database[Any], docs: int, kind: str = "alike") -> bool:
         return False
     database.client.drop_database(database.name)
     rng = np.random.default_rng(docs)
-    people = [_object_id(START, number, b"user-") for number in range(max(1, docs // TASKS_PER_USER))]
-    database["users"].insert_many(map(_user, range(len(people)), people), ordered=False)
-    tasks = map(MADE[kind], _tasks(rng, people, docs), count())
-    while block := list(islice(tasks, BLOCK)):
+    people = [object_id(START, number, b"user-") for number in range(max(1, docs // TASKS_PER_USER))]
+    database["users"].insert_many(map(user, range(len(people)), people), ordered=False)
+    made = map(MADE[kind], tasks(rng, people, docs), count())
+    while block := list(islice(made, BLOCK)):
         database["tasks"].insert_many(block, ordered=False)
     for key in ("updatedAt", "userId"):
         database["tasks"].create_index(key)
@@ -56,11 +56,11 @@ def _mark(database: Database[Any], docs: int) -> None:
     database[MARK].insert_one({"_id": docs, "version": VERSION})
 
 
-def _object_id(at: dt.datetime, number: int, machine: bytes) -> ObjectId:
+def object_id(at: dt.datetime, number: int, machine: bytes) -> ObjectId:
     return ObjectId(int(at.replace(tzinfo=dt.UTC).timestamp()).to_bytes(4, "big") + machine + number.to_bytes(3, "big"))
 
 
-def _user(number: int, key: ObjectId) -> Document:
+def user(number: int, key: ObjectId) -> Document:
     return {
         "_id": key,
         "displayName": f"Member {number:06d}",
@@ -70,7 +70,9 @@ def _user(number: int, key: ObjectId) -> Document:
     }
 
 
-def _tasks(rng: np.random.Generator, people: list[ObjectId], docs: int) -> Iterator[Document]:
+def tasks(
+    rng: np.random.Generator, people: list[ObjectId], docs: int, share_done: float = SHARE_DONE
+) -> Iterator[Document]:
     """In the order of their creation, which is the order of their ids."""
     reach = np.cumsum(rng.lognormal(0, 0.8, len(people)))
     titles = [f"{verb} the {thing} {why}" for verb in VERBS for thing in THINGS for why in WHY]
@@ -84,7 +86,7 @@ def _tasks(rng: np.random.Generator, people: list[ObjectId], docs: int) -> Itera
             (np.datetime64(START, "ms") + created).tolist(),
             (np.datetime64(START, "ms") + created + took).tolist(),
             np.searchsorted(reach, rng.random(size) * reach[-1]).tolist(),
-            (rng.random(size) < SHARE_DONE).tolist(),
+            (rng.random(size) < share_done).tolist(),
             rng.choice(len(titles), size).tolist(),
             strict=True,
         )
@@ -94,7 +96,7 @@ def _tasks(rng: np.random.Generator, people: list[ObjectId], docs: int) -> Itera
 
 def _task(number: int, created: dt.datetime, updated: dt.datetime, owner: ObjectId, done: bool, title: str) -> Document:
     task = {
-        "_id": _object_id(created, number, b"task-"),
+        "_id": object_id(created, number, b"task-"),
         "userId": owner,
         "title": title,
         "status": "done" if done else OPEN[number % 2],

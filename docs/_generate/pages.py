@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from docs._generate import commands, configuration
+from docs._generate import commands, configuration, scale
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-PAGES: dict[str, Callable[[], str]] = {"commands.md": commands.page, "configuration.md": configuration.page}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands.page,
+    "configuration.md": configuration.page,
+    "../explanation/scale.md": scale.page,
+}

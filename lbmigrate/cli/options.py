@@ -30,6 +30,7 @@ ExecutorOption = Annotated[
     Executor,
     typer.Option("--executor", envvar="LBMIGRATE_EXECUTOR", help="What works on the chunks."),
 ]
+Estimated = Annotated[bool, typer.Option("--estimate", envvar="LBMIGRATE_ESTIMATE", help="Say what a run will take.")]
 Scheduler = Annotated[
     str | None,
     typer.Option(

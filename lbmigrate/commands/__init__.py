@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lbmigrate.commands._control import pause, resume, tune, unlock
     from lbmigrate.commands._demo import demo
     from lbmigrate.commands._dry_run import dry_run
+    from lbmigrate.commands._estimate import estimate
     from lbmigrate.commands._explain import explain
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget, preview_forget
@@ -50,6 +51,7 @@ HOMES = {
     "demo": "lbmigrate.commands._demo",
     "doctor": "lbmigrate.commands._look",
     "dry_run": "lbmigrate.commands._dry_run",
+    "estimate": "lbmigrate.commands._estimate",
     "explain": "lbmigrate.commands._explain",
     "forget": "lbmigrate.commands._forget",
     "history": "lbmigrate.commands._look",
@@ -96,6 +98,7 @@ __all__ = [
     "demo",
     "doctor",
     "dry_run",
+    "estimate",
     "explain",
     "forget",
     "history",

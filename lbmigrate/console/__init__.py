@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lbmigrate.board.place import Place
     from lbmigrate.checks.finding import Finding
     from lbmigrate.counter.agreement import Agreement
+    from lbmigrate.estimate.estimate import Estimate
     from lbmigrate.explain.explanation import Explanation
     from lbmigrate.feature_flag import Switches
     from lbmigrate.ledger.reject_groups import Group
@@ -122,6 +123,12 @@ class Console:
 
     def plan(self, plan: Plan) -> None:
         self._show(*tables.plan(plan))
+
+    def estimate(self, found: Estimate, advice: Sequence[Finding]) -> None:
+        """What a run will take, and what follows from that."""
+        from lbmigrate.console.estimate import estimate  # noqa: PLC0415  see status
+
+        self._show(*estimate(found, advice))
 
     def status(self, status: Status) -> None:
         from lbmigrate.console import standing  # noqa: PLC0415  it knows all that there is: only who shows it waits

@@ -7,9 +7,11 @@ is done for one. What is unusual in any way, and every fault, is left to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import pymongo
 from bson import Int64
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
@@ -56,7 +58,8 @@ def read(
         except (BSONError, PyMongoError):
             found = None
         if found is not None:
-            yield from _all_of(ask, *found, {"collection": collection.name, "batchSize": size})
+            end = partial(_end, collection, session)
+            yield from _all_of(ask, *found, {"collection": collection.name, "batchSize": size}, end)
             return
     cursor = collection.find_raw_batches(condition, projection, batch_size=size)
     for raw in cursor.hint([*hint.items()]) if hint else cursor:
@@ -79,14 +82,30 @@ def _answer(collection: Collection[Any], session: ClientSession, command: Docume
 
 
 def _all_of(
-    ask: Callable[[Document], tuple[Documents, int]], some: Documents, cursor: int, more: Document
+    ask: Callable[[Document], tuple[Documents, int]],
+    some: Documents,
+    cursor: int,
+    more: Document,
+    end: Callable[[int], object],
 ) -> Iterator[Documents]:
-    while True:
-        if len(some):
-            yield some
-        if not cursor:
-            return
-        some, cursor = ask({"getMore": Int64(cursor), **more})
+    try:
+        while True:
+            if len(some):
+                yield some
+            if not cursor:
+                return
+            with pymongo.timeout(None):  # a server refuses a limit here; whoever has one looks at it between batches
+                some, cursor = ask({"getMore": Int64(cursor), **more})
+    except GeneratorExit:  # nobody wants the rest
+        if cursor:
+            end(cursor)
+        raise
+
+
+def _end(collection: Collection[Any], session: ClientSession, cursor: int) -> None:
+    """Tell the server that nobody reads on: it would keep the cursor for minutes. It may not answer."""
+    with suppress(PyMongoError):
+        collection.database.command({"killCursors": collection.name, "cursors": [Int64(cursor)]}, session=session)
 
 
 # --- to it ---------------------------------------------------------------------------------------------------------

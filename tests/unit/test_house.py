@@ -21,6 +21,7 @@ ROOMS: dict[str, tuple[int, str]] = {
     "console": (10, "everything that an operator sees: tables, progress, numbers as words"),
     "observers": (10, "others who listen to a run: hooks, metrics"),
     "migration": (9, "the six steps, applied and reverted: the driver, the plan, the status"),
+    "estimate": (9, "what a run will take: a model fitted to measurements, and a look at this database and machine"),
     "explain": (7, "why one user's score is what it is"),
     "report": (7, "a verification as a file for people: what it says, as a page or as Markdown"),
     "live": (7, "now: what an app calls, and what follows the app's changes"),

@@ -36,6 +36,13 @@ def test_what_is_in_memory_stays_in_its_process_and_the_hint_is_all_that_is_need
     assert terminal(*words.split()).code == 0
 
 
+def test_an_estimate_of_what_is_in_memory_is_refused(terminal, app):
+    refused = terminal("plan", "--estimate")
+    assert (refused.code, "has no server" in " ".join(refused.err.split())) == (2, True)
+    assert refused.hint.startswith("leave out --estimate, or name a server: ")
+    assert terminal("plan").code == 3
+
+
 class Crew:
     """Workers of whom so many are lost, one after another."""
 

@@ -29,8 +29,8 @@ WHO = oid(1)
 # Every verb with what it needs to do its work; what changes the database stands where its turn is.
 WALK = (
     "config init made.yaml", "config check", "config show", "config show --json", "config schema",
-    "doctor", "plan --json", f"run --backup-ref '{REFERENCE}'", "backfill", f"backfill --user {WHO}", "status --json",
-    "history --json", "rejects --json", "rejects groups", "rejects list",
+    "doctor", "plan --estimate --json", f"run --backup-ref '{REFERENCE}'", "backfill", f"backfill --user {WHO}",
+    "status --json", "history --json", "rejects --json", "rejects groups", "rejects list",
     "rejects retry", "rejects show x", "verify --full", "top", f"rank {WHO}", f"around {WHO}", f"explain {WHO}",
     "reconcile", "recount",
     "boards rebuild", "boards check", "boards status --json", "boards persist",

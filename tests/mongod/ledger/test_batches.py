@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import bson
+import pymongo
 import pytest
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
@@ -74,6 +75,26 @@ def test_documents_come_in_batches_of_the_size_that_was_asked_for(some):
     assert [len(each) for each in read(some, 10)] == [10, 10, 5]
     assert all_of(read(some, 10)) == SOME
     assert all_of(read(some, 1_000)) == SOME
+
+
+def test_a_limit_of_time_ends_no_reading_that_is_faster(some):
+    some.insert_many(SOME)
+    with pymongo.timeout(30):
+        assert all_of(read(some, 10)) == SOME
+
+
+def test_who_stops_reading_leaves_no_cursor_on_the_server(some):
+    def cursors() -> int:
+        status = some.database.client.admin.command("serverStatus")
+        return int(status["metrics"]["cursor"]["open"]["total"])
+
+    some.insert_many(SOME)
+    before = cursors()
+    reading = batches.read(some, {"_id": {"$gte": 0}}, {"text": 1}, 10)
+    assert len(next(reading)) == 10
+    assert cursors() == before + 1
+    reading.close()
+    assert cursors() == before
 
 
 def test_other_members_are_read_by_the_driver(some):

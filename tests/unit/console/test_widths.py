@@ -14,6 +14,10 @@ from rich.cells import cell_len
 
 from lbmigrate.board.board import Place
 from lbmigrate.console import Console, progress
+from lbmigrate.estimate import advice, model
+from lbmigrate.estimate.estimate import Calibration, Estimate, Range
+from lbmigrate.estimate.model import PARTS, Executors, Machine, Part
+from lbmigrate.estimate.surroundings import Oplog, Surroundings
 from lbmigrate.explain.explanation import Amount, Entry, Event, Explanation, Refused, SourceSays, Standing
 from lbmigrate.migration.pace import Line, Stage
 from lbmigrate.migration.status import Progress, SourceStatus, Status
@@ -82,13 +86,27 @@ def adjustments(console: Console) -> None:
     console.table("Adjustments", ("adjustment", "user", "points", "reason", "at"), [row], ["at", "user"])
 
 
-SCREENS = (board, status, history, explanation, origins, adjustments)
+def estimate(console: Console) -> None:
+    machine = Machine(busy=1.9)
+    parts = tuple(Part(name, 3_600.0 * 30, 3_600.0 * 40, 3_600.0 * 30, "client") for name in PARTS)
+    work = model.Work(examined=BIG, documents=BIG, events=BIG, gathered=BIG, users=BIG, entries=BIG)
+    around = Surroundings("6.0.5", 8, 1, 3, shared=False, free=BIG, oplog=Oplog(BIG, 24.0))
+    seconds, sizes = Range.around(3_600.0 * 90, 0.25), Range.around(BIG * 1_000.0, 0.25)
+    found = Estimate(
+        seconds, seconds, seconds, sizes, sizes, sizes, 12_345, parts, 3_600.0 * 30, work, Executors(64), "threads",
+        Calibration(20_000, 150, 7.9, machine), around,
+    )  # fmt: skip
+    console.estimate(found, advice.findings(found))
+
+
+SCREENS = (board, status, history, explanation, origins, adjustments, estimate)
 WHOLE = {  # what must be there, at every width
     "board": [f"{BIG:,}", "12,345", "Marwitz-Schulenburg"],
     "status": [f"{BIG:,}", "49 %", "2:00:00"],
     "history": ["rejects retry", "30 h 00 min"],
     "explanation": [str(ADA), f"{BIG:,}", "2026-11-23T02:00:00Z", "voided"],
     "origins": ["sources[1].let.minutes.between"],
+    "estimate": [f"{BIG:,}", "90 h 00 min", "30 h 00 min", "2 TB", "12,345", "lbmigrate run --workers"],
     "adjustments": [f"task_complete:{ADA}#1", f"-{BIG:,}", "voided"],
 }
 

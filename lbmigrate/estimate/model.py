@@ -1,0 +1,203 @@
+"""The model: what each thing costs, and how the costs of client and server come to a time. Pure.
+
+A run has three parts: events, entries, verification. Of each part the client and the server need so many processor
+seconds, a sum of few terms. The time follows from what is scarce: one process, the cores, or the way to the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["client", "server"]
+PARTS = ("events", "entries", "verification")
+SIDES: tuple[Side, ...] = ("client", "server")
+TRIPS, WRITES = (
+    12,
+    4,
+)  # commands for a chunk, or for the entries of so many events, and how many of them wait for a disk
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done, in numbers of things.
+
+    The server looks at `examined` documents of `kib` KiB in all, and hands over `documents` that meet the filters;
+    `apart` of them are scored one by one, the others by their shape. They become `events`, whose `users` have `entries`
+    with `gathered` events behind them. `indexes` are those of the ledger beyond its own. `scoring` are the processor
+    seconds in which the client of this machine scores all of them. The verification looks at `verified` events and
+    their `compared` entries; `called` of the events are worth what a Python function says, which it calls for each, and
+    some more for each of the `asked` users.
+    """
+
+    examined: float = 0.0
+    kib: float = 0.0
+    documents: float = 0.0
+    apart: float = 0.0
+    events: float = 0.0
+    gathered: float = 0.0
+    users: float = 0.0
+    entries: float = 0.0
+    indexes: int = 0
+    scoring: float = 0.0
+    verified: float = 0.0
+    compared: float = 0.0
+    called: float = 0.0
+    asked: float = 0.0
+    event_bytes: float = 0.0
+    entry_bytes: float = 0.0
+
+    @property
+    def parts(self) -> dict[str, bool]:
+        """Which parts there are."""
+        some = self.documents > 0 or self.gathered > 0
+        return {"events": self.examined > 0, "entries": some, "verification": self.verified > 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Executors:
+    """What works on the chunks: so many threads, or processes with one thread each."""
+
+    workers: int = 2
+    processes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How fast client and server are, as times of the reference (2 is half as fast), and what they have.
+
+    `busy` is how much longer than its processor time a calculation takes on this machine now. Seconds: `trip` to the
+    server and back, `journal` until a majority has a write on its disks. `shared` says that both sides have the same
+    cores.
+    """
+
+    client: float = 1.0
+    server: float = 1.0
+    busy: float = 1.0
+    cores: int = 2
+    server_cores: int = 2
+    shards: int = 1
+    shared: bool = True
+    trip: float = 0.0
+    journal: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """So many of a thing, each of which costs one of the two sides something in one part of a run."""
+
+    part: str
+    side: Side
+    thing: str
+    words: str
+    amount: Callable[[Work, Executors], float]
+
+
+TERMS = (
+    Term("events", "client", "document", "reading a document, handing its event on", lambda w, _: w.documents),
+    Term("events", "client", "apart", "the same of one that is scored by itself", lambda w, _: w.apart),
+    Term("events", "client", "process", "starting a worker process", lambda _, e: e.workers if e.processes else 0),
+    Term("events", "client", "run", "what every run does", lambda _, __: 1),
+    Term("events", "server", "examined", "looking at a document", lambda w, _: w.examined),
+    Term("events", "server", "kib", "each KiB of it", lambda w, _: w.kib),
+    Term("events", "server", "event", "writing an event and its index", lambda w, _: w.events),
+    Term("events", "server", "index", "each index more of an event", lambda w, _: w.events * w.indexes),
+    Term("events", "server", "run", "what every run asks for", lambda _, __: 1),
+    Term("entries", "client", "event", "reading an event back, adding it up", lambda w, _: w.gathered),
+    Term("entries", "client", "entry", "an entry", lambda w, _: w.entries),
+    Term("entries", "client", "run", "what every run does", lambda _, __: 1),
+    Term("entries", "server", "event", "handing an event over", lambda w, _: w.gathered),
+    Term("entries", "server", "entry", "writing an entry and its indexes", lambda w, _: w.entries),
+    Term("entries", "server", "run", "what every run asks for", lambda _, __: 1),
+    Term("verification", "client", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
+    Term("verification", "client", "compared", "an entry of such a user", lambda w, _: w.compared),
+    Term("verification", "client", "called", "calling a Python function for such an event", lambda w, _: w.called),
+    Term("verification", "client", "asked", "calling it for such a user", lambda w, _: w.asked),
+    Term("verification", "client", "user", "drawing from a user", lambda w, _: w.users),
+    Term("verification", "client", "entry", "adding up an entry", lambda w, _: w.entries),
+    Term("verification", "client", "run", "what every verification does", lambda _, __: 1),
+    Term("verification", "server", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
+    Term("verification", "server", "event", "counting an event", lambda w, _: w.gathered),
+    Term("verification", "server", "entry", "counting an entry", lambda w, _: w.entries),
+    Term("verification", "server", "run", "what every verification asks for", lambda _, __: 1),
+)
+
+Micros = Mapping[str, Mapping[str, Mapping[str, float]]]  # part, side, thing
+
+
+def terms_of(part: str, side: str) -> list[Term]:
+    """The terms whose sum is what one side needs for one part."""
+    return [term for term in TERMS if (term.part, term.side) == (part, side)]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How work of several workers overlaps, fitted to the clock.
+
+    `threads` of one process come to so many cores of Python together. `background` is the share of the server's work
+    that no worker waits for. Of several limits the narrowest counts, and others that are near it some more: the higher
+    `sharpness` is, the less.
+    """
+
+    threads: float = 1.2
+    background: float = 0.2
+    sharpness: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part of a run takes: processor seconds of both sides, seconds on the clock, and what limits it."""
+
+    name: str
+    client: float
+    server: float
+    seconds: float
+    limit: str
+
+
+def costs(micros: Micros, part: str, side: Side, work: Work, executors: Executors, speed: float) -> float:
+    """Processor seconds of one side for one part, without the scoring, on a machine of this speed."""
+    if not work.parts[part]:
+        return 0.0
+    found = sum(micros[part][side][term.thing] * term.amount(work, executors) for term in terms_of(part, side))
+    return found * speed / 1e6
+
+
+def part(
+    micros: Micros, overlap: Overlap, name: str, work: Work, executors: Executors, machine: Machine, piece: float
+) -> Part:
+    """What one part takes where pieces of work are of `piece` documents or events."""
+    client = costs(micros, name, "client", work, executors, machine.client)
+    server = costs(micros, name, "server", work, executors, machine.server)
+    if name == "events":
+        client += work.scoring
+    pieces = (work.examined if name == "events" else work.gathered) / piece
+    waits = pieces * (TRIPS * machine.trip + WRITES * machine.journal) if work.parts[name] else 0.0
+    alone = name == "verification"
+    taken = limits(overlap, client, server, waits, Executors(1) if alone else executors, machine)
+    seconds = min(softened(list(taken.values()), overlap.sharpness), client + server + waits)  # one after another
+    return Part(name, client, server, seconds * machine.busy, max(taken, key=lambda each: taken[each]))
+
+
+def limits(
+    overlap: Overlap, client: float, server: float, waits: float, executors: Executors, machine: Machine
+) -> dict[str, float]:
+    """The seconds that each thing that may be scarce would need by itself; the longest is what limits."""
+    hands = executors.workers
+    one = min(hands, machine.cores) if executors.processes else min(hands, overlap.threads, machine.cores)
+    there = machine.server_cores * machine.shards
+    found = {
+        "client": client / one,
+        "server": server / there,
+        "workers": (client + (1 - overlap.background) * server + waits) / hands,
+    }
+    if machine.shared:
+        found["cores"] = (client + server) / machine.cores
+    return found
+
+
+def softened(times: list[float], sharpness: float) -> float:
+    """The longest time, and somewhat more where others are nearly as long."""
+    longest = max(times)
+    return longest * sum((each / longest) ** sharpness for each in times) ** (1 / sharpness) if longest > 0 else 0.0
