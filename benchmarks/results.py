@@ -67,7 +67,7 @@ def targets(rounds: Sequence[Round], kind: str) -> list[Target]:
     peak = found["ours"]["peak_mb"] if "ours" in found else None
     examined = found["incremental"]["examined"] if "incremental" in found else None
     return [
-        Target("ours × the floor", "≤", 1.4, ratio(rounds, "ours", "floor")),
+        Target("ours × the floor", "≤", 1.2, ratio(rounds, "ours", "floor")),
         Target("$merge pipelines × ours", "≥", 2.0, ratio(rounds, "merge", "ours")),
         Target("bulk upserts × ours", "≥", 2.5, ratio(rounds, "upserts", "ours")),
         Target("the loop (scaled) × ours", "≥", 20.0, ratio(rounds, "loop", "ours")),
