@@ -58,7 +58,7 @@ def _made_of(found: Estimate) -> list[str]:
     counted = ", ".join(f"{round(getattr(work, name)):,} {words}" for words, name in THINGS)
     kind = "process" if found.executors.processes else "thread"
     return [
-        f"for {counted}, {round(work.entries):,} entries",
+        f"for {counted}, {amount(round(work.entries), 'entry')}",
         f"with {amount(found.executors.workers, kind)}, {amount(found.connections, 'connection')} to the server",
         f"from {amount(looked.documents, 'document')} and the events of {amount(looked.users, 'user')}, looked at in "
         f"{looked.seconds:.1f} s; nothing was written",

@@ -47,14 +47,17 @@ class Ready(RawBSONDocument):
 
 
 def read(
-    collection: Collection[Any], condition: Document, projection: Document, size: int, hint: Document | None = None
+    collection: Collection[Any], condition: Document, projection: Document, size: int, index: Document | None = None
 ) -> Iterator[Documents]:
-    """Documents that meet a condition, at most `size` at a time, with the concerns and the codecs of the collection."""
+    """Documents that meet a condition, at most `size` at a time, with the concerns and the codecs of the collection.
+
+    A server is told to use `index`, if one is named.
+    """
     asked = {"find": collection.name, "filter": condition, "projection": projection, "batchSize": size}
     with collection.database.client.start_session(causal_consistency=False) as session:
         ask = partial(_answer, collection, session)
         try:
-            found = ask(asked | ({"hint": hint} if hint else {})) if _is_plain(collection) else None
+            found = ask(asked | ({"hint": index} if index else {})) if _is_plain(collection) else None
         except (BSONError, PyMongoError):
             found = None
         if found is not None:
@@ -62,7 +65,7 @@ def read(
             yield from _all_of(ask, *found, {"collection": collection.name, "batchSize": size}, end)
             return
     cursor = collection.find_raw_batches(condition, projection, batch_size=size)
-    for raw in cursor.hint([*hint.items()]) if hint else cursor:
+    for raw in cursor.hint([*index.items()]) if index else cursor:
         if raw:
             yield one_after_another(raw)
 

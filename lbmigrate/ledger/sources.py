@@ -60,14 +60,14 @@ def _read(context: Context, source: Source, condition: Document, among: Sequence
         yield from _aggregated(collection, [{"$match": condition}, *unwind.elements(source), *among, shown], size)
         return
     collection, *asked = _asked(context, source, condition)
-    cursor, hint = collection.find(*asked), _hint(condition)
+    cursor, hint = collection.find(*asked), _index_for(condition)
     yield from _in_batches((cursor.hint(hint) if hint else cursor).batch_size(size + 1), size)
 
 
 def read_raw(context: Context, source: Source, condition: Document) -> Iterator[Documents]:
     """The same as raw BSON, as the server sends it; not of unwound elements."""
     asked = _asked(context, source, condition)
-    return batches.read(*asked, context.config.backfill.chunk_size + 1, _hint(condition))
+    return batches.read(*asked, context.config.backfill.chunk_size + 1, _index_for(condition))
 
 
 def _asked(context: Context, source: Source, condition: Document) -> tuple[Collection[Any], Document, Document]:
@@ -77,7 +77,7 @@ def _asked(context: Context, source: Source, condition: Document) -> tuple[Colle
     return collection, wanted, projection_of(scoring.paths(source))
 
 
-def _hint(condition: Document) -> Document:
+def _index_for(condition: Document) -> Document:
     """Else a planner with an index on the filter's field may scan that whole."""
     return {"_id": 1} if condition.keys() == {"_id"} else {}
 

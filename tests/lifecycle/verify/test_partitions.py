@@ -11,7 +11,7 @@ from lbmigrate.errors import Mismatch
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.run.context import VerifyOptions
 from lbmigrate.schema.layout import partitions
-from lbmigrate.verify import ahead, whole
+from lbmigrate.verify import ahead, tasks
 from tests.apps import TASKS, App, config, stopped_after, task, user
 
 EVERYONE = VerifyOptions(full=True)
@@ -20,7 +20,7 @@ EVERYONE = VerifyOptions(full=True)
 @pytest.fixture
 def app(database, monkeypatch):
     """Twelve users with tasks in some thirty weeks, of whom a verification looks at two at a time."""
-    monkeypatch.setattr(whole, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(tasks, "USERS_AT_ONCE", 2)
     database["users"].insert_many([user(number) for number in range(1, 13)])
     database["tasks"].insert_many([task(n, owner=1 + n % 12, hours=90 * n) for n in range(60)])
     app = App(database, config(TASKS, layout="partitioned"))

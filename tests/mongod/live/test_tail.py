@@ -69,8 +69,11 @@ def fragile(mongod, tmp_path_factory):
 
 @pytest.fixture
 def forgetful(fragile):
-    """An app that was followed once, on a server that fails to order."""
-    with open_client(fragile) as client:
+    """An app that was followed once, on a server that fails to order.
+
+    A server that fails to order does not tell the driver that it is well again: the driver asks, here twice a second.
+    """
+    with open_client(f"{fragile}{'&' if '?' in fragile else '/?'}heartbeatFrequencyMS=500") as client:
         app = backfilled(client[f"test_{uuid.uuid4().hex[:12]}"])
         save(app, next(follower(app)))
         app.backfill()
