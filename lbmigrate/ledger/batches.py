@@ -13,7 +13,7 @@ from typing import Any
 
 import pymongo
 from bson import Int64
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReadPreference
@@ -21,13 +21,14 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from lbmigrate.mongo.faults import DUPLICATE_KEY, MAJORITY_LATE
+from lbmigrate.mongo.faults import DUPLICATE_KEY, MAJORITY_LATE, TRANSIENT
 from lbmigrate.records import Document
 from lbmigrate.values.documents import Documents, in_reply, one_after_another
 from lbmigrate.values.ids import in_parts
 
 MOST_BYTES = 16_000_000  # of a command of ours: the driver cuts what is larger
 MOST_DOCUMENTS = 50_000
+CODECS: CodecOptions[Any] = CodecOptions(RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
 class Ready(RawBSONDocument):
@@ -39,8 +40,15 @@ class Ready(RawBSONDocument):
         self.raw = raw  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
-        super().__init__(self.raw)  # somebody looks into it: an error, a log
+        super().__init__(self.raw, CODECS)  # somebody looks into it: an error, a log
         return object.__getattribute__(self, name)
+
+
+class Reply(RawBSONDocument):
+    """A reply whose documents are not decoded. An error that quotes it says what it would say of a dict."""
+
+    def __repr__(self) -> str:
+        return repr({**self})
 
 
 # --- from it -------------------------------------------------------------------------------------------------------
@@ -72,12 +80,14 @@ def read(
 
 def _is_plain(collection: Collection[Any]) -> bool:
     """Whether each command goes to the same server. The driver remembers where a cursor is; we do not."""
-    return collection.read_preference == ReadPreference.PRIMARY and not collection.database.client.is_mongos
+    client = collection.database.client
+    somewhere = client.options.load_balanced or collection.read_preference != ReadPreference.PRIMARY
+    return not somewhere and not client.is_mongos
 
 
 def _answer(collection: Collection[Any], session: ClientSession, command: Document) -> tuple[Documents, int]:
     """The documents in the answer to a command, and the number of the cursor, 0 where that has ended."""
-    codecs = collection.codec_options.with_options(document_class=RawBSONDocument)
+    codecs = collection.codec_options.with_options(document_class=Reply)
     concern = {"readConcern": collection.read_concern.document} if "find" in command else {}
     reply = collection.database.command(command | concern, codec_options=codecs, session=session)
     documents, rest = in_reply(bytes(reply["cursor"].raw))
@@ -99,7 +109,7 @@ def _all_of(
                 return
             with pymongo.timeout(None):  # a server refuses a limit here; whoever has one looks at it between batches
                 some, cursor = ask({"getMore": Int64(cursor), **more})
-    except GeneratorExit:  # nobody wants the rest
+    except (GeneratorExit, PyMongoError):  # nobody wants the rest, or can have it
         if cursor:
             end(cursor)
         raise
@@ -129,14 +139,15 @@ def insert(collection: Collection[Any], documents: Sequence[Any]) -> None:
         "writeConcern": collection.write_concern.document,
     }
     try:
-        reply = collection.database.command(command)
+        reply = collection.database.command(command, codec_options=collection.codec_options)
     except PyMongoError:
         reply = {}
-    late = reply.get("writeConcernError")
-    if not reply or (late and late["code"] not in MAJORITY_LATE):
+    late, refused = reply.get("writeConcernError"), reply.get("writeErrors", ())
+    passing = any(each["code"] in TRANSIENT for each in refused)
+    if not reply or passing or (late and late["code"] not in MAJORITY_LATE):
         _insert_again(collection, documents)
         return
-    refused = [{**each, "op": documents[each["index"]]} for each in reply.get("writeErrors", ())]
+    refused = [{**each, "op": documents[each["index"]]} for each in refused]
     if refused or late:
         raise BulkWriteError({"writeErrors": refused, "writeConcernErrors": [late] if late else []})
 
@@ -165,5 +176,5 @@ def _insert_again(collection: Collection[Any], documents: Sequence[Ready]) -> No
 
 def _stored(collection: Collection[Any], ids: Sequence[Any]) -> set[bytes]:
     """These documents, as they are stored."""
-    raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))
+    raw = collection.with_options(codec_options=CODECS)
     return {bytes(each.raw) for some in in_parts(ids) for each in raw.find({"_id": {"$in": some}})}

@@ -18,7 +18,7 @@ from lbmigrate.board.profiles import ZONE
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import batches
 from lbmigrate.mongo.concerns import lenient
-from lbmigrate.mongo.faults import DUPLICATE_KEY, UNAUTHORIZED, other_unique_index
+from lbmigrate.mongo.faults import DUPLICATE_KEY, TRANSIENT, UNAUTHORIZED, codes, other_unique_index
 from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES, REACHED
@@ -219,19 +219,25 @@ def change_entries(collection: Collection[Any], updates: Sequence[UpdateOne], us
     try:
         matched = collection.bulk_write(updates, ordered=False).matched_count
     except BulkWriteError as error:
-        for failure in error.details["writeErrors"]:
-            raise _refused(collection.name, failure) from error
+        if failures := _failures(error):
+            raise _refused(collection.name, failures[0]) from error
         raise
     return list(dict.fromkeys(users)) if matched < len(updates) else []
 
 
 def _collisions(name: str, error: BulkWriteError) -> list[Document]:
-    if error.details.get("writeConcernErrors"):
-        raise error  # what was written may yet be undone: whoever called tries again
-    failures: list[Document] = error.details["writeErrors"]
+    failures = _failures(error)
     for failure in failures:
         if failure["code"] != DUPLICATE_KEY or other_unique_index(failure):
             raise _refused(name, failure) from error
+    return failures
+
+
+def _failures(error: BulkWriteError) -> list[Document]:
+    """What the server did not take, for a reason that lasts."""
+    if codes(error) & TRANSIENT or error.details.get("writeConcernErrors"):
+        raise error  # some it could not take for now, or it may yet undo them: whoever called tries again
+    failures: list[Document] = error.details["writeErrors"]
     return failures
 
 

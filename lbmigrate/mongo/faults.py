@@ -125,7 +125,7 @@ def codes(error: BaseException) -> set[int]:
     if "bad auth" in str(error):  # Atlas gives the same code to everything
         return {AUTHENTICATION_FAILED}
     details = getattr(error, "details", None)
-    code = getattr(error, "code", None) or (details.get("code") if isinstance(details, dict) else None)
+    code = getattr(error, "code", None) or (details.get("code") if isinstance(details, Mapping) else None)
     return {code} if isinstance(code, int) else set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -9,17 +10,18 @@ from unittest.mock import patch
 import bson
 import pymongo
 import pytest
-from bson import CodecOptions
+from bson import CodecOptions, DatetimeMS
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReadPreference
+from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
+from pymongo.errors import AutoReconnect, BulkWriteError, NotPrimaryError, OperationFailure
 
 from lbmigrate.ledger import batches
 from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.events import insert_each
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.concerns import durable
+from lbmigrate.mongo.faults import codes
 from tests.runs import FAILPOINTS, failing, replica_set
 
 pytestmark = pytest.mark.usefixtures("mongod")
@@ -83,18 +85,39 @@ def test_a_limit_of_time_ends_no_reading_that_is_faster(some):
         assert all_of(read(some, 10)) == SOME
 
 
-def test_who_stops_reading_leaves_no_cursor_on_the_server(some):
-    def cursors() -> int:
-        status = some.database.client.admin.command("serverStatus")
-        return int(status["metrics"]["cursor"]["open"]["total"])
+def cursors(client: MongoClient[Any]) -> int:
+    """How many are open on the server."""
+    return int(client.admin.command("serverStatus")["metrics"]["cursor"]["open"]["total"])
 
+
+def test_who_stops_reading_leaves_no_cursor_on_the_server(some):
+    client = some.database.client
     some.insert_many(SOME)
-    before = cursors()
+    before = cursors(client)
     reading = batches.read(some, {"_id": {"$gte": 0}}, {"text": 1}, 10)
     assert len(next(reading)) == 10
-    assert cursors() == before + 1
+    assert cursors(client) == before + 1
     reading.close()
-    assert cursors() == before
+    assert cursors(client) == before
+
+
+@pytest.mark.slow
+def test_a_reading_that_a_fault_ends_leaves_no_cursor_and_is_told_as_the_driver_tells_it(on_frail):
+    client = on_frail.database.client
+    on_frail.insert_many(SOME)
+    before = cursors(client)
+    with failing(client, "getMore", 1, **LOST), pytest.raises(AutoReconnect):
+        read(on_frail, 10)
+    assert cursors(client) == before
+    with failing(client, "getMore", 1, errorCode=91), pytest.raises(NotPrimaryError) as raised:
+        read(on_frail, 10)
+    assert codes(raised.value) == {91}
+    assert "RawBSON" not in str(raised.value)
+
+
+def test_behind_a_load_balancer_cursors_are_the_drivers_which_keeps_them_at_their_server():
+    with MongoClient[Any](loadBalanced=True, connect=False) as client:
+        assert not batches._is_plain(durable(client["app"])["some"])
 
 
 def test_other_members_are_read_by_the_driver(some):
@@ -139,6 +162,35 @@ def test_what_a_command_inserted_whose_answer_was_lost_is_no_duplicate(some):
     assert some.count_documents({}) == len(SOME)
 
 
+@pytest.mark.parametrize("unique", [True, False], ids=["unique index", "validator"])
+def test_a_refusal_that_quotes_a_date_which_python_does_not_have_is_told_like_any_other(some, unique):
+    odd = [{"_id": n, "when": DatetimeMS(10**15)} for n in range(3)]
+    if unique:
+        some.create_index("when", unique=True)
+    else:
+        rule = {"$or": [{"_id": 0}, {"$expr": {"$lt": ["$when", dt.datetime(2030, 1, 1)]}}]}
+        some.database.create_collection("some", validator=rule)
+    found = insert_each(some, [Ready(bson.encode(each)) for each in odd])
+    assert (some.count_documents({}), [*found.refused]) == (1, [1, 2])
+
+
+@pytest.mark.parametrize("code", [189, 91, 6, 112])
+def test_documents_that_the_server_could_not_take_for_now_are_sent_again_by_the_driver(some, code):
+    """A router says so of each document when a shard has another primary, and a server that steps down of the rest."""
+    command = Database.command
+
+    def half(database: Any, asked: Any, **how: Any) -> Any:
+        reply = command(database, {**asked, "documents": asked["documents"][:12]}, **how)
+        left = [{"index": n, "code": code, "errmsg": "not now"} for n in range(12, len(SOME))]
+        return {**reply, "writeErrors": reply.get("writeErrors", []) + left}
+
+    some.insert_one({**SOME[3], "text": "of others"})
+    with patch.object(Database, "command", half):
+        found = insert_each(some, ready(SOME))
+    assert [each["_id"] for each in found.taken] == [3]
+    assert some.count_documents({}) == len(SOME)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [LOST, STEPPED_DOWN], ids=["lost", "stepped down"])
 def test_what_a_command_inserted_before_its_fault_is_no_duplicate(on_frail, how):
@@ -163,7 +215,7 @@ def test_what_does_not_fit_into_one_command_is_cut_by_the_driver(some, monkeypat
 
 
 def test_a_document_that_is_ready_can_be_looked_into():
-    document, usual = Ready(bson.encode(SOME[9])), RawBSONDocument(bson.encode(SOME[9]))
+    document, usual = Ready(bson.encode(SOME[9])), RawBSONDocument(bson.encode(SOME[9]), batches.CODECS)
     assert (document["_id"], {**document}, len(document)) == (9, SOME[9], 2)
     assert document == usual
     assert repr(document).endswith(repr(usual).removeprefix("RawBSONDocument"))
