@@ -20,8 +20,8 @@ compute what S and K come to, which say what they hold against the index:
 
 Nobody vouches whose entries count otherwise than the ledger, as after an adjustment (`rules.vouching`); who looks
 otherwise than in the entry, or has another zone; and nothing is folded while entries move, or say since when their
-scores are what they are. All these are rolled up, from the whole ledger. What is taken on trust: the score of an entry that counts right. If
-somebody edits that, a verification says so, and what it names is computed from the whole ledger.
+scores are what they are. All these are rolled up, from the whole ledger. What is taken on trust: the score of an entry
+that counts right. If somebody edits that, a verification says so, and what it names is computed from the whole ledger.
 """
 
 from __future__ import annotations

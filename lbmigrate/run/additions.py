@@ -1,7 +1,7 @@
 """What one run has put into the ledger since it began, and what the entries were like before that.
 
-By this a roll-up need not read the whole ledger of a user again (`ledger.fold_by_index`). It lives as long as the run: a
-run that takes over from this one knows nothing of it, and reads.
+By this a roll-up need not read the whole ledger of a user again (`ledger.fold_by_index`). It lives as long as the run:
+one that takes over from this one knows nothing of it, and reads.
 """
 
 from __future__ import annotations
