@@ -81,7 +81,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
 def _note(context: Context, outcome: Outcome) -> None:
     """Remember, for the roll-up of this run, what a chunk has added."""
     if context.additions is not None and outcome.error is None:
-        context.additions.note(outcome.emitted.users, outcome.emitted.added)
+        context.additions.note(outcome.emitted.added)
 
 
 def _seen(context: Context, current: passes.Pass) -> Seen:

@@ -18,7 +18,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import emit, rejects
 from lbmigrate.ledger.emit import Emitted, Seen
 from lbmigrate.ledger.events import EventRefused
-from lbmigrate.ledger.fold import Fold
+from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
@@ -69,10 +69,10 @@ def emit_chunk(context: Context, source: Source, one_type: OneUserType, seen: Se
 
 
 def emit_listed(
-    context: Context, source: Source, one_type: OneUserType, ids: list[Any], fold: Fold | None = None
+    context: Context, source: Source, one_type: OneUserType, ids: list[Any], looked: LookedAt | None = None
 ) -> Emitted:
     """Emit these documents whatever it takes, as if somebody had tried before. Raises what is no document's fault."""
-    return _in_parts(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0, fold), ids)
+    return _in_parts(context, source, _Attempts(context, source, one_type, Seen.RETRY, 0, looked), ids)
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class _Attempts:
     one_type: OneUserType
     seen: Seen
     tried: int
-    fold: Fold | None = None
+    looked: LookedAt | None = None
 
     def __call__(self, condition: Document) -> Emitted:
         return retrying(lambda: self._once(condition), attempts=self.context.config.backfill.attempts)
@@ -92,7 +92,7 @@ class _Attempts:
     def _once(self, condition: Document) -> Emitted:
         seen = Seen.RETRY if self.tried else self.seen
         self.tried += 1
-        return emit.emit(self.context, self.source, condition, seen, self.one_type, self.fold)
+        return emit.emit(self.context, self.source, condition, seen, self.one_type, self.looked)
 
 
 def _salvaged(context: Context, source: Source, attempt: Callable[[Document], Emitted], bounds: Bounds) -> Emitted:

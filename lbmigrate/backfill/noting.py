@@ -1,13 +1,12 @@
-"""Whether a run notes what it adds, so that its roll-up need not read what was there before (`ledger.folding`)."""
+"""Whether a run notes what it adds, so that its roll-up need not read all that there is (`ledger.fold_by_index`)."""
 
 from __future__ import annotations
 
+from lbmigrate.ledger.fold import is_usual
 from lbmigrate.passes.scored_by import is_settled
 from lbmigrate.run.additions import Additions
 from lbmigrate.run.context import Context
 from lbmigrate.state import layouts
-
-GLOBAL = "global"  # the period whose entry says how many events there are of a user
 
 
 def additions(context: Context) -> Additions | None:
@@ -16,9 +15,8 @@ def additions(context: Context) -> Additions | None:
     That is so where somebody is asked for by name, or everybody is computed again, and where the entries may have been
     made by other rules than those in force.
     """
-    scope, config = context.scope, context.config
+    scope = context.scope
     everyone = scope.full or scope.bounded or scope.share < 1
-    layout = layouts.layout(context.state)
-    if everyone or context.live or GLOBAL not in config.periods or layout.orders or not is_settled(context):
+    if everyone or context.live or not is_usual(context, layouts.layout(context.state)) or not is_settled(context):
         return None
     return Additions()

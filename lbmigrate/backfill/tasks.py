@@ -15,9 +15,10 @@ from lbmigrate.backfill import isolate, settle
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import folding, rollup
+from lbmigrate.ledger import rollup
 from lbmigrate.ledger.budget import AskedBudget, Budget
 from lbmigrate.ledger.emit import Emitted, Seen
+from lbmigrate.ledger.fold_by_index import fold_by_index
 from lbmigrate.ledger.rollup import Rolled
 from lbmigrate.ledger.settle import actions
 from lbmigrate.ledger.user_ids import AskedUserType, OneUserType
@@ -144,11 +145,11 @@ class RollUp(Job[Document, tuple[Document, Rolled]]):
 
 
 def fold(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
-    """Roll up users of whom is known what is new (`folding`), which is in the memory of this process.
+    """Roll up users of whom is known what is new (`fold_by_index`), which is in the memory of this process.
 
     What came of it, and those whose whole ledger is to be read.
     """
-    return retrying(partial(folding.fold, context, users["$in"]), attempts=context.config.backfill.attempts)
+    return retrying(partial(fold_by_index, context, users["$in"]), attempts=context.config.backfill.attempts)
 
 
 def _roll_up(context: Context, task: Document, _: Ask) -> Document:

@@ -12,12 +12,11 @@ from lbmigrate.config.model import Source
 from lbmigrate.ledger import by_shape, forget, rejects
 from lbmigrate.ledger.by_shape import Finished
 from lbmigrate.ledger.enter import enter, enter_finished
-from lbmigrate.ledger.fold import Fold
 from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.ledger.repeats import Repeats
 from lbmigrate.ledger.sources import CODECS, read, read_raw, score
 from lbmigrate.ledger.user_ids import OneUserType
-from lbmigrate.ledger.watch import Watch
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.additions import Added
@@ -36,7 +35,7 @@ class Emitted:
     `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
     `rejects` has the reasons for those that are kept, by the ids of their rows. `worth` has the events themselves, by
     the `_id` that they have in the ledger; of a first look, which settles nothing, it has none. `added` are those of
-    them of which is known what the entries were before (`ledger.folding`), and `there` has all, as the ledger has them.
+    them of which is known what the entries were before (`ledger.fold`), and `there` has all, as the ledger has them.
     """
 
     counts: Counts = Counts()
@@ -80,21 +79,24 @@ def emit(
     condition: Document,
     seen: Seen,
     one_type: OneUserType,
-    fold: Fold | None = None,
+    looked: LookedAt | None = None,
 ) -> Emitted:
     """Score the documents that meet `condition`, a bounded number at a time.
 
-    On a first pass those of one shape go together (`by_shape`); what comes of it is the same. A `fold` is told of what
-    is inserted.
+    On a first pass those of one shape go together (`by_shape`); what comes of it is the same. `looked`
+    looks at events before they are inserted. Where a run keeps what it adds, that is in what is returned.
     """
     total, repeats = Emitted(), Repeats(context, source)
     if seen is Seen.NEVER and by_shape.applies(context, source):
         for batch in read_raw(context, source, condition):
             total += _emit_raw(context, source, batch, one_type, repeats)
         return total
+    kept = context.additions if seen is Seen.OVERLAP else None
+    if kept:
+        looked = LookedAt(context, kept.has_room)
     for documents in read(context, source, condition):
-        total += _emit_batch(context, source, documents, seen, one_type, repeats, fold)
-    return total
+        total += _emit_batch(context, source, documents, seen, one_type, repeats, looked)
+    return total + Emitted(added=looked.added()) if kept and looked else total
 
 
 def _emit_batch(
@@ -104,19 +106,17 @@ def _emit_batch(
     seen: Seen,
     one_type: OneUserType,
     repeats: Repeats,
-    fold: Fold | None = None,
+    looked: LookedAt | None = None,
 ) -> Emitted:
     scored = score(context, source, documents)
     events, repeated = repeats.sorted_out(documents, scored.events)
     fitting, strangers = one_type.sorted_out(events, source)
     inside = _inside(context, fitting)
-    watch = Watch(context, context.additions) if context.additions and seen is Seen.OVERLAP else None
-    if fold:
-        fold.look(inside)
     look = seen is not Seen.NEVER
-    entered = enter(context, source, inside, scored.former, look, *([watch] if watch else []))
-    if fold:
-        fold.take(inside, entered.new)
+    entered = enter(context, source, inside, scored.former, look, *([looked.look] if looked else []))
+    touching = _touching(inside, entered.known, seen)
+    if looked:
+        looked.take(touching, entered.new)
     added, rejected = entered.new, [*scored.rejects, *repeated, *strangers, *entered.rejects]
     kept = rejects.keep(context, source, _of_those_there(context, source, rejected))
     if seen is not Seen.NEVER or context.live:  # else they are looked at when the pass has ended
@@ -131,11 +131,10 @@ def _emit_batch(
         approximate=sum("approximate" in event["meta"] for event in added),
         future=sum(event["createdAt"] > horizon for event in added),
     )
-    users = [event["userId"] for event in _touching(inside, entered.known, seen)]
+    users = [event["userId"] for event in touching]
     worth = {event["_id"]: event for event in inside} if look or context.live else {}
     there = {**entered.rows, **{event["_id"]: event for event in added}} if look else {}
-    known = watch.added(added) if watch else Added()
-    return Emitted(counts, users, entered.refused, kept, worth, added=known, there=there)
+    return Emitted(counts, users, entered.refused, kept, worth, there=there)
 
 
 def _emit_raw(context: Context, source: Source, batch: Documents, one_type: OneUserType, repeats: Repeats) -> Emitted:

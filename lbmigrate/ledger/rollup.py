@@ -1,7 +1,7 @@
 """The ledger becomes entries: read the entries, then the events, recompute, compare, write only the differences.
 
-Beside this only `folding` and `fold` write entries, where they vouch for all but a few events; this never adds to a
-score: it recomputes. Why no update can be lost: the ledger only grows, so an entry's count of events only grows; the
+Beside this only `fold` writes entries, where they vouch for all but a few events; this never adds to a score: it
+recomputes. Why no update can be lost: the ledger only grows, so an entry's count of events only grows; the
 entry is read before the events, so what is computed is at least as new as what was read; and an entry written in
 between has another `rev`, which the write does not match.
 """

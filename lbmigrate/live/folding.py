@@ -8,22 +8,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lbmigrate.ledger.fold import Fold
+from lbmigrate.ledger.fold import is_usual
+from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.live.flag_cache import LOOK_AGAIN
 from lbmigrate.passes.scored_by import is_settled
 from lbmigrate.run.context import Context
+from lbmigrate.state import layouts
 
 
 class Folding:
-    """Begins folds for those who record live. Safe to share by threads: at worst two of them look."""
+    """Says for those who record live what is to be looked at. Safe to share by threads: at worst two of them look."""
 
     def __init__(self, context: Context, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._context, self._monotonic = context, monotonic
         self._settled, self._next = False, float("-inf")
 
-    def begun(self) -> Fold | None:
-        """What takes in the next events; None where entries have to be rolled up from the ledger."""
+    def begun(self) -> LookedAt | None:
+        """What looks at the next events; None where entries have to be rolled up from the ledger."""
         if self._monotonic() >= self._next:
             self._settled = is_settled(self._context)
             self._next = self._monotonic() + LOOK_AGAIN
-        return Fold(self._context) if self._settled else None
+        usual = self._settled and is_usual(self._context, layouts.layout(self._context.state))
+        return LookedAt(self._context) if usual else None

@@ -20,6 +20,7 @@ from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.ledger import emit, rollup, walk
 from lbmigrate.ledger.emit import Seen
 from lbmigrate.ledger.enter import enter
+from lbmigrate.ledger.fold_newest import fold_newest
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.settle import Found, fix
 from lbmigrate.ledger.undone import action_of, settle_documents
@@ -170,18 +171,17 @@ class ScoreRecorder:
             return self._enter(source, event, leavers.fence)
 
     def _enter(self, source: Source, event: Document, fence: int | None) -> bool:
-        known, fold = self._recall.of(event["userId"], fence), self._folding.begun()
-        if fold:
-            fold.look([event])
-        entered = enter(self._context, source, [event], former_ids(source.action, [event["sourceId"]]))
+        known, looked = self._recall.of(event["userId"], fence), self._folding.begun()
+        former = former_ids(source.action, [event["sourceId"]])
+        entered = enter(self._context, source, [event], former, False, *([looked.look] if looked else []))
         if entered.rejects:
             way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
             raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
         added = bool(entered.new)
-        if fold:
-            fold.take([event], entered.new)
+        if looked:
+            looked.take([event], entered.new)
         restored = not added and self._settle(source, [event["sourceId"]], undone=True).adjusted > 0
-        if fold is None or fold.write():
+        if looked is None or fold_newest(self._context, looked):
             # Also when it was there already: whoever inserted it may have died before this.
             ledger = self._recall.ledger(event, added, known, fence)
             rollup.roll_up(self._context, {"$in": [event["userId"]]}, ledger)
@@ -194,11 +194,13 @@ class ScoreRecorder:
             raise UsageError(f"record_source({name!r}) needs a document with an _id, or an _id")
         check_source_id(key)
         condition = {"_id": {"$in": parse_id(key) if isinstance(key, str) else [key]}}
-        fold = self._folding.begun()
-        done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types(), fold)
+        looked = self._folding.begun()
+        done = emit.emit(within(self._context), source, condition, Seen.NEVER, self._types(), looked)
         is_new = done.counts.emitted == done.counts.read == 1 and not source.unwind
         settled = Found() if is_new else self._settle(source, condition["_id"]["$in"], done.worth)
-        self._roll_up(fold.write(settled.users) if fold else [*done.touched(), *settled.users])
+        self._roll_up(
+            fold_newest(self._context, looked, settled.users) if looked else [*done.touched(), *settled.users]
+        )
         if done.counts.future:
             self._tell_ahead(done.counts.future, f"{name}: {excerpt(key)} is well ahead of this host's clock")
         if done.counts.rejected:

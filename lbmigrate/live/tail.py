@@ -22,6 +22,7 @@ from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger.fold_newest import fold_newest
 from lbmigrate.ledger.settle import Action, Found, actions
 from lbmigrate.ledger.undone import held_back, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
@@ -162,13 +163,14 @@ class Tail:
     def _emit(self, batch: Batch) -> tuple[Emitted, str]:
         """What came of the changed documents, and what was not taken back of them."""
         done, context = Emitted(), within(self._context)
-        fold = self._folding.begun()
+        looked = self._folding.begun()
         for source in context.config.sources:
-            done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection), fold)
-        new = fold.new if fold else []
+            done += isolate.emit_listed(context, source, self._one_type, batch.ids(source.collection), looked)
+        new = looked.events() if looked else []
         settled = [] if changed_rules(self._context) else retrying(partial(self._settle, batch, done, new))
         others = [user for _, found in settled for user in found.users]
-        for users in walk.selections(fold.write(others) if fold else [*done.touched(), *others]):
+        left = fold_newest(context, looked, others) if looked else [*done.touched(), *others]
+        for users in walk.selections(left):
             retrying(partial(rollup.roll_up, self._context, users))
         return done, "; ".join(told for source, found in settled if (told := held_back(source, found.held)))
 

@@ -1,7 +1,7 @@
 """What one run has put into the ledger since it began, and what the entries were like before that.
 
-By this a roll-up need not read the whole ledger of a user again (`ledger.folding`). It lives as long as the run: a run
-that takes over from this one knows nothing of it, and reads.
+By this a roll-up need not read the whole ledger of a user again (`ledger.fold_by_index`). It lives as long as the run:
+one that takes over from this one knows nothing of it, and reads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from lbmigrate.records import Document
 
+KEPT = ("_id", "userId", "points", "createdAt")  # of an event
 MOST = 10_000  # events of a run; where more are new, the ledger is read as fast
 Key = tuple[Any, str]  # a user and a period
 Entries = dict[Key, Document | None]  # None where there was none
@@ -23,7 +24,7 @@ Entries = dict[Key, Document | None]  # None where there was none
 class Added:
     """Events that were not in the ledger and are now, and the entries they belong to, as these were read before that.
 
-    What is known of `unclear` users is not the same twice: somebody else has written their entries meanwhile.
+    Of `unclear` users something else was seen besides: an event that was there already, or another's entry.
     """
 
     events: list[Document] = field(default_factory=list)
@@ -59,22 +60,22 @@ class Additions:
             self._taken += number if fits else 0
         return fits
 
-    def note(self, touched: Iterable[Any], added: Added) -> None:
-        """Take in what a chunk has added, and whom it `touched`, a user for each event.
+    def note(self, added: Added) -> None:
+        """Take in what a chunk has added.
 
-        Of a user it has touched by anything but what it has added, nothing is known.
+        Of a user who is unclear in it nothing is known, nor where an entry was not the same twice: somebody else has
+        written it meanwhile.
         """
         if not added.events:
             return
         theirs: dict[Any, list[Document]] = {}
         for event in added.events:
-            theirs.setdefault(event["userId"], []).append(event)
-        every = Counter(touched)
+            if event["userId"] not in added.unclear:
+                theirs.setdefault(event["userId"], []).append({name: event[name] for name in KEPT})
         for user, events in theirs.items():
-            if every[user] == len(events):
-                self._chunks[user] += 1
-                self._events.setdefault(user, []).extend(events)
-        self._unclear |= added.unclear | differing(self._entries, added.entries)
+            self._chunks[user] += 1
+            self._events.setdefault(user, []).extend(events)
+        self._unclear |= differing(self._entries, added.entries)
         self._entries |= added.entries
 
     def known(self, chunks: Mapping[Any, int]) -> list[Any]:

@@ -21,8 +21,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lbmigrate import ScoreRecorder
-from lbmigrate.backfill import noting
-from lbmigrate.ledger import changes, emit, folding, rollup, watch
+from lbmigrate.backfill import noting, tasks
+from lbmigrate.ledger import changes, emit, fold_by_index, looked_at, rollup
 from lbmigrate.ledger.people import People
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo import fake
@@ -97,14 +97,14 @@ def database():
 def folded(monkeypatch):
     """The users into whose entries events were folded."""
     found: list[Any] = []
-    fold = folding.fold
+    fold = tasks.fold_by_index
 
     def noted(context: Any, users: Any) -> Any:
         rolled, left = fold(context, users)
         found.extend(each for each in users if each not in left)
         return rolled, left
 
-    monkeypatch.setattr(folding, "fold", noted)
+    monkeypatch.setattr(tasks, "fold_by_index", noted)
     return found
 
 
@@ -188,7 +188,12 @@ class Meddling:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, story: Story, chance: random.Random, share: float) -> None:
         self._story, self._chance, self._share, self._busy = story, chance, share, False
-        for owner, name in ((watch, "named"), (emit, "enter"), (folding, "_times"), (changes.Differences, "write")):
+        for owner, name in (
+            (looked_at, "entries_of"),
+            (emit, "enter"),
+            (fold_by_index, "_times"),
+            (changes.Differences, "write"),
+        ):
             monkeypatch.setattr(owner, name, self._before(getattr(owner, name)))
 
     def _before(self, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,23 +217,26 @@ class Meddling:
 def audit(monkeypatch: pytest.MonkeyPatch, folded: list[Any]) -> None:
     """Whenever events are folded in, what comes of it is what all that the ledger has at that moment comes to."""
 
-    class Audited(folding._Found):
-        def __init__(self, context: Any, layout: Any, users: Any) -> None:
-            super().__init__(context, layout, users)
-            kept = [each for each in users if each not in self.left]
+    class Audited(fold_by_index._Found):
+        def __init__(self, context: Any, additions: Any, users: Any) -> None:
+            super().__init__(context, additions, users)
+            kept = [each for each in users if each in self.made]
             folded.extend(kept)
-            whole = (
-                ranking.entries(rollup.days(context.target, {"$in": kept}, People(context)), PERIODS) if kept else []
-            )
+            ledger = rollup.days(context.target, {"$in": kept}, People(context))
+            whole = ranking.entries(ledger, PERIODS) if kept else []
             there = {entry["_id"]: entry for entry in context.target["leaderboard_entries"].find()}
-            made = {entry["_id"]: entry for entry in self.wanted}
+            made = {
+                f"{entry['period']}:{user}": {"_id": f"{entry['period']}:{user}", "userId": user, **entry}
+                for user in kept
+                for entry in self.made[user]
+            }
             assert made.keys() <= {entry["_id"] for entry in whole}
             for entry in whole:
                 now = made.get(entry["_id"]) or there[entry["_id"]]
                 assert {name: now.get(name) for name in entry} == entry
                 assert "counted" not in entry
 
-    monkeypatch.setattr(folding, "_Found", Audited)
+    monkeypatch.setattr(fold_by_index, "_Found", Audited)
 
 
 @settings(max_examples=int(os.environ.get("LBMIGRATE_FOLDED", "5")), phases=[Phase.explicit, Phase.generate])
@@ -331,6 +339,20 @@ def test_where_something_does_not_vouch_the_whole_ledger_is_read(database, folde
     before = story.app.entries()
     assert rollup.roll_up(story.app.context(scope=Scope(full=True)), {"$in": [oid(1)]}).written == 0
     assert story.app.entries() == before
+
+
+def test_an_entry_under_the_id_of_another_users_is_not_taken_for_that_users(database):
+    story = Story(database)
+    entries, before = story.database["leaderboard_entries"], story.app.entries()
+    mine, theirs = f"global:{oid(1)}", f"global:{oid(2)}"
+    alike = {name: value for name, value in entries.find_one({"_id": mine}).items() if name != "_id"}
+    entries.update_one({"_id": theirs}, {"$set": alike})  # somebody has copied what stands in one into the other
+    story.finish(1)
+    story.finish(2)
+    story.app.backfill()
+    assert entries.find_one({"_id": mine})["score"] == alike["score"] + 10
+    their = entries.find_one({"userId": oid(2), "period": "global"})
+    assert their["score"] == before[theirs]["score"] + 10
 
 
 @pytest.mark.parametrize("saved", [True, False])

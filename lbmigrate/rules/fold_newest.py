@@ -10,16 +10,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bson import Int64
 
 from lbmigrate.records import Document
 from lbmigrate.rules.periods import label
-
-OVERALL = "global"  # the period whose entry says what the ledger has of a user
-MOST = 2**62  # of a score: beyond it one may have been cut to what an entry can hold
-_WHOLE = frozenset({int, Int64})
+from lbmigrate.rules.vouching import MOST, OVERALL, is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ def with_newer(
     and lastEventAt.
     """
     overall = present.get(OVERALL)
-    if overall is None or not _is_plain(overall) or any(each.day < last_day for each in newer):
+    if overall is None or not is_plain(overall) or any(each.day < last_day for each in newer):
         return None
     streaks = _streaks(overall["streak"], last_day, sorted({each.day for each in newer}))
     made = []
@@ -55,24 +51,10 @@ def with_newer(
     return made if all(abs(entry["score"]) <= MOST for entry in made) else None
 
 
-def counted(entry: Mapping[str, Any]) -> int:
-    """How many events of the ledger an entry stands for, if each of them is an action that stands; else -1."""
-    return int(entry["events"]) if _is_plain(entry) else -1
-
-
-def _is_plain(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry looks as one that was made of nothing but actions that stand."""
-    score, events, streak = entry.get("score"), entry.get("events"), entry.get("streak")
-    if type(score) is not Int64 or type(events) is not Int64 or type(streak) is not int:
-        return False
-    dated = isinstance(entry.get("lastEventAt"), dt.datetime) and type(entry.get("rev")) in _WHOLE
-    return dated and abs(score) <= MOST and min(events, streak) > 0 and "counted" not in entry
-
-
 def _agree(kept: Document, overall: Document) -> bool:
     """Whether the entry of a period with the newest day says of that day what the overall one says."""
     alike = all(kept.get(name) == overall[name] for name in ("lastEventAt", "streak"))
-    return alike and _is_plain(kept) and bool(kept["events"] <= overall["events"])
+    return alike and is_plain(kept) and bool(kept["events"] <= overall["events"])
 
 
 def _streaks(streak: int, last_day: int, days: Iterable[int]) -> dict[int, int]:

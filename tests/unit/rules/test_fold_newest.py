@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbmigrate.rules.clocks import Clocks
-from lbmigrate.rules.newer import MOST, OVERALL, Newer, counted, with_newer
+from lbmigrate.rules.fold_newest import Newer, with_newer
 from lbmigrate.rules.periods import label
 from lbmigrate.rules.ranking import daily, entries
+from lbmigrate.rules.vouching import MOST, OVERALL, counted
 from lbmigrate.schema import PERIODS
 from tests.zoned import CHANGES, ZONES
 
