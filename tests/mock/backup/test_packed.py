@@ -43,6 +43,7 @@ def packed(archive):
     return {path.relative_to(archive.root): path.read_bytes() for path in archive.root.rglob("*.gz")}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("writer", PACKERS)
 @pytest.mark.parametrize("reader", PACKERS)
 def test_a_backup_comes_back_whatever_packed_it(app, tmp_path, monkeypatch, writer, reader):

@@ -46,6 +46,7 @@ STARTS = {  # a verb, the rooms that its function needs besides, and what of the
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("verb", STARTS)
 def test_a_verb_that_is_scheduled_imports_only_what_its_start_needs(verb):
     needed, without = STARTS[verb]
