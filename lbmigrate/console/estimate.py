@@ -29,7 +29,7 @@ THINGS = (("documents", "documents"), ("one by one", "apart"), ("events", "event
 def estimate(found: Estimate, advice: Sequence[Finding]) -> list[RenderableType]:
     """Bounds first, then parts, then what to do."""
     if not found.seconds.likely:
-        return [Text("nothing is left to do: no time, no disk, no load")]
+        return [Text("nothing to estimate: no documents to read, no entries to write")]
     views = [
         generic("Estimate", ("what", "low", "likely", "high"), (_amount(found, *each) for each in AMOUNTS)),
         generic("Parts", ("part", "time", "client", "server", "limit"), _parts(found), ["server", "client"]),

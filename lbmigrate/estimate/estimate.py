@@ -143,9 +143,10 @@ def calibrated(
     server = client if around.shared else _speed(context, trip, constants)
     if server is None:
         assumed.append("how fast the server is could not be measured: taken as the reference machine")
-    if around.cores is None:
-        assumed.append("the server does not say how many cores it has: taken as 2 on each shard")
     same = cores_here() if around.shared else int(constants.machine["cores"])
+    if around.cores is None:
+        whose = "as this machine has" if around.shared else "on each shard" if around.shards > 1 else "as the reference"
+        assumed.append(f"the server does not say how many cores it has: taken as {same}, {whose}")
     machine = Machine(
         client=client,
         server=1.0 if server is None else server,

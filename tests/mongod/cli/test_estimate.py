@@ -92,7 +92,17 @@ def test_what_is_done_is_not_estimated_again(app, terminal):
     assert terminal("run").code == 0
     done = terminal("plan", "--estimate")
     assert done.code == 0
-    assert "nothing is left to do" in done.out
+    assert "nothing to estimate: no documents to read" in done.out
+
+
+def test_an_estimate_of_no_documents_does_not_say_that_nothing_is_to_do_while_steps_are_pending(database, terminal):
+    database["users"].insert_one({"_id": oid(1), "name": "Member 1"})
+    database.create_collection("tasks")
+    terminal.configure(source(), backfill=PACE)
+    looked = terminal("plan", "--estimate")
+    assert looked.code == 3
+    assert "nothing to estimate: no documents to read" in looked.out
+    assert "nothing is left to do" not in looked.out
 
 
 @pytest.mark.slow

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,16 @@ from hypothesis import strategies as st
 
 from lbmigrate.checks.finding import Finding
 from lbmigrate.estimate import advice
-from lbmigrate.estimate.estimate import Calibration, Estimate, Range, bytes_of, connections, memory, predicted
+from lbmigrate.estimate.estimate import (
+    Calibration,
+    Estimate,
+    Range,
+    bytes_of,
+    calibrated,
+    connections,
+    memory,
+    predicted,
+)
 from lbmigrate.estimate.fitted import fitted
 from lbmigrate.estimate.model import PARTS, SIDES, Executors, Machine, Overlap, Work, costs, limits, softened, terms_of
 from lbmigrate.estimate.surroundings import Oplog, Surroundings, is_here
@@ -212,3 +223,12 @@ def test_a_server_that_is_reached_through_this_machine_is_here():
     assert is_here(Nodes(("somewhere.sock", None)))  # type: ignore[arg-type]
     assert not is_here(Nodes(("127.0.0.1", 27017), ("db.example", 27017)))  # type: ignore[arg-type]
     assert not is_here(Nodes())  # type: ignore[arg-type]
+
+
+def test_cores_that_the_server_does_not_tell_are_said_to_be_those_that_are_taken(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lbmigrate.estimate.estimate.cores_here", lambda: 6)
+    silent = cast(Any, SimpleNamespace(sources=SimpleNamespace(command=lambda _: None)))
+    client = cast(Any, SimpleNamespace(seconds=FITTED.yardsticks["client"], busy=1.0))
+    machine, [told_] = calibrated(silent, client, replace(AROUND, cores=None, shared=True), FITTED)
+    assert machine.server_cores == 6
+    assert told_ == "the server does not say how many cores it has: taken as 6, as this machine has"
