@@ -28,7 +28,7 @@ def beside(number: object, noun: str) -> str:
     """A noun as it stands beside a number, which may be no number at all: in the singular beside 1."""
     if number in (1, -1):
         return noun
-    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith(('ch', 'x')) else 's'}"
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith(('ch', 's', 'x')) else 's'}"
 
 
 def ago(span: dt.timedelta) -> str:

@@ -9,6 +9,7 @@ from lbmigrate.checks.finding import Finding
 from lbmigrate.estimate.estimate import Estimate, predicted
 from lbmigrate.estimate.fitted import Fitted, fitted
 from lbmigrate.estimate.model import Executors, Part
+from lbmigrate.records import amount
 
 NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 WORTH = 1.05  # times as long as with the best number of workers is as good
@@ -68,18 +69,14 @@ def _workers(found: Estimate, constants: Fitted) -> Iterator[Finding]:
     number, kind = here.executors.workers, "process" if found.executors.processes else "thread"
     if now.seconds <= WORTH * here.seconds and number >= now.executors.workers:
         number, here = now.executors.workers, now
-    fact = f"more than {number} {_several(number, kind)} bring next to nothing: the limit is {here.limit}"
+    fact = f"more than {amount(number, kind)} bring next to nothing: the limit is {here.limit}"
     fix = f"lbmigrate run{_executor(found)} --workers {number}" if number != now.executors.workers else ""
     yield Finding("ok", "workers", f"{fact}; with {number} it takes about {duration(here.seconds)}", fix)
     other = best(found, constants, True)
     if not found.executors.processes and other.seconds < BETTER * here.seconds:
         number = other.executors.workers
-        fact = f"with {number} {_several(number, 'process')} it would take about {duration(other.seconds)}"
+        fact = f"with {amount(number, 'process')} it would take about {duration(other.seconds)}"
         yield Finding("ok", "processes", fact, f"lbmigrate run --executor processes --workers {number}")
-
-
-def _several(number: int, noun: str) -> str:
-    return noun if number == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def _executor(found: Estimate) -> str:

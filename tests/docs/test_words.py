@@ -75,8 +75,8 @@ def test_a_noun_is_in_the_singular_beside_one_and_never_else(number, noun):
 
 
 def test_plurals_are_written_as_they_are_spelled():
-    written = {amount(2, noun) for noun in ("entry", "mismatch", "index", "user", "day")}
-    assert written == {"2 entries", "2 mismatches", "2 indexes", "2 users", "2 days"}
+    written = {amount(2, noun) for noun in ("entry", "mismatch", "index", "process", "user", "day")}
+    assert written == {"2 entries", "2 mismatches", "2 indexes", "2 processes", "2 users", "2 days"}
 
 
 @pytest.mark.parametrize("kind", [Counts, Reconciled, Recounted, Compared, Copied, Forgotten])
