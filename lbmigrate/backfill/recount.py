@@ -29,6 +29,7 @@ from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
 from lbmigrate.passes.read_plan import read_plan
 from lbmigrate.records import Checkpoint, Counts, Document, Piece, Recounted, RowsRemoved, Work
+from lbmigrate.rules.event import source_named
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context, Scope
 from lbmigrate.run.jobs import Ask, Job, Way, shared_out
@@ -85,7 +86,7 @@ class Comparison(Job[Claimed, _Compared]):
 
 def _carried_out(context: Context, task: Document, ask: Ask) -> Document:
     one_type = AskedUserType(context, task["places"], ask)
-    done = Comparison(context, tasks.source_of(context.config, task), one_type).here(tasks.chunk_of(task))
+    done = Comparison(context, source_named(context.config, task["source"]), one_type).here(tasks.chunk_of(task))
     return {"differs": done.differs, **tasks.outcome_row(done.outcome)}
 
 

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.backfill import isolate, settle
 from lbmigrate.backfill.isolate import Outcome
-from lbmigrate.config.model import Config, Source
+from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import rollup
 from lbmigrate.ledger.budget import AskedBudget, Budget
@@ -29,6 +29,7 @@ from lbmigrate.passes.chunks import Bounds
 from lbmigrate.passes.passes import Claimed
 from lbmigrate.passes.scored_by import changed_rules
 from lbmigrate.records import Counts, Document
+from lbmigrate.rules.event import source_named
 from lbmigrate.run.context import Context
 from lbmigrate.run.jobs import Ask, Job, Way, met
 from lbmigrate.schema.layout import PARTITIONED
@@ -84,11 +85,6 @@ def chunk_of(task: Document) -> Claimed:
     return Claimed(task["row"], Bounds.from_row(task["bounds"]), task["tried"])
 
 
-def source_of(config: Config, task: Document) -> Source:
-    """The source that a task is about."""
-    return next(each for each in config.sources if each.name == task["source"])
-
-
 def outcome(chunk: Claimed, found: Document) -> Outcome:
     """What `outcome_row` wrote of a chunk."""
     if "failed" in found:
@@ -115,7 +111,7 @@ def outcome_row(done: Outcome) -> Document:
 def _emit(context: Context, task: Document, ask: Ask) -> Document:
     one_type = AskedUserType(context, task["places"], ask)
     budget = AskedBudget(ask) if task["settles"] else None
-    work = Emission(context, source_of(context.config, task), one_type, Seen(task["seen"]), budget)
+    work = Emission(context, source_named(context.config, task["source"]), one_type, Seen(task["seen"]), budget)
     return outcome_row(work.here(chunk_of(task)))
 
 

@@ -16,6 +16,7 @@ from lbmigrate.ledger.odd import kinds_in
 from lbmigrate.ledger.sources import users_of
 from lbmigrate.mongo.sample import both_ends, some_piped
 from lbmigrate.records import Document, Reject, amount
+from lbmigrate.rules.event import source_named
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.ids import id_type
@@ -67,7 +68,7 @@ class OneUserType:
 
         Raises Refused where what it has met is too much.
         """
-        source = next(each for each in self._context.config.sources if each.name == asked["source"])
+        source = source_named(self._context.config, asked["source"])
         many = "odd" in asked and self._are_more_than_few(asked["odd"], source)
         self._see(set(asked.get("kinds", ())), source)
         return {"many": many, "places": self._places}
