@@ -103,17 +103,17 @@ def estimate(context: Context, executor: str = "threads", constants: Fitted | No
     error = math.hypot(constants.errors["seconds"], share.error * _weight(constants, work, executors, machine))
     parts = predicted(constants, work, executors, machine, context.config.backfill.chunk_size)
     held = _held_back(context, work, sum(part.seconds for part in parts))
-    sizes = bytes_of(constants, work)
+    loads = {"client": sum(part.client for part in parts), "server": sum(part.server for part in parts)}
+    ranges = {
+        name: Range.around(likely, math.hypot(constants.errors[name], share.error / 2))
+        for name, likely in {**loads, **bytes_of(constants, work)}.items()
+    }
     return Estimate(
         seconds=Range.around(sum(part.seconds for part in parts) + held, error),
-        client=Range.around(
-            sum(part.client for part in parts), math.hypot(constants.errors["client"], share.error / 2)
-        ),
-        server=Range.around(
-            sum(part.server for part in parts), math.hypot(constants.errors["server"], share.error / 2)
-        ),
-        disk=Range.around(sizes["disk"], math.hypot(constants.errors["disk"], share.error / 2)),
-        oplog=Range.around(sizes["oplog"], math.hypot(constants.errors["oplog"], share.error / 2)),
+        client=ranges["client"],
+        server=ranges["server"],
+        disk=ranges["disk"],
+        oplog=ranges["oplog"],
         memory=Range.around(memory(constants, executors), constants.errors["memory"]),
         connections=connections(executors, around.members),
         parts=parts,
