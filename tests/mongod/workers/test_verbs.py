@@ -33,7 +33,7 @@ DAMAGE = (
     "points changed in the ledger",
 )
 PATIENCE = 240
-KILLS = 20  # at most: a verification whose workers are killed sooner than they end anything goes on without an end
+KILLS = 20  # at most; with more, a verification took longer than a test may, and why was not measured
 
 
 def changed(app):
