@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections import Counter
@@ -28,6 +29,9 @@ MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3  # a server of the tests holds a fe
 settings.register_profile("explore", deadline=None)
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
 settings.load_profile("quick")
+
+# A job in a script's background ignores Ctrl-C, and so would every process that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
