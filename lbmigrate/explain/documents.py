@@ -21,7 +21,8 @@ from lbmigrate.schema import REJECTS
 from lbmigrate.values.ids import folded_id
 from lbmigrate.values.limits import named
 from lbmigrate.values.paths import projection_of
-from lbmigrate.verify.reading import POSITION, Action, Reading, Unread
+from lbmigrate.verify.let_reading import Unread
+from lbmigrate.verify.reading import POSITION, Action, Reading
 
 KEPT = 1_000  # actions that the ledger lacks, or has otherwise, of which more than the number is told
 

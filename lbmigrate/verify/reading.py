@@ -9,23 +9,28 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bson import Decimal128, Int64, ObjectId
+from bson import ObjectId
 from pymongo.database import Database
 
-from lbmigrate.config.model import Config, Let, Source
+from lbmigrate.config.model import Config, Source
 from lbmigrate.records import MOST_POINTS, Document
 from lbmigrate.values.id_text import exact_text, id_text, owner_texts
 from lbmigrate.values.ids import id_type, plain_id
 from lbmigrate.values.limits import names_a_user, names_nothing, too_much
 from lbmigrate.verify.formula import compiled
-from lbmigrate.verify.function import Function, function_of
+from lbmigrate.verify.function import Case, Function, function_of
+from lbmigrate.verify.let_reading import LetReading, Unread
 from lbmigrate.verify.named import Named
 from lbmigrate.verify.times import when
-from lbmigrate.verify.values import Getter, converted, getter, moment, number
+from lbmigrate.verify.values import getter
 
+AT_ONCE = 1_000  # documents that a function is asked about together
+NO_NUMBERS: Mapping[str, float] = {}
 POSITION = "__position"  # where $unwind leaves an element's index
 
 
@@ -47,10 +52,6 @@ class Action(NamedTuple):
     approximate: bool
 
 
-class Unread(Exception):
-    """Why a document is worth nothing: it could not be scored either."""
-
-
 class Reading:
     """Reads documents of one source. `kind` is the type of the ledger's user ids, None where it is not known."""
 
@@ -68,7 +69,7 @@ class Reading:
         self._zone = ZoneInfo(config.timezone)
         self._user, self._cursor = getter(source.user.path), getter(source.cursor)
         self._at = [(at, getter(at.path), getter(at.plus.path) if at.plus else None) for at in source.moments]
-        self._lets = [(name, _LetReading(let, self._zone)) for name, let in source.let.items()]
+        self._lets = [(name, LetReading(let, self._zone)) for name, let in source.let.items()]
         self._metas = [getter(path) for path in source.meta.values()]
         self._function: Function | None = function_of(config, source)
         self._constant = _constant(source.points)
@@ -90,24 +91,46 @@ class Reading:
     def actions(self, documents: Iterable[Document]) -> Iterator[Action]:
         """What these documents are worth; those that cannot be scored are left out."""
         holders: dict[str, str] = {}
-        for document in self._named.learned(documents) if self._named else documents:
+        rest = iter(self._named.learned(documents) if self._named else documents)
+        if self._function is not None:
+            yield from self._together(self._function, rest, holders)
+        for document in rest:
             try:
                 yield self.action(document, holders)
             except Unread:
                 continue
 
+    def _together(self, function: Function, rest: Iterator[Document], holders: dict[str, str]) -> Iterator[Action]:
+        """The same of an operator's function, which is asked about many documents at once."""
+        while some := list(islice(rest, AT_ONCE)):
+            cases = []
+            for document in some:
+                with suppress(Unread):
+                    cases.append(self._case(document))
+            for case, worth in zip(cases, function(cases), strict=True):
+                with suppress(Unread):
+                    yield self._action(case, worth, holders)
+
     def action(self, document: Document, holders: dict[str, str] | None = None) -> Action:
         """What one document is worth. Raises Unread with the reason for one that cannot be scored."""
+        case = self._case(document)
+        return self._action(case, self._worth(case), {} if holders is None else holders)
+
+    def _case(self, document: Document) -> Case:
         name = document.get("_id")
         if type(name) is not ObjectId and names_nothing(name):
             raise Unread("no _id that an event can be named by")
         user = self._named_user(document)
-        at, approximate = self._time(document)
-        points = self._points(document, user, at)
-        text, source_id = self._name(document, {} if holders is None else holders)
+        numbers = {name: let.value(document) for name, let in self._lets} if self._lets else NO_NUMBERS
+        return Case(document, user, *self._time(document), numbers)
+
+    def _action(self, case: Case, worth: float, holders: dict[str, str]) -> Action:
+        document, user, at, approximate, _ = case
+        points = self._points(worth) if self._fixed is None else self._fixed
+        text, source_id = self._name(document, holders)
         changed = self._cursor(document)
         seen = changed if isinstance(changed, dt.datetime) else None
-        return Action(f"{self.source.action}:{text}", user, points, at, name, source_id, seen, approximate)
+        return Action(f"{self.source.action}:{text}", user, points, at, document["_id"], source_id, seen, approximate)
 
     def may_give(self, points: int) -> bool:
         """Whether some document may be worth so many points."""
@@ -149,17 +172,15 @@ class Reading:
                 return at, place > 0 and not rule.exact
         raise Unread("no usable time")
 
-    def _points(self, document: Document, user: Any, at: dt.datetime) -> int:
-        if self._fixed is not None:
-            return self._fixed
-        numbers = {name: let.value(document) for name, let in self._lets}
+    def _worth(self, case: Case) -> float:
         if self._constant is not None:
-            worth: float = self._constant
-        elif self._function is not None:
-            worth = self._function(document, numbers, user, at)
-        else:
-            assert self._formula is not None
-            worth = self._formula(numbers)
+            return self._constant
+        if self._function is not None:
+            return self._function([case])[0]
+        assert self._formula is not None
+        return self._formula(case.numbers)
+
+    def _points(self, worth: float) -> int:
         if not math.isfinite(worth) or abs(worth) > MOST_POINTS:
             raise Unread("points are not a number, or too many")
         points = round(worth)
@@ -185,53 +206,3 @@ def _as_user(value: Any, to: str | None) -> Any:
     if to == "objectId" and kind != "objectId":
         return ObjectId(value) if isinstance(value, str) and ObjectId.is_valid(value) and len(value) == 24 else None
     return plain_id(value) if kind == "int" else value
-
-
-class _LetReading:
-    """Reads one `let` of a source."""
-
-    def __init__(self, let: Let, zone: ZoneInfo) -> None:
-        self._let, self._zone = let, zone
-        self._takes: list[Getter] = [getter(path) for path in let.between or let.path or ()]
-        self._table = None if let.map is None else _table(let.map)
-
-    def value(self, document: Document) -> float:
-        """The number; raises Unread where there is none."""
-        given = [take(document) for take in self._takes]
-        if not self._let.between:
-            given = [next((value for value in given if value is not None), None)]
-        found = self._found(given)
-        if found is not None:
-            return found
-        if self._let.missing is not None and None in given:
-            return self._let.missing
-        raise Unread("a value that the rule needs is missing")
-
-    def _found(self, given: list[Any]) -> float | None:
-        let = self._let
-        if let.between:
-            start, end = (None if value is None else moment(value, self._zone) for value in given)
-            if start is None or end is None or end < start:
-                return None
-            return converted((end - start) // dt.timedelta(microseconds=1), "us", let.to or "seconds")
-        found = number(given[0]) if self._table is None else self._looked_up(given[0], self._table)
-        if found is None or (let.unit and self._table is None and found < 0):
-            return None
-        return converted(found, let.unit, let.to) if let.unit and let.to else found
-
-    def _looked_up(self, value: Any, table: Mapping[Any, float]) -> float | None:
-        if value is None:
-            return None
-        plain = type(value) in (bool, int, Int64, float, str)
-        key = value if plain else number(value) if isinstance(value, Decimal128) else None
-        return self._let.default if key is None else table.get(key, self._let.default)
-
-
-def _table(given: Mapping[str | int, float]) -> dict[Any, float]:
-    """The map by both spellings of its keys: 1 answers to "1" as well."""
-    found: dict[Any, float] = {}
-    for key, value in given.items():
-        digits = str(key)
-        if digits.isascii() and digits.isdecimal() and len(digits) < 20:
-            found |= {int(digits): value, str(int(digits)): value}
-    return found | dict(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,63 @@ def test_users_that_are_to_be_of_one_type_are_the_same_to_both():
         read, expected = both({**TASKS, "user": {"path": "userId", "as": kind}}, texts)
         assert read == expected
         assert any(isinstance(user, ObjectId) == (kind == "objectId") for _, user, _, _ in read)
+
+
+# --- an operator's own function ------------------------------------------------------------------------------------
+
+RULE = """
+import pandas as pd
+
+tables = []
+
+
+def points(frame):
+    tables.append(len(frame))
+    if frame["owner"].isin(REFUSED).any():
+        raise ValueError("not these")
+    return frame["weight"] * 2 + frame["createdAt"].dt.day
+"""
+
+
+@pytest.fixture
+def by_function(tmp_path, monkeypatch):
+    """What documents are worth to a function that fails for some owners, and how many rows it was given each time."""
+
+    def read(refused, documents):
+        (tmp_path / "rules_of_a_reading.py").write_text(f"REFUSED = {refused!r}\n{RULE}")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "rules_of_a_reading", raising=False)
+        told = {"let": {"weight": {"path": "priority", "map": {"low": 1, "2": 2}, "default": 3}}}
+        source = {**TASKS, **told, "meta": {"owner": "owner"}, "points": "rules_of_a_reading:points"}
+        made = config(source).allowing(["rules_of_a_reading"])
+        reading = Reading(made, made.sources[0], None, None)
+        found = {action.id: action.points for action in reading.actions(documents)}
+        return found, sys.modules["rules_of_a_reading"].tables
+
+    return read
+
+
+def owned(number):
+    return [task(each, owner=1 + each % 5) | {"owner": each % 100, "priority": "low"} for each in range(number)]
+
+
+def test_a_function_is_given_tables_of_many_documents_and_none_is_lost(by_function):
+    documents = owned(2_500)
+    documents[7]["completedAt"] = "no time at all"
+    documents[8]["userId"] = None
+    found, tables = by_function([], documents)
+    assert found == {
+        f"task_complete:{each['_id']}": 2 + each["completedAt"].day for each in documents if each not in documents[7:9]
+    }
+    assert (sum(tables), len(tables)) == (2_498, 3)
+
+
+@pytest.mark.parametrize("refused", [[3], list(range(50)), list(range(100))], ids=["few", "half", "all"])
+def test_documents_that_a_function_fails_for_are_worth_nothing_and_the_others_as_ever(refused, by_function):
+    documents = owned(300)
+    found, _ = by_function(refused, documents)
+    worth = {f"task_complete:{each['_id']}" for each in documents if each["owner"] not in refused}
+    assert found.keys() == worth
 
 
 @pytest.mark.parametrize("path", VERIFY, ids=lambda path: path.stem)
