@@ -204,7 +204,8 @@ def picture(database: Database[Any], *, times: bool = True) -> Document:
         if not times:
             documents = {key: untimed(name, row) for key, row in documents.items()}
         indexes = {key: spec["key"] for key, spec in database[name].index_information().items()}
-        shown[name] = {"options": info.get("options", {}), "indexes": indexes, "documents": documents}
+        options = {"validationLevel": "strict", "validationAction": "error", **info.get("options", {})}  # as if unsaid
+        shown[name] = {"options": options, "indexes": indexes, "documents": documents}
     return shown
 
 

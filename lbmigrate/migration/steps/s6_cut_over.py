@@ -29,8 +29,12 @@ SWITCH = Switch(NUMBER, NAME, "read")
 
 
 def apply(context: Context) -> Iterator[Piece]:
-    if feature_flag.read(context.target, context.config).read:
-        return
+    if not feature_flag.read(context.target, context.config).read:
+        yield from _shown(context)
+    one_kind.narrow(context)  # a run ends here; by now the ledger says of which type users are, if it was empty before
+
+
+def _shown(context: Context) -> Iterator[Piece]:
     _refuse_half_a_board(context)
     if reason := verdict.objection(context):
         raise Refused(f"cut-over needs a fresh passing verification: {reason}", hint="lbmigrate verify")
@@ -41,7 +45,6 @@ def apply(context: Context) -> Iterator[Piece]:
     feature_flag.turn(context.target, context.config, "read", True, context.clock())
     would = "would turn read on: the app would show the board"
     yield Piece("flag", note="read is on: the app shows the board", would=would)
-    one_kind.narrow(context)  # a first run ends here
 
 
 def _refuse_half_a_board(context: Context) -> None:
