@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pymongo
-import tenacity
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.uri_parser import split_options
 
 from lbmigrate.errors import UsageError
-from lbmigrate.mongo import embedded
 from lbmigrate.mongo.concerns import MAJORITY_MS, options, without_concerns
 from lbmigrate.mongo.faults import explain, is_transient
 from lbmigrate.mongo.write_guard import WriteWatch
@@ -54,6 +52,8 @@ def open_client(uri: str, watch: WriteWatch | None = None) -> Iterator[MongoClie
     if not uri.strip():
         raise UsageError("the URI of the server is empty", "export LBMIGRATE_URI=mongodb://HOST, or give it as --uri")
     if uri.startswith(LOCAL):
+        from lbmigrate.mongo import embedded  # noqa: PLC0415  processes, locks and programs: only this server needs them
+
         with embedded.serve(_local_directory(uri)) as address, open_client(address, watch) as client:
             yield client
         return
@@ -110,19 +110,42 @@ def retrying(
     `call` must be harmless to repeat: an attempt that failed may have been carried out. An error that was raised in
     vain so often is not tried again by whoever called this, so that bounds do not multiply.
     """
+    begun = time.monotonic()
+    try:
+        return call()
+    except PyMongoError as error:
+        if not is_worth_another_try(error):
+            raise
+        first = error
+    try:
+        return _again(call, first, attempts, seconds - (time.monotonic() - begun), sleep)
+    except PyMongoError as error:
+        if is_worth_another_try(error):
+            error.add_note(IN_VAIN)
+        raise
+
+
+def _again(
+    call: Callable[[], T], first: PyMongoError, attempts: int, seconds: float, sleep: Callable[[float], None]
+) -> T:
+    """The attempts after the one that ended in the error `first`, which counts as one of them."""
+    import tenacity  # noqa: PLC0415  with half of asyncio and more: what succeeds at once waits for none of it
+
+    failed = [first]
+
+    def attempt() -> T:
+        if failed:
+            raise failed.pop()
+        return call()
+
     again = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(seconds),
+        stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(max(seconds, 0.0)),
         wait=tenacity.wait_exponential(multiplier=0.2, max=10) + tenacity.wait_random(0, 0.2),
         retry=tenacity.retry_if_exception(is_worth_another_try),
         sleep=sleep,
         reraise=True,
     )
-    try:
-        return again(call)
-    except PyMongoError as error:
-        if is_worth_another_try(error):
-            error.add_note(IN_VAIN)
-        raise
+    return again(attempt)
 
 
 def is_worth_another_try(error: BaseException) -> bool:
