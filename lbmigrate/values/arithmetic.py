@@ -8,7 +8,7 @@ optimises nothing here, and what // and % stand between is computed by numpy, wh
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +48,9 @@ class Arithmetic:
         """The expression over float64 columns; of no dimension where it uses none."""
         return self._compute(columns, "none")
 
-    def judge(self, columns: Mapping[str, Any]) -> None:
+    def judge(self, names: Iterable[str]) -> None:
         """Raises ZeroDivisionError for a division by a constant 0, and what numexpr raises for what it cannot do."""
+        columns = {name: np.ones(1) for name in names}
         self._compute(columns, "aggressive")  # which divides 1 by every constant divisor
         for part in self.parts:
             if _is_constant(part.right) and not _evaluated(part.right, {}, "none").any():
@@ -63,6 +64,11 @@ class Arithmetic:
                 sides = (_evaluated(text, given, optimization) for text in (part.left, part.right))
                 given[part.name] = part.operation(*sides)
             return _evaluated(self.text, given, optimization)
+
+
+def repeated(value: float, length: int) -> Floats:
+    """A column in which every row has the same value."""
+    return np.full(length, value)
 
 
 class _Parted(ast.NodeTransformer):

@@ -1,7 +1,7 @@
 """Points formulas: what may be written, computing it over whole columns, and the way out to a Python function.
 
 A formula is parsed and judged before anything is computed, so that no text from a configuration is ever evaluated as
-Python; what is computed is rebuilt from the judged tree (`arithmetic`).
+Python; what is computed is rebuilt from the judged tree (`arithmetic`, imported where something is computed).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from lbmigrate.errors import ConfigError
 from lbmigrate.records import amount
-from lbmigrate.values.arithmetic import Arithmetic, Floats
+from lbmigrate.values.certain import is_certain
 from lbmigrate.values.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from lbmigrate.values.arithmetic import Arithmetic, Floats
 
 ALLOWING = "LBMIGRATE_ALLOW_FUNCTIONS"  # the variable with the modules that functions may be from
 LONGEST = 2000  # characters of a formula
@@ -58,14 +59,16 @@ def evaluate(formula: str, columns: Mapping[str, Floats], length: int) -> Floats
     or 0. Safe to call from several threads, since numexpr keeps its compiled expressions per thread. Raises ConfigError
     for a formula that `check` refuses.
     """
+    from lbmigrate.values import arithmetic  # noqa: PLC0415  numpy: whoever only reads a configuration does without
+
     if _is_whole(formula):
-        return np.full(length, float(formula))
+        return arithmetic.repeated(float(formula), length)
     names = frozenset(columns)
     refusal = _verdict(formula, names)
     if refusal:
         raise ConfigError(f"points: {refusal}", hint="lbmigrate config check")
     computed = _rebuilt(formula, names).compute({PREFIX + name: column for name, column in columns.items()})
-    return computed if computed.shape == (length,) else np.full(length, computed.item())
+    return computed if computed.shape == (length,) else arithmetic.repeated(computed.item(), length)
 
 
 @contextmanager
@@ -136,7 +139,8 @@ def _imported(module_name: str, name: str, reference: str) -> Any:
 @lru_cache(maxsize=256)
 def _verdict(formula: str, names: frozenset[str]) -> str | None:
     try:
-        _rebuilt(formula, names).judge({PREFIX + name: np.ones(1) for name in names})
+        if not is_certain(_judged(formula, names)):
+            _rebuilt(formula, names).judge(PREFIX + name for name in names)
     except _NotAllowed as refusal:
         return str(refusal)
     except ZeroDivisionError:
@@ -148,11 +152,25 @@ def _verdict(formula: str, names: frozenset[str]) -> str | None:
 
 @lru_cache(maxsize=256)
 def _rebuilt(formula: str, names: frozenset[str]) -> Arithmetic:
-    """The formula as it is computed. Line breaks are spaces: YAML folds long formulas."""
+    """The formula as it is computed."""
+    from lbmigrate.values.arithmetic import Arithmetic  # noqa: PLC0415  as above
+
+    with _read(formula):
+        return Arithmetic.of(_judged(formula, names))
+
+
+def _judged(formula: str, names: frozenset[str]) -> ast.expr:
+    """The formula's tree. Line breaks are spaces: YAML folds long formulas."""
     if len(formula) > LONGEST:
         raise _NotAllowed(f"the formula has {amount(len(formula), 'character')}; {LONGEST:,} are the most")
+    with _read(formula):
+        return _number(ast.parse(" ".join(formula.split()), mode="eval").body, names)
+
+
+@contextmanager
+def _read(formula: str) -> Iterator[None]:
     try:
-        return Arithmetic.of(_number(ast.parse(" ".join(formula.split()), mode="eval").body, names))
+        yield
     except SyntaxError as error:
         raise _NotAllowed(f"{formula[:SHOWN]!r} is not a formula: {error.msg[:SHOWN]}") from error
     except (ValueError, RecursionError, MemoryError) as error:
