@@ -17,7 +17,7 @@ from lbmigrate.rules.scoring import whole
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
 from lbmigrate.values.cells import Bools, Ints, integers, is_name, is_user, listed
-from lbmigrate.values.coerce import Floats
+from lbmigrate.values.columns import Floats
 from lbmigrate.values.ids import IdType
 from lbmigrate.values.layout import DATE, INT32, INT64, OBJECT_ID, STRING
 from lbmigrate.values.raw_bson import Bytes, Column

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lbmigrate.rules.local_days import local_days, put_back
-from lbmigrate.rules.periods import Ints
+from lbmigrate.rules.numbered import Ints
 
 
 @dataclass(frozen=True, slots=True)

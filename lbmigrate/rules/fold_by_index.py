@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lbmigrate.rules.periods import Ints, numbered
+from lbmigrate.rules.numbered import Ints, numbered
 from lbmigrate.rules.ranking import Streaks, Sums, coded, sums
 from lbmigrate.rules.reached import run_starts
 

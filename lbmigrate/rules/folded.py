@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bson.int64 import Int64
 
 from lbmigrate.records import LARGEST_SCORE, Document
-from lbmigrate.rules.periods import Ints
+from lbmigrate.rules.numbered import Ints
 from lbmigrate.schema import REACHED
 from lbmigrate.values.id_text import id_texts
 

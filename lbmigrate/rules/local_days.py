@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from lbmigrate.rules.periods import Ints
+from lbmigrate.rules.numbered import Ints
 from lbmigrate.values.zones import fixed_offset, tzinfo_of
 
 HOUR, DAY = 3_600_000, 86_400_000  # milliseconds

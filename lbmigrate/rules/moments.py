@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from lbmigrate.config.times import At
-from lbmigrate.values.coerce import Moments, after, numbers, times, times_since_epoch
+from lbmigrate.values.columns import Moments, after, numbers, times, times_since_epoch
 
 
 def moments_of(at: At, columns: Mapping[str, Sequence[Any]], zone: ZoneInfo) -> Moments:

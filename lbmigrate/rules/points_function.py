@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import amount
-from lbmigrate.values.coerce import Floats, Moments
+from lbmigrate.values.columns import Floats, Moments
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from lbmigrate.errors import LbmigrateError
 from lbmigrate.records import Document
 from lbmigrate.rules.clocks import Clocks
 from lbmigrate.rules.folded import Folded
-from lbmigrate.rules.periods import Ints, numbered
+from lbmigrate.rules.numbered import Ints, numbered
 from lbmigrate.rules.reached import Moments, Reached, by_day, joined, moments, run_starts
 from lbmigrate.values.ids import plain_id
 

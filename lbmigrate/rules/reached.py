@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lbmigrate.rules.periods import Ints
+from lbmigrate.rules.numbered import Ints
 
 NEVER = np.iinfo(np.int64).min
 

@@ -25,7 +25,7 @@ from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.user_ref import user_ids
 from lbmigrate.rules.variables import evaluate_let, let_paths
 from lbmigrate.values import formula
-from lbmigrate.values.coerce import Floats, Moments
+from lbmigrate.values.columns import Floats, Moments
 from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.id_text import id_texts
 from lbmigrate.values.ids import NotOne, id_type

@@ -13,7 +13,8 @@ import numpy as np
 from bson import Int64
 
 from lbmigrate.config.model import Let
-from lbmigrate.values.coerce import Floats, as_number, as_time, convert, numbers, times
+from lbmigrate.values.coerce import as_number, as_time
+from lbmigrate.values.columns import Floats, convert, numbers, times
 from lbmigrate.values.excerpts import excerpt
 
 _MICROSECOND = dt.timedelta(microseconds=1)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbmigrate.records import EARLIEST, LATEST
-from lbmigrate.values.coerce import as_number, as_time, convert, numbers, times
+from lbmigrate.values.coerce import as_number, as_time
+from lbmigrate.values.columns import convert, numbers, times
 from lbmigrate.values.excerpts import bson_type, excerpt
 from lbmigrate.values.units import Unit
 

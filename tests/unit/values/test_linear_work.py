@@ -29,7 +29,7 @@ from lbmigrate.rules import periods, scoring
 from lbmigrate.rules.adjustments import base_id
 from lbmigrate.rules.event import live_event
 from lbmigrate.rules.variables import evaluate_let
-from lbmigrate.values import coerce, excerpts, extjson, formula, ids, paths
+from lbmigrate.values import coerce, columns, excerpts, extjson, formula, ids, paths
 from tests.apps import NEW_YEAR
 
 pytestmark = pytest.mark.sampled
@@ -111,9 +111,9 @@ def live(text: str) -> Any:
 
 READERS: dict[str, Callable[[str], Any]] = {
     "as_number": coerce.as_number,
-    "numbers": lambda text: coerce.numbers([text, 1]),
+    "numbers": lambda text: columns.numbers([text, 1]),
     "as_time": lambda text: coerce.as_time(text, UTC),
-    "times": lambda text: coerce.times([text, 1], UTC),
+    "times": lambda text: columns.times([text, 1], UTC),
     "excerpt": excerpts.excerpt,
     "id_type": ids.id_type,
     "coerce_id": lambda text: (ids.coerce_id(text, "objectId"), ids.coerce_id(text, "string")),

@@ -16,11 +16,11 @@ from lbmigrate.verify.reading import Reading
 from tests.apps import SESSIONS, TASKS, config, oid, session, task
 
 WRITERS = {
-    "lbmigrate.rules.scoring", "lbmigrate.rules.ranking", "lbmigrate.rules.periods", "lbmigrate.rules.event",
-    "lbmigrate.rules.variables", "lbmigrate.rules.local_days", "lbmigrate.rules.unwind", "lbmigrate.rules.adjustments",
-    "lbmigrate.ledger.rollup", "lbmigrate.ledger.emit", "lbmigrate.ledger.sources", "lbmigrate.ledger.entries",
-    "lbmigrate.board.profiles", "lbmigrate.board.lookup", "lbmigrate.board.visibility", "lbmigrate.values.coerce",
-    "lbmigrate.values.arithmetic",
+    "lbmigrate.rules.scoring", "lbmigrate.rules.ranking", "lbmigrate.rules.periods", "lbmigrate.rules.numbered",
+    "lbmigrate.rules.event", "lbmigrate.rules.variables", "lbmigrate.rules.local_days", "lbmigrate.rules.unwind",
+    "lbmigrate.rules.adjustments", "lbmigrate.ledger.rollup", "lbmigrate.ledger.emit", "lbmigrate.ledger.sources",
+    "lbmigrate.ledger.entries", "lbmigrate.board.profiles", "lbmigrate.board.lookup", "lbmigrate.board.visibility",
+    "lbmigrate.values.coerce", "lbmigrate.values.columns", "lbmigrate.values.arithmetic",
 }  # fmt: skip
 FORMULAS = ["minimum(floor(minutes), 120)", "where(minutes > 30, minutes ** 2 / 7, minutes % 7)", "round(minutes // 3)"]
 VERIFY = sorted((Path(lbmigrate.__file__).parent / "verify").glob("*.py"))

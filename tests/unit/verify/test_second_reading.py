@@ -30,8 +30,9 @@ ALLOWED = {  # what a verification takes from them all the same, and why that ma
 }
 SCORING = (  # what makes events of documents, entries of events, and periods of times
     "ledger.emit", "ledger.enter", "ledger.entries", "ledger.events", "ledger.rollup",
-    "rules.clocks", "rules.local_days", "rules.periods", "rules.ranking", "rules.scoring", "rules.unwind",
-    "rules.variables", "values.arithmetic", "values.coerce", "values.units", "values.zones",
+    "rules.clocks", "rules.local_days", "rules.numbered", "rules.periods", "rules.ranking", "rules.scoring",
+    "rules.unwind", "rules.variables", "values.arithmetic", "values.coerce", "values.columns",
+    "values.units", "values.zones",
 )  # fmt: skip
 
 
