@@ -41,9 +41,11 @@ class Account:
     def __post_init__(self) -> None:
         self._seen = self._told = self.monotonic()
 
-    def begin(self, title: str) -> None:
-        """A work begins; what stood about the one before it is done."""
+    def begin(self, title: str) -> bool:
+        """A work begins; whether the record still has lines of the one before it, which is done."""
+        stale = bool(self._shown)
         self.title, self.lines, self._shown = title, {}, set()
+        return stale
 
     def take(self, piece: Piece) -> None:
         """Take in a piece; the time since the last one went into it, unless the run was held."""

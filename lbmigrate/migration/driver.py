@@ -97,8 +97,8 @@ class Driver:
         return counts
 
     def _begin(self, work: Work, way: Way) -> None:
-        if self.account:
-            self.account.begin(str(work))
+        if self.account and self.account.begin(str(work)):
+            self.context.state.save(self._record(self.account.row()))
         self.listen(Report("begin", work, way))
 
     def _persistent(self, begin: Pieces) -> Iterator[Piece]:
@@ -147,9 +147,12 @@ class Driver:
             noted |= self.account.row() if noted or self.account.is_due(piece) else {}
         marks: list[Mark] = [] if piece.checkpoint is None else [piece.checkpoint]
         if noted:
-            marks.append(Checkpoint(f"run:{self.context.run}", noted))  # in one command with the checkpoint
+            marks.append(self._record(noted))  # in one command with the checkpoint
         if marks:
             self.context.state.save(*marks)
+
+    def _record(self, fields: Document) -> Checkpoint:
+        return Checkpoint(f"run:{self.context.run}", fields)
 
     def _hold(self, piece: Piece) -> Document:
         """What the record is to say of a hold that begins, changes or ends."""

@@ -19,10 +19,12 @@ from lbmigrate.reconcile.drift import Drift, drift
 from lbmigrate.run.context import Context
 from lbmigrate.state.statuses import StepStatus
 
+UNDER_WAY = (StepStatus.APPLYING, StepStatus.REVERTING)
+
 
 @dataclass(frozen=True, slots=True)
 class StepOutlook:
-    """A step, where it stands, and what is still to do."""
+    """A step, where it stands, and what is still to do. One that is under way is not finished."""
 
     number: int
     name: str
@@ -62,7 +64,9 @@ def look(context: Context) -> Plan:
 def standing(context: Context, step: Step, todo: tuple[str, ...] = ()) -> StepOutlook:
     """Where a step stands, by the state's own account."""
     row = context.state.step(step.NUMBER)
-    return StepOutlook(step.NUMBER, step.NAME, StepStatus(row.get("status", "new")), row.get("finishedAt"), todo)
+    status = StepStatus(row.get("status", StepStatus.NEW))
+    finished = None if status in UNDER_WAY else row.get("finishedAt")  # the row has when it was before
+    return StepOutlook(step.NUMBER, step.NAME, status, finished, todo)
 
 
 def _rules(context: Context, moved: Drift | None) -> Iterator[Finding]:

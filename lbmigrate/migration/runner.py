@@ -22,6 +22,7 @@ from lbmigrate.records import Checkpoint, Document, Listener, Piece, Work, ignor
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Context
 from lbmigrate.run.garbage import collecting_seldom
+from lbmigrate.run.pace import Pace
 from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Lease
 from lbmigrate.state.cleaning import clear_secrets
@@ -81,7 +82,7 @@ def started(
     """
     command, stop = terms.command or f"lbmigrate {verb}", terms.stop or Stop()
     workers = terms.workers or where.config.backfill.workers
-    context = where.context(**{"run": new_run(), "workers": workers, "stop": stop, **chosen})
+    context = where.context(**{"run": new_run(), "workers": workers, "pace": Pace(workers), "stop": stop, **chosen})
     context = context if row == LOCK else replace(context, state=context.state.unfenced())
     rights.check(context, verb)
     binding.refuse_foreign(context)
