@@ -156,8 +156,8 @@ class World:
     def fall_asleep_settling(self, number, is_counted):
         """Between the first step and the second."""
         steps = self.histograms()
+        row = steps.free(PERIOD)  # before the entry is read: what frees the row may change it
         found = self.entries.find_one({"_id": f"{PERIOD}:{oid(number)}"})
-        row = steps.free(PERIOD)
         if found is None:
             return
         if opened := steps.write(row, {"changing": {"counted": is_counted, "entries": [as_listed(found)]}}):
