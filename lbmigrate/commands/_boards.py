@@ -89,8 +89,7 @@ def _boards(where: Config | Connection) -> Iterator[tuple[Connection, Boards]]:
     """The boards that the configuration names. Within the block, errors of Redis become what they mean."""
     with opened(where) as connection:
         config = connection.config
-        if connection.is_untouched():
-            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        connection.refuse_untouched()
         boards = Boards.of(config, connection.target, connection.state)
         if boards is None:
             raise UsageError(

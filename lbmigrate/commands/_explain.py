@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lbmigrate.config.model import Config
-from lbmigrate.errors import UsageError
 from lbmigrate.explain import explain as explaining
 from lbmigrate.explain.explanation import Explanation
 from lbmigrate.mongo.client import retrying
@@ -17,6 +16,5 @@ def explain(where: Config | Connection, user: str, period: str = "global", *, n:
     no leaderboard, for a user whom nobody knows, and for what names no period.
     """
     with opened(where) as connection:
-        if connection.is_untouched():
-            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        connection.refuse_untouched()
         return retrying(lambda: explaining.explain(connection.context(), user, period, n))

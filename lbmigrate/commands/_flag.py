@@ -8,7 +8,7 @@ from pymongo.errors import WTimeoutError
 
 from lbmigrate import feature_flag
 from lbmigrate.config.model import Config
-from lbmigrate.errors import LbmigrateError, Locked, UsageError
+from lbmigrate.errors import LbmigrateError, Locked
 from lbmigrate.feature_flag import Side
 from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
@@ -37,8 +37,7 @@ def turn_flag(where: Config | Connection, side: Side, on: bool, *, terms: Terms 
 
 
 def _on(connection: Connection, side: Side, terms: Terms) -> None:
-    if connection.is_untouched():
-        raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+    connection.refuse_untouched()
     with runner.started(connection, f"flag {side} on", terms, confirmed=True) as driver:
         driver.apply([STEPS_OF[side]])
 

@@ -7,7 +7,6 @@ from functools import partial
 
 from lbmigrate.backup import record
 from lbmigrate.config.model import Config
-from lbmigrate.errors import UsageError
 from lbmigrate.ledger import forget as leaving
 from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.ledger.forget import Leaving
@@ -23,8 +22,7 @@ COMMAND = "lbmigrate forget USER --yes"  # neither the record of the run nor the
 def check_user(where: Config | Connection, user: str) -> None:
     """Raise UsageError where there is no leaderboard, or nobody has, or had, this id."""
     with opened(where) as connection:
-        if connection.is_untouched():
-            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        connection.refuse_untouched()
         retrying(lambda: leaving.check(connection.context(), user))
 
 

@@ -13,7 +13,6 @@ from itertools import islice
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
-from lbmigrate.errors import UsageError
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.budget import Budget
 from lbmigrate.migration import runner
@@ -107,7 +106,6 @@ def _shown(event: Document) -> Document:
 @contextmanager
 def _checked(where: Config | Connection) -> Iterator[Connection]:
     with opened(where) as connection:
-        if connection.is_untouched():
-            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        connection.refuse_untouched()
         refuse(check_everything(connection.context(), "reconcile"))
         yield connection

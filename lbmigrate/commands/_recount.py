@@ -8,7 +8,6 @@ from lbmigrate.backfill import recount as walk
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
 from lbmigrate.config.model import Config
-from lbmigrate.errors import UsageError
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.records import Recounted
@@ -21,8 +20,7 @@ def recount(where: Config | Connection, *, terms: Terms = Terms()) -> Recounted:
     Raises UsageError before the first backfill, and Refused, Locked, WorkRemains or Stopped as `backfill` does.
     """
     with opened(where) as connection:
-        if connection.is_untouched():
-            raise UsageError(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        connection.refuse_untouched()
         refuse(check_everything(connection.context(), "recount"))
         with runner.started(connection, "recount", terms) as driver:
             found = driver.carry_out(walk.WORK, partial(walk.pieces, driver.context))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
-from lbmigrate.errors import Locked, Refused, WorkRemains
+from lbmigrate.errors import Locked, WorkRemains
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.live.flag_cache import flag
@@ -37,8 +37,7 @@ def tail(where: Config | Connection, *, heal: bool = False, terms: Terms = Terms
     Reaching the time limit of `terms.stop` is a good end. Raises Refused on a server without change streams.
     """
     with opened(where) as connection:
-        if connection.is_untouched():
-            raise Refused(f"there is no leaderboard in {connection.target.name} yet", hint="lbmigrate run")
+        connection.refuse_untouched()
         refuse(check_everything(connection.context(), "tail"))
         with runner.started(connection, "tail", terms, row=FOLLOWING, bears=BEARS, live=True) as driver:
             again = replace(terms, wait_lock=0.0, stop=driver.context.stop)

@@ -282,10 +282,3 @@ def test_whom_nobody_knows_is_asked_for_by_an_id_that_the_hint_shows(migrated, t
     assert refused.code == 2
     example = refused.hint.removeprefix("name one, such as: ").split(", ")[0]
     assert terminal("explain", str(oid(1)), "--period", example).code == 0
-
-
-def test_before_a_migration_a_run_makes_what_is_to_be_explained(app, terminal):
-    refused = terminal("explain", str(oid(1)))
-    assert (refused.code, refused.hint) == (2, "lbmigrate run")
-    typed(terminal, refused.hint)
-    assert terminal("explain", str(oid(1))).code == 0
