@@ -41,11 +41,12 @@ def run_summary(facts: Mapping[str, Any], came_to: str = "", did: bool = False, 
     """What was done, how long it took and how fast, what could not be scored, and what is next.
 
     Where that is nothing that is counted for all runs alike, it is what the last work `came_to`, else the `steps` that
-    have ended; `did` says that there was something to do.
+    have ended; `did` says that there was something to do. Only a run that came to its end knows that there was nothing.
     """
     held = sum(facts["held"].values())
     waited = f", held for {duration(held)}" if held >= 1 else ""
-    told = ", ".join(_did(facts)) or came_to.replace(" · ", ", ") or (steps if did else "nothing to do")
+    idle = "nothing to do" if facts["outcome"] == RunStatus.DONE else ""
+    told = ", ".join(_did(facts)) or came_to.replace(" · ", ", ") or (steps if did else idle)
     took = f"{facts['outcome']} in {duration(facts['seconds'])}{waited}{f': {told}' if told else ''}"
     if facts.get(REHEARSAL):
         return f"dry run {took}"

@@ -39,6 +39,7 @@ from lbmigrate.records import (
     Way,
     Work,
 )
+from lbmigrate.state.statuses import RunStatus
 from lbmigrate.telling.foreign import ESCAPES, plain
 
 AT = dt.datetime(2026, 11, 23, 2, 0, 0, 123_000)
@@ -652,6 +653,17 @@ def test_the_last_sentence_of_a_run_says_which_steps_it_took_and_what_is_next(
     follow(seen.console, [*reports, Report("finish", Work(verb), facts=facts)])
     last = " ".join(seen.err.split("·")[-1].split())
     assert last == f"{verb} done in 1.0 s{told} (run r1); next: {following}"
+
+
+@pytest.mark.parametrize("outcome", sorted(set(RunStatus) - {RunStatus.RUNNING, RunStatus.DONE}))
+def test_a_run_that_did_not_come_to_its_end_does_not_say_that_there_was_nothing_to_do(outcome: str) -> None:
+    seen = Seen()
+    none = dict.fromkeys(("documents", "events", "entries", "rejects", "active"), 0)
+    facts = {**none, "held": {}, "outcome": outcome, "seconds": 1.0, "verb": "run", "run": "r1"}
+    work = Work("backfill", 4)
+    finish = Report("finish", Work("run"), facts=facts | {"last_work": str(work), "command": "lbmigrate run"})
+    follow(seen.console, [Report("begin", work), finish])
+    assert seen.err.splitlines()[-1] == f"· run {outcome} in 1.0 s  (run r1)"
 
 
 def test_a_backfill_that_takes_an_action_back_says_how_many() -> None:
