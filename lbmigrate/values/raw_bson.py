@@ -95,7 +95,7 @@ def of_rows(rows: Bytes) -> dict[str, Column] | None:
 
 
 def _layout(document: bytes) -> list[tuple[str, int, int, int]] | None:
-    """Name, type, place and width of every value of a document; None if one has no fixed size."""
+    """Name, type, place and width of all values of a document; None if one has no fixed size or a name comes twice."""
     fields = []
     place = 4
     while document[place] != 0:
@@ -113,4 +113,4 @@ def _layout(document: bytes) -> list[tuple[str, int, int, int]] | None:
             return None
         fields.append((name, kind, place, width))
         place += width + after
-    return fields
+    return fields if len({name for name, *_ in fields}) == len(fields) else None

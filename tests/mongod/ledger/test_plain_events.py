@@ -98,6 +98,14 @@ def test_what_may_not_count_has_all_of_them_read_with_the_filter(app):
         app.database[EVENTS].delete_many({"_id": {"$nin": [f"task:{n}" for n in range(20)]}})
 
 
+def test_of_a_name_that_comes_twice_the_server_says_whether_it_counts(app):
+    raw = bson.encode({"_id": "task:20", "pointz": Int64(MOST_POINTS + 1), **event(20)}).replace(b"pointz", b"points")
+    app.database[EVENTS].insert_one(RawBSONDocument(raw))
+    filtered, found = both(app, {"$gte": oid(0)})
+    assert filtered == found
+    assert sum(found["events"]) == 20
+
+
 @pytest.mark.parametrize("ids", [[*range(20)], [f"user {n}" for n in range(20)]], ids=["numbers", "texts"])
 def test_users_of_other_types_are_read_alike(app, ids):
     app.database[EVENTS].drop()

@@ -66,3 +66,8 @@ def test_booleans_are_read_as_such():
 @pytest.mark.parametrize("value", [None, 1.5, [1]])
 def test_a_field_of_another_type_is_left_to_bson(value: Any) -> None:
     assert raw_bson.columns(batch({"a": value}, {"a": value})) is None
+
+
+def test_a_name_that_comes_twice_is_left_to_bson():
+    raw = bson.encode({"points": Int64(1), "pointz": Int64(2)}).replace(b"pointz", b"points")
+    assert raw_bson.columns(raw + raw) is None
