@@ -1,8 +1,9 @@
 """The newest events folded in (`fold`): what counts from the entries alone, for those who record live.
 
 The overall entry stands for so many events, and knows the newest time of them; an index answers how many the ledger
-has, and when the newest one was. An entry of many events is held against the ledger only so often that COUNTED are
-counted each time.
+has, and when the newest one was. Nor may two of them be of one moment: an adjustment is dated like what it corrects,
+and an entry of an earlier version did not count them apart. An entry of many events is held against the ledger only so
+often that COUNTED are counted each time.
 
 What depends on more than the newest events is for the ledger: earlier days, actions that were taken back, and clocks
 that were put back.
@@ -29,6 +30,10 @@ from lbmigrate.values.ids import in_parts, plain_id
 
 COUNTED = 10  # events of a user that an index counts each time, on average
 SHARE = 100  # users from whom on it is worth to write the entries of several shares at the same time
+
+_BY_MOMENT = {"_id": {"user": "$userId", "at": "$createdAt"}, "events": {"$sum": 1}}
+_SUMS = {"events": {"$sum": "$events"}, "moments": {"$sum": 1}, "last": {"$max": "$_id.at"}}
+_BY_USER: list[Document] = [{"$group": _BY_MOMENT}, {"$group": {"_id": "$_id.user", **_SUMS}}]
 
 Entries = dict[str, Document]  # of a user, by period
 
@@ -95,12 +100,11 @@ def _vouched(context: Context, overall: Mapping[Any, Document], new: Mapping[Any
     """Those users whose `overall` entries, as they were before, lack nothing of the ledger but the `new` events."""
     plain = [user for user, entry in overall.items() if counted(entry) >= 0]
     due = [user for user in plain if _is_due(overall[user])]
-    found: dict[Any, tuple[int, Any]] = {}
+    found: dict[Any, tuple[int, int, Any]] = {}
     for part in in_parts(due):
         matching = {"userId": part[0] if len(part) == 1 else {"$in": part}}
-        grouping = {"_id": "$userId", "events": {"$sum": 1}, "last": {"$max": "$createdAt"}}
-        groups = context.target[EVENTS].aggregate([{"$match": matching}, {"$group": grouping}])
-        found |= {plain_id(group["_id"]): (group["events"], group["last"]) for group in groups}
+        groups = context.target[EVENTS].aggregate([{"$match": matching}, *_BY_USER])
+        found |= {plain_id(group["_id"]): (group["events"], group["moments"], group["last"]) for group in groups}
     wrong = {user for user in due if found.get(user) != _expected(overall[user], new[user])}
     return [user for user in plain if user not in wrong]
 
@@ -111,6 +115,7 @@ def _is_due(entry: Document) -> bool:
     return seldom <= 2 or bool(entry["rev"] % seldom == 0)
 
 
-def _expected(entry: Document, new: Sequence[Document]) -> tuple[int, Any]:
-    """How many events the ledger is to have of a user, and the newest time of them."""
-    return counted(entry) + len(new), max(entry["lastEventAt"], *(event["createdAt"] for event in new))
+def _expected(entry: Document, new: Sequence[Document]) -> tuple[int, int, Any]:
+    """How many events the ledger is to have of a user, each of a moment of its own, and the newest time of them."""
+    events = counted(entry) + len(new)
+    return events, events, max(entry["lastEventAt"], *(event["createdAt"] for event in new))

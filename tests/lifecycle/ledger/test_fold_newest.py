@@ -198,6 +198,18 @@ def test_where_an_action_was_taken_back_the_ledger_says_what_is_left(app):
     assert is_right(app)
 
 
+def test_an_entry_of_an_earlier_version_that_counts_adjustments_as_actions_is_not_gone_on_with(app):
+    app.database["tasks"].update_one({"_id": oid(1006)}, {"$set": {"status": "todo"}})
+    app.reconcile()
+    for entry in app.database["leaderboard_entries"].find({"counted": {"$exists": True}}):
+        then = {"$set": {"events": entry["counted"]}, "$unset": {"counted": ""}}
+        app.database["leaderboard_entries"].update_one({"_id": entry["_id"]}, then)
+    assert app.entries()[GLOBAL]["events"] == 4
+    assert recorded(app, task(20, hours=2400)) == [oid(1)]
+    assert app.entries()[GLOBAL]["events"] == 3
+    assert is_right(app)
+
+
 def test_many_events_are_held_against_the_ledger_now_and_then_and_counted_right_all_the_same(app, monkeypatch):
     monkeypatch.setattr("lbmigrate.ledger.fold_newest.COUNTED", 4)
     for number in range(20, 32):
