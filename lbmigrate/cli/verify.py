@@ -13,7 +13,10 @@ from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import VerifyOptions
 from lbmigrate.workers.executor import Executor
 
-ALONE = "a sample is looked at by this process alone: it takes seconds; --executor is for --full, and for --repair"
+ALONE = "a sample is looked at by this process alone: it takes seconds"
+HELPED = {True: "--executor is for what has to be repaired", False: "--executor is for --full, and for --repair"}
+
+By = tuple[Executor, str | None]
 
 app = new_app()
 
@@ -59,11 +62,9 @@ def verify(
     with this.connected(tell=False) as connection:
         chosen = options.verify_options(connection.config, sample, top, seed, full, confidence, max_error)
         limits = options.limits(connection.config, max_runtime, max_docs, between)
-        by = options.executor(executor, scheduler)
+        by = _by(this, options.executor(executor, scheduler), chosen, repair)
         told = Told(against, report)
         told.check(connection)
-        if executor is not Executor.THREADS and not chosen.full:
-            this.console.note(ALONE)
         try:
             with (
                 told.following(this, connection),
@@ -75,6 +76,14 @@ def verify(
             found = {} if connection.is_untouched() else connection.state.get("verdict")
             this.console.verdict(found, told.made.get("against"))
             this.console.result({"verb": "verify", "verdict": found, **told.made})
+
+
+def _by(this: Invocation, asked: By, chosen: VerifyOptions, repair: bool) -> By:
+    """Who works for a verification: nobody is called together for a sample, which is said."""
+    if asked[0] is Executor.THREADS or chosen.full:
+        return asked
+    this.console.note(f"{ALONE}; {HELPED[repair]}")
+    return asked if repair else (Executor.THREADS, None)
 
 
 def _verify(

@@ -89,7 +89,7 @@ def started(
     lease = where.lease(command, terms.lock_ttl, terms.wait_lock, row, context.run)
     account = Account(context)
     announced = Announced(context, account, terms.listen, verb, command)
-    crew.refuse_in_memory(context, terms.executor)
+    crew.refuse_unusable(context, terms.executor)
     with announced.to_its_end(), recorded(context, lease, verb, command, account.row) as check, ExitStack() as later:
         announced.begin()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from lbmigrate.errors import UsageError
@@ -12,7 +13,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Crew, Line
 from lbmigrate.state.mailbox import Post
 from lbmigrate.values.excerpts import excerpt
-from lbmigrate.workers.executor import Executor, in_memory
+from lbmigrate.workers.executor import ALONE, Executor, in_memory
 from lbmigrate.workers.hosts import Hosts
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ def _processes(context: Context) -> Processes:
     return Processes(context)
 
 
-def refuse_in_memory(context: Context, executor: Executor) -> None:
-    """Raise UsageError for what is none, or where what the work is done on is in this very process."""
+def refuse_unusable(context: Context, executor: Executor) -> None:
+    """Raise UsageError for what is none, where what the work is done on is in this very process, and without Dask."""
     if executor not in tuple(Executor):
         raise UsageError(f"no executor is called {excerpt(executor)}", f"name one of {', '.join(Executor)}")
     if executor != Executor.THREADS and (is_fake(context.target) or is_fake(context.sources)):
         raise in_memory(executor)
+    if executor == Executor.DASK and find_spec("distributed") is None:
+        raise UsageError("Dask is not installed here", f"pip install 'lbmigrate[dask]', or {ALONE}")

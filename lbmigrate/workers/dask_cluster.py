@@ -178,10 +178,8 @@ def crew(context: Context, scheduler: str | None) -> Iterator[DaskCrew]:
 
 @contextmanager
 def _client(context: Context, scheduler: str | None) -> Iterator[Any]:
-    try:
-        import distributed  # noqa: PLC0415  an extra
-    except ImportError as error:
-        raise LbmigrateError("Dask is not installed", "pip install 'lbmigrate[dask]'") from error
+    import distributed  # noqa: PLC0415  an extra
+
     with ExitStack() as later:
         try:
             address = scheduler or later.enter_context(_of_this_host(context))

@@ -6,18 +6,18 @@ from typing import cast
 
 from pymongo import MongoClient
 
-from lbmigrate.errors import LbmigrateError
+from lbmigrate.errors import UsageError
 from lbmigrate.records import Document
 
 
 def client() -> MongoClient[Document]:
     """A client of a new, empty in-memory server, safe to share between threads.
 
-    Closing it forgets everything. Raises LbmigrateError where the library behind it is not installed.
+    Closing it forgets everything. Raises UsageError where the library behind it is not installed.
     """
     try:
         from lbmigrate.mongo.fake import memory  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         hint = "pip install 'lbmigrate[dryrun]'"
-        raise LbmigrateError("the in-memory database is not installed", hint) from error
+        raise UsageError("the in-memory database is not installed", hint) from error
     return cast(MongoClient[Document], memory.Client())

@@ -20,7 +20,7 @@ from lbmigrate.mongo.faults import explain
 from lbmigrate.run.crew import MOST_LOST, WorkerLost, carried_out
 from lbmigrate.run.jobs import LEFT
 from lbmigrate.workers.at_work import LARGEST, answered, packed, unpacked
-from lbmigrate.workers.crew import refuse_in_memory
+from lbmigrate.workers.crew import refuse_unusable
 from lbmigrate.workers.executor import cannot_start
 from lbmigrate.workers.processes import _named
 from tests.apps import App
@@ -41,6 +41,16 @@ def test_an_estimate_of_what_is_in_memory_is_refused(terminal, app):
     assert (refused.code, "has no server" in " ".join(refused.err.split())) == (2, True)
     assert refused.hint.startswith("leave out --estimate, or name a server: ")
     assert terminal("plan").code == 3
+
+
+def test_nobody_is_called_together_for_a_sample_and_it_is_said_what_they_would_be_for(migrated, terminal):
+    nowhere = ("--executor", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    done = terminal("verify", *nowhere)
+    assert (done.code, "--executor is for --full, and for --repair" in " ".join(done.err.split())) == (0, True)
+    refused = terminal("verify", "--repair", *nowhere)
+    assert "--executor is for what has to be repaired" in " ".join(refused.err.split())
+    assert (refused.code, refused.hint) == (2, "leave out --executor: threads do that work")
+    assert "a sample" not in terminal("verify", "--full", *nowhere).err
 
 
 class Crew:
@@ -110,7 +120,7 @@ def test_a_fault_of_ours_in_a_worker_is_an_error_with_its_name() -> None:
 @pytest.mark.parametrize(("executor", "said"), [("thread", "no executor is called"), ("processes", "processes: ")])
 def test_a_script_may_name_an_executor_by_its_word_and_one_that_is_none_is_refused(app, executor, said) -> None:
     with pytest.raises(UsageError, match=said):
-        refuse_in_memory(App(app).context(), executor)
+        refuse_unusable(App(app).context(), executor)
 
 
 def test_what_works_on_a_ledger_in_memory_refuses_others_too(terminal, migrated) -> None:
