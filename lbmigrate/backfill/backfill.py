@@ -207,11 +207,11 @@ def _roll_up_listed(context: Context, users: _Touched, gate: Gate) -> Iterator[P
         yield Piece("entries", done, len(users), unit="users", entries=came.written)
 
 
-def _folded(context: Context, users: list[Any], left: list[Any], gate: Gate) -> Iterator[Rolled | Held]:
+def _folded(context: Context, users: list[Any], left: list[Any], gate: Gate) -> Iterator[Rolled | Held | News]:
     """What comes of those of whom is known what is new; whose ledger is to be read after all is put to those `left`."""
     selections = gate.through(walk.selections(users, FOLDED_AT_ONCE))
     for came in overlapped(partial(tasks.fold, context), selections, context.hands):
-        if isinstance(came, Held):
+        if isinstance(came, Held | News):
             yield came
             continue
         left += came[1]

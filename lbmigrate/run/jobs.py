@@ -18,7 +18,7 @@ from lbmigrate.mongo import errors_told
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost, carried_out
-from lbmigrate.run.workers import Held, News, in_order, overlapped
+from lbmigrate.run.workers import Held, News, in_order, nothing_new, overlapped
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,9 +79,10 @@ def shared_out(job: Job[T, R], items: Iterable[T | Held], *, ordered: bool = Fal
 
     Between them what holds the run, and what has happened to its workers.
     """
-    for came in (in_order if ordered else overlapped)(partial(_done, job), items, job.hands):
-        crew = job.context.crew
-        yield from map(News, crew.news() if crew else ())
+    crew = job.context.crew
+    news = crew.news if crew else nothing_new
+    for came in (in_order if ordered else overlapped)(partial(_done, job), items, job.hands, news):
+        yield from map(News, news())
         yield came
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from threading import Condition
@@ -70,13 +70,24 @@ class _Slots:
                 self._free.notify()
 
 
-def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: Callable[[], int]) -> Iterator[R | Held]:
+def nothing_new() -> Sequence[str]:
+    """The news where nobody else works."""
+    return ()
+
+
+def overlapped(
+    work: Callable[[T], R],
+    items: Iterable[T | Held],
+    workers: Callable[[], int],
+    news: Callable[[], Sequence[str]] = nothing_new,
+) -> Iterator[R | Held | News]:
     """`work(item)` for every item, in `workers()` threads; results in the order in which they finish.
 
     At most one item more than there are threads is taken ahead, so `items` may be endless and memory is bounded. When
     `items` ends early (a stop was asked for), what was begun is still finished and handed on. A Held among the items is
     handed through when everything under way has been handed on: until then the run is at work, and a hold that is told
-    is one. An error in `work` is raised here, after the items already begun have ended.
+    is one. An error in `work` is raised here, after the items already begun have ended. The `news` are handed on while
+    results are waited for, which may be long where nobody is there who could work.
     """
     ahead: Iterator[Any] = iter(items)
     slots = _Slots(workers)
@@ -85,25 +96,25 @@ def overlapped(work: Callable[[T], R], items: Iterable[T | Held], workers: Calla
         ended = False
         while running or not ended:
             if ended or len(running) > workers():
-                done = _some_done(running)
-                finished = [future for future in running if future in done]  # of those that finish together, in order
-                running = [future for future in running if future not in done]
-                yield from (future.result() for future in finished)
+                running = yield from _handed_on(running, news)
                 continue
             item: Any = next(ahead, _END)
             if item is _END:
                 ended = True
             elif isinstance(item, Held):
                 while running:
-                    done = _some_done(running)
-                    yield from (future.result() for future in running if future in done)
-                    running = [future for future in running if future not in done]
+                    running = yield from _handed_on(running, news)
                 yield item
             else:
                 running.append(pool.submit(slots.work, work, item))
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T | Held], workers: Callable[[], int]) -> Iterator[R | Held]:
+def in_order(
+    work: Callable[[T], R],
+    items: Iterable[T | Held],
+    workers: Callable[[], int],
+    news: Callable[[], Sequence[str]] = nothing_new,
+) -> Iterator[R | Held | News]:
     """The same with results in the order of the items.
 
     With one worker an item is taken when the result of the one before it has been used. With more of them so many are
@@ -115,28 +126,25 @@ def in_order(work: Callable[[T], R], items: Iterable[T | Held], workers: Callabl
         for item in items:
             most = 0 if isinstance(item, Held) else 1 if workers() == 1 else 2 * workers()
             while running and len(running) >= most:
-                yield _result(running.popleft())
+                yield from _handed_on([running.popleft()], news)
             if isinstance(item, Held):
                 yield item
                 continue
             running.append(pool.submit(slots.work, work, item))
             if most == 1:
-                yield _result(running.popleft())
+                yield from _handed_on([running.popleft()], news)
         while running:
-            yield _result(running.popleft())
+            yield from _handed_on([running.popleft()], news)
 
 
-def _result(future: Future[R]) -> R:
-    _some_done([future])
-    return future.result()
-
-
-def _some_done(running: Sequence[Future[R]]) -> set[Future[R]]:
-    """Those that have ended, as soon as one has.
+def _handed_on(
+    running: Sequence[Future[R]], news: Callable[[], Sequence[str]]
+) -> Generator[R | News, None, list[Future[R]]]:
+    """The results of those that end first, as soon as one has; the others are left.
 
     It wakes up now and then: a signal that another thread receives is heard only when this one, the main one, moves.
     """
-    while True:
-        done, _ = wait(running, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED)
-        if done:
-            return done
+    while not (done := wait(running, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED).done):
+        yield from map(News, news())
+    yield from (future.result() for future in running if future in done)  # of those that end together, in order
+    return [future for future in running if future not in done]

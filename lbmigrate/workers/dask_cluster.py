@@ -50,6 +50,8 @@ class Presence:
         self._client, self._workers, self._most = client, workers, 1
         self._monotonic, self._turn = monotonic, threading.Lock()
         self._seen = self._looked = monotonic()
+        self._news: list[str] = []
+        self._is_told = False
 
     def check(self) -> None:
         """Raise LbmigrateError where there has been no worker for DESERTED seconds. Asks now and then."""
@@ -60,10 +62,18 @@ class Presence:
             if self._client.cluster is not None:
                 self._client.cluster.scale(self._most)
             if self._is_somebody():
-                self._seen = self._monotonic()
+                self._seen, self._is_told = self._monotonic(), False
+            elif not self._is_told:
+                self._news, self._is_told = [*self._news, WAITING], True
             self._looked = self._monotonic()
         if self._looked - self._seen > DESERTED:
             raise LbmigrateError(f"no worker has been at the Dask scheduler for {DESERTED:.0f} s", NOBODY)
+
+    def news(self) -> list[str]:
+        """That nobody is there, once each time that it begins."""
+        with self._turn:
+            told, self._news = self._news, []
+        return told
 
     def _is_somebody(self) -> bool:
         try:
@@ -124,6 +134,9 @@ class DaskLine:
 
 SCHEDULER = "dask scheduler starts one; without --scheduler it is a cluster of this host"
 NOBODY = "start some: dask worker tcp://SCHEDULER:8786; then: lbmigrate run, which may leave out --executor as well"
+WAITING = (
+    f"no worker is at the Dask scheduler; the run waits {DESERTED:.0f} s for one: dask worker tcp://SCHEDULER:8786"
+)
 FEWER = "where memory ran out: a smaller backfill.chunk_size, or larger workers; then lbmigrate run"
 
 
@@ -158,7 +171,7 @@ class DaskCrew:
         yield DaskLine(self._client, self._post, self._order, next(self._numbers), self._uri, self._presence)
 
     def news(self) -> list[str]:
-        return []
+        return self._presence.news()
 
     def close(self) -> None:
         """Send the workers home; the cluster ends with its own block."""

@@ -66,3 +66,14 @@ def test_a_cluster_of_this_host_is_kept_at_as_many_as_were_ever_wanted():
         cluster.wait(presence, 2 * LOOK)
     assert cluster.cluster.sizes[0] == 2
     assert cluster.cluster.sizes[-1] == 4, "who is at work is not sent home"
+
+
+def test_who_waits_for_a_worker_is_told_so_once_each_time_that_there_is_none():
+    cluster = Cluster()
+    presence = Presence(cluster, lambda: 2, lambda: cluster.now)
+    told = []
+    for cluster.workers in (1, 0, 1, 0):
+        cluster.wait(presence, 4 * LOOK)
+        told.append(presence.news())
+    assert [len(each) for each in told] == [0, 1, 0, 1]
+    assert "no worker is at the Dask scheduler; the run waits 60 s for one: dask worker tcp://" in told[1][0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.run.workers import Held, in_order, overlapped
+from lbmigrate.run.workers import Held, News, in_order, overlapped
 
 LONG = 10.0  # seconds until a test that would hang fails instead
 
@@ -185,3 +185,17 @@ def test_in_order_two_items_for_each_worker_are_taken_ahead_and_no_more() -> Non
 def test_a_hold_comes_behind_all_that_was_begun_before_it() -> None:
     held = Held("paused")
     assert list(in_order(double, [1, 2, held, 3], lambda: 2)) == [2, 4, held, 6]
+
+
+@pytest.mark.parametrize("way", [overlapped, in_order])
+def test_news_are_told_while_a_result_is_waited_for(way) -> None:
+    was_told = threading.Event()
+    told = iter([[], ["nobody is here"]])
+
+    def news() -> list[str]:
+        return next(told, [])
+
+    results = way(lambda _: was_told.wait(LONG), [1], lambda: 1, news)
+    assert next(results) == News("nobody is here")
+    was_told.set()
+    assert list(results) == [True]
