@@ -49,13 +49,19 @@ class Mailbox:
     def sign(self) -> None:
         """Give a sign of life; where the run has given this worker up, it is gone for good."""
         began = time.monotonic()
-        if not self._rows.update_one({"_id": self.row}, {"$currentDate": {"at": True}}).matched_count:
+        if self._rows.update_one({"_id": self.row}, {"$currentDate": {"at": True}}).matched_count:
+            self._trusted = began + TRUSTED
+        else:
             self.is_gone = True
-        self._trusted = began + TRUSTED
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it has signed lately: if its row is gone nevertheless, the run has sent it home, not given it up."""
+        return time.monotonic() < self._trusted
 
     def check(self) -> None:
         """Raise LeaseLost unless the run surely still counts on this worker. Costs no round trip."""
-        if self.is_gone or time.monotonic() >= self._trusted:
+        if self.is_gone or not self.is_trusted:
             raise LeaseLost(
                 "this worker was not heard of for too long: its task is another's by now", "lbmigrate worker"
             )

@@ -132,7 +132,7 @@ def _work(box: Mailbox, context: Context, stop: Stop, done: Done) -> bool:
     while not stop.asked():
         lock, row = box.look()
         if not row:
-            return True
+            return not box.is_trusted
         task = row.get("task")
         if task and task["n"] != last:
             last = task["n"]

@@ -105,6 +105,20 @@ def test_status_lists_who_has_joined_with_rates_and_the_last_sign_of_life(databa
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_sent_home_leaves_and_does_not_say_that_it_was_not_heard_of(database, server_uri, tmp_path):
+    """The run lets go of its lock somewhat later than of those who work for it."""
+    fill(database, 150)
+    config = configured(tmp_path, database, documents_per_second=100)
+    with at_work(database, server_uri, config) as run, started(server_uri, config, "worker") as one:
+        until(lambda: any(row.get("tasks") for row in workers(database)) or not run.alive, "a task")
+        database["lbmigrate_state"].delete_many({"kind": "worker"})  # as a run does that has nothing left to hand out
+        code, _, err = one.end()
+        assert (code, run.alive) == (0, True), err
+        assert ("left run" in err, "not heard of" in err) == (True, False), err
+        assert run.end()[0] == 0
+
+
+@pytest.mark.slow
 def test_three_workers_that_are_killed_and_started_at_random_change_nothing(database, twin, server_uri, tmp_path):
     fill(twin)
     assert ended(server_uri, configured(tmp_path, twin), "run")[0] == 0
