@@ -104,10 +104,11 @@ def _canonical(value: Any) -> str:
     return json_util.dumps(value)
 
 
-def likeness(config: Config) -> str:
-    """12 hex digits of all by which a worker does the same as the run that it works for.
+def likeness(config: Config) -> dict[str, str]:
+    """A digest for each part of all by which a worker does the same as the run that it works for: each source by name.
 
     Where the server is, and how a run steers itself, is no part of that.
     """
     parts = config.model_dump(by_alias=True, exclude=ELSEWHERE)
-    return _digest(parts)
+    sources = {f"sources:{source['name']}": source for source in parts.pop("sources")}
+    return {name: _digest(part) for name, part in {**parts, **sources}.items()}

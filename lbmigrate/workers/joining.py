@@ -50,9 +50,9 @@ class Guarded(State):
         return super().forgotten()
 
 
-def marks(config: Config) -> dict[str, str]:
-    """By what a worker is known to do the same as the run: the package's version, and the configuration's digest."""
-    return {"version": str(vars(sys.modules["lbmigrate"])["__version__"]), "digest": likeness(config)}
+def marks(config: Config) -> Document:
+    """By what a worker is known to do the same as the run: the package's version, and the configuration's digests."""
+    return {"version": str(vars(sys.modules["lbmigrate"])["__version__"]), "digests": likeness(config)}
 
 
 def refuse_others(config: Config, wanted: Document) -> None:
@@ -61,9 +61,9 @@ def refuse_others(config: Config, wanted: Document) -> None:
     if mine["version"] != wanted.get("version"):
         told = f"this is lbmigrate {mine['version']}, and the run is by {wanted.get('version') or 'an earlier one'}"
         raise Refused(told, hint=ALIKE)
-    if mine["digest"] != wanted.get("digest"):
-        told = f"the configuration here ({mine['digest']}) is another one than the run's ({wanted.get('digest')})"
-        raise Refused(told, hint=ALIKE)
+    here, there = mine["digests"], wanted.get("digests", {})
+    if other := sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name)):
+        raise Refused(f"the configuration here is another one than the run's: it differs in {', '.join(other)}", ALIKE)
 
 
 def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Done:

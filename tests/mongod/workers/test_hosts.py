@@ -80,7 +80,8 @@ def test_another_configuration_or_version_is_refused_and_the_same_one_is_not(
         other = tmp_path / "other.yaml"
         other.write_text(config.read_text().replace("points: 10", "points: 11"))
         code, _, err = ended(server_uri, other, "worker")
-        assert (code, "is another one than the run's" in " ".join(err.split())) == (6, True), err
+        told = "is another one than the run's: it differs in sources:tasks\n"
+        assert (code, told in " ".join(err.split(" "))) == (6, True), err
         State(database).rows.update_one({"kind": "run"}, {"$set": {"marks.version": "0.0.1"}})
         code, _, err = ended(server_uri, config, "worker")
         assert (code, "and the run is by 0.0.1" in " ".join(err.split())) == (6, True), err
