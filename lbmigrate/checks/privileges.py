@@ -79,6 +79,11 @@ ALIKE = {
 }
 
 
+def alike(verb: str) -> list[str]:
+    """What else is typed that needs the same."""
+    return [name for name, same in ALIKE.items() if same == verb]
+
+
 def needed(verb: str, config: Config, app: str, home: str) -> Needs:
     """The actions that a verb does at each place, on the databases `app` and `home` (of the state)."""
     found: dict[Place, frozenset[str]] = {}

@@ -35,12 +35,12 @@ def findings(context: Context, verb: str = "run") -> Iterator[Finding]:
 
 
 def of_other_verbs(context: Context) -> Iterator[Finding]:
-    """A warning for each verb that this user may not do although a run is allowed: nobody should learn it at night."""
+    """A warning that names all verbs that this user may not do: nobody should learn it at night."""
     who, held = _logged_in(context)
-    for verb in privileges.VERBS if who else ():
-        missing = _missing(held, _needed(context, verb))
-        if missing:
-            yield Finding("warning", "rights", f"{who} may not do {verb!r}: {_first(missing)} is missing", ROLES)
+    lacking = [verb for verb in privileges.VERBS if who and _missing(held, _needed(context, verb))]
+    if lacking:
+        names = (name for verb in lacking for name in (verb, *privileges.alike(verb)))
+        yield Finding("warning", "rights", f"{who} may not do: {', '.join(names)}", ROLES)
 
 
 def check(context: Context, verb: str) -> None:
@@ -52,7 +52,7 @@ def check_needs(context: Context, needs: Needs, verb: str) -> None:
     """The same for a verb whose needs depend on what it is given."""
     who, held = _logged_in(context)
     if who:
-        refuse([_judged(f"rights to {verb}", who, held, needs, "")])
+        refuse([_judged(f"rights for {verb}", who, held, needs, "")])
 
 
 def _logged_in(context: Context) -> tuple[str, list[Document]]:

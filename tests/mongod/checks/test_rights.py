@@ -189,10 +189,18 @@ def test_a_restore_that_misses_a_right_leaves_nothing_behind(migrated, become, t
 def test_doctor_names_the_verbs_that_a_user_may_not_do(app, become, terminal):
     become("run")
     found = done(terminal, "doctor", "--json")
-    told = {f["fact"] for f in found.result["findings"] if f["subject"] == "rights" and f["level"] == "warning"}
-    assert any("may not do 'backup restore'" in fact and "is missing" in fact for fact in told)
-    assert any("may not do 'rollback'" in fact for fact in told)
-    assert not any("'backfill'" in fact for fact in told)
+    assert not_allowed(found) == {"backup", "backup restore", "forget", "rollback", "tail"}
+
+
+def test_doctor_names_each_of_the_verbs_that_need_the_same(app, become, terminal):
+    become("plan")
+    found = done(terminal, "doctor", "--json", code=6)
+    assert {"pause", "resume", "tune", "unlock", "worker", "recount"} <= not_allowed(found)
+
+
+def not_allowed(found):
+    (told,) = [f["fact"] for f in found.result["findings"] if f["subject"] == "rights" and f["level"] == "warning"]
+    return set(told.partition(" may not do: ")[2].split(", "))
 
 
 def test_a_board_of_an_app_that_may_not_read_the_state_has_the_same_ranks(guarded, monkeypatch):
