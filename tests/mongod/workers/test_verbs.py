@@ -32,17 +32,23 @@ DAMAGE = (
     "wrong week across an edge",
     "points changed in the ledger",
 )
+# A range that is counted once more is read whatever the ledger has, and its users are rolled up: by that a recount
+# may heal entries that nobody has asked it to. So only what it settles, or leaves, whoever does it.
+DAMAGE_OF = {"recount": ("dropped event", "event of nobody")}
 PATIENCE = 240
-KILLS = 20  # at most; with more, a verification took longer than a test may, and why was not measured
+# At most so many kills: a worker needs 0.9 s of a processor before its first task, and a task of a verification 0.02 s.
+# Killed every 0.8 s without an end, on two cores that others used, 49 had got ready after 240 s, each 5.4 s after its
+# start, and 136 of 176 tasks were done; without kills all of it took 42 s.
+KILLS = 20
 
 
-def changed(app):
+def changed(app, damage):
     """What every verb has something to do about."""
     app["tasks"].update_many({"userId": oid(3)}, {"$set": {"status": "todo"}})
     app["tasks"].update_many({"userId": oid(4)}, {"$set": {"userId": oid(5)}})
     app["sessions"].update_many({"userId": oid(2)}, {"$set": {"durationSec": 60}})
     app["tasks"].insert_one(task(-40, owner=2))
-    for name in DAMAGE:
+    for name in damage:
         CORRUPTIONS[name].inject(app, random.Random(3))
 
 
@@ -50,11 +56,11 @@ def changed(app):
 def apps(database, twin, server_uri, tmp_path):
     """Two equal apps, migrated and then changed; how many documents they have."""
 
-    def made(number=200):
+    def made(number=200, damage=DAMAGE):
         for app in (database, twin):
             fill(app, number)
             assert ran(server_uri, configured(tmp_path, app), "run", "--to", "4")[0] == 0
-            changed(app)
+            changed(app, damage)
         return database, twin
 
     return made
@@ -86,10 +92,12 @@ def test_a_verb_that_is_shared_out_comes_to_the_same(name, apps, server_uri, tmp
         assert verdict_of(database) == verdict_of(twin)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", VERBS)
 def test_a_worker_that_is_killed_at_any_moment_of_a_verb_changes_nothing(name, apps, server_uri, tmp_path):
     """Now and then also while it starts: then it had nothing in hand."""
-    database, twin = apps(3_000)
+    number = 1_000 if name == "repair" else 3_000  # which is more than three of the other verbs
+    database, twin = apps(number, DAMAGE_OF.get(name, DAMAGE))
     wanted, _, err = ran(server_uri, configured(tmp_path, twin), *VERBS[name])
     assert wanted in (0, 5), err
     rng, killed = random.Random(16), 0
