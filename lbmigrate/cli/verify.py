@@ -9,6 +9,7 @@ from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.cli.mismatches import exported
 from lbmigrate.cli.told import Told
 from lbmigrate.migration.runner import Terms
+from lbmigrate.records import Document
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import VerifyOptions
 from lbmigrate.workers.executor import Executor
@@ -65,6 +66,7 @@ def verify(
         by = _by(this, options.executor(executor, scheduler), chosen, repair)
         told = Told(against, report)
         told.check(connection)
+        before = _verdict(connection)
         try:
             with (
                 told.following(this, connection),
@@ -73,9 +75,15 @@ def verify(
             ):
                 _verify(this, connection, chosen, repair, allow, heard)
         finally:  # also of a verification that failed: its verdict says what differs
-            found = {} if connection.is_untouched() else connection.state.get("verdict")
-            this.console.verdict(found, told.made.get("against"))
+            found = _verdict(connection)
+            found = {} if found == before else found  # one that came to no verdict shows no earlier one as its own
+            if found or told.made:
+                this.console.verdict(found, told.made.get("against"))
             this.console.result({"verb": "verify", "verdict": found, **told.made})
+
+
+def _verdict(connection: Connection) -> Document:
+    return {} if connection.is_untouched() else connection.state.get("verdict")
 
 
 def _by(this: Invocation, asked: By, chosen: VerifyOptions, repair: bool) -> By:
