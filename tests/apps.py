@@ -204,9 +204,13 @@ def picture(database: Database[Any], *, times: bool = True) -> Document:
         if not times:
             documents = {key: untimed(name, row) for key, row in documents.items()}
         indexes = {key: spec["key"] for key, spec in database[name].index_information().items()}
-        options = {"validationLevel": "strict", "validationAction": "error", **info.get("options", {})}  # as if unsaid
-        shown[name] = {"options": options, "indexes": indexes, "documents": documents}
+        shown[name] = {"options": in_full(info.get("options", {})), "indexes": indexes, "documents": documents}
     return shown
+
+
+def in_full(options: Document) -> Document:
+    """Options of a collection with what goes unsaid: a server shows it once it was told to change a validator."""
+    return {"validationLevel": "strict", "validationAction": "error", **options}
 
 
 def untimed(collection: str, document: Document) -> Document:

@@ -18,7 +18,7 @@ from lbmigrate.backup.restore import PREFIX
 from lbmigrate.errors import Refused
 from lbmigrate.schema import REJECT_DAYS
 from lbmigrate.values.json_stream import CANONICAL
-from tests.apps import App, picture, task, user
+from tests.apps import App, in_full, picture, task, user
 from tests.mongod.backup.test_backup import bring_back, image, take
 
 KEY = "k" * 32
@@ -104,6 +104,10 @@ def odd(database):
     return found
 
 
+def validators_of(database):
+    return {name: in_full(database[name].options()) for name in ("score_events", "leaderboard_entries")}
+
+
 TAMPERED = {
     "a collection that forgets": ("tasks", with_options(capped=True, size=4096, max=1)),
     "a TTL on the users": ("users", with_index(expireAfterSeconds=60)),
@@ -123,14 +127,16 @@ TAMPERED = {
 @pytest.mark.parametrize("name", TAMPERED)
 def test_what_would_change_what_becomes_of_documents_is_left_out_and_told(app, archive, name):
     before = picture(app.database)
-    validators = {each: app.database[each].options() for each in ("score_events", "leaderboard_entries")}
+    validators = validators_of(app.database)
     collection, change = TAMPERED[name]
     change_metadata(archive, collection, change)
     app.database.client.drop_database(app.database)
     warnings = bring_back(app, archive)
     assert any(warning.startswith(collection) and "left out" in warning for warning in warnings)
     assert odd(app.database) == {"lbmigrate_rejects": {"expireAfterSeconds"}}
-    assert {each: app.database[each].options() for each in validators} == validators
+    if name == "another validator of ours":  # ours as it is for a new ledger, whose users are not known yet
+        del validators["score_events"]["validator"]["$or"]
+    assert validators_of(app.database) == validators
     assert {each: rows for each, rows in picture(app.database).items() if each == collection}.keys() <= before.keys()
     assert app.database["users"].count_documents({}) == 3
     app.database["users"].insert_one(user(9))

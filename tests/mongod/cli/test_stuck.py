@@ -48,10 +48,22 @@ def test_an_app_without_any_history_may_begin_with_an_empty_board(database, term
     assert database["feature_flags"].find_one()["read"] is True
 
 
-def test_one_source_that_is_right_is_enough_for_a_board(app, terminal):
+@pytest.mark.parametrize("way", ["corrected", "left out"])
+def test_a_board_on_which_nothing_of_a_source_counts_is_not_shown_and_both_ways_of_the_hint_end_it(way, app, terminal):
     terminal.configure(MISTYPED, SESSIONS)
+    refused = terminal("run")
+    assert refused.code == 6
+    assert "nothing of a source counts: tasks: no document of tasks meets {'done': True}" in refused.err
+    assert refused.hint == (
+        "correct its `where`, or leave the source out until some does, then: lbmigrate reconcile, then: lbmigrate run"
+    )
+    right = {**TASKS, "where": {"done": 1}}
+    terminal.configure(*([right, SESSIONS] if way == "corrected" else [SESSIONS]))
+    assert terminal("reconcile").code == 0
     done = terminal("run")
     assert done.code == 0, done.err
+    assert app["score_events"].count_documents({}) == (42 if way == "corrected" else 12)
+    assert app["feature_flags"].find_one()["read"] is True
 
 
 # --- another time zone ----------------------------------------------------------------------------------------------
@@ -64,10 +76,11 @@ def test_after_a_corrected_time_zone_the_hint_of_a_mismatch_ends_it(app, termina
     terminal.configure(timezone="America/New_York")
     found = terminal("verify", "--full")
     assert found.code == 5
-    assert "next: the rules or the time zone have changed since: lbmigrate rollback --to 3" in found.err
-    assert terminal("rollback", "--to", "3", "--yes").code == 0
-    assert terminal("run").code == 0
+    assert found.hint == "lbmigrate reconcile, then: lbmigrate verify"
+    assert terminal("reconcile").code == 0
+    assert terminal("verify").code == 0
     assert terminal("verify", "--full").code == 0
+    assert terminal("plan").code == 0
 
 
 # --- in parts, and late ---------------------------------------------------------------------------------------------
