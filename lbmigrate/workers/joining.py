@@ -27,7 +27,8 @@ from lbmigrate.workers.at_work import answered, at_work, packed, unpacked
 TICK = 0.05  # seconds between two looks for a task
 BEGINNING = 5.0  # … at most for what a run puts on record when it begins
 ANSWER = 0.02  # … and for an answer in the middle of one
-START = "start one first, on one host: lbmigrate run, or lbmigrate backfill"
+SHARED = ("run", "backfill", "reconcile", "recount", "verify --full")  # what most of can be handed to others
+START = f"start one first, on one host: lbmigrate {', '.join(SHARED[:-1])} or {SHARED[-1]}"
 ALIKE = "have the same version and the same configuration on both, and then: lbmigrate worker"
 
 
@@ -74,12 +75,13 @@ def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Don
     lock = connection.state.get(LOCK)
     if not lock.get("run") or not is_held(lock, server_time(connection.state.rows.database)):
         raise UsageError("no run is going on that could be joined", hint=START)
-    refuse_others(connection.config, _record(connection.state, lock["run"], stop).get("marks", {}))
-    done = Done(lock["run"])
+    record, done = _record(connection.state, lock["run"], stop), Done(lock["run"])
+    refuse_others(connection.config, record.get("marks", {}))
+    command = record.get("options", {}).get("command", "")
     while not stop.asked():
         box = Mailbox(connection.state, done.run, Holder.here())
         with at_work(connection.config, box.run, lock["fence"]) as context, opened(box):  # ready before it is seen
-            tell(f"joined run {box.run}; it hands out chunks")
+            tell(f"joined run {box.run}, {command}: it hands out parts of that")
             if not _work(box, guarded(context, box), stop, done):
                 return done
         if not box.goes_on(connection.state.get(LOCK)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import sys
@@ -155,20 +154,6 @@ def test_limits_stop_a_reconciliation_of_processes_with_the_same_code(apps, serv
     assert ran(server_uri, configured(tmp_path, database), *words)[0] == 3
     assert ran(server_uri, configured(tmp_path, database), *VERBS["reconcile"], *BY_PROCESSES)[0] == 0
     assert ran(server_uri, configured(tmp_path, database), *FULL, "--repair", *BY_PROCESSES)[0] in (0, 5)
-
-
-def test_workers_join_a_verification_too(apps, server_uri, tmp_path):
-    database, twin = apps(3_000)
-    assert ran(server_uri, configured(tmp_path, twin), *FULL)[0] == 5
-    config = configured(tmp_path, database)
-    with started(server_uri, config, *FULL) as run:
-        until(lambda: _verification(database).get("totals") or not run.alive, "its beginning")
-        with started(server_uri, config, "worker", "--json") as one, started(server_uri, config, "worker") as two:
-            assert run.end(PATIENCE)[0] == 5
-            found = [each.end(PATIENCE) for each in (one, two)]
-    assert [code for code, *_ in found] == [0, 0], found
-    assert json.loads(found[0][1].splitlines()[-1])["tasks"] > 0
-    assert verdict_of(database) == verdict_of(twin)
 
 
 # --- workers who do not get ready ----------------------------------------------------------------------------------
