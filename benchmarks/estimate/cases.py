@@ -17,6 +17,7 @@ from lbmigrate.records import Document
 
 VERSION = 2  # raised when other documents are made: kept ones of an older version are made again
 WEEKS = ("global", "week")
+AT = ("createdAt", "updatedAt", "completedAt", "endedAt")
 RULES = "benchmarks.estimate.rules"
 NOTES = "It has to be done before the others can begin; ask whoever was there the last time. "
 
@@ -25,6 +26,7 @@ NOTES = "It has to be done before the others can begin; ask whoever was there th
 class Case:
     """A database and a way to run: so many tasks of users who have `per_user` each, a share of them `done`.
 
+    `sessions` are as many as there are beside the tasks, and `stretch` how many times as long the history is.
     `padding` are bytes more in each task, `indexes` those of the ledger beyond its own. The rule is `plain` (points are
     a number), a `formula`, `texts` (times are text: documents are scored one by one), or `slow` (a Python function).
     """
@@ -39,11 +41,14 @@ class Case:
     periods: tuple[str, ...] = WEEKS
     workers: int = 2
     executor: str = "threads"
+    sessions: int = 0
+    stretch: int = 1
 
     @property
     def database(self) -> str:
         """Cases of equal documents share one."""
-        return f"fit_{self.docs}_{self.per_user}_{round(100 * self.done)}_{self.padding}_{self.rule == 'texts':d}"
+        name = f"fit_{self.docs}_{self.per_user}_{round(100 * self.done)}_{self.padding}_{self.rule == 'texts':d}"
+        return f"{name}_{self.sessions}_{self.stretch}" if self.sessions or self.stretch > 1 else name
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -80,8 +85,20 @@ HELD_BACK = (
 )
 
 
-def config(case: Case, uri: str) -> Config:
-    """The tasks of the starter configuration, with the rule of a case."""
+def document(case: Case, uri: str) -> Document:
+    """The tasks and sessions of the starter configuration, with the rule of a case."""
+    hidden = {"path": "settings.leaderboardOptOut", "missing": False}
+    return {
+        "version": 1,
+        "database": {"uri": uri, "name": case.database},
+        "users": {"display_name": ["displayName"], "avatar": ["avatarUrl"], "opt_out": hidden},
+        "sources": [_tasks(case), *([SESSIONS] if case.sessions else [])],
+        "periods": list(case.periods),
+        "backfill": {"workers": case.workers},
+    }
+
+
+def _tasks(case: Case) -> Document:
     source: Document = {
         "name": "tasks", "collection": "tasks", "action": "task_complete", "where": DONE, "user": "userId",
         "at": "completedAt", "updated": "updatedAt", "points": 10, "meta": {"priority": "priority"},
@@ -91,18 +108,20 @@ def config(case: Case, uri: str) -> Config:
         source |= {"let": {"weight": weight}, "points": "minimum(10 * weight, 25) + floor(weight / 2)"}
     if case.rule == "slow":
         source |= {"points": f"{RULES}:laborious"}
-    hidden = {"path": "settings.leaderboardOptOut", "missing": False}
-    users = {"display_name": ["displayName"], "avatar": ["avatarUrl"], "opt_out": hidden}
-    found = Config.model_validate(
-        {
-            "database": {"uri": uri, "name": case.database},
-            "users": users,
-            "sources": [source],
-            "periods": list(case.periods),
-            "backfill": {"workers": case.workers},
-        }
-    )
-    return found.allowing([RULES])
+    return source
+
+
+SESSIONS: Document = {
+    "name": "sessions", "collection": "sessions", "action": "focus_session", "where": {"type": "focus"},
+    "user": "userId", "at": "endedAt", "updated": "endedAt",
+    "let": {"minutes": {"path": "durationSec", "unit": "seconds", "to": "minutes"}},
+    "points": "minimum(floor(minutes), 120)",
+}  # fmt: skip
+
+
+def config(case: Case, uri: str) -> Config:
+    """The same, read."""
+    return Config.model_validate(document(case, uri)).allowing([RULES])
 
 
 def load(database: Database[Any], case: Case) -> bool:
@@ -116,13 +135,27 @@ def load(database: Database[Any], case: Case) -> bool:
     tasks = (_shaped(task, case) for task in data.tasks(rng, people, case.docs, case.done))
     while block := list(islice(tasks, data.BLOCK)):
         database["tasks"].insert_many(block, ordered=False)
-    for key in ("updatedAt", "userId"):
-        database["tasks"].create_index(key)
+    sessions = map(_session, range(case.sessions), data.tasks(rng, people, case.sessions, 1.0))
+    while block := [_shaped(session, case) for session in islice(sessions, data.BLOCK)]:
+        database["sessions"].insert_many(block, ordered=False)
+    for source in (_tasks(case), *([SESSIONS] if case.sessions else [])):
+        for key in (source["updated"], source["user"]):
+            database[source["collection"]].create_index(key)
     database[data.MARK].insert_one({"_id": case.docs, "version": VERSION})
     return True
 
 
+def _session(number: int, task: Document) -> Document:
+    """When the task was done, somebody had been at it for up to an hour; every fifth is a break."""
+    kept = {name: task[name] for name in ("_id", "userId")}
+    kind = "break" if number % 5 == 0 else "focus"
+    return {**kept, "type": kind, "durationSec": 60 + 61 * number % 3_600, "endedAt": task["completedAt"]}
+
+
 def _shaped(task: Document, case: Case) -> Document:
+    for name in AT:
+        if name in task:
+            task[name] = data.END - case.stretch * (data.END - task[name])
     if case.padding:
         task["notes"] = (NOTES * (case.padding // len(NOTES) + 1))[: case.padding]
     if case.rule == "texts" and "completedAt" in task:

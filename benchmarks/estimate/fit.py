@@ -14,11 +14,12 @@ import numpy as np
 from benchmarks.estimate.cases import Case
 from benchmarks.estimate.measure import done
 from benchmarks.estimate.nonnegative import solve
-from lbmigrate.estimate import estimate, model
+from lbmigrate.estimate import calibration, estimate, model, sizes
 from lbmigrate.estimate.fitted import Fitted
 from lbmigrate.estimate.model import PARTS, SIDES, Executors, Machine, Overlap, Side, Work
 from lbmigrate.records import Document
 
+LARGE = 30_000  # documents, from which on what a file needs anyway does not count
 LEAST_ERROR = 0.10  # however well it fits: the next machine is another one
 GRID = {
     "threads": (1.0, 1.1, 1.2, 1.3, 1.5),
@@ -38,14 +39,15 @@ def executors_of(record: Record) -> Executors:
 
 
 def reference(record: Record) -> Machine:
-    """The machine that this was measured on: its speed is what others are compared with."""
-    return Machine(cores=record["cores"], server_cores=record["server_cores"] or record["cores"])
+    """The machine that this was measured on: its speed is what others are compared with. Others may have used it."""
+    cores = record["cores"]
+    return Machine(cores=cores, server_cores=record["server_cores"] or cores, busy=record["busy"])
 
 
 def machine_of(record: Record, constants: Fitted) -> Machine:
     """The same as an estimate sees it at that moment."""
     speed = record["yardsticks"]["client"] / constants.yardsticks["client"]
-    seen = estimate.trusted(speed, constants.drift)
+    seen = calibration.trusted(speed, constants.drift)
     return replace(
         reference(record), client=seen, server=seen, busy=record["busy"], trip=record["trip"], journal=constants.journal
     )
@@ -61,12 +63,21 @@ def fit(records: Sequence[Record], held_back: Sequence[Record], facts: Document)
     drift = round(float(np.std(logs)), 3)
     micros = {part: {side: _costs(records, part, side) for side in SIDES} for part in PARTS}
     found = Fitted(
-        micros=micros, overlap=_overlap(records), yardsticks=yardsticks, bytes=_bytes(records),
+        micros=micros, overlap=_overlap(quietest(records)), yardsticks=yardsticks, bytes=_bytes(records),
         memory=_memory(records), drift=drift, errors={}, **facts,
     )  # fmt: skip
-    cases = comparisons(found, records, lambda each: (done(each), reference(each)))
-    others = comparisons(found, held_back, lambda each: (Work(**each["work"]), machine_of(each, found)))
+    cases = comparisons(found, quietest(records), lambda each: (done(each), reference(each)))
+    others = comparisons(found, quietest(held_back), lambda each: (Work(**each["work"]), machine_of(each, found)))
     return replace(found, cases=cases, held_back=others, errors=_errors([*cases, *others]))
+
+
+def quietest(records: Sequence[Record]) -> list[Record]:
+    """Of each case the half of its rounds in which others used the machine least: only there the clock says much."""
+    names = dict.fromkeys(record["case"]["name"] for record in records)
+    rounds = [
+        sorted((r for r in records if r["case"]["name"] == name), key=lambda r: float(r["busy"])) for name in names
+    ]
+    return [record for some in rounds for record in some[: -(-len(some) // 2)]]
 
 
 def _is_plain(record: Record) -> bool:
@@ -94,7 +105,7 @@ def _overlap(records: Sequence[Record]) -> Overlap:
         pairs = (
             (_seconds(overlap, record, part), record["trial"]["parts"][part]["seconds"])
             for record in records
-            for part in ("events", "entries")
+            for part in model.SHARED_OUT
         )
         return sum(log(told / taken) ** 2 for told, taken in pairs)
 
@@ -104,31 +115,38 @@ def _overlap(records: Sequence[Record]) -> Overlap:
 def _seconds(overlap: Overlap, record: Record, part: str) -> float:
     taken, machine = record["trial"]["parts"][part], reference(record)
     limits = model.limits(overlap, taken["client"], taken["server"], 0.0, executors_of(record), machine)
-    return min(model.softened(list(limits.values()), overlap.sharpness), taken["client"] + taken["server"])
+    seconds = min(model.softened(list(limits.values()), overlap.sharpness), taken["client"] + taken["server"])
+    return seconds * machine.busy
 
 
 def _bytes(records: Sequence[Record]) -> dict[str, float]:
-    trials = [(case_of(each), each["trial"]) for each in records if case_of(each).docs >= 60_000]
+    large = [each for each in records if case_of(each).docs >= LARGE]
+    trials = [(case_of(each), each["trial"]) for each in large]
+    alone = [min(each["work"]["apart"], each["trial"]["events"]["count"]) for each in large]
     plain = [trial for case, trial in trials if not case.indexes]
     indexed = [(case, trial) for case, trial in trials if case.indexes]
 
     def each(kind: str, of: str) -> float:
         return median(trial[kind][of] / trial[kind]["count"] for trial in plain)
 
-    whole = [(t["events"]["count"], t["entries"]["count"], t["oplog"]) for _, t in trials]
-    over = [oplog - n * each("events", "bytes") - m * each("entries", "bytes") for n, m, oplog in whole]
-    oplog = solve(np.array([row[:2] for row in whole], dtype=np.float64), np.array(over))
+    whole = [
+        (t["events"]["count"], t["entries"]["count"], apart, t["oplog"])
+        for (_, t), apart in zip(trials, alone, strict=True)
+    ]
+    over = [oplog - n * each("events", "bytes") - m * each("entries", "bytes") for n, m, _, oplog in whole]
+    oplog = solve(np.array([row[:3] for row in whole], dtype=np.float64), np.array(over))
     more = [t["events"]["indexes"] / t["events"]["count"] - each("events", "indexes") for _, t in indexed]
-    stored = sum(t[kind]["storage"] for t in plain for kind in ("events", "entries"))
     found = {
         "event": each("events", "bytes"),
         "event_indexes": each("events", "indexes"),
+        "event_compression": each("events", "storage") / each("events", "bytes"),
         "event_oplog": float(oplog[0]),
+        "apart_oplog": float(oplog[2]),
         "index": median(extra / case.indexes for extra, (case, _) in zip(more, indexed, strict=True)) if more else 0.0,
         "entry": each("entries", "bytes"),
         "entry_indexes": each("entries", "indexes"),
+        "entry_compression": each("entries", "storage") / each("entries", "bytes"),
         "entry_oplog": float(oplog[1]),
-        "compression": stored / sum(t[kind]["bytes"] for t in plain for kind in ("events", "entries")),
     }
     return {name: round(value, 3) for name, value in found.items()}
 
@@ -164,16 +182,16 @@ def _compared(constants: Fitted, rounds: Sequence[Record], given: Given) -> Docu
 def _told_and_taken(constants: Fitted, record: Record, work: Work, machine: Machine) -> dict[str, tuple[float, float]]:
     executors, trial = executors_of(record), record["trial"]
     parts = estimate.predicted(constants, work, executors, machine)
-    sizes = estimate.bytes_of(constants, work)
+    added = sizes.bytes_of(constants, work)
     taken = {name: sum(trial["parts"][part][name] for part in PARTS) for name in ("seconds", *SIDES)}
     disk = sum(trial[kind][of] for kind in ("events", "entries") for of in ("storage", "indexes"))
     return {
         "seconds": (sum(part.seconds for part in parts), taken["seconds"]),
         "client": (sum(part.client for part in parts), taken["client"]),
         "server": (sum(part.server for part in parts), taken["server"]),
-        "disk": (sizes["disk"] / 1e6, disk / 1e6),
-        "oplog": (sizes["oplog"] / 1e6, trial["oplog"] / 1e6),
-        "memory": (estimate.memory(constants, executors) / 1e6, trial["peak"]),
+        "disk": (added["disk"] / 1e6, disk / 1e6),
+        "oplog": (added["oplog"] / 1e6, trial["oplog"] / 1e6),
+        "memory": (sizes.memory(constants, executors) / 1e6, trial["peak"]),
     }
 
 

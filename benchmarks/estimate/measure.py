@@ -8,24 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from statistics import median
 from typing import Any
 
 from pymongo import WriteConcern
 from pymongo.database import Database
 
 from benchmarks.estimate.cases import Case, config, load
+from benchmarks.estimate.operator import typed
+from benchmarks.estimate.trial import CUT_OVER
 from benchmarks.rounds import ROOT
 from benchmarks.stage import clear
-from lbmigrate.estimate import tasks, yardstick
+from lbmigrate.estimate import estimate, yardstick
+from lbmigrate.estimate.fitted import fitted
 from lbmigrate.estimate.model import Work
-from lbmigrate.estimate.sample import Allowance
 from lbmigrate.estimate.surroundings import cores_here, surroundings
 from lbmigrate.mongo.client import open_client
 from lbmigrate.records import Document
 from lbmigrate.run.connection import connect
 
-SECONDS = 10.0
 WRITES = 100
 Say = Callable[[str], None]
 
@@ -33,13 +33,14 @@ Say = Callable[[str], None]
 def measured(uri: str, cases: Sequence[Case], rounds: int, say: Say) -> Iterator[Document]:
     """Every case once in each round: what was expected of it, and what it took."""
     with open_client(uri) as client:
+        server = int(client.admin.command("serverStatus")["pid"])
         for case in cases:
             if load(client[case.database], case):
                 say(f"made {case.docs:,} documents for: {case.name}")
         for number in range(rounds):
             for case in cases:
                 clear(client[case.database])
-                found = {"case": asdict(case), **_looked(uri, case), "trial": _tried(uri, case)}
+                found = {"case": asdict(case), **_looked(uri, case), "trial": _tried(uri, case, server)}
                 clear(client[case.database])
                 taken = sum(part["seconds"] for part in found["trial"]["parts"].values())
                 say(f"round {number + 1} of {rounds}: {case.name} {taken:.2f} s")
@@ -50,29 +51,29 @@ def _looked(uri: str, case: Case) -> Document:
     """What the product sees before a run: yardsticks, and the work that a sample tells of."""
     with connect(config(case, uri)) as opened:
         context = opened.context(workers=case.workers)
-        allowance, here = Allowance(SECONDS), yardstick.Client()
-        here.take()
-        found = tasks.readings(context, allowance)
-        here.take()
-        work, share = tasks.work(context, found, allowance)
-        here.take()
-        trip = yardstick.trip(context.sources)
         around = surroundings(context)
+        looked = estimate.look(context, around, fitted())
+        trip = looked.known.machine.trip
+        asked = yardstick.server(context.sources["tasks"], trip)
         return {
-            "work": asdict(replace(work, indexes=case.indexes)),
-            "error": share.error,
-            "yardsticks": {"client": here.seconds, "server": yardstick.server(context.sources["tasks"], trip)},
-            "busy": here.busy,
+            "work": asdict(replace(looked.work, indexes=case.indexes)),
+            "error": looked.share.error,
+            "yardsticks": {"client": looked.here.seconds, "server": asked.seconds if asked else None},
+            "busy": looked.here.busy,
             "trip": trip,
             "cores": cores_here(),
             "server_cores": around.cores,
         }
 
 
-def _tried(uri: str, case: Case) -> Document:
+def _tried(uri: str, case: Case, server: int) -> Document:
+    """A run in two pieces: its first steps as a command, the others with a meter that is read between them."""
+    setup = typed(["run", "--to", "3", "--yes", "--no-backup"], case, uri, server)
     command = [sys.executable, "-m", "benchmarks.estimate.trial", uri, case.to_json()]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found: Document = json.loads(done.stdout)
+    last = found["parts"].pop(CUT_OVER)
+    found["parts"]["setup"] = {name: getattr(setup, name) + last[name] for name in last}
     return found
 
 
@@ -86,12 +87,20 @@ def done(record: Document) -> Work:
 
 
 def journal(database: Database[Any]) -> float:
-    """Seconds until a majority has a small write on its disks, beyond the way there and back."""
+    """Seconds until a majority has a small write on its disks, beyond the way there and back.
+
+    Of many tries those count that others on this machine hardly disturbed.
+    """
     collection = database.get_collection("journal", write_concern=WriteConcern("majority", j=True))
+    written = _quick(lambda number: collection.insert_one({"_id": number}))
+    collection.drop()
+    return max(0.0, written - _quick(lambda _: database.command("ping")))
+
+
+def _quick(call: Callable[[int], object]) -> float:
     taken = []
     for number in range(WRITES):
         began = time.perf_counter()
-        collection.insert_one({"_id": number})
+        call(number)
         taken.append(time.perf_counter() - began)
-    collection.drop()
-    return max(0.0, median(taken) - yardstick.trip(database))
+    return sorted(taken)[WRITES // 10]

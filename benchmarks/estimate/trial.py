@@ -1,7 +1,8 @@
 """One run of one case in a process of its own: `python -m benchmarks.estimate.trial URI CASE` prints what it took.
 
-Steps 1 to 3 come before the clock starts. Then processor time of this process and its children, that of the server,
-and the clock are read whenever a part of the work has ended: events, entries, verification.
+Steps 1 to 3 have been done: they belong to the setup, which is measured as an operator's command. Processor time of
+this process and its children, that of the server, and the clock are read whenever a part of the work has ended: events,
+entries, verification, and step 6.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.records import Document, Report
-from lbmigrate.run.connection import Connection, connect
+from lbmigrate.run.connection import connect
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.workers.executor import Executor
 
 MEGABYTE = 1_000_000
+CUT_OVER = "cut-over"
 OUR_OWN = 3  # connections of a client that has asked one thing
 
 
@@ -55,7 +57,7 @@ class Meters:
     def listen(self, report: Report) -> None:
         """The last of the pieces of a source is the end of the events."""
         piece = report.piece
-        if piece is not None and piece.counts is not None and piece.subject == "tasks":
+        if piece is not None and piece.counts is not None and piece.subject in ("tasks", "sessions"):
             self.note("events")
             self.connections = max(self.connections, self._connections())
 
@@ -81,11 +83,9 @@ def measure(uri: str, case: Case) -> Document:
         database = opened.target
         meters = Meters(database, psutil.Process(status["pid"]), before=others)
         terms = Terms(workers=case.workers, executor=Executor(case.executor), command="fit")
-        with runner.started(opened, "backfill", terms) as driver:
-            driver.apply(STEPS[:3])
         for number in range(case.indexes):
             database[EVENTS].create_index([("actionType", 1), ("createdAt", -1), ("points", 1)][number:])
-        began = _now(opened)
+        began = now(opened.client)
         meters.note("begun")
         with runner.started(opened, "backfill", _heard(terms, meters)) as driver:
             driver.apply(STEPS[3:4])
@@ -93,25 +93,27 @@ def measure(uri: str, case: Case) -> Document:
             peak = _peak()
             driver.apply(STEPS[4:5])
             meters.note("verification")
+            driver.apply(STEPS[5:])
+            meters.note(CUT_OVER)
         return {"parts": meters.parts(), "peak": peak, "connections": meters.connections,
-                "oplog": _oplog(opened, began), **_sizes(database)}  # fmt: skip
+                "oplog": oplog(opened.client, began), **_sizes(database)}  # fmt: skip
 
 
 def _heard(terms: Terms, meters: Meters) -> Terms:
     return Terms(workers=terms.workers, executor=terms.executor, command=terms.command, listen=meters.listen)
 
 
-def _oplog(opened: Connection, since: Timestamp) -> int:
+def oplog(client: MongoClient[Any], since: Timestamp) -> int:
     """Bytes that went into the oplog since then."""
     stages: list[Document] = [
         {"$match": {"ts": {"$gt": since}}},
         {"$group": {"_id": None, "bytes": {"$sum": {"$bsonSize": "$$ROOT"}}}},
     ]
-    return sum(int(row["bytes"]) for row in opened.client["local"]["oplog.rs"].aggregate(stages))
+    return sum(int(row["bytes"]) for row in client["local"]["oplog.rs"].aggregate(stages))
 
 
-def _now(opened: Connection) -> Timestamp:
-    found: Timestamp = opened.client.admin.command("hello")["operationTime"]
+def now(client: MongoClient[Any]) -> Timestamp:
+    found: Timestamp = client.admin.command("hello")["operationTime"]
     return found
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from docs._generate.tables import table
 from lbmigrate.estimate import estimate, sample, users, yardstick
 from lbmigrate.estimate.advice import duration, size
-from lbmigrate.estimate.estimate import bytes_of, memory, predicted
+from lbmigrate.estimate.estimate import predicted
 from lbmigrate.estimate.fitted import Fitted, fitted
 from lbmigrate.estimate.model import TERMS, Executors, Machine, Part, Work
+from lbmigrate.estimate.sizes import bytes_of, memory
+from lbmigrate.records import amount
 
 DONE, PER_USER, ENTRIES, KIB = 0.7, 49, 0.66, 0.2  # of the table: as the measured cases have them
 VERIFIED = 300  # users that a verification draws
@@ -36,19 +38,36 @@ its bounds. It counts only what is left to do. This page is written by the same 
    Python function too, and documents that cannot be scored are counted. All events of at most {users} users, read
    by an index on the user, tell how many users and entries events come to. Without such an index that is a guess,
    with wider bounds.
-2. **The machine is measured**: a fixed calculation on this side and, where the server is elsewhere, one on the
-   server; and {pings} pings. The costs below are those of a reference machine, and are scaled by what this one
-   takes.
+2. **The machine is measured**: three times a fixed calculation on this side, while another core works as well, and,
+   where the server is elsewhere, one on the server; and {pings} pings. The costs below are those of a reference
+   machine, and are scaled by what this one takes.
 3. **The server is asked** for its cores, its shards, its free disk and its oplog. What this database user may not
    ask is told.
 
 Looking at documents and at users takes {wait:.0f} seconds each at most, and nothing is written. So writing is not
-tried: where a disk is much slower than the processor beside it, a run takes longer than is told. Boards in Redis,
-steps 1 to 3 and the start of Python are not part of it; the latter two take a second or two.
+tried: where a disk is much slower than the processor beside it, a run takes longer than is told. A backup and boards
+in Redis are not part of it.
+
+## How wide the bounds are
+
+The share by which an estimate may be off is put together from what is known to make one wrong:
+
+| what | how it is told |
+|---|---|
+| the model | nine in ten of the measured cases below were no further off |
+| users and entries | how much the users who were looked at differ from each other |
+| other programs on this machine | the calculation takes longer on the clock than it uses of the processor |
+| a speed that moves | the three calculations, from the fastest to the slowest |
+| a machine unlike the reference | the further it is from that, the less sure all work is as much slower or faster |
+| a size that was not measured | {further:.0%} for each power of ten beyond the largest measured database |
+
+Other programs may end a moment later, or become twice as many. So on a machine that is twice as slow as it could be,
+the upper bound is twice what is likely, and the lower one half of it. What begins when the estimate has been made is in
+no bound. `calibration.doubts` of `--json` has what yardsticks saw, for the processor times and for the clock.
 
 ## The model
 
-A run has three parts, and in each of them both sides need processor time, a sum of few terms:
+A run has four parts, and in each of them both sides need processor time, a sum of few terms:
 
 """
 TIME = """
@@ -64,20 +83,28 @@ The time of a part is the longest of these, and somewhat more where others are n
 | the workers | (client + {waited:.0%} of server + waits) / workers, for a worker waits for each of its commands |
 | the cores | (client + server) / cores, where both are on one machine |
 
-Waits are round trips (12 for each chunk) and journals (4 for each chunk, {journal:.1f} ms on the reference
-machine). A verification has one worker. A machine that does other work makes everything longer by as much as its
-calculation.
+The setup and a verification have one worker: there client, server and waits come one after another. A machine that
+others keep busy makes everything longer by as much as its calculation.
+
+Waits are round trips (12 for each chunk), where the server is on another machine, and journals (4 for each chunk,
+{journal:.1f} ms on the reference machine).
 
 On the disk an event takes {event:.0f} bytes and an entry {entry:.0f}, compressed and with indexes; each index more
-of the ledger takes {index:.0f} bytes an event. In the oplog they are {event_oplog:.0f} and {entry_oplog:.0f} bytes.
+of the ledger takes {index:.0f} bytes an event. That is what `collStats` tells (`storageSize` and `totalIndexSize`)
+when all of it is on the disk: the server writes it there once a minute (a checkpoint), or at the command `fsync`.
+Right after a short run a half or a quarter of it is there, and the rest in the journal. Beside that the server needs
+room for its journal, files of 100 MB each that it makes in advance, and for its oplog, whose documents it compresses
+as well. In the oplog, as its size is counted, an event is {event_oplog:.0f} bytes, {apart_oplog:.0f} more where it is
+scored by itself, and an entry {entry_oplog:.0f}.
 
 ## Measured
 
 On {date}: {machine}. Each case is predicted / measured. Those that are held back were not in the fit: they were
 predicted as the command does it, from a sample of their documents.
 
-No constant was fitted to them, but which terms a verification has was decided with them in view. Two sessions on one
-machine were put together, and the yardstick of the earlier one, which was taken another way, is not used.
+No constant was fitted to them, but which terms a verification has was decided with them in view. `python -m
+benchmarks.estimate.check` compares other cases as an operator would: it fills a database, asks for an estimate, types
+`lbmigrate run`, and prints what was told beside what was taken.
 
 """
 LARGER = """
@@ -125,11 +152,13 @@ def _filled(text: str, constants: Fitted) -> str:
     bytes_, overlap = constants.bytes, constants.overlap
     known = {
         "documents": sample.MOST, "users": users.USERS, "pings": yardstick.PINGS, "wait": estimate.SECONDS,
+        "further": estimate.FURTHER,
         "scoring": constants.yardsticks["scoring"] * 1e6, "threads": overlap.threads, "background": overlap.background,
         "waited": 1 - overlap.background, "journal": constants.journal * 1e3, "index": bytes_["index"],
-        "event": bytes_["event"] * bytes_["compression"] + bytes_["event_indexes"],
-        "entry": bytes_["entry"] * bytes_["compression"] + bytes_["entry_indexes"],
+        "event": bytes_["event"] * bytes_["event_compression"] + bytes_["event_indexes"],
+        "entry": bytes_["entry"] * bytes_["entry_compression"] + bytes_["entry_indexes"],
         "event_oplog": bytes_["event"] + bytes_["event_oplog"], "entry_oplog": bytes_["entry"] + bytes_["entry_oplog"],
+        "apart_oplog": bytes_["apart_oplog"],
         "date": constants.date, "machine": _machine(constants.machine), "times": SIZES[0] // LARGEST,
         "done": DONE, "per_user": PER_USER, "server_cores": SERVER_CORES, "cores": CORES, "trip": TRIP * 1e3,
     }  # fmt: skip
@@ -155,9 +184,8 @@ def _compared(constants: Fitted) -> Iterator[list[str]]:
 
 
 def _shape(case: Mapping[str, Any]) -> str:
-    return (
-        f"{case['name']}: {case['docs']:,} documents, {case['per_user']} a user, {case['workers']} {case['executor']}"
-    )
+    workers = amount(case["workers"], "process" if case["executor"] == "processes" else "thread")
+    return f"{case['name']}: {case['docs']:,} documents, {case['per_user']} a user, {workers}"
 
 
 def _beside(told: float, taken: float) -> str:

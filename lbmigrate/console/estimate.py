@@ -23,16 +23,17 @@ AMOUNTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("oplog", "oplog", size),
     ("peak memory", "memory", size),
 )
-THINGS = (("documents", "documents"), ("one by one", "apart"), ("events", "events"), ("users", "users"))
+THINGS = (("documents", "documents"), ("scored one by one", "apart"), ("events", "events"), ("users", "users"))
 
 
 def estimate(found: Estimate, advice: Sequence[Finding]) -> list[RenderableType]:
     """Bounds first, then parts, then what to do."""
     if not found.seconds.likely:
-        return [Text("nothing to estimate: no documents to read, no entries to write")]
+        nothing = Text("nothing to estimate: no documents to read, no entries to write")
+        return [nothing, *([findings(advice)] if advice else [])]
     views = [
         generic("Estimate", ("what", "low", "likely", "high"), (_amount(found, *each) for each in AMOUNTS)),
-        generic("Parts", ("part", "time", "client", "server", "limit"), _parts(found), ["server", "client"]),
+        generic("Parts", ("part", "time", "client", "server", "held up by"), _parts(found), ["server", "client"]),
         Group(*(Text(line, "dim") for line in _made_of(found))),
     ]
     return [*views, findings(advice)]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lbmigrate.checks.finding import Finding
-from lbmigrate.estimate.estimate import Estimate, predicted
+from lbmigrate.estimate.estimate import Estimate, largest, predicted
 from lbmigrate.estimate.fitted import Fitted, fitted
-from lbmigrate.estimate.model import Executors, Part
+from lbmigrate.estimate.model import SHARED_OUT, Executors, Part
 from lbmigrate.records import amount
 
 NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 WORTH = 1.05  # times as long as with the best number of workers is as good
+NOTICED = 1.0  # seconds: who would mind less?
 BETTER = 0.85  # times as long as with threads, from which on processes are worth their memory
+ON_DISK = 0.2  # bytes that a byte of the oplog takes there
+HELD = 0.5  # of the time that a throttle adds, from which on it alone counts
 ROOM = 0.5  # of the server's cores that a run should leave to the app
 BUSY = 1.3
 LIMITS = {
     "client": "Python, in which the threads of a process take turns",
     "server": "the server's cores",
-    "workers": "the number of workers",
+    "workers": "workers that wait for the server",
     "cores": "the cores that client and server share",
 }
 PROCESSES = "the cores of this machine"
-ALONE = "one worker, as a verification has"
+ALONE = {"setup": "one step after another", "verification": "one worker, as a verification has"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,19 @@ class Choice:
 
 def findings(found: Estimate, constants: Fitted | None = None) -> list[Finding]:
     """A sentence each, with what to do about it where something can be done."""
+    left_out = [Finding("ok", "not in it", each) for each in found.left_out]
     if not found.seconds.likely:
-        return []
+        return left_out
     constants = constants or fitted()
-    told = [*_workers(found, constants), *_load(found), *_oplog(found), *_disk(found), *_busy(found)]
-    return [*told, *(Finding("ok", "not measured", each) for each in found.assumed)]
+    told = [*_secondary(found), *_workers(found, constants), *_load(found), *_oplog(found), *_disk(found)]
+    told += [*_busy(found), *_beyond(found, constants)]
+    return [*told, *(Finding("ok", "not measured", each) for each in found.assumed), *left_out]
 
 
 def limit_of(part: Part, executors: Executors) -> str:
     """What limits a part, in words."""
-    if part.name == "verification" and part.limit in ("client", "workers"):
-        return ALONE
+    if part.name in ALONE and part.limit in ("client", "workers"):
+        return ALONE[part.name]
     return PROCESSES if part.limit == "client" and executors.processes else LIMITS[part.limit]
 
 
@@ -59,35 +65,73 @@ def best(found: Estimate, constants: Fitted, processes: bool) -> Choice:
 
 
 def _choice(found: Estimate, constants: Fitted, executors: Executors) -> Choice:
-    parts = predicted(constants, found.work, executors, found.calibration.machine)
-    longest = max(parts[:-1], key=lambda part: part.seconds)  # the last is the verification, which has one worker
-    return Choice(executors, sum(part.seconds for part in parts), limit_of(longest, executors))
+    parts = predicted(constants, found.work, executors, found.calibration.machine, found.chunk_size)
+    longest = max((part for part in parts if part.name in SHARED_OUT), key=lambda part: part.seconds)
+    return Choice(executors, sum(part.seconds for part in parts) + found.held_back, limit_of(longest, executors))
 
 
 def _workers(found: Estimate, constants: Fitted) -> Iterator[Finding]:
-    here, now = best(found, constants, found.executors.processes), _choice(found, constants, found.executors)
-    number, kind = here.executors.workers, "process" if found.executors.processes else "thread"
-    if now.seconds <= WORTH * here.seconds and number >= now.executors.workers:
-        number, here = now.executors.workers, now
-    fact = f"more than {amount(number, kind)} bring next to nothing: the limit is {here.limit}"
-    fix = f"lbmigrate run{_executor(found)} --workers {number}" if number != now.executors.workers else ""
-    yield Finding("ok", "workers", f"{fact}; with {number} it takes about {duration(here.seconds)}", fix)
+    if not any(part.seconds for part in found.parts if part.name in SHARED_OUT):
+        return
+    if found.held_back > HELD * found.seconds.likely:
+        fact = "the throttle decides how long it takes, and more workers bring nothing"
+        yield Finding("ok", "workers", fact, "to be faster: a higher `throttle` in the configuration")
+        return
+    threads = best(found, constants, False)
+    if found.executors.processes and threads.seconds <= _choice(found, constants, found.executors).seconds:
+        told = amount(threads.executors.workers, "thread")
+        fact = f"{told} of one process would take about {duration(threads.seconds)}, no longer than processes"
+        yield Finding("ok", "workers", fact, f"lbmigrate run --workers {threads.executors.workers}")
+        return
+    yield _enough(found, constants)
     other = best(found, constants, True)
-    if not found.executors.processes and other.seconds < BETTER * here.seconds:
+    if not found.executors.processes and other.seconds + NOTICED < BETTER * found.seconds.likely:
         number = other.executors.workers
         fact = f"with {amount(number, 'process')} it would take about {duration(other.seconds)}"
         yield Finding("ok", "processes", fact, f"lbmigrate run --executor processes --workers {number}")
+
+
+def _enough(found: Estimate, constants: Fitted) -> Finding:
+    """How many workers are worth it, and what keeps more of them from being faster."""
+    processes = found.executors.processes
+    here, now = best(found, constants, processes), _choice(found, constants, found.executors)
+    told, given = (amount(each.executors.workers, "process" if processes else "thread") for each in (here, now))
+    most = _choice(found, constants, Executors(NUMBERS[-1], processes)).limit
+    more = f"more would wait for {most}" if most != LIMITS["workers"] else f"{NUMBERS[-1]} is the most there can be"
+    fix = f"lbmigrate run{_executor(found)} --workers {here.executors.workers}"
+    if now.seconds > max(WORTH * here.seconds, here.seconds + NOTICED):
+        times = f"about {duration(here.seconds)} instead of {duration(now.seconds)}"
+        return Finding("ok", "workers", f"with {told} it would take {times}; {more}", fix)
+    if here.executors.workers < now.executors.workers:
+        return Finding("ok", "workers", f"{told} would be about as fast as {given}; {more}", fix)
+    return Finding("ok", "workers", f"{given}: that is enough, {more}")
 
 
 def _executor(found: Estimate) -> str:
     return f" --executor {found.executor}" if found.executors.processes else ""
 
 
+def _secondary(found: Estimate) -> Iterator[Finding]:
+    if not found.surroundings.primary:
+        fact = "this server is a secondary, which takes no writes: a run is not possible here"
+        yield Finding(
+            "warning", "server", fact, "name all members of the set: --uri 'mongodb://A,B,C/?replicaSet=NAME'"
+        )
+
+
+def _beyond(found: Estimate, constants: Fitted) -> Iterator[Finding]:
+    if found.beyond > 1:
+        most = amount(largest(constants), "document")
+        fact = f"the largest database that was measured had {most}: here the same model goes further, with wider bounds"
+        yield Finding("ok", "extrapolated", fact)
+
+
 def _load(found: Estimate) -> Iterator[Finding]:
     machine, seconds = found.calibration.machine, found.seconds.likely
     cores = machine.server_cores * machine.shards
     share = found.server.likely / seconds / cores
-    fact = f"the server works on this with {share * cores:.1f} of its {cores} cores"
+    used = f"{share * cores:.1f}" if share * cores >= 0.05 else "less than 0.1"
+    fact = f"the server uses {used} of its {amount(cores, 'core')} for this"
     if share <= ROOM or not found.work.documents:
         yield Finding("ok", "load", fact)
         return
@@ -113,13 +157,15 @@ def hours_at_this_rate(found: Estimate) -> float | None:
 def _oplog(found: Estimate) -> Iterator[Finding]:
     oplog, hours = found.surroundings.oplog, hours_at_this_rate(found)
     if oplog is None or hours is None:
-        yield Finding("ok", "oplog", f"about {size(found.oplog.likely)} go into it; the server does not tell its size")
+        yield Finding(
+            "ok", "oplog", f"the run writes {size(found.oplog.likely)}; the server does not tell how much it holds"
+        )
         return
-    fact = f"it has room for {size(oplog.size)}, which is {spoken(hours)} at the rate of this run"
+    fact = f"the run writes {size(found.oplog.likely)}; it holds {size(oplog.size)}, {spoken(hours)} at that rate"
     if found.oplog.high <= oplog.size:
         yield Finding("ok", "oplog", fact)
         return
-    fact += f"; the run writes {size(found.oplog.likely)}: who is away longer than that finds no way back"
+    fact += ": a secondary or a `tail` that is away for longer has to start over"
     hours_needed = max(24.0, oplog.hours)
     fix = f"make it larger: db.adminCommand({{replSetResizeOplog: 1, size: {_megabytes(found)}}}); it is in MB"
     yield Finding("warning", "oplog", fact, fix if hours < hours_needed else "")
@@ -130,17 +176,22 @@ def _megabytes(found: Estimate) -> int:
 
 
 def _disk(found: Estimate) -> Iterator[Finding]:
-    free = found.surroundings.free
-    if free is not None and found.disk.high > free:
-        fact = f"{size(found.disk.high)} may be written, and {size(free)} are free"
+    """Events and entries, and what the oplog grows by, which the server compresses too."""
+    free, oplog = found.surroundings.free, found.surroundings.oplog
+    needed = found.disk.high + ON_DISK * min(found.oplog.high, oplog.size if oplog else math.inf)
+    if free is not None and needed > free:
+        fact = f"a run may need {size(needed)}, what the oplog grows by included, and {size(free)} are free"
         yield Finding("warning", "disk", fact, "make room on the server's disk")
 
 
 def _busy(found: Estimate) -> Iterator[Finding]:
     busy = found.calibration.machine.busy
     if busy > BUSY:
-        fact = f"this machine does other work: a calculation took {busy:.1f} times its processor time, and so will this"
-        yield Finding("warning", "this machine", fact, "estimate once more when it is idle")
+        times = f"from {duration(found.seconds.low)} to {duration(found.seconds.high)}"
+        fact = (
+            f"it does other work: a calculation took {busy:.1f} times its processor time; so the run may take {times}"
+        )
+        yield Finding("warning", "this machine", fact, "estimate once more when the machine is idle")
 
 
 def spoken(hours: float) -> str:

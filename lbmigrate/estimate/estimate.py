@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-
-from pymongo.errors import PyMongoError
 
 from lbmigrate.errors import UsageError
 from lbmigrate.estimate import model, tasks, yardstick
+from lbmigrate.estimate.calibration import Calibrated, Doubts, calibrated, together
 from lbmigrate.estimate.fitted import Fitted, fitted
 from lbmigrate.estimate.model import PARTS, Executors, Machine, Part, Work
 from lbmigrate.estimate.sample import Allowance
-from lbmigrate.estimate.surroundings import Surroundings, cores_here, surroundings
+from lbmigrate.estimate.sizes import bytes_of, connections, memory
+from lbmigrate.estimate.surroundings import Surroundings, surroundings
+from lbmigrate.estimate.users import Spread
+from lbmigrate.ledger import moving
+from lbmigrate.mongo.client import server_time
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Context
+from lbmigrate.state import LOCK
+from lbmigrate.state.lease import is_held
 
+FURTHER = 0.1  # how much less sure a model is for each power of ten beyond what it was fitted to
 SECONDS = 4.0  # that looking at documents may take, and after it looking at users
-DIFFER = 0.35  # by how much machines differ, as a share of their speed
-MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How this estimate was made: documents read, users looked at, seconds, and the machine as it was found."""
+    """How this estimate was made: documents read, users looked at, seconds, the machine as it was found, and doubts."""
 
     documents: int
     users: int
     seconds: float
     machine: Machine
+    doubts: Doubts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Estimate:
     """What a run will take. Seconds are on the clock, `client` and `server` processor seconds, sizes in bytes.
 
     `parts` are of the likely time, which `held_back` seconds of a throttle are part of. `oplog` is what goes into it;
-    `connections` are the most that are open at a time. `assumed` are sentences on what could not be asked or measured.
+    `connections` are the most that are open at a time. `assumed` are sentences on what could not be asked or measured,
+    `left_out` on what is no part of it; `beyond` says how many times as many documents as were ever measured there are.
     """
 
     seconds: Range
@@ -69,11 +75,26 @@ class Estimate:
     calibration: Calibration
     surroundings: Surroundings
     assumed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    beyond: float = 0.0
+    chunk_size: int = 10_000
 
     @property
     def limit(self) -> str:
         """What limits the longest part of the run."""
-        return max(self.parts, key=lambda part: part.seconds).limit if self.work.examined or self.work.gathered else ""
+        return max(self.parts, key=lambda part: part.seconds).limit if self.seconds.likely else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at the database and the machine came to."""
+
+    found: list[tasks.Reading]
+    work: Work
+    share: Spread
+    here: yardstick.Client
+    known: Calibrated
+    calibration: Calibration
 
 
 def estimate(context: Context, executor: str = "threads", constants: Fitted | None = None) -> Estimate:
@@ -85,46 +106,65 @@ def estimate(context: Context, executor: str = "threads", constants: Fitted | No
     refuse_in_memory(context)
     constants = constants or fitted()
     around = surroundings(context)
-    here = yardstick.Client()
-    here.take()
-    allowance = Allowance(SECONDS)
-    found = tasks.readings(context, allowance)
-    first = allowance.left
-    here.take()
-    others = Allowance(SECONDS)
-    work, share = tasks.work(context, found, others)
-    spent = 2 * SECONDS - first - others.left
-    here.take()
-    machine, assumed = calibrated(context, here, around, constants)
-    unseen = sum(each.documents for each in found if not each.seen.documents)
-    work = replace(work, scoring=work.scoring + unseen * constants.yardsticks["scoring"] * machine.client)
-    executors = Executors(context.workers, executor != "threads")
-    calibration = Calibration(allowance.read, share.looked_at, spent, machine)
-    error = math.hypot(constants.errors["seconds"], share.error * _weight(constants, work, executors, machine))
-    parts = predicted(constants, work, executors, machine, context.config.backfill.chunk_size)
-    held = _held_back(context, work, sum(part.seconds for part in parts))
-    loads = {"client": sum(part.client for part in parts), "server": sum(part.server for part in parts)}
-    ranges = {
-        name: Range.around(likely, math.hypot(constants.errors[name], share.error / 2))
-        for name, likely in {**loads, **bytes_of(constants, work)}.items()
-    }
+    looked = look(context, around, constants)
+    executors, machine = Executors(context.workers, executor != "threads"), looked.known.machine
+    parts = predicted(constants, looked.work, executors, machine, context.config.backfill.chunk_size)
+    held = _held_back(context, looked.work, sum(part.seconds for part in parts))
     return Estimate(
-        seconds=Range.around(sum(part.seconds for part in parts) + held, error),
-        client=ranges["client"],
-        server=ranges["server"],
-        disk=ranges["disk"],
-        oplog=ranges["oplog"],
-        memory=Range.around(memory(constants, executors), constants.errors["memory"]),
+        **_ranges(constants, looked, executors, parts, held),
         connections=connections(executors, around.members),
         parts=parts,
         held_back=held,
-        work=work,
+        work=looked.work,
         executors=executors,
         executor=executor,
-        calibration=calibration,
+        calibration=looked.calibration,
         surroundings=around,
-        assumed=(*assumed, *_doubts(context, found, executor, around, constants)),
+        assumed=(*looked.known.assumed, *_doubts(context, looked.found, executor, around, constants)),
+        left_out=tuple(_left_out(context)),
+        beyond=looked.work.documents / largest(constants),
+        chunk_size=context.config.backfill.chunk_size,
     )
+
+
+def look(context: Context, around: Surroundings, constants: Fitted) -> Looked:
+    """Documents, users and yardsticks in turns: what one moment shows of a machine may be over in the next."""
+    here, allowance = yardstick.Client(), Allowance(SECONDS)
+    here.take()
+    there, found = tasks.present(context), tasks.readings(context, allowance)
+    first = allowance.left
+    here.take()
+    others = Allowance(SECONDS)
+    work, share = tasks.work(context, found, there, others)
+    spent = 2 * SECONDS - first - others.left
+    here.take()
+    known = calibrated(context, here, around, constants)
+    unseen = sum(each.documents for each in found if not each.seen.documents)
+    scoring = work.scoring + unseen * constants.yardsticks["scoring"] * known.machine.client
+    calibration = Calibration(allowance.read, share.looked_at, spent, known.machine, known.doubts)
+    return Looked(found, replace(work, scoring=scoring), share, here, known, calibration)
+
+
+def _ranges(
+    constants: Fitted, looked: Looked, executors: Executors, parts: Sequence[Part], held: float
+) -> dict[str, Range]:
+    """What is likely, and how far off it may be: by the model, by the users who were looked at, by the yardsticks."""
+    work, share, doubts = looked.work, looked.share.error, looked.known.doubts
+    likely = {
+        "seconds": sum(part.seconds for part in parts) + held,
+        "client": sum(part.client for part in parts),
+        "server": sum(part.server for part in parts),
+        **bytes_of(constants, work),
+        "memory": memory(constants, executors),
+    }
+    weight = _weight(constants, work, executors, looked.known.machine)
+    further = FURTHER * max(0.0, math.log10(max(1.0, work.documents / largest(constants))))
+    more = {"seconds": (share * weight, doubts.clock), "client": (share / 2, doubts.client),
+            "server": (share / 2, doubts.server), "memory": ()}  # fmt: skip
+    return {
+        name: Range.around(value, together(constants.errors[name], further, *more.get(name, (share / 2,))))
+        for name, value in likely.items()
+    }
 
 
 def refuse_in_memory(context: Context) -> None:
@@ -134,59 +174,17 @@ def refuse_in_memory(context: Context) -> None:
         raise UsageError(told, "leave out --estimate, or name a server: lbmigrate plan --estimate --uri mongodb://HOST")
 
 
-def calibrated(
-    context: Context, here: yardstick.Client, around: Surroundings, constants: Fitted
-) -> tuple[Machine, list[str]]:
-    """This machine and this server beside those of the reference; what could not be told is taken as there."""
-    trip = yardstick.trip(context.sources)
-    client, assumed = trusted(here.seconds / constants.yardsticks["client"], constants.drift), []
-    server = client if around.shared else _speed(context, trip, constants)
-    if server is None:
-        assumed.append("how fast the server is could not be measured: taken as the reference machine")
-    same = cores_here() if around.shared else int(constants.machine["cores"])
-    if around.cores is None:
-        whose = "as this machine has" if around.shared else "on each shard" if around.shards > 1 else "as the reference"
-        assumed.append(f"the server does not say how many cores it has: taken as {same}, {whose}")
-    machine = Machine(
-        client=client,
-        server=1.0 if server is None else server,
-        busy=here.busy,
-        cores=cores_here(),
-        server_cores=around.cores or same,
-        shards=around.shards,
-        shared=around.shared,
-        trip=trip,
-        journal=constants.journal + (trip if around.members > 1 else 0.0),
-    )
-    return machine, assumed
-
-
-def _speed(context: Context, trip: float, constants: Fitted) -> float | None:
-    """How many times as long as the reference a server of another machine takes; None where nobody can tell."""
-    names = dict.fromkeys([*(source.collection for source in context.config.sources), context.config.users.collection])
-    for name in names:
-        try:
-            if (taken := yardstick.server(context.sources[name], trip)) is not None:
-                return trusted(taken / constants.yardsticks["server"], constants.drift)
-        except PyMongoError:
-            continue
-    return None
-
-
-def trusted(speed: float, drift: float) -> float:
-    """How much of a measured speed to believe, where the yardstick moves by itself on one and the same machine.
-
-    The more it moves beside how much machines differ, the nearer to the reference a machine is taken to be.
-    """
-    return float(speed ** (DIFFER**2 / (DIFFER**2 + drift**2)))
-
-
 def predicted(
     constants: Fitted, work: Work, executors: Executors, machine: Machine, piece: float = 10_000
 ) -> tuple[Part, ...]:
     """What each part of a run takes."""
     given = constants.micros, constants.overlap
     return tuple(model.part(*given, name, work, executors, machine, piece) for name in PARTS)
+
+
+def largest(constants: Fitted) -> int:
+    """The documents of the largest database that was measured."""
+    return max(int(each["case"]["docs"]) for each in (*constants.cases, *constants.held_back))
 
 
 def _weight(constants: Fitted, work: Work, executors: Executors, machine: Machine) -> float:
@@ -203,33 +201,6 @@ def _held_back(context: Context, work: Work, seconds: float) -> float:
     return max(0.0, paced - seconds) + settings.nice * seconds
 
 
-def bytes_of(constants: Fitted, work: Work) -> Mapping[str, float]:
-    """What is added on the disk, with indexes, and to the oplog."""
-    per = constants.bytes
-    event = (work.event_bytes or per["event"]) * per["compression"] + per["event_indexes"]
-    entry = per["entry"] * per["compression"] + per["entry_indexes"]
-    written = work.events * ((work.event_bytes or per["event"]) + per["event_oplog"])
-    return {
-        "disk": work.events * (event + per["index"] * work.indexes) + work.entries * entry,
-        "oplog": written + work.entries * (per["entry"] + per["entry_oplog"]),
-    }
-
-
-def memory(constants: Fitted, executors: Executors) -> float:
-    """The peak of memory in bytes, of all processes together."""
-    per = constants.memory
-    one = per["process"] + per["worker"] * (1 if executors.processes else executors.workers)
-    return MEGABYTE * (one + (per["child"] * executors.workers if executors.processes else 0.0))
-
-
-def connections(executors: Executors, members: int) -> int:
-    """The most that are open: of each client one for each thread that is at work, and two that watch each member."""
-    watching = 2 * members
-    if executors.processes:
-        return 2 + watching + executors.workers * (1 + watching)
-    return 2 + executors.workers + watching
-
-
 def _doubts(
     context: Context, found: list[tasks.Reading], executor: str, around: Surroundings, constants: Fitted
 ) -> list[str]:
@@ -243,8 +214,20 @@ def _doubts(
         doubts.append("a full verification was not measured: taken as a sample of everybody")
     if any(each.documents and not each.first for each in found):
         doubts.append("a later pass was not measured: taken as a first one, each document by itself")
+    if context.config.layout == "partitioned":
+        doubts.append("a collection for each period was not measured: taken as one for all")
     if around.shards > 1:
         doubts.append("a sharded cluster was not measured: taken as so many servers that share the work evenly")
     if around.version.split(".")[0] != str(constants.machine["mongod"]).split(".")[0]:
         doubts.append(f"measured with MongoDB {constants.machine['mongod']}, and this is {around.version}")
     return doubts
+
+
+def _left_out(context: Context) -> Iterator[str]:
+    """What a run does, or what goes on, that the model knows nothing of."""
+    if moving.pending(context):
+        yield "a run moves entries to another layout; how long that takes is not known, and not part of this"
+    if context.config.redis.url:
+        yield "boards in Redis are no part of this: a run takes longer where it has to rebuild them"
+    if is_held(context.state.get(LOCK), server_time(context.sources)):
+        yield "a run is going on: this is about what it had not done yet when this was asked"

@@ -1,7 +1,8 @@
 """The model: what each thing costs, and how the costs of client and server come to a time. Pure.
 
-A run has three parts: events, entries, verification. Of each part the client and the server need so many processor
-seconds, a sum of few terms. The time follows from what is scarce: one process, the cores, or the way to the server.
+A run has four parts: its setup, events, entries, verification. Of each part the client and the server need so many
+processor seconds, a sum of few terms. The time follows from what is scarce: one process, the cores, or the way to the
+server.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+TOGETHER = 10_000  # events that are read back at a time, whatever the size of a chunk
 Side = Literal["client", "server"]
-PARTS = ("events", "entries", "verification")
+PARTS = ("setup", "events", "entries", "verification")
+SHARED_OUT = ("events", "entries")  # to workers; the other parts do one thing after another
 SIDES: tuple[Side, ...] = ("client", "server")
 TRIPS, WRITES = (
     12,
@@ -52,7 +55,10 @@ class Work:
     def parts(self) -> dict[str, bool]:
         """Which parts there are."""
         some = self.documents > 0 or self.gathered > 0
-        return {"events": self.examined > 0, "entries": some, "verification": self.verified > 0}
+        return {
+            "setup": self.examined > 0 or some or self.verified > 0, "events": self.examined > 0, "entries": some,
+            "verification": self.verified > 0,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ class Term:
 
 
 TERMS = (
+    Term("setup", "client", "run", "starting the program, steps 1 to 3 and 6", lambda _, __: 1),
+    Term("setup", "server", "run", "what these ask for", lambda _, __: 1),
     Term("events", "client", "document", "reading a document, handing its event on", lambda w, _: w.documents),
     Term("events", "client", "apart", "the same of one that is scored by itself", lambda w, _: w.apart),
     Term("events", "client", "process", "starting a worker process", lambda _, e: e.workers if e.processes else 0),
@@ -102,6 +110,7 @@ TERMS = (
     Term("events", "server", "examined", "looking at a document", lambda w, _: w.examined),
     Term("events", "server", "kib", "each KiB of it", lambda w, _: w.kib),
     Term("events", "server", "event", "writing an event and its index", lambda w, _: w.events),
+    Term("events", "server", "apart", "the same of one that comes by itself", lambda w, _: min(w.apart, w.events)),
     Term("events", "server", "index", "each index more of an event", lambda w, _: w.events * w.indexes),
     Term("events", "server", "run", "what every run asks for", lambda _, __: 1),
     Term("entries", "client", "event", "reading an event back, adding it up", lambda w, _: w.gathered),
@@ -167,15 +176,18 @@ def costs(micros: Micros, part: str, side: Side, work: Work, executors: Executor
 def part(
     micros: Micros, overlap: Overlap, name: str, work: Work, executors: Executors, machine: Machine, piece: float
 ) -> Part:
-    """What one part takes where pieces of work are of `piece` documents or events."""
+    """What one part takes where a chunk has `piece` documents."""
     client = costs(micros, name, "client", work, executors, machine.client)
     server = costs(micros, name, "server", work, executors, machine.server)
     if name == "events":
         client += work.scoring
-    pieces = (work.examined if name == "events" else work.gathered) / piece
-    waits = pieces * (TRIPS * machine.trip + WRITES * machine.journal) if work.parts[name] else 0.0
-    alone = name == "verification"
-    taken = limits(overlap, client, server, waits, Executors(1) if alone else executors, machine)
+    pieces = {"setup": 1.0, "events": work.examined / piece}.get(name, work.gathered / TOGETHER)
+    trip = (
+        0.0 if machine.shared else machine.trip
+    )  # on one machine it is processor time, of which both sides have theirs
+    waits = max(1.0, pieces) * (TRIPS * trip + WRITES * machine.journal) if work.parts[name] else 0.0
+    hands = executors if name in SHARED_OUT else Executors(1)
+    taken = limits(overlap, client, server, waits, hands, machine)
     seconds = min(softened(list(taken.values()), overlap.sharpness), client + server + waits)  # one after another
     return Part(name, client, server, seconds * machine.busy, max(taken, key=lambda each: taken[each]))
 

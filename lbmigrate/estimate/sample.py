@@ -24,7 +24,7 @@ from lbmigrate.values.brackets import bracket_of
 from lbmigrate.values.documents import one_after_another
 from lbmigrate.values.id_text import id_texts
 
-WINDOWS, WIDTH = 5, 2_000  # ranges of ids of a source that are read, and the documents that lie in each
+WINDOWS, WIDTH = 10, 1_000  # ranges of ids of a source that are read, and the documents that lie in each
 MOST = 2 * WINDOWS * WIDTH  # documents of a source
 MOST_BYTES = 16_000_000  # that are held of a source
 TIMES = 3  # how often they are scored, to tell how long that takes
@@ -80,14 +80,18 @@ def take(context: Context, source: Source, spans: Sequence[Span], first: bool, a
     A pass that is not the `first` one scores documents one by one.
     """
     raw: list[bytes] = []
+    found = Sample()
     with allowance.spending():
         if source.unwind:
             return _elements(context, source, spans, allowance)
-        for bounds in _windows(context, source, spans):
+        for number, bounds in enumerate(_windows(context, source, spans), 2):
             raw += (batch.all() for batch in read_raw(context, source, bounds.condition()))
-            if not allowance.left or sum(map(len, raw)) > MOST_BYTES:
+            if raw and not found.documents:  # what a few of them cost says for how many there is time
+                found = _scored(context, source, b"".join(raw), first, allowance)
+            if allowance.left < TIMES * number * found.scoring or sum(map(len, raw)) > MOST_BYTES:
                 break
-    found = _scored(context, source, b"".join(raw), first) if raw else Sample()
+    if allowance.left:
+        found = _scored(context, source, b"".join(raw), first, allowance) if raw else Sample()
     allowance.read += found.documents
     return found
 
@@ -107,10 +111,10 @@ def _windows(context: Context, source: Source, spans: Sequence[Span]) -> Iterato
             yield from islice(cut(collection, replace(inside, low=row["_id"]), lambda: WIDTH, None), 1)
 
 
-def _scored(context: Context, source: Source, raw: bytes, first: bool) -> Sample:
+def _scored(context: Context, source: Source, raw: bytes, first: bool, allowance: Allowance) -> Sample:
     together = first and by_shape.applies(context, source) and not context.config.throttle.documents_per_second
     try:
-        taken = [_timed(context, source, raw, together) for _ in range(TIMES)]
+        taken = [_timed(context, source, raw, together) for turn in range(TIMES) if not turn or allowance.left]
     except BSONError:
         return Sample()
     return min(taken, key=lambda each: each.scoring)

@@ -39,6 +39,7 @@ class Surroundings:
     shared: bool
     free: int | None
     oplog: Oplog | None
+    primary: bool = True
 
 
 def surroundings(context: Context) -> Surroundings:
@@ -55,6 +56,7 @@ def surroundings(context: Context) -> Surroundings:
         shared=is_here(database),
         free=told(lambda: _free(database)),
         oplog=None if router else told(lambda: _oplog(database)),
+        primary=bool(hello.get("isWritablePrimary", True)),
     )
 
 

@@ -86,10 +86,18 @@ def _examined(context: Context, source: Source, planned: ReadPlan, documents: in
     return max(documents, context.sources[source.collection].estimated_document_count()) if walked else documents
 
 
-def work(context: Context, found: list[Reading], allowance: Allowance) -> tuple[Work, Spread]:
-    """All that is left to do, and how users and entries follow from events."""
+def present(context: Context) -> int:
+    """The events that are in the ledger."""
+    return int(context.target[EVENTS].estimated_document_count())
+
+
+def work(context: Context, found: list[Reading], there: int, allowance: Allowance) -> tuple[Work, Spread]:
+    """All that is left to do, and how users and entries follow from events.
+
+    `there` are the events that were in the ledger before the sources were looked at: beside a run that goes on they
+    become more all the time, and what it has done meanwhile would count twice.
+    """
     weights = {each.source.name: each.added for each in found}
-    there = context.target[EVENTS].estimated_document_count()
     samples = {each.source.name: each.seen for each in found}
     share = spread(context, samples, weights, allowance) if sum(weights.values()) else of_ledger(context, there)
     first = all(each.first for each in found if each.documents)

@@ -6,8 +6,10 @@ import datetime as dt
 
 import pytest
 
+from benchmarks.estimate import rules
 from lbmigrate.estimate import tasks as looking
 from lbmigrate.estimate import yardstick
+from lbmigrate.estimate.fitted import fitted
 from lbmigrate.estimate.sample import Allowance
 from lbmigrate.estimate.users import GUESSED
 from lbmigrate.run.connection import connect
@@ -18,10 +20,10 @@ PACE = {"chunk_size": 200, "workers": 2, "target": None}
 
 
 @pytest.fixture(autouse=True)
-def short_yardstick(monkeypatch):
-    """What is measured of a machine takes no time here: no test looks at seconds."""
-    monkeypatch.setattr(yardstick, "DOCUMENTS", 20)
-    monkeypatch.setattr(yardstick, "TIMES", 1)
+def idle(monkeypatch):
+    """This machine is as fast as the reference, and idle: no test looks at how fast it really is."""
+    usual = yardstick.Taken(fitted().yardsticks["client"], 1.0)
+    monkeypatch.setattr(yardstick.Client, "take", lambda here: here.taken.append(usual))
 
 
 @pytest.fixture
@@ -143,13 +145,25 @@ def test_a_pace_that_is_set_is_part_of_the_time(app, terminal):
 
 
 @pytest.mark.slow
+def test_fewer_documents_are_looked_at_where_scoring_them_takes_long(app, terminal, monkeypatch):
+    monkeypatch.setenv("LBMIGRATE_ALLOW_FUNCTIONS", "benchmarks.estimate.rules")
+    terminal.configure(source(points="benchmarks.estimate.rules:laborious"), backfill=PACE)
+    app["tasks"].insert_many([task(n) for n in range(TASKS, 4 * TASKS)])
+    monkeypatch.setattr(looking.sample, "WIDTH", 100)
+    monkeypatch.setattr(rules, "STEPS", 100 * rules.STEPS)
+    slow = estimate_of(terminal)
+    assert 0 < slow["calibration"]["documents"] <= 300
+    assert slow["work"]["apart"] == slow["work"]["documents"] == 4 * TASKS * 2 // 3
+
+
+@pytest.mark.slow
 def test_looking_at_documents_ends_when_its_time_is_over(app, terminal):
     from lbmigrate.config.load import load_config
 
     with connect(load_config(terminal.config)) as opened:
         nothing = Allowance(0.0)
         found = looking.readings(opened.context(), nothing)
-        work, _ = looking.work(opened.context(), found, nothing)
+        work, _ = looking.work(opened.context(), found, 0, nothing)
     assert nothing.read <= 2 * looking.sample.WIDTH
     assert work.documents == TASKS * 2 // 3
 
@@ -176,10 +190,26 @@ def test_the_number_of_workers_that_is_advised_can_be_typed(app, terminal):
 
 @pytest.mark.slow
 def test_processes_that_are_advised_can_be_typed(app, terminal, monkeypatch):
-    cores = "lbmigrate.estimate.estimate.cores_here"
+    cores = "lbmigrate.estimate.calibration.cores_here"
     monkeypatch.setenv("LBMIGRATE_ALLOW_FUNCTIONS", "benchmarks.estimate.rules")
     terminal.configure(source(points="benchmarks.estimate.rules:laborious"), backfill=PACE)
     app["tasks"].insert_many([task(n) for n in range(TASKS, 20 * TASKS)])
-    monkeypatch.setattr(cores, lambda: 8)
-    assert advice_on(terminal, "processes").startswith("lbmigrate run --executor processes --workers ")
+    with monkeypatch.context() as slower:
+        slower.setattr(cores, lambda: 8)
+        slower.setattr(rules, "STEPS", 50 * rules.STEPS)
+        fix = advice_on(terminal, "processes")
+    assert fix.startswith("lbmigrate run --executor processes --workers ")
     assert terminal("run", "--executor", "processes", "--workers", "2").code == 0
+
+
+@pytest.mark.parametrize("busy", [1.0, 3.0])
+def test_a_machine_that_others_keep_busy_makes_a_run_longer_and_its_bounds_wider(app, terminal, monkeypatch, busy):
+    [idle] = [estimate_of(terminal)["seconds"]]
+    usual = fitted().yardsticks["client"]
+    monkeypatch.setattr(yardstick.Client, "take", lambda here: here.taken.append(yardstick.Taken(usual, busy)))
+    found = estimate_of(terminal)
+    assert found["seconds"]["likely"] == pytest.approx(busy * idle["likely"], rel=0.1)
+    assert found["seconds"]["low"] <= idle["likely"] * 1.05
+    assert found["seconds"]["high"] >= 2 * (busy - 1) * idle["likely"]
+    told = [each["fact"] for each in found["advice"] if each["subject"] == "this machine"]
+    assert len(told) == (busy > 1)

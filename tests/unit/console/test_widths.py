@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from lbmigrate.board.board import Place
 from lbmigrate.console import Console, progress
 from lbmigrate.estimate import advice, model
+from lbmigrate.estimate.calibration import Doubts
 from lbmigrate.estimate.estimate import Calibration, Estimate, Range
 from lbmigrate.estimate.model import PARTS, Executors, Machine, Part
 from lbmigrate.estimate.surroundings import Oplog, Surroundings
@@ -94,7 +95,7 @@ def estimate(console: Console) -> None:
     seconds, sizes = Range.around(3_600.0 * 90, 0.25), Range.around(BIG * 1_000.0, 0.25)
     found = Estimate(
         seconds, seconds, seconds, sizes, sizes, sizes, 12_345, parts, 3_600.0 * 30, work, Executors(64), "threads",
-        Calibration(20_000, 150, 7.9, machine), around,
+        Calibration(20_000, 150, 7.9, machine, Doubts(0.1, 0.1, 0.9)), around,
     )  # fmt: skip
     console.estimate(found, advice.findings(found))
 

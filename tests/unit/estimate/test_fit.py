@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from benchmarks.estimate import cases
 from benchmarks.estimate.__main__ import written
 from benchmarks.estimate.nonnegative import solve
-from lbmigrate.estimate.estimate import trusted
 from lbmigrate.estimate.fitted import fitted, read
 
 COSTS = st.lists(st.floats(0.0, 100.0), min_size=3, max_size=3).filter(lambda costs: max(costs) > 0.1)
@@ -43,9 +42,3 @@ def test_what_is_held_back_differs_in_size_and_shape_from_what_is_fitted():
     shapes = {(case.docs, case.per_user) for case in cases.FITTED}
     assert not shapes & {(case.docs, case.per_user) for case in cases.HELD_BACK}
     assert len(cases.HELD_BACK) >= 3
-
-
-def test_a_speed_is_believed_the_less_the_more_the_yardstick_moves_by_itself():
-    assert trusted(2.0, 0.0) == pytest.approx(2.0)
-    assert 1.0 < trusted(2.0, 0.5) < trusted(2.0, 0.2) < 2.0
-    assert trusted(1.0, 0.3) == pytest.approx(1.0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,18 +10,23 @@ from hypothesis import strategies as st
 
 from lbmigrate.checks.finding import Finding
 from lbmigrate.estimate import advice
-from lbmigrate.estimate.estimate import (
-    Calibration,
-    Estimate,
-    Range,
-    bytes_of,
-    calibrated,
-    connections,
-    memory,
-    predicted,
-)
+from lbmigrate.estimate.calibration import Doubts
+from lbmigrate.estimate.estimate import Calibration, Estimate, Range, predicted
 from lbmigrate.estimate.fitted import fitted
-from lbmigrate.estimate.model import PARTS, SIDES, Executors, Machine, Overlap, Work, costs, limits, softened, terms_of
+from lbmigrate.estimate.model import (
+    PARTS,
+    SIDES,
+    Executors,
+    Machine,
+    Overlap,
+    Part,
+    Work,
+    costs,
+    limits,
+    softened,
+    terms_of,
+)
+from lbmigrate.estimate.sizes import bytes_of, connections, memory
 from lbmigrate.estimate.surroundings import Oplog, Surroundings, is_here
 
 FITTED = fitted()
@@ -48,6 +51,10 @@ def seconds(work: Work, executors: Executors = TWO, machine: Machine = HERE) -> 
     return sum(part.seconds for part in predicted(FITTED, work, executors, machine))
 
 
+def part_of(name: str, work: Work, executors: Executors = TWO) -> Part:
+    return next(part for part in predicted(FITTED, work, executors, HERE) if part.name == name)
+
+
 def estimated(work: Work, executors: Executors = TWO, **more: object) -> Estimate:
     parts = predicted(FITTED, work, executors, HERE)
     sizes, likely = bytes_of(FITTED, work), sum(part.seconds for part in parts)
@@ -57,7 +64,7 @@ def estimated(work: Work, executors: Executors = TWO, **more: object) -> Estimat
         "oplog": Range.around(sizes["oplog"], 0.1), "memory": Range.around(memory(FITTED, executors), 0.1),
         "connections": connections(executors, 1), "parts": parts, "held_back": 0.0, "work": work,
         "executors": executors, "executor": "processes" if executors.processes else "threads",
-        "calibration": Calibration(10_000, 150, 1.2, HERE), "surroundings": AROUND,
+        "calibration": Calibration(10_000, 150, 1.2, HERE, Doubts()), "surroundings": AROUND,
     }  # fmt: skip
     return Estimate(**{**found, **more})  # type: ignore[arg-type]
 
@@ -112,11 +119,25 @@ def test_a_cost_is_in_microseconds_and_a_time_in_seconds():
     assert costs(micros, "events", "server", of(1_000_000), Executors(), 2.0) == pytest.approx(14.0)
 
 
+def test_an_event_that_is_scored_by_itself_takes_more_of_the_oplog_and_as_much_of_the_disk():
+    together, alone = (bytes_of(FITTED, each) for each in (of(1_000), of(1_000, apart=1_000.0)))
+    assert alone["oplog"] > together["oplog"]
+    assert alone["disk"] == together["disk"]
+
+
 def test_an_index_more_costs_the_server_an_insert_more_of_each_event_and_room_on_its_disk():
     plain, indexed = of(1_000_000), of(1_000_000, indexes=2)
-    [before, after] = [predicted(FITTED, each, Executors(), HERE)[0].server for each in (plain, indexed)]
+    [before, after] = [part_of("events", each).server for each in (plain, indexed)]
     assert after - before == pytest.approx(2 * FITTED.micros["events"]["server"]["index"], rel=1e-6)
     assert bytes_of(FITTED, indexed)["disk"] > bytes_of(FITTED, plain)["disk"]
+
+
+@given(documents=st.floats(1, 1e6), workers=st.integers(1, 64))
+def test_every_run_starts_a_program_once_whatever_it_has_to_do(documents, workers):
+    [one, other] = [part_of("setup", each, Executors(workers)) for each in (of(1.0), of(documents))]
+    assert one == other
+    assert one.seconds >= one.client > 0.5
+    assert part_of("setup", Work()).seconds == 0.0
 
 
 # --- what limits -----------------------------------------------------------------------------------------------------
@@ -124,7 +145,7 @@ def test_an_index_more_costs_the_server_an_insert_more_of_each_event_and_room_on
 
 def test_threads_of_one_process_are_held_up_by_python_and_processes_are_not():
     slow = of(1_000_000, scoring=1_000.0)
-    assert predicted(FITTED, slow, Executors(8), HERE)[0].limit == "client"
+    assert part_of("events", slow, Executors(8)).limit == "client"
     assert seconds(slow, Executors(8, processes=True)) < seconds(slow, Executors(8)) / 4
 
 
@@ -159,6 +180,36 @@ def test_the_number_of_workers_that_is_advised_is_no_more_than_is_worth_it():
     assert seconds(of(10_000_000), Executors(number)) <= 1.06 * seconds(of(10_000_000), Executors(64))
 
 
+WAYS = st.builds(Executors, st.integers(1, 64), st.booleans())
+
+
+@given(documents=st.floats(1e3, 1e9), executors=WAYS, cores=st.integers(1, 32), trip=st.floats(0, 0.01))
+def test_more_workers_than_are_worth_it_are_never_said_to_wait_for_more_workers(documents, executors, cores, trip):
+    here = replace(HERE, cores=cores, server_cores=cores, shared=cores % 2 == 0, trip=trip)
+    found = estimated(of(documents), executors, calibration=Calibration(1, 1, 1.0, here, Doubts()))
+    said = told(found, "workers")
+    assert "wait for workers" not in said.fact
+    if "that is enough" in said.fact:
+        assert said.fix == ""
+    elif "of one process" in said.fact:
+        number = advice.best(found, FITTED, processes=False).executors.workers
+        assert seconds(found.work, Executors(number), here) <= seconds(found.work, executors, here)
+        assert said.fix == f"lbmigrate run --workers {number}"
+    else:
+        assert said.fix.endswith(f"--workers {advice.best(found, FITTED, executors.processes).executors.workers}")
+
+
+def test_workers_are_not_what_is_missing_where_a_throttle_decides():
+    found = estimated(of(1_000_000), held_back=3_600.0, seconds=Range.around(3_700.0, 0.1))
+    assert told(found, "workers").fact == "the throttle decides how long it takes, and more workers bring nothing"
+    assert [each for each in advice.findings(found) if each.subject == "processes"] == []
+
+
+def test_nothing_is_said_of_workers_where_only_a_verification_is_left():
+    left = Work(verified=1_000.0)
+    assert {each.subject for each in advice.findings(estimated(left))} & {"workers", "processes"} == set()
+
+
 def test_processes_are_advised_where_python_is_the_limit():
     found = estimated(of(10_000_000, scoring=1_000.0))
     assert told(found, "processes").fix.startswith("lbmigrate run --executor processes --workers ")
@@ -183,6 +234,25 @@ def test_a_disk_that_is_too_small_is_warned_of():
     assert told(found, "disk").level == "warning"
 
 
+def test_the_room_for_what_the_oplog_grows_by_counts_and_no_more_than_it_may_grow():
+    work = of(100_000_000)
+    added = bytes_of(FITTED, work)["disk"]
+    for held, warned in ((10**9, False), (10**12, True)):
+        around = replace(AROUND, free=int(1.1 * added + 10**9), oplog=Oplog(held, 48.0))
+        subjects = {each.subject for each in advice.findings(estimated(work, surroundings=around))}
+        assert ("disk" in subjects) == warned
+
+
+def test_what_is_larger_than_anything_that_was_measured_is_said_to_be_extrapolated():
+    assert "200,000 documents" in told(estimated(of(1_000_000), beyond=5.0), "extrapolated").fact
+    assert "extrapolated" not in {each.subject for each in advice.findings(estimated(of(1_000), beyond=0.005))}
+
+
+def test_what_is_no_part_of_an_estimate_is_said_where_nothing_else_is_to_be_done_too():
+    found = estimated(Work(), left_out=("a run moves entries",))
+    assert advice.findings(found) == [Finding("ok", "not in it", "a run moves entries")]
+
+
 def test_the_pace_that_leaves_half_of_the_server_to_the_app_is_named_where_a_run_takes_more():
     crowded = estimated(of(10_000_000), Executors(64, processes=True))
     crowded = replace(crowded, seconds=Range.around(crowded.server.likely / 8, 0.1))
@@ -193,7 +263,7 @@ def test_the_pace_that_leaves_half_of_the_server_to_the_app_is_named_where_a_run
 
 def test_a_machine_that_is_busy_is_told():
     machine = replace(HERE, busy=1.8)
-    found = estimated(of(1_000), calibration=Calibration(1, 1, 1.0, machine))
+    found = estimated(of(1_000), calibration=Calibration(1, 1, 1.0, machine, Doubts()))
     assert "1.8 times" in told(found, "this machine").fact
 
 
@@ -223,12 +293,3 @@ def test_a_server_that_is_reached_through_this_machine_is_here():
     assert is_here(Nodes(("somewhere.sock", None)))  # type: ignore[arg-type]
     assert not is_here(Nodes(("127.0.0.1", 27017), ("db.example", 27017)))  # type: ignore[arg-type]
     assert not is_here(Nodes())  # type: ignore[arg-type]
-
-
-def test_cores_that_the_server_does_not_tell_are_said_to_be_those_that_are_taken(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lbmigrate.estimate.estimate.cores_here", lambda: 6)
-    silent = cast(Any, SimpleNamespace(sources=SimpleNamespace(command=lambda _: None)))
-    client = cast(Any, SimpleNamespace(seconds=FITTED.yardsticks["client"], busy=1.0))
-    machine, [told_] = calibrated(silent, client, replace(AROUND, cores=None, shared=True), FITTED)
-    assert machine.server_cores == 6
-    assert told_ == "the server does not say how many cores it has: taken as 6, as this machine has"
