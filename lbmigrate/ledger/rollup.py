@@ -36,6 +36,7 @@ from lbmigrate.ledger.plain_events import NotPlain, plain_events
 from lbmigrate.ledger.uncounting import leaving
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document, amount
 from lbmigrate.rules import ranking
 from lbmigrate.rules.adjustments import stand
@@ -120,7 +121,7 @@ def roll_up(
         users = {"$in": contested}
         context.stop.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
     told = f"entries of {amount(len(contested), 'user')} change faster than they can be rolled up"
-    raise LbmigrateError(told, hint="lbmigrate run")
+    raise LbmigrateError(told, hint=AGAIN)
 
 
 def boards_of(context: Context) -> Boards | None:

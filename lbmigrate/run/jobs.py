@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 
 from lbmigrate.errors import LbmigrateError, LeaseLost
 from lbmigrate.mongo import errors_told
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost, carried_out
@@ -116,7 +117,7 @@ def met(told: Document) -> LbmigrateError | PyMongoError:
     """
     error = errors_told.as_error(told)
     if isinstance(error, LeaseLost):
-        raise WorkerLost(f"a worker has stopped in the middle: {error.message}", "lbmigrate run") from error
+        raise WorkerLost(f"a worker has stopped in the middle: {error.message}", AGAIN) from error
     return error
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from lbmigrate.config.model import Config
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.emit import Seen
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Answer, Line, WorkerLost
@@ -125,19 +126,19 @@ class DaskLine:
             raise WorkerLost(f"workers of the Dask cluster died of a task: {error}", FEWER) from error
         except (CancelledError, OSError) as error:
             told = "the scheduler of the Dask cluster is gone"
-            raise LbmigrateError(told, "start it, or leave out --executor; then: lbmigrate run") from error
+            raise LbmigrateError(told, f"start it, or leave out --executor; then {AGAIN}") from error
         except Exception as error:
             told = f"a worker of the Dask cluster cannot do this work: {secrets.hidden(repr(error))}"
-            raise LbmigrateError(told, "have the same version on its workers; then: lbmigrate run") from error
+            raise LbmigrateError(told, f"have the same version on its workers; then {AGAIN}") from error
         return found
 
 
 SCHEDULER = "dask scheduler starts one; without --scheduler it is a cluster of this host"
-NOBODY = "start some: dask worker tcp://SCHEDULER:8786; then: lbmigrate run, which may leave out --executor as well"
+NOBODY = f"start some: dask worker tcp://SCHEDULER:8786, or leave out --executor; then {AGAIN}"
 WAITING = (
     f"no worker is at the Dask scheduler; the run waits {DESERTED:.0f} s for one: dask worker tcp://SCHEDULER:8786"
 )
-FEWER = "where memory ran out: a smaller backfill.chunk_size, or larger workers; then lbmigrate run"
+FEWER = f"where memory ran out: a smaller backfill.chunk_size, or larger workers; then {AGAIN}"
 
 
 def _most(context: Context) -> int:

@@ -16,6 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost
@@ -28,7 +29,7 @@ from lbmigrate.workers.serving import Order
 
 PATIENCE = 2.0  # seconds until a process that is to end, and does not, is killed
 MOST_FAILED = 5  # processes, one after another, that died while they started
-HINT = "where memory ran out: fewer --workers, or a smaller backfill.chunk_size; then lbmigrate run"
+HINT = f"where memory ran out: fewer --workers, or a smaller backfill.chunk_size; then {AGAIN}"
 NO_MEMORY = f"where memory ran out: fewer --workers, or {ALONE}"
 PRINTED = f'what it has printed says why: a script starts a run below `if __name__ == "__main__":`; or {ALONE}'
 

@@ -14,6 +14,7 @@ from lbmigrate.errors import LbmigrateError, LeaseLost, UsageError
 from lbmigrate.ledger import enter, rollup, settle
 from lbmigrate.live import flag_cache
 from lbmigrate.live.recorder import ScoreRecorder
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Checkpoint
 from lbmigrate.state import Holder, Lease, State
 from tests.apps import NEW_YEAR, TASKS, App, config, oid, task
@@ -79,7 +80,7 @@ def nobody_gets_through(*_):
 
 CONTESTED = {
     "an adjustment": (settle, "CONFLICTS", 0, "try again", "reconcile"),
-    "an entry": (rollup, "_attempt", nobody_gets_through, "lbmigrate run", "run"),
+    "an entry": (rollup, "_attempt", nobody_gets_through, AGAIN, "run"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.workers.dask_cluster import DESERTED, LOOK, Presence
 
 
@@ -50,6 +51,7 @@ def test_a_cluster_that_loses_all_its_workers_is_waited_for_only_so_long():
     with pytest.raises(LbmigrateError, match="no worker has been at the Dask scheduler for 60 s") as told:
         cluster.wait(presence, DESERTED + 2 * LOOK)
     assert "dask worker tcp://" in told.value.hint
+    assert told.value.hint.endswith(f"then {AGAIN}"), "which need not be a run: a reconciliation has one too"
 
 
 def test_a_scheduler_that_does_not_answer_is_told_by_the_task_that_is_waited_for():

@@ -12,6 +12,7 @@ import pytest
 
 from lbmigrate.errors import LbmigrateError, LeaseLost
 from lbmigrate.mongo import errors_told
+from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document
 from lbmigrate.run.context import utc_now
 from lbmigrate.run.crew import Answer, WorkerLost
@@ -68,8 +69,9 @@ def test_a_worker_that_finds_itself_given_up_hands_its_chunk_to_another(database
 
 def test_a_chunk_of_which_every_worker_finds_itself_given_up_ends_the_run(database):
     app = app_with(database, 5)
-    with pytest.raises(WorkerLost):
+    with pytest.raises(WorkerLost) as told:
         app.apply(crew=Worker(app, *[{"error": GIVEN_UP}] * 5))
+    assert told.value.hint == AGAIN
     assert app.apply(crew=Worker(app)).duplicates == 5
 
 
