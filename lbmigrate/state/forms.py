@@ -221,7 +221,9 @@ MOMENT = Form(
 IDENTITIES = Form("the identities of collections by their names", lambda value: isinstance(value, dict) and all(
     map(is_text, value.values())
 ))  # fmt: skip
-MARKS = record("the version and the digests of a run: version, digests", version=is_text, digests=is_object)
+MARKS = record(  # of which earlier runs have a single digest
+    "the version and the digests of a run: version, digests", version=is_text, digests_=is_object, digest_=is_text
+)
 LETTER = record("what was written: n, body", n=is_whole, body=lambda value: isinstance(value, bytes))
 FLAG_BEFORE = record("the flag as it was", collection=_is_yes_or_no, document=_or_null(is_object))
 ROLLING = record("how far a roll-up is: until, after", until=_is_time, after=is_anything)

@@ -123,6 +123,12 @@ def test_what_the_record_keeps_is_as_its_shape_says(app, terminal, rows):
     assert {"documents", "held", "lines", "perSecond"} <= newest(rows)["progress"].keys()
 
 
+def test_a_record_of_an_earlier_version_is_not_told_as_damaged(migrated, terminal, rows):
+    rows.update_many({"kind": "run"}, {"$set": {"marks": {"version": "0.1.0", "digest": "d51681a99735"}}})
+    assert [flaw for row in rows.find({"kind": "run"}) for flaw in judge(row)[1]] == []
+    assert "marks" not in terminal("status").err
+
+
 # --- history -------------------------------------------------------------------------------------------------------
 
 
