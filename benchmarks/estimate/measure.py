@@ -83,7 +83,8 @@ def done(record: Document) -> Work:
     events, entries = trial["events"]["count"], trial["entries"]["count"]
     compared = work.verified * entries / events
     users = record["case"]["docs"] // record["case"]["per_user"]
-    return replace(work, events=events, gathered=events, entries=entries, compared=compared, users=users)
+    summed = {"summed": events, "summed_entries": entries}
+    return replace(work, events=events, gathered=events, entries=entries, compared=compared, users=users, **summed)
 
 
 def journal(database: Database[Any]) -> float:

@@ -12,6 +12,7 @@ from lbmigrate.estimate.estimate import predicted
 from lbmigrate.estimate.fitted import Fitted, fitted
 from lbmigrate.estimate.model import TERMS, Executors, Machine, Part, Work
 from lbmigrate.estimate.sizes import bytes_of, memory
+from lbmigrate.estimate.tasks import summed_of
 from lbmigrate.records import amount
 
 DONE, PER_USER, ENTRIES, KIB = 0.7, 49, 0.66, 0.2  # of the table: as the measured cases have them
@@ -198,7 +199,7 @@ def work_of(events: int, constants: Fitted) -> Work:
     return Work(
         examined=documents, kib=documents * KIB, documents=events, events=events, gathered=events,
         users=events / PER_USER, entries=ENTRIES * events, scoring=events * constants.yardsticks["scoring"],
-        verified=VERIFIED * PER_USER,
+        verified=VERIFIED * PER_USER, summed=summed_of(events), summed_entries=ENTRIES * summed_of(events),
     )  # fmt: skip
 
 

@@ -27,11 +27,11 @@ class Work:
     """What is to be done, in numbers of things.
 
     The server looks at `examined` documents of `kib` KiB in all, and hands over `documents` that meet the filters;
-    `apart` of them are scored one by one, the others by their shape. They become `events`, whose `users` have `entries`
-    with `gathered` events behind them. `indexes` are those of the ledger beyond its own. `scoring` are the processor
-    seconds in which the client of this machine scores all of them. The verification looks at `verified` events and
-    their `compared` entries; `called` of the events are worth what a Python function says, which it calls for each, and
-    some more for each of the `asked` users.
+    `apart` of them are scored one by one, the others by their shape. They become `events`; read back are `gathered`
+    events, and written `entries`. `indexes` are those of the ledger beyond its own. `scoring` are the processor seconds
+    in which the client of this machine scores all of them. The verification draws from all `users`, looks at `verified`
+    events and their `compared` entries, and adds up `summed` events and `summed_entries`; `called` of the events are
+    worth what a Python function says, which is called for each, and some more for each of the `asked` users.
     """
 
     examined: float = 0.0
@@ -46,6 +46,8 @@ class Work:
     scoring: float = 0.0
     verified: float = 0.0
     compared: float = 0.0
+    summed: float = 0.0
+    summed_entries: float = 0.0
     called: float = 0.0
     asked: float = 0.0
     event_bytes: float = 0.0
@@ -124,11 +126,11 @@ TERMS = (
     Term("verification", "client", "called", "calling a Python function for such an event", lambda w, _: w.called),
     Term("verification", "client", "asked", "calling it for such a user", lambda w, _: w.asked),
     Term("verification", "client", "user", "drawing from a user", lambda w, _: w.users),
-    Term("verification", "client", "entry", "adding up an entry", lambda w, _: w.entries),
+    Term("verification", "client", "entry", "adding up an entry", lambda w, _: w.summed_entries),
     Term("verification", "client", "run", "what every verification does", lambda _, __: 1),
     Term("verification", "server", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
-    Term("verification", "server", "event", "counting an event", lambda w, _: w.gathered),
-    Term("verification", "server", "entry", "counting an entry", lambda w, _: w.entries),
+    Term("verification", "server", "event", "adding up an event", lambda w, _: w.summed),
+    Term("verification", "server", "entry", "adding up an entry", lambda w, _: w.summed_entries),
     Term("verification", "server", "run", "what every verification asks for", lambda _, __: 1),
 )
 

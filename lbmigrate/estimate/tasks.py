@@ -22,6 +22,7 @@ from lbmigrate.state import layouts
 from lbmigrate.values import formula
 from lbmigrate.verify import verdict
 from lbmigrate.verify.bound import sample_size
+from lbmigrate.verify.conserve import MOST_SUMMED
 
 USUAL_SHARE = 1.0  # events for each document where none was looked at
 
@@ -104,8 +105,9 @@ def work(context: Context, found: list[Reading], there: int, allowance: Allowanc
     added = max(0.0, sum(weights.values()) - there * any(each.again for each in found))
     documents = sum(each.rows for each in found)
     gathered, entries = _entries(context, share, added, there, first)
-    users, drawn = gathered * share.users, _drawn(context, there + added, share, bool(documents))
+    users, drawn = (there + added) * share.users, _drawn(context, there + added, share, bool(documents))
     verified = drawn / share.users if share.users else 0.0
+    summed = summed_of(there + added) if drawn else 0.0
     return (
         Work(
             examined=sum(each.examined for each in found),
@@ -120,6 +122,8 @@ def work(context: Context, found: list[Reading], there: int, allowance: Allowanc
             scoring=sum(each.scoring for each in found),
             verified=verified,
             compared=verified * share.entries,
+            summed=summed,
+            summed_entries=summed * share.entries,
             called=verified * _called(found),
             asked=drawn * _called(found),
             event_bytes=_event_bytes(found),
@@ -148,6 +152,11 @@ def _drawn(context: Context, events: float, share: Spread, reads: bool) -> float
     if rules.level == "full":
         return users
     return min(users, sample_size(round(users), rules.confidence, rules.max_error))
+
+
+def summed_of(events: float) -> float:
+    """Of how many events a verification of a sample asks the server for the sums."""
+    return events if events <= MOST_SUMMED else 0.0
 
 
 def _called(found: list[Reading]) -> float:

@@ -197,11 +197,8 @@ def _is_spans(value: Any) -> bool:
 
 
 TEXT, TIME = Form("text", is_text), Form("a time", _is_time)
-WHOLE, NUMBER, YES_OR_NO = (
-    Form("a whole number", is_whole),
-    Form("a number", is_number),
-    Form("yes or no", _is_yes_or_no),
-)
+WHOLE, NUMBER = Form("a whole number", is_whole), Form("a number", is_number)
+YES_OR_NO = Form("yes or no", _is_yes_or_no)
 NAMES, COUNTS, LIST = Form("a list of texts", is_names), Form("counts", is_counts), Form("a list", is_list)
 FENCE = Form(f"a number from 0 to {MOST_FENCE}", is_fence)
 BYTES = Form("binary data", lambda value: isinstance(value, bytes) and bool(value))

@@ -28,6 +28,8 @@ from lbmigrate.estimate.model import (
 )
 from lbmigrate.estimate.sizes import bytes_of, connections, memory
 from lbmigrate.estimate.surroundings import Oplog, Surroundings, is_here
+from lbmigrate.estimate.tasks import summed_of
+from lbmigrate.verify.conserve import MOST_SUMMED
 
 FITTED = fitted()
 HERE = Machine(shared=False, cores=8, server_cores=8)
@@ -42,7 +44,8 @@ def of(documents: float, **more: float) -> Work:
         **{
             "examined": documents, "kib": documents / 5, "documents": documents, "events": documents,
             "gathered": documents, "users": documents / 50, "entries": documents / 2,
-            "scoring": documents * 2e-6, "verified": min(documents, 15_000), **more,
+            "scoring": documents * 2e-6, "verified": min(documents, 15_000), "summed": summed_of(documents),
+            "summed_entries": summed_of(documents) / 2, **more,
         }
     )  # fmt: skip
 
@@ -293,3 +296,11 @@ def test_a_server_that_is_reached_through_this_machine_is_here():
     assert is_here(Nodes(("somewhere.sock", None)))  # type: ignore[arg-type]
     assert not is_here(Nodes(("127.0.0.1", 27017), ("db.example", 27017)))  # type: ignore[arg-type]
     assert not is_here(Nodes())  # type: ignore[arg-type]
+
+
+def test_a_sampled_verification_of_very_many_events_adds_nothing_up():
+    """What is left grows with users: the model is to take less for more events where that is what happens."""
+    assert summed_of(MOST_SUMMED) == MOST_SUMMED
+    assert summed_of(MOST_SUMMED + 1) == 0
+    most, more = (part_of("verification", of(events)) for events in (MOST_SUMMED, MOST_SUMMED + 1))
+    assert more.server < most.server / 2
