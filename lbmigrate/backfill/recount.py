@@ -24,6 +24,7 @@ from lbmigrate.ledger.user_ids import AskedUserType, OneUserType
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import passes
 from lbmigrate.passes.beginning import within
+from lbmigrate.passes.beside import RECOUNT, as_source
 from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.passes import Claimed, Pass
@@ -38,7 +39,7 @@ from lbmigrate.run.workers import Held, News
 from lbmigrate.state.shapes import OPEN
 from lbmigrate.state.statuses import ChunkStatus
 
-NAME = "recount"
+NAME = RECOUNT
 WORK = Work(NAME)
 UNIT = "ranges"
 
@@ -116,24 +117,13 @@ def pieces(context: Context) -> Iterator[Piece]:
         yield from _closed(context, source)
 
 
-def whole_look(context: Context, source: Source) -> dt.datetime | None:
-    """When the last recount that came to its end had begun."""
-    found: dt.datetime | None = context.state.get(passes.row_of(context, _beside(source))).get(passes.WHOLE)
-    return found
-
-
 def _of_rejects(counts: Counts) -> Recounted:
     return Recounted(read=counts.read, emitted=counts.emitted)
 
 
-def _beside(source: Source) -> Source:
-    """The source under a name that no other has, so that its recount has a row and chunks of its own."""
-    return source.model_copy(update={"name": f"{source.name}:{NAME}"})
-
-
 def _walk(context: Context, source: Source, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
     """The pass over one source, up to its last range; ends early when a stop is asked for."""
-    beside = _beside(source)
+    beside = as_source(source, NAME)
     current, opened = _open(context, source)
     if opened:
         yield Piece(source.name, unit=UNIT, checkpoint=opened)
@@ -160,7 +150,7 @@ def _open(context: Context, source: Source) -> tuple[Pass, Checkpoint | None]:
 
     Under other rules than it was begun with, a pass starts over.
     """
-    beside, rules = _beside(source), config_digest(context.config)
+    beside, rules = as_source(source, NAME), config_digest(context.config)
     row = passes.row_of(context, beside)
     kept, last = passes.unfinished(context, beside), context.state.get(row).get("pass", {})
     if kept and kept["rules"] == rules:
@@ -204,7 +194,7 @@ def _compare(context: Context, source: Source, one_type: OneUserType, chunk: Cla
 
 
 def _closed(context: Context, source: Source) -> Iterator[Piece]:
-    beside = _beside(source)
+    beside = as_source(source, NAME)
     row = passes.row_of(context, beside)
     kept = context.state.get(row)["pass"]
     yield Piece(source.name, unit=UNIT, checkpoint=Checkpoint(row, {"pass.done": True, passes.WHOLE: kept["began"]}))

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from lbmigrate.commands._explain import explain
     from lbmigrate.commands._flag import turn_flag
     from lbmigrate.commands._forget import forget, preview_forget
-    from lbmigrate.commands._look import come_apart, doctor, history, plan, status
+    from lbmigrate.commands._look import come_apart, history, status
+    from lbmigrate.commands._plan import doctor, plan
     from lbmigrate.commands._propose import propose
     from lbmigrate.commands._reconcile import preview_reconcile, reconcile
     from lbmigrate.commands._recount import recount
@@ -49,7 +50,7 @@ HOMES = {
     "come_apart": "lbmigrate.commands._look",
     "compare_counter": "lbmigrate.commands._report",
     "demo": "lbmigrate.commands._demo",
-    "doctor": "lbmigrate.commands._look",
+    "doctor": "lbmigrate.commands._plan",
     "dry_run": "lbmigrate.commands._dry_run",
     "estimate": "lbmigrate.commands._estimate",
     "explain": "lbmigrate.commands._explain",
@@ -58,7 +59,7 @@ HOMES = {
     "make_backup": "lbmigrate.commands._backup",
     "pause": "lbmigrate.commands._control",
     "persist_boards": "lbmigrate.commands._boards",
-    "plan": "lbmigrate.commands._look",
+    "plan": "lbmigrate.commands._plan",
     "preview_forget": "lbmigrate.commands._forget",
     "preview_reconcile": "lbmigrate.commands._reconcile",
     "preview_rollback": "lbmigrate.commands._rollback",

@@ -21,7 +21,7 @@ from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import Guard, chosen, unguarded
 from lbmigrate.migration.runner import Terms
-from lbmigrate.migration.steps import s4_backfill
+from lbmigrate.migration.steps import BACKFILL
 from lbmigrate.mongo.faults import UNAUTHORIZED
 from lbmigrate.records import Counts, Document
 from lbmigrate.rehearsal import fixtures as files
@@ -78,7 +78,7 @@ def dry_run(
     with _stage(_sampled(config, scope), fixtures, chosen_engine) as (connection, present, check):
         refuse(check_data(connection.context()))
         with runner.started(connection, "run", terms, guard=check, bears=None, scope=scope) as driver:
-            counts = driver.apply(steps).get(s4_backfill.NAME) or Counts()
+            counts = driver.apply(steps).get(BACKFILL.NAME) or Counts()
         came_to = report.report(connection.target)
         found = {"engine": chosen_engine or SERVER, "counts": asdict(counts), **came_to}  # type: ignore[call-overload]
         ordered = Order(config.ranking.order[1])

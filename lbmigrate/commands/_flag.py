@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pymongo.errors import WTimeoutError
 
@@ -14,12 +15,14 @@ from lbmigrate.ledger.binding import ANY_OF_OURS
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
-from lbmigrate.migration.steps import s3_dual_write, s6_cut_over
-from lbmigrate.migration.steps.switches import Switch
+from lbmigrate.migration.steps import CUT_OVER, DUAL_WRITE
 from lbmigrate.records import Document, Work
 from lbmigrate.run.connection import Connection, opened
 
-STEPS_OF = {"write": s3_dual_write, "read": s6_cut_over}
+if TYPE_CHECKING:
+    from lbmigrate.migration.steps.switches import Switch
+
+STEPS_OF = {"write": DUAL_WRITE, "read": CUT_OVER}
 
 
 def turn_flag(where: Config | Connection, side: Side, on: bool, *, terms: Terms = Terms()) -> Document:

@@ -18,7 +18,7 @@ from lbmigrate.ledger.budget import Budget
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
-from lbmigrate.migration.steps import s4_backfill
+from lbmigrate.migration.steps import BACKFILL
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes.changed import changes
 from lbmigrate.passes.watermark import unread
@@ -77,7 +77,7 @@ def settled(driver: Driver, allow: int) -> Reconciled:
     """Reconcile; where the configuration has changed, what that left out is read before."""
     context = driver.context
     if changes(context) and unread(context):
-        driver.apply([s4_backfill])
+        driver.apply([BACKFILL])
     counts = driver.carry_out(walk.WORK, partial(walk.pieces, context, Budget(context, allowed=allow)))
     return counts if isinstance(counts, Reconciled) else Reconciled()
 

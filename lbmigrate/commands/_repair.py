@@ -18,7 +18,7 @@ from lbmigrate.ledger import walk
 from lbmigrate.migration import runner
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.runner import Terms
-from lbmigrate.migration.steps import s1_create_collections, s2_create_indexes, s4_backfill
+from lbmigrate.migration.steps import BACKFILL, CREATE_COLLECTIONS, CREATE_INDEXES
 from lbmigrate.mongo.client import retrying
 from lbmigrate.reconcile.taken_back import refuse_too_much
 from lbmigrate.records import Document, Piece, Report, Work, amount
@@ -102,9 +102,9 @@ def _heal(connection: Connection, heard: _Heard, allow: int, terms: Terms) -> No
     scope = Scope(full=everything)
     with runner.started(connection, "backfill", terms, bears=None, scope=scope) as driver:
         if heard.heals[Heal.STEPS]:
-            driver.apply([s1_create_collections, s2_create_indexes])
+            driver.apply([CREATE_COLLECTIONS, CREATE_INDEXES])
         if everything:
-            driver.apply([s4_backfill])
+            driver.apply([BACKFILL])
     if heard.heals[Heal.RECONCILE]:
         with runner.started(connection, "reconcile", terms) as driver:
             settled(driver, allow)

@@ -17,7 +17,7 @@ from lbmigrate.migration import runner
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.driver import chosen, refuse_turned_off
 from lbmigrate.migration.runner import Terms
-from lbmigrate.migration.steps import s4_backfill, s5_verify
+from lbmigrate.migration.steps import BACKFILL, VERIFY
 from lbmigrate.records import Counts, Document, Tally
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope, VerifyOptions
@@ -73,7 +73,7 @@ def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms
         _check_user(context)
         _refuse_without_backup(context)
         with runner.started(connection, "backfill", terms, bears=None, scope=scope) as driver:
-            return _backfilled(driver.apply([s4_backfill]))
+            return _backfilled(driver.apply([BACKFILL]))
 
 
 def verify(where: Config | Connection, *, options: VerifyOptions = VerifyOptions(), terms: Terms = Terms()) -> Document:
@@ -81,7 +81,7 @@ def verify(where: Config | Connection, *, options: VerifyOptions = VerifyOptions
     with opened(where) as connection:
         connection.refuse_untouched()
         with runner.started(connection, "verify", terms, bears=ANY_OF_OURS, verify=options) as driver:
-            driver.apply([s5_verify])
+            driver.apply([VERIFY])
         return connection.state.get("verdict")
 
 
@@ -102,7 +102,7 @@ def _check_user(context: Context) -> None:
 
 
 def _backfilled(counts: dict[str, Tally]) -> Counts:
-    found = counts.get(s4_backfill.NAME)
+    found = counts.get(BACKFILL.NAME)
     return found if isinstance(found, Counts) else Counts()
 
 

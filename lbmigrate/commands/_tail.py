@@ -17,7 +17,7 @@ from lbmigrate.live.gaps import ROW, gap
 from lbmigrate.live.tail import WORK, Tail
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
-from lbmigrate.migration.steps import s4_backfill
+from lbmigrate.migration.steps import BACKFILL
 from lbmigrate.records import Counts, Piece
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context, Scope
@@ -78,7 +78,7 @@ class _Follower:
         try:
             scope = Scope(full=missed.full)
             with runner.started(self.connection, "tail", self.terms, bears=None, scope=scope) as driver:
-                driver.apply([s4_backfill])
+                driver.apply([BACKFILL])
         except Locked as error:
             yield Piece(ROW, note=f"{error.message}; what was missed is backfilled after it")
         except WorkRemains:  # the time is up; the next tail goes on with it

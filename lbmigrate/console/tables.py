@@ -18,7 +18,8 @@ from lbmigrate.telling.foreign import plain
 if TYPE_CHECKING:
     from lbmigrate.checks.finding import Finding
     from lbmigrate.feature_flag import Switches
-    from lbmigrate.migration.plan import Plan, StepOutlook
+    from lbmigrate.migration.plan import Plan
+    from lbmigrate.migration.standing import StepOutlook
     from lbmigrate.passes.outlook import SourceOutlook
 
 STATES: dict[str, str] = {

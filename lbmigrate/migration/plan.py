@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lbmigrate.checks import rows
 from lbmigrate.checks.data import check_data
 from lbmigrate.checks.finding import Finding
 from lbmigrate.ledger.begin_anew import ahead
 from lbmigrate.migration import steps as migration
-from lbmigrate.migration.steps import Step
+from lbmigrate.migration.standing import StepOutlook, standing
 from lbmigrate.passes.beginning import beginning
+from lbmigrate.passes.changed import changes
 from lbmigrate.passes.outlook import SourceOutlook, outlook
 from lbmigrate.passes.watermark import SETTLE, to_be_read_again
-from lbmigrate.reconcile.drift import Drift, drift
 from lbmigrate.run.context import Context
-from lbmigrate.state.statuses import StepStatus
 
-UNDER_WAY = (StepStatus.APPLYING, StepStatus.REVERTING)
-
-
-@dataclass(frozen=True, slots=True)
-class StepOutlook:
-    """A step, where it stands, and what is still to do. One that is under way is not finished."""
-
-    number: int
-    name: str
-    status: StepStatus
-    finished_at: dt.datetime | None
-    todo: tuple[str, ...]
+if TYPE_CHECKING:
+    from lbmigrate.reconcile.drift import Drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +42,7 @@ def look(context: Context) -> Plan:
     context = ahead(context)
     findings = tuple(finding for finding in check_data(context) if finding.level != "ok")
     refused = {finding.subject for finding in findings if finding.level == "refusal"}
-    moved = None if refused else drift(context)
+    moved = None if refused or not changes(context) else _moved(context)
     findings += () if refused else tuple(_rules(context, moved))
     sources = tuple(outlook(context, source) for source in context.config.sources if source.name not in refused)
     findings += tuple(rows.findings(context))
@@ -61,12 +50,10 @@ def look(context: Context) -> Plan:
     return Plan(steps, sources, findings, moved)
 
 
-def standing(context: Context, step: Step, todo: tuple[str, ...] = ()) -> StepOutlook:
-    """Where a step stands, by the state's own account."""
-    row = context.state.step(step.NUMBER)
-    status = StepStatus(row.get("status", StepStatus.NEW))
-    finished = None if status in UNDER_WAY else row.get("finishedAt")  # the row has when it was before
-    return StepOutlook(step.NUMBER, step.NAME, status, finished, todo)
+def _moved(context: Context) -> Drift | None:
+    from lbmigrate.reconcile.drift import drift  # noqa: PLC0415  it scores and adds up, where something has changed
+
+    return drift(context)
 
 
 def _rules(context: Context, moved: Drift | None) -> Iterator[Finding]:

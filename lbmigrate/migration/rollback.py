@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lbmigrate.migration.steps import Step, s3_dual_write
+from lbmigrate.migration.steps import DUAL_WRITE, Step, has
 from lbmigrate.run.context import Context
 
 
@@ -21,6 +21,6 @@ class StepPreview:
 def preview(context: Context, steps: Sequence[Step]) -> tuple[StepPreview, ...]:
     """The steps in the order in which they would be reverted."""
     lines = {step: list(step.preview(context)) for step in reversed(steps)}
-    if s3_dual_write in lines and s3_dual_write.SWITCH.is_on(context):
+    if has(steps, DUAL_WRITE) and DUAL_WRITE.SWITCH.is_on(context):
         next(iter(lines.values())).append("turn write off: the app stops recording")
     return tuple(StepPreview(step.NUMBER, step.NAME, tuple(said)) for step, said in lines.items())

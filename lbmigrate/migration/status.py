@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from lbmigrate.backfill import recount
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import binding, zone_count
 from lbmigrate.ledger.binding import Apart
@@ -14,14 +13,13 @@ from lbmigrate.migration import joined
 from lbmigrate.migration import steps as migration
 from lbmigrate.migration.joined import Worker
 from lbmigrate.migration.pace import Line
-from lbmigrate.migration.plan import StepOutlook, standing
+from lbmigrate.migration.standing import StepOutlook, standing
 from lbmigrate.mongo.client import server_time
-from lbmigrate.passes import passes
+from lbmigrate.passes import beside, passes
 from lbmigrate.passes.beginning import beginning
 from lbmigrate.passes.changed import drift, way
 from lbmigrate.passes.passes import WHOLE
 from lbmigrate.passes.watermark import SETTLE, to_be_read_again
-from lbmigrate.reconcile import places
 from lbmigrate.records import Counts, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, REJECTS
@@ -238,7 +236,7 @@ def _source_status(context: Context, source: Source, lines: dict[str, Line], now
 def _looks(context: Context, source: Source) -> dict[str, dt.datetime]:
     found = {
         "backfill": context.state.watermark(source.name).get(WHOLE),
-        "recount": recount.whole_look(context, source),
-        "reconcile": places.whole_look(context, source),
+        "recount": beside.recounted(context, source),
+        "reconcile": beside.reconciled(context, source),
     }
     return {name: at for name, at in found.items() if at is not None}

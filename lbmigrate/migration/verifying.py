@@ -18,7 +18,7 @@ from lbmigrate.passes.watermark import SETTLE
 from lbmigrate.records import Checkpoint, Piece, amount
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS
-from lbmigrate.verify import misfits, sampled, verdict, whole
+from lbmigrate.verify import complaints, misfits, sampled, verdict, whole
 from lbmigrate.verify.kinds import Heal, Kind
 from lbmigrate.verify.look import Look
 from lbmigrate.verify.result import Mismatch, Verification
@@ -69,7 +69,7 @@ def _looked(look: Look) -> Iterator[Piece]:
 def _history(context: Context, come_apart: Apart | None) -> Iterator[Mismatch]:
     """What the state and the ledger as a whole say against it."""
     told = [come_apart.sentence] if come_apart else []
-    for sentence in [*told, *verdict.complaints(context)]:
+    for sentence in [*told, *complaints.complaints(context)]:
         yield Mismatch(Kind.HISTORY, EVENTS, reason=sentence)
     for sentence in misfits.of_nothing(context):
         yield Mismatch(Kind.ORPHAN_EVENT, EVENTS, reason=sentence, heals=Heal.RECONCILE)
@@ -82,7 +82,7 @@ def _ended(context: Context, look: Look, come_apart: Apart | None) -> Iterator[P
     verb = ("agrees", "was compared") if found.entries == 1 else ("agree", "were compared")
     done = f"{amount(found.entries, 'entry')} of {amount(found.users, 'user')} {verb[not found.passed]}"
     done += f"; {found.bound.words}" if found.bound else ""
-    for told in [*verdict.warnings(context, look.options.full), *_to_be_settled(look), *found.skipped]:
+    for told in [*complaints.warnings(context, look.options.full), *_to_be_settled(look), *found.skipped]:
         yield Piece(NAME, warning=told)
     if look.options.full:
         yield Piece(NAME, checkpoint=whole.ended(look))
@@ -142,12 +142,12 @@ def _settling(context: Context, look: Look) -> str:
     seen = look.totals
     if way(context, "") == DRIFT:
         return f"{DRIFT}, then: lbmigrate verify"
-    unread = verdict.unread(context)
+    unread = complaints.unread(context)
     if unread and seen.wrong == len(unread) + seen.heals[Heal.BACKFILL.value]:
         return f"{SETTLE}, then: lbmigrate verify"
     if set(seen.heals) == {Heal.RECONCILE.value}:
         return RECONCILE
-    if verdict.is_empty(context) and (ends := verdict.why_none_counts(context)[1]):
+    if complaints.is_empty(context) and (ends := complaints.why_none_counts(context)[1]):
         return ends
     told = _by_command(set(seen.heals))
     names = _never_seen(context, look) if told == REPAIR else ""

@@ -7,6 +7,7 @@ import datetime as dt
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.settle import Action, actions
 from lbmigrate.passes import passes
+from lbmigrate.passes.beside import RECONCILE
 from lbmigrate.passes.chunks import Span
 from lbmigrate.passes.read_plan import bracket
 from lbmigrate.reconcile.chunk import STRANGERS
@@ -14,7 +15,7 @@ from lbmigrate.rules.event import of_action, of_other_actions
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 
-NAME = "reconcile"
+NAME = RECONCILE
 
 
 def began_before(context: Context) -> dt.datetime | None:
@@ -25,13 +26,6 @@ def began_before(context: Context) -> dt.datetime | None:
         taken_up = kept.get("run") != context.run and kept.get("endedBy", context.run) == context.run
         found += [kept["began"]] if taken_up and "began" in kept else []
     return min(found, default=None)
-
-
-def whole_look(context: Context, source: Source) -> dt.datetime | None:
-    """When the last reconciliation that came to its end began to look at what the ledger has of a source's action."""
-    [action] = [each for each in actions(context.config) if each.name == source.action]
-    found: dt.datetime | None = context.state.get(passes.row_of(context, as_source(context, action))).get(passes.WHOLE)
-    return found
 
 
 def all_actions(context: Context) -> list[Action]:

@@ -24,7 +24,8 @@ from lbmigrate.console.format import summary
 from lbmigrate.errors import ConfigError, LbmigrateError, Mismatch, Problem
 from lbmigrate.feature_flag import Switches
 from lbmigrate.migration.pace import Line, Stage
-from lbmigrate.migration.plan import Plan, SourceOutlook, StepOutlook
+from lbmigrate.migration.plan import Plan, SourceOutlook
+from lbmigrate.migration.standing import StepOutlook
 from lbmigrate.migration.status import SourceStatus, Status
 from lbmigrate.records import (
     Compared,
