@@ -23,7 +23,7 @@ from pymongo.database import Database
 from benchmarks.stage import DONE, WORKERS, Figures, Stage, Work, config, opened, set_up
 from lbmigrate.ledger import rollup
 from lbmigrate.records import Document
-from lbmigrate.rules import scoring
+from lbmigrate.rules.mapped import paths
 from lbmigrate.schema import ENTRIES, EVENTS
 from lbmigrate.values.paths import projection_of
 
@@ -49,7 +49,7 @@ def floor(stage: Stage) -> Iterator[Work]:
         source = config(stage).sources[0]
         chunks = _chunks(database["tasks"], _load(stage, EVENTS), config(stage).backfill.chunk_size)
         users = _user_ranges(_load(stage, ENTRIES), sum(len(events) for _, events in chunks))
-        tasks = _copying(database["tasks"], projection_of(scoring.paths(source)), database[EVENTS])
+        tasks = _copying(database["tasks"], projection_of(paths(source)), database[EVENTS])
         events = _copying(database[EVENTS], {"_id": 0, "userId": 1, "points": 1, "createdAt": 1}, database[ENTRIES])
         gc.freeze()  # a million documents that nobody will ever collect
 

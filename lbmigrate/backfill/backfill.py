@@ -19,8 +19,8 @@ from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import walk
 from lbmigrate.ledger.budget import MANY, Budget
-from lbmigrate.ledger.emit import Seen
-from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.emitted import Seen
+from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import pass_size, passes

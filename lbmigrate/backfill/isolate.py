@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, PyMongoError
 
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import emit, rejects
-from lbmigrate.ledger.emit import Emitted, Seen
+from lbmigrate.ledger import rejects
+from lbmigrate.ledger.emitted import Emitted, Seen
 from lbmigrate.ledger.events import EventRefused
-from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
@@ -31,6 +30,9 @@ from lbmigrate.run.context import Context
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.ids import in_parts, portions, room
 from lbmigrate.values.limits import NO_TEXT, is_lost
+
+if TYPE_CHECKING:
+    from lbmigrate.ledger.looked_at import LookedAt
 
 IN_THE_DOCUMENTS = (BSONError, DocumentTooLarge, EventRefused, OverflowError)
 REASON_LENGTH = 300
@@ -90,6 +92,8 @@ class _Attempts:
         return retrying(lambda: self._once(condition), attempts=self.context.config.backfill.attempts)
 
     def _once(self, condition: Document) -> Emitted:
+        from lbmigrate.ledger import emit  # noqa: PLC0415  all that scores: a run with nothing to read does without
+
         seen = Seen.RETRY if self.tried else self.seen
         self.tried += 1
         return emit.emit(self.context, self.source, condition, seen, self.one_type, self.looked)

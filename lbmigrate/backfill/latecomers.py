@@ -15,8 +15,8 @@ from typing import Any
 
 from lbmigrate.backfill import isolate, recount
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import rollup, walk
-from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger import rolling, walk
+from lbmigrate.ledger.emitted import Emitted
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes import passes
@@ -45,7 +45,7 @@ def take(context: Context, missing: Mapping[str, Sequence[Any]]) -> tuple[Piece,
             done += isolate.emit_listed(context, source, one_type, list(ids))
     users = done.touched()
     for some in walk.selections(users):
-        retrying(partial(rollup.roll_up, context, some))
+        retrying(partial(rolling.roll_up, context, some))
     return Piece(SUBJECT, done.counts.emitted, checkpoint=_row(context, done.counts)), users
 
 

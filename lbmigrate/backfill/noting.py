@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbmigrate.ledger.fold import is_usual
+from lbmigrate.ledger.usual import is_usual
 from lbmigrate.passes.scored_by import is_settled
 from lbmigrate.run.additions import Additions
 from lbmigrate.run.context import Context

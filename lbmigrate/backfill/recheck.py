@@ -12,8 +12,8 @@ from functools import partial
 
 from lbmigrate.backfill import isolate
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import rejects, rollup, walk
-from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger import rejects, rolling, walk
+from lbmigrate.ledger.emitted import Emitted
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.mongo.client import retrying
 from lbmigrate.passes.beginning import within
@@ -100,7 +100,7 @@ def _look(context: Context, source: Source, one_type: OneUserType, rows: list[Do
         return 0
     done = isolate.emit_listed(context, source, one_type, unwind.owners(names) if source.unwind else names)
     for users in walk.selections(done.touched()):
-        retrying(partial(rollup.roll_up, context, users))
+        retrying(partial(rolling.roll_up, context, users))
     _settle(context, source, rows, done)
     return done.counts.emitted
 

@@ -19,7 +19,7 @@ from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.backfill.recheck import recheck
 from lbmigrate.config.digest import config_digest
 from lbmigrate.config.model import Source
-from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.emitted import Seen
 from lbmigrate.ledger.user_ids import AskedUserType, OneUserType
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes import passes

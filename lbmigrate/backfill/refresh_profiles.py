@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from lbmigrate.board.profiles import copied, profiles_of
-from lbmigrate.ledger import rollup, walk
+from lbmigrate.ledger import rolling, walk
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.passes.read_plan import before, is_indexed, newest, ranges
 from lbmigrate.records import AVATAR_LENGTH, Checkpoint, Document, Piece
@@ -80,7 +80,7 @@ class Refreshing(Job[list[Any], tuple[int, int]]):
     def here(self, keys: list[Any]) -> tuple[int, int]:
         moved, written = self.context.config.users.timezone is not None, 0
         for users in walk.selections(retrying(partial(_outdated, self.context, keys))):
-            written += retrying(partial(rollup.roll_up, self.context, users, anywhere=moved)).written
+            written += retrying(partial(rolling.roll_up, self.context, users, anywhere=moved)).written
         return len(keys), written
 
     def task(self, keys: list[Any]) -> Document:

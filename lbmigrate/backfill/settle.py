@@ -16,7 +16,7 @@ from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.budget import Budget
-from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.emitted import Seen
 from lbmigrate.ledger.settle import Found
 from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType

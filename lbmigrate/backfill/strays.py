@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import rolling
 from lbmigrate.ledger.begin_anew import PROGRESS
 from lbmigrate.mongo.client import retrying
 from lbmigrate.records import Checkpoint, Document, Piece, amount
@@ -35,7 +35,7 @@ def roll_up(context: Context) -> Iterator[Piece]:
         present = set(database[EVENTS].distinct("userId", {"userId": {"$in": users}, **COUNTED}))
         absent = [user for user in users if user not in present]
         if absent:
-            retrying(partial(rollup.roll_up, everywhere, {"$in": absent}, redone=True))
+            retrying(partial(rolling.roll_up, everywhere, {"$in": absent}, redone=True))
         done += len(absent)
     note = f"looked at {amount(done, 'user')} with entries and no events" if done else ""
     yield Piece(SUBJECT, done, done, unit="users", checkpoint=Checkpoint(PROGRESS, {"strays": False}), note=note)

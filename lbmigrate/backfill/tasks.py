@@ -15,11 +15,10 @@ from lbmigrate.backfill import isolate, settle
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import rolling
 from lbmigrate.ledger.budget import AskedBudget, Budget
-from lbmigrate.ledger.emit import Emitted, Seen
-from lbmigrate.ledger.fold_by_index import fold_by_index
-from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.emitted import Emitted, Seen
+from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.settle import actions
 from lbmigrate.ledger.user_ids import AskedUserType, OneUserType
 from lbmigrate.mongo import errors_told
@@ -130,7 +129,7 @@ class RollUp(Job[Document, tuple[Document, Rolled]]):
     def here(self, users: Document) -> tuple[Document, Rolled]:
         context = self.context
         anywhere = context.config.layout == PARTITIONED and changed_rules(context)  # which may have made other periods
-        work = partial(rollup.roll_up, context, users, redone=self.redone, anywhere=anywhere)
+        work = partial(rolling.roll_up, context, users, redone=self.redone, anywhere=anywhere)
         return users, retrying(work, attempts=context.config.backfill.attempts)
 
     def task(self, users: Document) -> Document:
@@ -145,6 +144,8 @@ def fold(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
 
     What came of it, and those whose whole ledger is to be read.
     """
+    from lbmigrate.ledger.fold_by_index import fold_by_index  # noqa: PLC0415  numpy: where nobody is folded it is not needed
+
     return retrying(partial(fold_by_index, context, users["$in"]), attempts=context.config.backfill.attempts)
 
 

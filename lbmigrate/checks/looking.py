@@ -9,7 +9,8 @@ from pymongo.collection import Collection
 from lbmigrate.config.model import Source
 from lbmigrate.mongo.sample import both_ends, some_piped
 from lbmigrate.records import Document
-from lbmigrate.rules import scoring, unwind
+from lbmigrate.rules import unwind
+from lbmigrate.rules.mapped import paths
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENT, EVENTS
 from lbmigrate.values.limits import named
@@ -38,7 +39,7 @@ def sample(collection: Collection[Any], source: Source, *, bounded: bool = False
 
 def mapped(source: Source) -> tuple[str, ...]:
     """Every path that a source's mapping names."""
-    return (*scoring.paths(source), *([source.updated] if source.updated else []))
+    return (*paths(source), *([source.updated] if source.updated else []))
 
 
 def shares(having: dict[str, int], total: int) -> str:

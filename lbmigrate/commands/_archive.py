@@ -16,7 +16,7 @@ from lbmigrate.board.board import Board
 from lbmigrate.checks import privileges, rights
 from lbmigrate.config.model import Config
 from lbmigrate.errors import Refused, UsageError
-from lbmigrate.ledger import bound, rollup, walk
+from lbmigrate.ledger import bound, rolling, walk
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
@@ -128,7 +128,7 @@ def _restored(context: Context, source: Archive, manifest: Manifest, again: str,
             if context.stopping():
                 return
             for some in walk.selections(users):
-                retrying(partial(rollup.roll_up, context, some))
+                retrying(partial(rolling.roll_up, context, some))
             done += len(users)
             yield Piece(period, done, unit="users")
         yield Piece(period, note=f"{period} is back, and as the ledger has it")

@@ -19,7 +19,7 @@ from lbmigrate.migration.runner import Terms
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import Document, Piece, Work
-from lbmigrate.rules import scoring
+from lbmigrate.rules.mapped import paths
 from lbmigrate.run.connection import Connection, opened
 from lbmigrate.run.context import Context
 from lbmigrate.schema import REJECTS
@@ -91,11 +91,11 @@ def _fields(connection: Connection, row: Document) -> dict[str, Any] | None:
 
 
 def _read(connection: Connection, source: Source, name: Any) -> dict[str, Any] | None:
-    paths = scoring.paths(source)
-    document = lenient(connection.sources)[source.collection].find_one({"_id": name}, projection_of(paths))
+    wanted = paths(source)
+    document = lenient(connection.sources)[source.collection].find_one({"_id": name}, projection_of(wanted))
     if document is None:
         return None
-    return {path: short(values[0], REJECT_BYTES) for path, values in pluck([document], paths).items()}
+    return {path: short(values[0], REJECT_BYTES) for path, values in pluck([document], wanted).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The boards in Redis made anew from the entries, each by whoever works for the run."""
+"""The boards in Redis that follow the entries; made anew from these, each by whoever works for the run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from functools import partial
 from typing import ClassVar
 
 from lbmigrate.board.boards import Boards
-from lbmigrate.board.redis_client import explained
+from lbmigrate.board.redis_client import ANSWER, PATIENT, explained
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, Piece
 from lbmigrate.run.context import Context
 from lbmigrate.run.jobs import Ask, Job, Way, others, shared_out
 from lbmigrate.run.workers import Held, News
 
 SUBJECT = "boards"
+
+
+def boards_of(context: Context) -> Boards | None:
+    """The boards in Redis that follow these entries; those of a rehearsal, which are in memory, have none."""
+    if is_fake(context.target):
+        return None
+    answer = ANSWER if context.live else PATIENT  # an app is waiting, or nobody
+    return Boards.of(context.config, context.target, context.state, answer)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbmigrate.board.comparison import periods_of
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import boards_anew
 from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.records import Piece, amount
@@ -40,7 +40,7 @@ def remove(context: Context) -> Iterator[Piece]:
         while not context.stopping() and (gone := _some(context, period)):
             removed += gone
             yield Piece(SUBJECT, removed)
-    if boards := rollup.boards_of(context):
+    if boards := boards_anew.boards_of(context):
         boards.drop(periods)
     told = f"removed {amount(removed, 'document')} from {ENTRIES}"
     yield Piece(

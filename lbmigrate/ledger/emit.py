@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import bson
@@ -11,6 +9,7 @@ import bson
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import by_shape, forget, rejects
 from lbmigrate.ledger.by_shape import Finished
+from lbmigrate.ledger.emitted import Emitted, Seen
 from lbmigrate.ledger.enter import enter, enter_finished
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.looked_at import LookedAt
@@ -19,58 +18,9 @@ from lbmigrate.ledger.sources import CODECS, read, read_raw, score
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
-from lbmigrate.run.additions import Added
 from lbmigrate.run.context import Context
 from lbmigrate.values.documents import Documents
 from lbmigrate.values.ids import id_type
-from lbmigrate.values.raw_bson import Column
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """What came of some documents: their counts, and whose entries may have changed, a user for each event.
-
-    `columns` have users too, as BSON has them.
-
-    `isolated` are those of the rejected that could not be read or stored, and so stopped the others for a while.
-    `rejects` has the reasons for those that are kept, by the ids of their rows. `worth` has the events themselves, by
-    the `_id` that they have in the ledger; of a first look, which settles nothing, it has none. `added` are those of
-    them of which is known what the entries were before (`ledger.fold`), and `there` has all, as the ledger has them.
-    """
-
-    counts: Counts = Counts()
-    users: list[Any] = field(default_factory=list)
-    isolated: int = 0
-    rejects: dict[str, str] = field(default_factory=dict)
-    worth: dict[str, Document] = field(default_factory=dict)
-    columns: list[Column] = field(default_factory=list)
-    added: Added = field(default_factory=Added)
-    there: dict[str, Document] = field(default_factory=dict)
-
-    def touched(self) -> list[Any]:
-        """Whose entries may have changed, each once."""
-        distinct = (user for column in self.columns for user in column.distinct())
-        return list(dict.fromkeys([*self.users, *distinct]))
-
-    def __add__(self, other: Emitted) -> Emitted:
-        return Emitted(
-            self.counts + other.counts,
-            self.users + other.users,
-            self.isolated + other.isolated,
-            self.rejects | other.rejects,
-            self.worth | other.worth,
-            self.columns + other.columns,
-            self.added + other.added,
-            self.there | other.there,
-        )
-
-
-class Seen(Enum):
-    """Whether the events of some documents may be in the ledger already, and why."""
-
-    NEVER = "never"  # a first pass: nothing but live writes can have been faster
-    OVERLAP = "overlap"  # a later pass re-reads the time before its watermark
-    RETRY = "retry"  # an attempt that was not checkpointed may have inserted any of them
 
 
 def emit(

@@ -32,16 +32,15 @@ from functools import partial
 from typing import Any
 
 from lbmigrate.board.profiles import ZONE
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import boards_anew
 from lbmigrate.ledger.changes import Differences, changed_fields, differences
 from lbmigrate.ledger.entries import Present
 from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.looked_at import entries_of
 from lbmigrate.ledger.people import People
-from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.records import Document
-from lbmigrate.rules.vouching import OVERALL
 from lbmigrate.run.additions import Entries
 from lbmigrate.run.context import Context
 from lbmigrate.schema.layout import Layout
@@ -53,11 +52,6 @@ from lbmigrate.values.ids import in_parts
 Made = Mapping[
     Any, Sequence[Document]
 ]  # by user: what entries come to, with period, score, streak, events, lastEventAt
-
-
-def is_usual(context: Context, layout: Layout) -> bool:
-    """Whether entries are where they stay, say no more than they always do, and include the overall ones."""
-    return not (layout.moving or layout.orders) and OVERALL in context.config.periods
 
 
 def fold(
@@ -80,7 +74,7 @@ def fold(
     if periods and not context.live:
         Histograms(context).settle(MOST_MOVED, periods)
     done = [user for user in users if user not in lost]
-    if done and (boards := rollup.boards_of(context)):
+    if done and (boards := boards_anew.boards_of(context)):
         for names in in_parts([entry["_id"] for user in done for entry in wanted[user]]):
             boards.publish({"_id": {"$in": names}}, periods)
     return Rolled(len(done), sum(each.inserted for each in found), sum(each.changed for each in found)), set(done)

@@ -28,9 +28,10 @@ from bson.codec_options import DatetimeConversion
 
 from lbmigrate.config.model import Config
 from lbmigrate.ledger import rollup
-from lbmigrate.ledger.fold import fold, is_usual
+from lbmigrate.ledger.fold import fold
 from lbmigrate.ledger.people import People
-from lbmigrate.ledger.rollup import Rolled
+from lbmigrate.ledger.rolled import Rolled
+from lbmigrate.ledger.usual import is_usual
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import EARLIEST, LATEST, Document
 from lbmigrate.rules import ranking

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from pymongo.errors import PyMongoError
 
-from lbmigrate.ledger.fold import fold, is_usual
+from lbmigrate.ledger.fold import fold
 from lbmigrate.ledger.looked_at import LookedAt, days_of
+from lbmigrate.ledger.usual import is_usual
 from lbmigrate.mongo.faults import is_transient
 from lbmigrate.records import Document
 from lbmigrate.rules.fold_newest import Newer, with_newer

@@ -18,7 +18,7 @@ from pymongo.errors import WriteError
 
 from lbmigrate.board.profiles import known_users
 from lbmigrate.errors import UsageError
-from lbmigrate.ledger import rollup, unknown_leavers
+from lbmigrate.ledger import boards_anew, unknown_leavers
 from lbmigrate.ledger import traces as found_in
 from lbmigrate.ledger.bound import removing
 from lbmigrate.ledger.events import IN_THE_DOCUMENT, insert_each
@@ -100,7 +100,7 @@ def pieces(context: Context, user: str) -> Iterator[Piece]:
     leavers, traces = Leavers(context.state), Traces(user)
     database = context.target
     theirs = {"userId": {"$in": traces.forms}}
-    boards = rollup.boards_of(context)
+    boards = boards_anew.boards_of(context)
     entries = events = 0
     while not context.stopping():
         removed, left = retrying(partial(_remove_entries, context, theirs))

@@ -15,7 +15,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from lbmigrate.ledger import copying, rollup, walk
+from lbmigrate.ledger import copying, rolling, walk
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.partitions import open_partitions
 from lbmigrate.mongo.client import retrying
@@ -139,7 +139,7 @@ def _agree(context: Context, source: Collection[Any], copy: Collection[Any], per
     for chunk in copying.chunks(source, copy, period):
         copying.outpace(copy, chunk)
         for users in walk.selections(chunk.differing_users):
-            retrying(partial(rollup.roll_up, context, users))
+            retrying(partial(rolling.roll_up, context, users))
 
 
 def _remove_from_base(context: Context) -> Iterator[Piece]:
@@ -150,7 +150,7 @@ def _remove_from_base(context: Context) -> Iterator[Piece]:
         open_partitions(context.target, [home.name], layout.orders)
         for chunk in copying.chunks(base, home, period):
             for users in walk.selections([chunk.source[name]["userId"] for name in (*chunk.absent, *chunk.other)]):
-                retrying(partial(rollup.roll_up, context, users))
+                retrying(partial(rolling.roll_up, context, users))
             condition = {"_id": {"$in": list(chunk.source)}, "rev": {"$exists": True}}
             context.state.put()  # raises LeaseLost where a successor is at work
             removed += retrying(partial(base.delete_many, condition)).deleted_count

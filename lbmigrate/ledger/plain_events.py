@@ -14,7 +14,7 @@ import numpy as np
 from bson import ObjectId
 from pymongo.database import Database
 
-from lbmigrate.ledger import batches
+from lbmigrate.ledger import raw_reads
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.records import EARLIEST, LATEST, MOST_POINTS, Document
 from lbmigrate.schema import EVENTS
@@ -39,7 +39,7 @@ def plain_events(database: Database[Any], users: Document) -> Iterator[Columns]:
     named = users["$in"] if "$in" in users else users.values()
     if not all(isinstance(each, KINDS) for each in islice(named, 2)):
         raise NotPlain
-    for batch in batches.read(database[EVENTS], {"userId": users}, FIELDS, BATCH):
+    for batch in raw_reads.read(database[EVENTS], {"userId": users}, FIELDS, BATCH):
         yield _columns(batch)
 
 

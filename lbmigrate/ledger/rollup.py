@@ -12,7 +12,6 @@ import datetime as dt
 import random
 import uuid
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,9 +22,8 @@ from bson.codec_options import CodecOptions
 from bson.int64 import Int64
 from pymongo.database import Database
 
-from lbmigrate.board.boards import Boards
-from lbmigrate.board.redis_client import ANSWER, PATIENT
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.boards_anew import boards_of
 from lbmigrate.ledger.changes import Differences, differences
 from lbmigrate.ledger.entries import Present, places_by_period, places_of, present_entries, remove_stale
 from lbmigrate.ledger.first_entries import FirstEntries, first_entries
@@ -33,6 +31,7 @@ from lbmigrate.ledger.histograms import MOST_MOVED, Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.plain_events import NotPlain, plain_events
+from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.uncounting import leaving
 from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
@@ -56,28 +55,6 @@ CODECS: CodecOptions[Document] = CodecOptions(
 ALWAYS_USERS = frozenset({ObjectId, Int64, uuid.UUID})
 BACKOFF = 0.002  # seconds more for each write that was lost
 CONFLICTS = 200  # a write that loses this often in a row is not losing races any more
-
-
-@dataclass(frozen=True, slots=True)
-class Rolled:
-    """What a roll-up of some users did: entries inserted, changed, and found right as they were."""
-
-    users: int = 0
-    inserted: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-    @property
-    def written(self) -> int:
-        return self.inserted + self.changed
-
-    def __add__(self, other: Rolled) -> Rolled:
-        return Rolled(
-            self.users + other.users,
-            self.inserted + other.inserted,
-            self.changed + other.changed,
-            self.unchanged + other.unchanged,
-        )
 
 
 def days(database: Database[Any], users: Document, people: People) -> Sums:
@@ -122,14 +99,6 @@ def roll_up(
         context.stop.wait(random.uniform(0, BACKOFF * lost))  # spreads out those who contest the same user
     told = f"entries of {amount(len(contested), 'user')} change faster than they can be rolled up"
     raise LbmigrateError(told, hint=AGAIN)
-
-
-def boards_of(context: Context) -> Boards | None:
-    """The boards in Redis that follow these entries; those of a rehearsal, which are in memory, have none."""
-    if is_fake(context.target):
-        return None
-    answer = ANSWER if context.live else PATIENT  # an app is waiting, or nobody
-    return Boards.of(context.config, context.target, context.state, answer)
 
 
 def _attempt(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 from bson.binary import UuidRepresentation
@@ -18,16 +18,18 @@ from pymongo.database import Database
 
 from lbmigrate.board.lookup import looked_up
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import batches
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document, Scored
-from lbmigrate.rules import scoring, unwind
+from lbmigrate.rules import unwind
 from lbmigrate.rules.event import former_ids
+from lbmigrate.rules.mapped import paths
 from lbmigrate.rules.user_ref import user_ids
 from lbmigrate.run.context import Context
-from lbmigrate.values.documents import Documents
 from lbmigrate.values.ids import NotOne, coerce_ids, in_parts, is_document_id, plain_id
 from lbmigrate.values.paths import pluck, projection_of
+
+if TYPE_CHECKING:
+    from lbmigrate.values.documents import Documents
 
 MANY = 50  # elements of one document, from which on it is worth to have the server pick some
 MOST_BYTES = 400_000  # of names in one question: each is asked for in several forms
@@ -55,7 +57,7 @@ def read(
 def _read(context: Context, source: Source, condition: Document, among: Sequence[Document]) -> Iterator[list[Document]]:
     size = context.pace.batch(context.config.backfill.chunk_size)
     if source.unwind:
-        collection, projection = _readable(context)[source.collection], projection_of(scoring.paths(source))
+        collection, projection = _readable(context)[source.collection], projection_of(paths(source))
         shown = {"$project": {**projection, unwind.POSITION: 1}}
         yield from _aggregated(collection, [{"$match": condition}, *unwind.elements(source), *among, shown], size)
         return
@@ -66,15 +68,17 @@ def _read(context: Context, source: Source, condition: Document, among: Sequence
 
 def read_raw(context: Context, source: Source, condition: Document) -> Iterator[Documents]:
     """The same as raw BSON, as the server sends it; not of unwound elements."""
+    from lbmigrate.ledger import raw_reads  # noqa: PLC0415  numpy: what is read before anything is scored does without
+
     asked = _asked(context, source, condition)
-    return batches.read(*asked, context.config.backfill.chunk_size + 1, _index_for(condition))
+    return raw_reads.read(*asked, context.config.backfill.chunk_size + 1, _index_for(condition))
 
 
 def _asked(context: Context, source: Source, condition: Document) -> tuple[Collection[Any], Document, Document]:
     """Where documents are asked for, how, and for which fields."""
     wanted = {"$and": [condition, source.where]} if source.where else condition
     collection = _readable(context)[source.collection].with_options(codec_options=CODECS)
-    return collection, wanted, projection_of(scoring.paths(source))
+    return collection, wanted, projection_of(paths(source))
 
 
 def _index_for(condition: Document) -> Document:
@@ -119,6 +123,8 @@ def at_primary(context: Context) -> Context:
 
 def score(context: Context, source: Source, documents: list[Document]) -> Scored:
     """Turn documents, or unwound elements, into events and rejects."""
+    from lbmigrate.rules import scoring  # noqa: PLC0415  as above
+
     ids, former = _names(source, documents)
     origin = "live" if context.live else "backfill"
     config = context.config

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lbmigrate.ledger.fold import is_usual
 from lbmigrate.ledger.looked_at import LookedAt
+from lbmigrate.ledger.usual import is_usual
 from lbmigrate.live.flag_cache import LOOK_AGAIN
 from lbmigrate.passes.scored_by import is_settled
 from lbmigrate.run.context import Context

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from lbmigrate.board.actions import Action, Actions
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError, UsageError
-from lbmigrate.ledger import rejects, rollup, walk
+from lbmigrate.ledger import boards_anew, rejects, rollup, walk
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.user_ids import OneUserType
@@ -75,7 +75,7 @@ def _record(context: Context, one_type: OneUserType, batch: Sequence[Action]) ->
             gone.append(event["userId"])
         else:
             events.setdefault(source.name, []).append(event)
-    if gone and (boards := rollup.boards_of(context)):
+    if gone and (boards := boards_anew.boards_of(context)):
         boards.leave(gone)  # the app has put them on again
     counts = Counts(read=len(batch), skipped=len(batch) - len(refused), rejected=len(refused))
     for source in context.config.sources:

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.ledger import emit, rollup, walk
-from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.emitted import Seen
 from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.fold_newest import fold_newest
 from lbmigrate.ledger.leavers import Leavers

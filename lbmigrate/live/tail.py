@@ -21,7 +21,7 @@ from lbmigrate.errors import Refused
 from lbmigrate.ledger import rollup, walk
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.budget import MANY, Budget
-from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger.emitted import Emitted
 from lbmigrate.ledger.fold_newest import fold_newest
 from lbmigrate.ledger.settle import Action, Found, actions
 from lbmigrate.ledger.undone import held_back, settle_documents

@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure
 
 from lbmigrate import schema
 from lbmigrate.backfill import backfill
-from lbmigrate.ledger import rollup, walk
+from lbmigrate.ledger import rolling, walk
 from lbmigrate.ledger.begin_anew import everyone
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import lenient
@@ -81,7 +81,7 @@ def _everyone(context: Context, aim: str) -> Iterator[Piece]:
     yield from backfill.roll_up(context, throttle.gate(context))
     left = {} if context.stopping() else _users(context, {REACHED: {"$exists": aim not in WAYS}})
     for users in walk.selections(list(left)):
-        retrying(partial(rollup.roll_up, context, users))
+        retrying(partial(rolling.roll_up, context, users))
         yield Piece("entries", unit="users")
 
 

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from lbmigrate.config.model import Source
 from lbmigrate.records import EARLIEST, LATEST
+from lbmigrate.rules.mapped import let_paths
 from lbmigrate.rules.scoring import whole
-from lbmigrate.rules.variables import evaluate_let, let_paths
+from lbmigrate.rules.variables import evaluate_let
 from lbmigrate.values import formula
 from lbmigrate.values.cells import Bools, Ints, integers, is_name, is_user, listed
 from lbmigrate.values.columns import Floats

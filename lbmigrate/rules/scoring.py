@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from lbmigrate.config.model import Source
 from lbmigrate.records import LARGEST_SOURCE_ID, MOST_POINTS, Document, Reject, Scored, amount
 from lbmigrate.rules import points_function
+from lbmigrate.rules.mapped import paths
 from lbmigrate.rules.moments import moments_of
-from lbmigrate.rules.unwind import id_paths
 from lbmigrate.rules.user_ref import user_ids
-from lbmigrate.rules.variables import evaluate_let, let_paths
+from lbmigrate.rules.variables import evaluate_let
 from lbmigrate.values import formula
 from lbmigrate.values.columns import Floats, Moments
 from lbmigrate.values.excerpts import bson_type, excerpt
@@ -34,15 +34,6 @@ from lbmigrate.values.paths import pluck
 
 Columns = dict[str, list[Any]]
 Problems = dict[int, str]
-
-
-def paths(source: Source) -> tuple[str, ...]:
-    """Every path that scoring reads besides `_id`, each once; with `unwind` also those that name the elements."""
-    named = [source.user.path, *(path for at in source.moments for path in at.paths)]
-    named += [path for let in source.let.values() for path in let_paths(let)]
-    named += source.meta.values()
-    named += id_paths(source)
-    return tuple(dict.fromkeys(named))
 
 
 def score(

@@ -13,6 +13,7 @@ import numpy as np
 from bson import Int64
 
 from lbmigrate.config.model import Let
+from lbmigrate.rules.mapped import let_paths
 from lbmigrate.values.coerce import as_number, as_time
 from lbmigrate.values.columns import Floats, convert, numbers, times
 from lbmigrate.values.excerpts import excerpt
@@ -27,11 +28,6 @@ class Numbers:
 
     values: Floats
     problems: dict[int, str]
-
-
-def let_paths(let: Let) -> tuple[str, ...]:
-    """The paths that `let` reads."""
-    return let.between or let.path or ()
 
 
 def evaluate_let(name: str, let: Let, columns: Mapping[str, Sequence[Any]], zone: ZoneInfo) -> Numbers:

@@ -21,7 +21,7 @@ from typing import Any
 
 from lbmigrate.config.model import Config
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.emitted import Seen
 from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context

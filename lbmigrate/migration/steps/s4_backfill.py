@@ -11,7 +11,7 @@ from typing import Any
 from lbmigrate.backfill import backfill, noting, recheck, refresh_profiles, strays
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
-from lbmigrate.ledger import binding, boards_anew, bound, dropped, moving, newcomers, one_kind, rollup, zone_count
+from lbmigrate.ledger import binding, boards_anew, bound, dropped, moving, newcomers, one_kind, zone_count
 from lbmigrate.ledger.begin_anew import begin_anew
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.ledger.histograms import Histograms
@@ -143,7 +143,7 @@ def _histograms(context: Context) -> Iterator[Piece]:
 
 def _boards(context: Context) -> Iterator[Piece]:
     """Rebuild the boards in Redis that are not there, have lost something, or were not heard of for a while."""
-    boards = rollup.boards_of(context)
+    boards = boards_anew.boards_of(context)
     for came in boards_anew.healed(context, boards) if boards and not context.stopping() else ():
         if isinstance(came, Piece):
             yield came
@@ -160,7 +160,7 @@ def revert(context: Context) -> Iterator[Piece]:
     kinds = ("chunk", "watermark", refresh_profiles.ROW, newcomers.ROW, zone_count.ROW, HISTOGRAM)
     yield Piece("events", checkpoint=RowsRemoved(kinds))
     yield Piece("events", checkpoint=bound.taken_back(context))
-    boards = rollup.boards_of(context)
+    boards = boards_anew.boards_of(context)
     if boards and (dropped := boards.drop_all()):
         yield Piece("boards", note=f"removed {amount(dropped, 'board')} from Redis")
     for name, ours in _ours(context):

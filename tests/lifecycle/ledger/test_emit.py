@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from lbmigrate.ledger.emit import Emitted, Seen, emit
+from lbmigrate.ledger.emit import emit
+from lbmigrate.ledger.emitted import Emitted, Seen
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Counts
 from lbmigrate.run.context import Scope

@@ -18,7 +18,7 @@ from pymongo.database import Database
 
 from lbmigrate.errors import LeaseLost, Locked, Refused
 from lbmigrate.ledger import emit, rollup
-from lbmigrate.ledger.emit import Seen
+from lbmigrate.ledger.emitted import Seen
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.migration.steps import s4_backfill
 from lbmigrate.mongo.concerns import durable

@@ -9,7 +9,7 @@ import pytest
 
 from lbmigrate.backfill import latecomers
 from lbmigrate.errors import Mismatch
-from lbmigrate.ledger.emit import Emitted
+from lbmigrate.ledger.emitted import Emitted
 from lbmigrate.migration.driver import Driver
 from lbmigrate.migration.steps import STEPS, s4_backfill, s5_verify
 from lbmigrate.run.context import Scope, VerifyOptions

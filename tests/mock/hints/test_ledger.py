@@ -12,6 +12,7 @@ from lbmigrate.board.board import Board
 from lbmigrate.config.load import load_config
 from lbmigrate.errors import LbmigrateError, LeaseLost, UsageError
 from lbmigrate.ledger import enter, rollup, settle
+from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.live import flag_cache
 from lbmigrate.live.recorder import ScoreRecorder
 from lbmigrate.mongo.faults import AGAIN
@@ -75,7 +76,7 @@ def test_a_mismatch_is_ended_by_either_way_that_the_verification_names(migrated,
 
 
 def nobody_gets_through(*_):
-    return rollup.Rolled(), [oid(2)]
+    return Rolled(), [oid(2)]
 
 
 CONTESTED = {

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lbmigrate.backfill import tasks
+from lbmigrate.ledger import rollup
 from lbmigrate.ledger.leavers import KEY, KEY_FILE, SALT
 from lbmigrate.state import COLLECTION
 from tests.apps import TASKS, oid, task
@@ -34,7 +34,7 @@ def typed(terminal, command):
 def test_an_interrupted_verb_goes_on_when_it_is_typed_again(app, terminal, monkeypatch):
     app["tasks"].insert_many([task(number, owner=1) for number in range(10, 40)])
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(tasks.rollup, "roll_up", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        interrupted.setattr(rollup, "roll_up", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         refused = terminal("run")
     assert (refused.code, refused.hint) == (130, "type the same command again: it goes on")
     assert terminal("run").code == 0
@@ -51,7 +51,7 @@ def test_a_run_that_a_limit_ends_goes_on_with_the_command_of_the_hint(app, termi
 
 def test_what_went_wrong_unexpectedly_is_shown_whole_with_debug_and_the_next_run_goes_on(app, terminal, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(tasks.rollup, "roll_up", lambda *_, **__: 1 / 0)
+        broken.setattr(rollup, "roll_up", lambda *_, **__: 1 / 0)
         refused = terminal("run")
         assert (refused.code, refused.hint) == (1, "run it again with --debug")
         shown = terminal("run", "--debug")

@@ -21,7 +21,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lbmigrate import ScoreRecorder
-from lbmigrate.backfill import noting, tasks
+from lbmigrate.backfill import noting
 from lbmigrate.ledger import changes, emit, fold_by_index, looked_at, rollup
 from lbmigrate.ledger.people import People
 from lbmigrate.migration.steps import STEPS, s4_backfill
@@ -97,14 +97,14 @@ def database():
 def folded(monkeypatch):
     """The users into whose entries events were folded."""
     found: list[Any] = []
-    fold = tasks.fold_by_index
+    fold = fold_by_index.fold_by_index
 
     def noted(context: Any, users: Any) -> Any:
         rolled, left = fold(context, users)
         found.extend(each for each in users if each not in left)
         return rolled, left
 
-    monkeypatch.setattr(tasks, "fold_by_index", noted)
+    monkeypatch.setattr(fold_by_index, "fold_by_index", noted)
     return found
 
 

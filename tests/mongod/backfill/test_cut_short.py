@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from lbmigrate.ledger import batches
+from lbmigrate.ledger import raw_reads
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import open_client
 from lbmigrate.records import Counts
@@ -39,7 +39,7 @@ def backfill(database: Any, place: str = "", **fault: Any) -> tuple[Counts, dict
     """What a backfill counts and leaves that reads forty documents at a time, and is cut short once at a place."""
     for name in OURS:
         database.drop_collection(name)
-    app, read = App(database, config(TASKS, backfill={"chunk_size": 1_000})), batches.read
+    app, read = App(database, config(TASKS, backfill={"chunk_size": 1_000})), raw_reads.read
     faults = [failing(database.client, "getMore", 1, namespace=f"app.{place}", **fault)] if place else []
 
     def few(collection: Any, condition: Any, projection: Any, size: int, hint: Any = None) -> Any:
@@ -48,7 +48,7 @@ def backfill(database: Any, place: str = "", **fault: Any) -> tuple[Counts, dict
         return read(collection, condition, projection, 40, hint)
 
     app.apply(STEPS[:2])
-    with ExitStack() as until_done, patch.object(batches, "read", few):
+    with ExitStack() as until_done, patch.object(raw_reads, "read", few):
         return app.backfill(), left(app)
 
 

@@ -16,7 +16,7 @@ from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect, BulkWriteError, NotPrimaryError, OperationFailure
 
-from lbmigrate.ledger import batches
+from lbmigrate.ledger import batches, raw_reads
 from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.events import insert_each
 from lbmigrate.mongo.client import open_client
@@ -55,7 +55,7 @@ def on_frail(frail: Any) -> Any:
 
 
 def read(collection: Any, size: int, **how: Any) -> list[list[Any]]:
-    found = batches.read(collection, {"_id": {"$gte": 0}}, {"text": 1}, size, {"_id": 1})
+    found = raw_reads.read(collection, {"_id": {"$gte": 0}}, {"text": 1}, size, {"_id": 1})
     return [bson.decode_all(each.all()) for each in found]
 
 
@@ -94,7 +94,7 @@ def test_who_stops_reading_leaves_no_cursor_on_the_server(some):
     client = some.database.client
     some.insert_many(SOME)
     before = cursors(client)
-    reading = batches.read(some, {"_id": {"$gte": 0}}, {"text": 1}, 10)
+    reading = raw_reads.read(some, {"_id": {"$gte": 0}}, {"text": 1}, 10)
     assert len(next(reading)) == 10
     assert cursors(client) == before + 1
     reading.close()
@@ -117,7 +117,7 @@ def test_a_reading_that_a_fault_ends_leaves_no_cursor_and_is_told_as_the_driver_
 
 def test_behind_a_load_balancer_cursors_are_the_drivers_which_keeps_them_at_their_server():
     with MongoClient[Any](loadBalanced=True, connect=False) as client:
-        assert not batches._is_plain(durable(client["app"])["some"])
+        assert not raw_reads._is_plain(durable(client["app"])["some"])
 
 
 def test_other_members_are_read_by_the_driver(some):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lbmigrate.config.model import Source
 from lbmigrate.errors import ConfigError, LbmigrateError
 from lbmigrate.records import Scored
-from lbmigrate.rules import scoring
+from lbmigrate.rules import mapped, scoring
 from lbmigrate.rules.unwind import POSITION, element_ids
 
 USER = ObjectId("507f1f77bcf86cd799439011")
@@ -85,13 +85,13 @@ def test_paths_are_all_that_scoring_reads_each_once() -> None:
         meta={"p": "priority", "list": "list.name"},
         points="minutes * weight",
     )
-    assert scoring.paths(told) == (
+    assert mapped.paths(told) == (
         "userId", "completedAt", "updatedAt", "startedAt", "priority", "prio", "list.name",
     )  # fmt: skip
 
 
 def test_an_unwound_source_also_reads_what_names_its_elements() -> None:
-    assert scoring.paths(source(unwind="todos", at="todos.doneAt")) == (
+    assert mapped.paths(source(unwind="todos", at="todos.doneAt")) == (
         "userId", "todos.doneAt", "todos._id", "todos.id",
     )  # fmt: skip
 
