@@ -35,7 +35,8 @@ def check_everything(context: Context, verb: str = "run", *, bounded: bool = Tru
     """What `doctor` shows and what `verb` looks at first, a line for each thing looked at, the fine ones included.
 
     The server and the rights come first, and alone where the rest may not be read. Of the rights those of `verb` are
-    judged: who may backfill need not be allowed to drop anything. `bounded` is as in `check_data`.
+    judged: who may backfill need not be allowed to drop anything. `bounded` is as in `check_data`: for a verb that is
+    about to start, which hears of nothing but what forbids it.
     """
     return retrying(lambda: _everything(context, verb, bounded))
 
@@ -45,14 +46,14 @@ def _everything(context: Context, verb: str, bounded: bool) -> list[Finding]:
         return [Finding("ok", "server", "in memory"), *data.check_data(context, bounded=bounded)]
     told = [
         *_server(context.sources),
-        *topology.findings(context),
-        *_clock(context.sources),
+        *(() if bounded else topology.findings(context)),
+        *(() if bounded else _clock(context.sources)),
         *rights.findings(context, verb),
     ]
     if any(finding.level == "refusal" and finding.subject == rights.READING for finding in told):
         return told
-    told += [*_disk(context), *boards.findings(context), *_leftovers(context), *_runs(context)]
-    told += placing.findings(context)
+    told += [*_disk(context), *(() if bounded else boards.findings(context)), *_leftovers(context)]
+    told += [] if bounded else [*_runs(context), *placing.findings(context)]
     return [*told, *data.check_data(context, bounded=bounded)]
 
 
