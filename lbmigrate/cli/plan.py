@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from lbmigrate import commands
 from lbmigrate.cli import options
 from lbmigrate.cli.app import new_app
 from lbmigrate.cli.invocation import Invocation, verb
 from lbmigrate.errors import UsageError, WorkRemains
-from lbmigrate.estimate import advice
-from lbmigrate.estimate.estimate import Estimate
 from lbmigrate.records import Document
 from lbmigrate.workers.executor import Executor
+
+if TYPE_CHECKING:
+    from lbmigrate.estimate.estimate import Estimate
 
 app = new_app()
 
@@ -59,6 +61,8 @@ def _refuse_alone(this: Invocation, estimate: bool, workers: int | None, executo
 
 def _shown(this: Invocation, found: Estimate) -> Document:
     """Show an estimate; the same for `--json`."""
+    from lbmigrate.estimate import advice  # noqa: PLC0415  a plan without one is shown sooner
+
     told = advice.findings(found)
     this.console.estimate(found, told)
     hours = advice.hours_at_this_rate(found)

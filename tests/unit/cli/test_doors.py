@@ -29,29 +29,47 @@ def test_help_and_version_import_neither_a_driver_nor_anything_heavy(words):
 
 
 NEVER_AT_THE_START = ("pandas", "numexpr", "mongomock_ng", "distributed", "isal", "redis", "prometheus_client")
+# What adds up columns, what tries again, what knows of processes: a verb needs these when there is something to do.
+LATER = ("numpy", "tenacity", "tornado", "psutil")
 SHOWN_ALONE = ("explain.explanation", "report.content", "counter.compare", "detect.propose", "backup.restore")
-COMPARING = ("migration.verifying", "verify.sampled", "verify.whole", "verify.look")
+COMPARING = ("migration.verifying", "verify.sampled", "verify.whole", "verify.look", "verify.complaints")
 OTHER_PROCESSES = ("workers.processes", "workers.dask_cluster")
-ENGINE = ("migration.steps", "migration.runner", "migration.status", "ledger.emit", "backfill.backfill")
-RUN = "lbmigrate.commands._run, lbmigrate.migration.runner"
+ADDING_UP = ("ledger.emit", "ledger.rollup", "ledger.fold_by_index", "rules.scoring", "rules.ranking")
+ENGINE = (*ADDING_UP, "migration.runner", "migration.steps.s4_backfill", "backfill.backfill", "reconcile.reconcile")
+ASKING = (*ENGINE, *COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)
+WORKING = (*ADDING_UP, *COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)
+RUN = "lbmigrate.commands._run"
+STEP_4 = "lbmigrate.migration.steps.s4_backfill"
+EVERY_STEP = "lbmigrate.migration.steps; [each.itself for each in lbmigrate.migration.steps.STEPS]"
 STARTS = {  # a verb, the rooms that its function needs besides, and what of the package it does without
-    "top": ("lbmigrate.board.board", (*ENGINE, *COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
-    "status": ("lbmigrate.commands._look", (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
-    "backfill": (RUN, (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
+    "top": ("lbmigrate.board.board", ASKING),
+    "status": ("lbmigrate.commands._look", (*ASKING, "migration.plan", "checks.server")),
+    "history": ("lbmigrate.commands._look", (*ASKING, "migration.plan", "checks.server")),
+    "flag": ("lbmigrate.feature_flag", (*ASKING, "migration.status", "checks.server")),
+    "plan": (f"lbmigrate.commands._plan, {EVERY_STEP}", (*WORKING, "migration.runner", "reconcile.drift")),
+    "backfill": (f"{RUN}, {STEP_4}", (*WORKING, "reconcile.reconcile")),
+    "worker": ("lbmigrate.commands._work", (*WORKING, "migration.steps.s4_backfill")),
     "tail": ("lbmigrate.commands._tail", (*COMPARING, *OTHER_PROCESSES, *SHOWN_ALONE)),
-    "run": (
-        RUN,
-        (*COMPARING, *OTHER_PROCESSES, "explain.explanation"),
-    ),
+    "run": (RUN, (*COMPARING, *OTHER_PROCESSES, "explain.explanation")),
 }
+WITH_NUMBERS = {"tail"}  # follows what is done, and so adds up from its start
 
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("verb", STARTS)
 def test_a_verb_that_is_scheduled_imports_only_what_its_start_needs(verb):
     needed, without = STARTS[verb]
+    libraries = (*NEVER_AT_THE_START, *(() if verb in WITH_NUMBERS else LATER))
     code = f"from lbmigrate.cli.main import status\nstatus([{verb!r}, '--help'])\nimport {needed}"
-    assert imported(code, *NEVER_AT_THE_START, *(f"lbmigrate.{name}" for name in without)) == set()
+    assert imported(code, *libraries, *(f"lbmigrate.{name}" for name in without)) == set()
+
+
+def test_reading_a_configuration_with_a_formula_computes_nothing(tmp_path):
+    code = (
+        "from lbmigrate.config.load import starter, starter_config\n"
+        "assert 'floor(' in starter() and len(starter_config({'database.uri': 'mongodb://there'}).sources) > 1"
+    )
+    assert imported(code, "numpy", "numexpr", "pandas") == set()
 
 
 def test_an_app_that_records_imports_neither_what_backfills_nor_what_shows():
