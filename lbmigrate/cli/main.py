@@ -10,6 +10,7 @@ import typer
 
 from lbmigrate.cli.app import app
 from lbmigrate.errors import LbmigrateError, UsageError
+from lbmigrate.run.garbage import collecting_seldom, leave_to_the_system
 from lbmigrate.telling import foreign, secrets
 
 INTERRUPTED = 130
@@ -19,7 +20,10 @@ TRUE = {"1", "true", "t", "yes", "y", "on"}  # as the options' library reads a v
 
 def main() -> None:
     """Run the command line; ends the process with a status from the table of exit codes."""
-    sys.exit(_written(status()))
+    with collecting_seldom():  # most of what a verb makes are modules, which stay
+        code = _written(status())
+    leave_to_the_system()
+    sys.exit(code)
 
 
 def _written(code: int) -> int:

@@ -1,4 +1,4 @@
-"""How often a process that handles millions of documents looks for garbage."""
+"""How often a process looks for garbage: one that handles millions of documents, and one that is about to end."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def collecting_seldom() -> Iterator[None]:
     finally:
         gc.set_threshold(*usual)
         gc.unfreeze()
+
+
+def leave_to_the_system() -> None:
+    """Let a process that is about to end not look through all that it holds once more. Measured: a quarter of `status`.
+
+    What is to be written or closed must have been: objects in a circle are not finalized.
+    """
+    gc.freeze()

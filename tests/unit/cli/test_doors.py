@@ -65,6 +65,16 @@ def test_an_app_that_records_imports_neither_what_backfills_nor_what_shows():
     assert imported(code, "typer", "rich", *NEVER_AT_THE_START, *(f"lbmigrate.{name}" for name in without)) == set()
 
 
+def test_a_process_that_ends_does_not_look_through_all_that_it_holds_once_more():
+    code = (
+        "import gc, sys\nfrom lbmigrate.cli.main import main\nsys.argv = ['lbmigrate', '--version']\n"
+        "before = gc.get_threshold()\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code\n"
+        "assert gc.get_freeze_count() > 10_000\nassert gc.get_threshold() == before\n"
+    )
+    assert imported(code, "lbmigrate") == {"lbmigrate"}
+
+
 def test_a_board_imports_the_driver_and_nothing_heavy():
     code = (
         "from pymongo import MongoClient\nfrom lbmigrate import Board\nBoard(MongoClient(connect=False)['app'], None)"
