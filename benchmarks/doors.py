@@ -1,7 +1,8 @@
 """`python -m benchmarks.doors`: what opening costs, beside what it cannot do without, in one run, alternating.
 
 Processor time (user and system) of a whole process: `lbmigrate --help` and `--version` beside importing typer and rich,
-and a `Board` beside importing pymongo, whose peak memory is compared as well. Medians of ROUNDS.
+what `status` and an idle `backfill` import beside the libraries that any verb needs, and a `Board` beside importing
+pymongo, whose peak memory is compared as well. Medians of ROUNDS.
 """
 
 from __future__ import annotations
@@ -18,10 +19,17 @@ from benchmarks.results import Target
 ROUNDS = 15
 ROOT = Path(__file__).parents[1]
 PEAK = "; print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+LIBRARIES = "import pymongo, typer, pydantic, yaml, rich.console, dateutil.relativedelta"
+STATUS = "import lbmigrate.cli.main, lbmigrate.cli.status, lbmigrate.commands._look"
+BACKFILL = (
+    "import lbmigrate.cli.main, lbmigrate.cli.backfill, lbmigrate.commands._run, lbmigrate.migration.steps.s4_backfill"
+)
 BOARD = "from pymongo import MongoClient; from lbmigrate import Board; Board(MongoClient(connect=False)['app'], None)"
 DOORS: dict[str, tuple[list[str], list[str], float]] = {  # what opens, beside what, and how many times its time
     "--help": (["-m", "lbmigrate", "--help"], ["-c", "import typer, rich"], 1.5),
     "--version": (["-m", "lbmigrate", "--version"], ["-c", "import typer, rich"], 1.5),
+    "status": (["-c", STATUS], ["-c", LIBRARIES], 2.0),
+    "backfill": (["-c", BACKFILL], ["-c", LIBRARIES], 2.3),
     "Board": (["-c", BOARD], ["-c", "import pymongo"], 1.3),
 }
 MORE_MEMORY = 10.0  # MiB
