@@ -144,7 +144,10 @@ def _handed_on(
 
     It wakes up now and then: a signal that another thread receives is heard only when this one, the main one, moves.
     """
-    while not (done := wait(running, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED).done):
+    while True:
+        done, _ = wait(running, timeout=LONGEST_NAP, return_when=FIRST_COMPLETED)
+        if done:
+            break
         yield from map(News, news())
     yield from (future.result() for future in running if future in done)  # of those that end together, in order
     return [future for future in running if future not in done]
