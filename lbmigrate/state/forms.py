@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
-from bson import ObjectId, json_util
+from bson import Code, ObjectId, json_util
 from bson.errors import BSONError
 
 from lbmigrate.records import Document
@@ -88,7 +88,7 @@ def is_number(value: Any) -> bool:
 
 def is_names(value: Any) -> bool:
     """Whether this is a list of texts."""
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(map(is_text, value))
 
 
 def is_counts(value: Any) -> bool:
@@ -99,11 +99,12 @@ def is_counts(value: Any) -> bool:
 def status(kind: type[Status]) -> Form:
     """One of the statuses of a kind."""
     known = frozenset(member.value for member in kind)
-    return Form("one of " + ", ".join(member.value for member in kind), lambda value: _among(value, known))
+    return Form("one of " + ", ".join(member.value for member in kind), lambda value: is_among(value, known))
 
 
-def _among(value: Any, known: frozenset[str]) -> bool:
-    return isinstance(value, str) and value in known
+def is_among(value: Any, known: frozenset[str]) -> bool:
+    """Whether this is one of these texts; not all that a row may hold can be looked up in a set."""
+    return is_text(value) and value in known
 
 
 def record(words: str, **fields: Callable[[Any], bool]) -> Form:
@@ -120,9 +121,9 @@ def _has(value: Mapping[str, Any], name: str, test: Callable[[Any], bool]) -> bo
     return (plain != name and value.get(plain) is None) or (plain in value and test(value[plain]))
 
 
-def is_text(value: Any) -> bool:
-    """Whether this is a text."""
-    return isinstance(value, str)
+def is_text(value: Any) -> TypeGuard[str]:
+    """Whether this is a text. JavaScript code, a str to Python, is none and cannot be looked up in a dict or a set."""
+    return isinstance(value, str) and not isinstance(value, Code)
 
 
 def is_anything(_: Any) -> bool:
@@ -163,7 +164,7 @@ def bounds_problem(row: Mapping[str, Any]) -> str:
 
     Guessing them could lose documents: between a number and an id there is nothing.
     """
-    if not isinstance(row.get("key"), str):
+    if not is_text(row.get("key")):
         return "key must be text"
     if not {"low", "high"} <= row.keys():
         return "low and high must be there"

@@ -10,7 +10,7 @@ from typing import Any
 from bson import ObjectId
 
 from lbmigrate.records import Document
-from lbmigrate.state.forms import ABSENT, FENCE, Shape
+from lbmigrate.state.forms import ABSENT, FENCE, Shape, is_text
 from lbmigrate.state.shapes import COLLECTION, NEXT_RUN, SHAPES
 from lbmigrate.telling.secrets import hidden
 from lbmigrate.values.excerpts import bson_type, excerpt
@@ -35,7 +35,7 @@ class Flaw:
 def shape_of(row: Mapping[str, Any]) -> Shape | None:
     """The shape that a row must have, by its `_id`; None for one that is none of ours."""
     name = row.get("_id")
-    if not isinstance(name, str):
+    if not is_text(name):
         return None
     kind = name if name in SHAPES else name.partition(":")[0]
     return SHAPES[kind] if kind in IDS and IDS[kind](name) else None

@@ -48,6 +48,7 @@ from lbmigrate.state.forms import (
     Safe,
     Shape,
     chunk_problem,
+    is_among,
     is_whole,
     status,
 )
@@ -92,8 +93,8 @@ def lost_pass(row: Document) -> Document:
 
 
 def _chunk_problem(row: Document) -> str:
-    """Only an open chunk is read again."""
-    return chunk_problem(row) if row.get("status") in OPEN else ""
+    """Only an open chunk is read again. One whose status cannot be read counts as absent anyhow."""
+    return chunk_problem(row) if is_among(row.get("status"), OPEN) else ""
 
 
 def _ranks_problem(row: Document) -> str:
