@@ -162,27 +162,31 @@ def typed(act: Callable[[], Any]) -> tuple[int, str]:
         return 1, f"unexpected {type(error).__name__}: {error}"
 
 
-def fields(row: dict[str, Any], prefix: str = "") -> list[str]:
+FieldPath = tuple[str | int, ...]  # names and places one by one, for a name may have a dot
+
+
+def fields(row: dict[str, Any], prefix: FieldPath = ()) -> list[FieldPath]:
     """Every field of a row, those within objects and their first elements too."""
-    found = []
+    found: list[FieldPath] = []
     for name, value in row.items():
-        if prefix + name in ("_id", "layout"):
+        path = (*prefix, name)
+        if path in (("_id",), ("layout",)):
             continue
-        found.append(prefix + name)
+        found.append(path)
         if isinstance(value, dict):
-            found += fields(value, f"{prefix}{name}.")
+            found += fields(value, path)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            found += fields(value[0], f"{prefix}{name}.0.")
+            found += fields(value[0], (*path, 0))
     return found
 
 
-def damage(connection: Connection, row: Any, path: str, value: Any) -> None:
+def damage(connection: Connection, row: Any, path: FieldPath, value: Any) -> None:
     rows = connection.target[COLLECTION]
     document = rows.find_one({"_id": row})
-    *heads, last = path.split(".")
+    *heads, last = path
     inner: Any = document
     for head in heads:
-        inner = inner[int(head)] if isinstance(inner, list) else inner[head]
+        inner = inner[head]
     if value is MISSING:
         inner.pop(last)
     else:
@@ -203,10 +207,11 @@ def walk(
     wrong: list[str] = []
     for row in place.rows():
         for path in fields(row) if row["_id"].partition(":")[0] == kind else ():
-            for name, value in values(f"{row['_id']} {path}").items():
+            place_in_row = f"{row['_id']} {'.'.join(map(str, path))}"
+            for name, value in values(place_in_row).items():
                 connection = place.restored()
                 damage(connection, row["_id"], path, value)
-                wrong += [f"{row['_id']} {path} {name}: {each}" for each in ends_badly(connection, looks, verbs)]
+                wrong += [f"{place_in_row} {name}: {each}" for each in ends_badly(connection, looks, verbs)]
     return wrong
 
 

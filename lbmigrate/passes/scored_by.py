@@ -30,7 +30,8 @@ def mixed_rules(context: Context) -> Checkpoint | None:
     then, changed = kept_parts(context), changed_rules(context)
     fields: Document
     if then:
-        fields = {f"rules.{name}": MIXED for name in changed_parts(context) if then.get(name) != MIXED}
+        mixed = dict.fromkeys(changed_parts(context), MIXED)
+        fields = {} if then == then | mixed else _with(then, mixed)
     else:
         fields = {} if changed else {"rules": applied_rules(context.config)}
     fields |= {"mixed": True} if changed and not context.state.get(RULES).get("mixed") else {}
@@ -85,4 +86,9 @@ def entries_in_force(context: Context) -> Checkpoint | None:
     if changed <= OF_ENTRIES and not mixed:
         return in_force(context)
     now = applied_rules(context.config)
-    return Checkpoint(RULES, {f"rules.{name}": now[name] for name in changed & OF_ENTRIES})
+    return Checkpoint(RULES, _with(kept_parts(context), {name: now[name] for name in changed & OF_ENTRIES}))
+
+
+def _with(then: dict[str, str], digests: dict[str, str]) -> Document:
+    """The parts with other digests, written as a whole: a name may have a dot, which a server takes for a path."""
+    return {"rules": then | digests}

@@ -18,8 +18,10 @@ from dataclasses import replace
 import pytest
 
 from lbmigrate import commands
+from lbmigrate.config.digest import applied_rules
 from lbmigrate.errors import Mismatch, Refused
 from lbmigrate.migration.runner import Terms
+from lbmigrate.passes.scored_by import MIXED, kept_parts
 from lbmigrate.run.connection import Connection
 from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema.layout import homes
@@ -241,3 +243,12 @@ def test_every_verb_tells_of_the_change_and_nothing_that_it_does_is_in_the_way(h
     assert any("since the ledger was scored: " in each and "next: lbmigrate reconcile" in each for each in heard)
     settled(connection)
     assert_nothing_of_the_old_is_left(home, connection)
+
+
+def test_a_backfill_under_other_clocks_notes_them_beside_the_other_parts(home):
+    connection, _ = changed(home, "days by each user's own clocks")
+    before, now = kept_parts(connection.context()), applied_rules(connection.config)
+    typed(connection, "lbmigrate backfill")
+    assert kept_parts(connection.context()) == before | {"users.timezone": MIXED}
+    typed(connection, "lbmigrate backfill --full")
+    assert kept_parts(connection.context()) == before | {"users.timezone": now["users.timezone"]}
