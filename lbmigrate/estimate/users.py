@@ -28,6 +28,7 @@ from lbmigrate.values.ids import parse_id
 
 USERS, FEWEST = 150, 8  # users whose events are read, and fewer than which say nothing
 MOST_EVENTS = 20_000  # of one user that are read
+USUAL, UNKNOWN = 0.33, 2.0  # entries for each event and kind of period where nothing was seen, and how far off that is
 GUESSED = 0.7  # how far off entries may be that are told from times alone
 
 
@@ -49,7 +50,7 @@ def spread(context: Context, samples: Mapping[str, Sample], weights: Mapping[str
     sources = [source for source in context.config.sources if weights.get(source.name, 0) > 0]
     drawn = [(name, event) for name, sample in samples.items() for event in sample.drawn]
     if not drawn:
-        return Spread(0.0, 0.0, 0.0)
+        return _unseen(context, sum(weights.values()))
     found: list[tuple[float, float]] = []
     if all(_leads_to_users(context, source) for source in sources):
         with left.spending():
@@ -64,6 +65,12 @@ def spread(context: Context, samples: Mapping[str, Sample], weights: Mapping[str
     error = 2 * stdev(entries) / math.sqrt(len(entries)) / max(mean(entries), 1e-9)
     known = max(1, context.sources[context.config.users.collection].estimated_document_count()) / sum(weights.values())
     return Spread(min(known, mean(1 / events for events, _ in some)), mean(entries), error, len(some))
+
+
+def _unseen(context: Context, number: float) -> Spread:
+    """Where no event could be looked at, since the server took all the time or none can be scored: like usual tasks."""
+    users = max(1, context.sources[context.config.users.collection].estimated_document_count())
+    return Spread(min(1.0, users / number), USUAL * len(context.config.periods), UNKNOWN)
 
 
 def of_ledger(context: Context, number: int) -> Spread:

@@ -144,6 +144,17 @@ def test_a_pace_that_is_set_is_part_of_the_time(app, terminal):
     assert found["seconds"]["likely"] == pytest.approx(TASKS * 2 / 3 / 10)
 
 
+def test_where_no_document_could_be_looked_at_entries_are_expected_with_wide_bounds(app, terminal, monkeypatch):
+    known = estimate_of(terminal)
+    monkeypatch.setattr(looking.sample, "take", lambda *_: looking.sample.Sample())
+    found = estimate_of(terminal)
+    assert found["calibration"]["documents"] == 0 < known["calibration"]["documents"]
+    assert found["work"]["entries"] > 0 < found["work"]["users"]
+    for name in ("seconds", "disk", "oplog"):
+        assert found[name]["low"] < known[name]["likely"] < found[name]["high"], name
+    assert any("no document could be looked at" in each for each in found["assumed"])
+
+
 @pytest.mark.slow
 def test_fewer_documents_are_looked_at_where_scoring_them_takes_long(app, terminal, monkeypatch):
     monkeypatch.setenv("LBMIGRATE_ALLOW_FUNCTIONS", "benchmarks.estimate.rules")
