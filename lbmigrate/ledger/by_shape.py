@@ -146,17 +146,17 @@ def _cells(judged: Judged, chosen: Rows) -> Cells:
 
 def _copies(context: Context, source: Source, group: Group, cells: Cells, names: Bytes) -> Bytes | None:
     """The template filled with each document's values; None if it does not come to what the ordinary way makes."""
-    template = _ordinary(context, source, group.rows[0])
-    places = layout(template) if template else None
-    if template is None or places is None or not _fits(places, cells):
+    ends = _ordinary(context, source, group.rows[[0, -1]])
+    template = ends[0] if ends else b""
+    places = layout(template)
+    if places is None or not _fits(places, cells):
         return None
     begin = places[("_id",)].start + len(f"{source.action}:".encode())
     if begin + names.shape[1] != _end(places[("_id",)]):
         return None
     placed = [(begin, names), *((places[path].start, values) for path, values in cells.items())]
     found = filled(template, placed, len(group))
-    last = template if len(group) == 1 else _ordinary(context, source, group.rows[-1])
-    return found if (found[0].tobytes(), found[-1].tobytes()) == (template, last) else None
+    return found if [found[0].tobytes(), found[-1].tobytes()] == ends else None
 
 
 def _fits(places: Layout, cells: Cells) -> bool:
@@ -167,9 +167,12 @@ def _end(field: Field) -> int:
     return field.start + field.width
 
 
-def _ordinary(context: Context, source: Source, document: Bytes) -> bytes | None:
-    """The event of a document as the driver encodes it; None where it has none, or one that was written otherwise."""
-    scored = score(context, source, [bson.decode(document.tobytes(), CODECS)])
-    if len(scored.events) != 1 or scored.former:
-        return None
-    return bson.encode(scored.events[0], codec_options=context.target.codec_options)
+def _ordinary(context: Context, source: Source, documents: Bytes) -> list[bytes]:
+    """The events of documents as the driver encodes them; none where one has none, or one that was written otherwise.
+
+    Scored together, for what a look at the rule costs: a third of a millisecond, for each shape in each batch.
+    """
+    scored = score(context, source, bson.decode_all(documents.tobytes(), CODECS))
+    if len(scored.events) != len(documents) or scored.former:
+        return []
+    return [bson.encode(event, codec_options=context.target.codec_options) for event in scored.events]

@@ -14,6 +14,7 @@ from typing import Any
 
 import bson
 import numpy as np
+import numpy.typing as npt
 from bson import Int64
 from bson.codec_options import CodecOptions
 from pymongo.database import Database
@@ -73,26 +74,54 @@ def first_entries(
     shown = people.shown(users)
     profiles: list[Document] = [shown[user] | born(now) for user in kinds[0].users]
     codecs = context.target.codec_options
-    parts = [encoded(each, profiles, codecs) for each in kinds]
-    whole = [document for part in parts if part is not None for document in part]
-    return None if None in parts else FirstEntries(users, periods, list(map(Ready, whole)))
+    made = encoded(kinds, profiles, codecs)
+    return None if made is None else FirstEntries(users, periods, list(map(Ready, made)))
 
 
-def encoded(kind: Folded, profiles: Sequence[Document], codecs: CodecOptions[Any]) -> list[bytes] | None:
-    """Each entry of a kind of period, with what is in the `profiles` of the users; None where one is unusual."""
-    if kind.score.dtype == object or (kind.stands != kind.events).any() or (kind.score < -LARGEST_SCORE).any():
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """What all entries of a user share, encoded once for all kinds of periods, with how long it is; in step."""
+
+    texts: list[bytes]
+    owners: list[bytes]
+    rests: list[bytes]
+    lengths: npt.NDArray[np.int32]
+
+
+def encoded(kinds: Sequence[Folded], profiles: Sequence[Document], codecs: CodecOptions[Any]) -> list[bytes] | None:
+    """Each entry of these kinds of periods, with what is in the `profiles` of the users; None where one is unusual."""
+    if any(
+        kind.score.dtype == object or (kind.stands != kind.events).any() or (kind.score < -LARGEST_SCORE).any()
+        for kind in kinds
+    ):
         return None
-    texts = [text.encode() for text in id_texts(kind.users)]
-    owners = [text + b"\0" + _elements({"userId": user}, codecs) for text, user in zip(texts, kind.users, strict=True)]
-    periods = [_elements({"period": label}, codecs) for label in kind.labels]
+    pieces = _pieces(kinds[0].users, profiles, codecs)
+    parts = [_put_together(kind, pieces, codecs) for kind in kinds]
+    usual = all(_are_as_usual(kind, profiles, codecs, made) for kind, made in zip(kinds, parts, strict=True))
+    return [entry for made in parts for entry in made] if usual else None
+
+
+def _pieces(users: Sequence[Any], profiles: Sequence[Document], codecs: CodecOptions[Any]) -> _Pieces:
+    texts = [text.encode() for text in id_texts(users)]
+    owners = [text + b"\0" + _elements({"userId": user}, codecs) for text, user in zip(texts, users, strict=True)]
     rests = [_elements(profile, codecs) + b"\0" for profile in profiles]
+    return _Pieces(texts, owners, rests, _lengths(owners) + _lengths(rests))
+
+
+def _put_together(kind: Folded, pieces: _Pieces, codecs: CodecOptions[Any]) -> list[bytes]:
+    owners, rests, texts = pieces.owners, pieces.rests, pieces.texts
+    periods = [_elements({"period": label}, codecs) for label in kind.labels]
     heads = {length: [_head(label, length) for label in kind.labels] for length in set(map(len, texts))}
     mine = [heads[len(text)] for text in texts]
-    rows = zip(kind.owner.tolist(), kind.label.tolist(), as_list(_numbers(kind, codecs)), strict=True)
-    made = [b"".join((mine[o][p], owners[o], periods[p], row, rests[o])) for o, p, row in rows]
-    sizes = np.fromiter(map(len, made), dtype="<i4", count=len(made)) + 4
-    whole = [size + each for size, each in zip(as_list(sizes.view(np.uint8).reshape(-1, 4)), made, strict=True)]
-    return whole if _are_as_usual(kind, profiles, codecs, whole) else None
+    numbers = _numbers(kind, codecs)
+    shared = _lengths(heads[len(texts[0])]) + _lengths(periods) + numbers.shape[1] + 4
+    sizes = as_list((pieces.lengths[kind.owner] + shared[kind.label]).astype("<i4").view(np.uint8).reshape(-1, 4))
+    rows = zip(sizes, kind.owner.tolist(), kind.label.tolist(), as_list(numbers), strict=True)
+    return [b"".join((size, mine[o][p], owners[o], periods[p], row, rests[o])) for size, o, p, row in rows]
+
+
+def _lengths(pieces: Sequence[bytes]) -> npt.NDArray[np.int32]:
+    return np.fromiter(map(len, pieces), dtype=np.int32, count=len(pieces))
 
 
 def _elements(document: Document, codecs: CodecOptions[Any]) -> bytes:

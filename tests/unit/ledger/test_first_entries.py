@@ -54,15 +54,14 @@ def test_entries_made_of_pieces_are_those_made_one_by_one(users, history, profil
     ledger = daily([users[number] for number in who], points, times, "Europe/Berlin")
     kinds = folded(ledger, PERIODS)
     shown = profiles[: len(kinds[0].users)]
-    parts = [encoded(kind, shown, CODECS) for kind in kinds]
-    assert [entry for part in parts for entry in part or ()] == one_by_one(ledger, shown, kinds[0].users)
+    assert encoded(kinds, shown, CODECS) == one_by_one(ledger, shown, kinds[0].users)
 
 
 def test_a_score_that_is_not_exact_and_an_event_that_does_not_stand_are_left_alone():
     most = [2**63 - 1] * 3
     (beyond,) = folded(daily([1] * 3, most, [AT] * 3, "UTC"), ["global"])
-    assert encoded(beyond, [{}], CODECS) is None
+    assert encoded([beyond], [{}], CODECS) is None
     (lowest,) = folded(daily([1], [-(2**63)], [AT], "UTC"), ["global"])
-    assert encoded(lowest, [{}], CODECS) is None
+    assert encoded([lowest], [{}], CODECS) is None
     (voided,) = folded(daily([uuid.UUID(int=1)] * 2, [1, -1], [AT] * 2, "UTC", [1, -1]), ["global"])
-    assert encoded(voided, [{}], CODECS) is None
+    assert encoded([voided], [{}], CODECS) is None
