@@ -27,11 +27,12 @@ from bson import Int64
 from bson.codec_options import DatetimeConversion
 
 from lbmigrate.config.model import Config
-from lbmigrate.ledger import rollup
+from lbmigrate.ledger import batches, rollup
 from lbmigrate.ledger.fold import fold
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.usual import is_usual
+from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import EARLIEST, LATEST, Document
 from lbmigrate.rules import ranking
@@ -147,12 +148,12 @@ def _times(context: Context, users: Sequence[Any]) -> Iterator[Events]:
     if is_fake(context.target):
         yield _decoded(list(ledger.find(asked, shown)))
         return
-    for raw in ledger.find_raw_batches(asked, shown):
-        found = raw_bson.columns(raw) if raw else {}
+    for batch in batches.read(ledger, asked, shown, BATCH):
+        found = raw_bson.of_batch(batch)
         if found and _is_plain(found):
             yield found["userId"].ids(), found["createdAt"].numbers().view("datetime64[ms]")
         else:
-            yield _decoded(bson.decode_all(raw, CODECS))
+            yield _decoded(bson.decode_all(batch.all(), CODECS))
 
 
 def _is_plain(found: dict[str, raw_bson.Column]) -> bool:

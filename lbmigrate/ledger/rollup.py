@@ -23,6 +23,7 @@ from bson.int64 import Int64
 from pymongo.database import Database
 
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import batches
 from lbmigrate.ledger.boards_anew import boards_of
 from lbmigrate.ledger.changes import Differences, differences
 from lbmigrate.ledger.entries import Present, places_by_period, places_of, present_entries, remove_stale
@@ -71,8 +72,8 @@ def _first_days(database: Database[Any], users: Document, people: People) -> Sum
 
 
 def _added_up(events: Iterator[Columns], people: People) -> Sums:
-    batches = ((columns, people.clocks(columns[0])) for columns in events)
-    parts = [ranking.daily(*columns[:3], clocks, columns[3], people.moments) for columns, clocks in batches]
+    some = ((columns, people.clocks(columns[0])) for columns in events)
+    parts = [ranking.daily(*columns[:3], clocks, columns[3], people.moments) for columns, clocks in some]
     return parts[0] if len(parts) == 1 else ranking.merge(parts)
 
 
@@ -183,11 +184,11 @@ def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
         batch = list(database[EVENTS].find(asked, projection))
         yield from [_decoded(batch)] if batch else []
         return
-    for raw in database[EVENTS].find_raw_batches(asked, projection, batch_size=BATCH):
-        found = raw_bson.columns(raw) if raw else {}
-        if found is None or (found and not _is_plain(found)):
-            yield _decoded(bson.decode_all(raw, CODECS))
-        elif found:
+    for some in batches.read(database[EVENTS], asked, projection, BATCH):
+        found = raw_bson.of_batch(some)
+        if found is None or not _is_plain(found):
+            yield _decoded(bson.decode_all(some.all(), CODECS))
+        else:
             yield _read(found)
 
 

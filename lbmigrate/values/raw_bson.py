@@ -18,6 +18,7 @@ import numpy.typing as npt
 from bson import Int64, ObjectId
 
 from lbmigrate.records import Document
+from lbmigrate.values.documents import Documents
 
 STRING, DOCUMENT, OBJECT_ID, BOOLEAN, DATE, INT32, INT64 = 0x02, 0x03, 0x07, 0x08, 0x09, 0x10, 0x12
 WIDTHS = {OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, INT32: 4, INT64: 8}
@@ -79,6 +80,14 @@ def columns(raw: bytes) -> dict[str, Column] | None:
     if not length or len(raw) % length:
         return None
     return of_rows(np.frombuffer(raw, dtype=np.uint8).reshape(-1, length))
+
+
+def of_batch(batch: Documents) -> dict[str, Column] | None:
+    """The same of documents as a reply has them."""
+    length = int(batch.lengths[0])
+    if (batch.lengths != length).any():
+        return None
+    return of_rows(batch.rows(np.arange(len(batch)), length))
 
 
 def of_rows(rows: Bytes) -> dict[str, Column] | None:
