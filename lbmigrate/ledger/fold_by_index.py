@@ -27,7 +27,7 @@ from bson import Int64
 from bson.codec_options import DatetimeConversion
 
 from lbmigrate.config.model import Config
-from lbmigrate.ledger import batches, rollup
+from lbmigrate.ledger import raw_reads, rollup
 from lbmigrate.ledger.fold import fold
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rolled import Rolled
@@ -148,7 +148,7 @@ def _times(context: Context, users: Sequence[Any]) -> Iterator[Events]:
     if is_fake(context.target):
         yield _decoded(list(ledger.find(asked, shown)))
         return
-    for batch in batches.read(ledger, asked, shown, BATCH):
+    for batch in raw_reads.read(ledger, asked, shown, BATCH):
         found = raw_bson.of_batch(batch)
         if found and _is_plain(found):
             yield found["userId"].ids(), found["createdAt"].numbers().view("datetime64[ms]")

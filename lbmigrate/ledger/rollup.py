@@ -23,7 +23,7 @@ from bson.int64 import Int64
 from pymongo.database import Database
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import batches
+from lbmigrate.ledger import raw_reads
 from lbmigrate.ledger.boards_anew import boards_of
 from lbmigrate.ledger.changes import Differences, differences
 from lbmigrate.ledger.entries import Present, places_by_period, places_of, present_entries, remove_stale
@@ -184,7 +184,7 @@ def _events(database: Database[Any], users: Document) -> Iterator[Columns]:
         batch = list(database[EVENTS].find(asked, projection))
         yield from [_decoded(batch)] if batch else []
         return
-    for some in batches.read(database[EVENTS], asked, projection, BATCH):
+    for some in raw_reads.read(database[EVENTS], asked, projection, BATCH):
         found = raw_bson.of_batch(some)
         if found is None or not _is_plain(found):
             yield _decoded(bson.decode_all(some.all(), CODECS))
