@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import logging
 import os
 import pickle
 import threading
@@ -37,6 +38,7 @@ from lbmigrate.workers.on_dask import BEGINS, HANDED, work
 TICK = 0.05  # seconds between two looks at whether a worker asks something
 LOOK, DESERTED = 5.0, 60.0  # … at whether there are workers, and for how long a run waits for one
 CONNECT = "15s"
+LOGGERS = ("distributed", "distributed.client")  # each has a handler of its own, and a line of theirs is no JSON
 
 
 class Presence:
@@ -194,6 +196,8 @@ def crew(context: Context, scheduler: str | None) -> Iterator[DaskCrew]:
 def _client(context: Context, scheduler: str | None) -> Iterator[Any]:
     import distributed  # noqa: PLC0415  an extra
 
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what they have to say comes back as errors, and is told
     with ExitStack() as later:
         try:
             address = scheduler or later.enter_context(_of_this_host(context))

@@ -146,6 +146,7 @@ def test_the_scheduler_killed_ends_the_run_with_the_command_to_go_on_and_going_o
         psutil.Process(scheduler.pid).kill()
         code, _, err = run.end(PATIENCE)
     assert code == 1, err
+    assert "distributed" not in err, "which would be a line between those of --log-format json"
     assert "then run the same command again" in " ".join(err.split())
     fill(twin)
     for app in (database, twin):
