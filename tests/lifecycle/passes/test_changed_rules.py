@@ -166,7 +166,7 @@ def test_a_run_reads_again_what_other_rules_have_read_and_shows_no_board_of_both
     if takes_backfill:
         with pytest.raises(Refused, match="without all of its history") as refused:
             app.apply([s6_cut_over])
-        assert refused.value.hint == "lbmigrate backfill, then: lbmigrate run"
+        assert refused.value.hint == "lbmigrate reconcile, then: lbmigrate run"
     refusal = refused_by(app.apply)
     if refusal:  # the ledger has points, or actions, of the old rules
         assert refusal.hint.startswith("lbmigrate reconcile, then: lbmigrate ")
