@@ -18,12 +18,13 @@ from pymongo.collection import Collection
 from lbmigrate.errors import Refused
 from lbmigrate.records import Document
 from lbmigrate.state.forms import chunk_problem
+from lbmigrate.values.bounds import LONG_BINARY, above, below, is_long_binary
 from lbmigrate.values.brackets import TYPES, bracket_of, is_nan, rank
 from lbmigrate.values.limits import NO_TEXT, TEXT, is_lost
 
 # What no range holds. Documents with such ids are few: each kind of them is one chunk.
 NO_RANGE: Document = {"$type": ["minKey", "maxKey", "javascript", "javascriptWithScope", "symbol", "dbPointer"]}
-UNORDERED = [NO_TEXT, NO_RANGE]
+UNORDERED = [NO_TEXT, LONG_BINARY, NO_RANGE]
 _IDS = json_util.JSONOptions(uuid_representation=UuidRepresentation.STANDARD)
 NUMBERS: Document = {"$gte": float("-inf")}  # but for NaN, which a range holds only by itself
 
@@ -138,8 +139,9 @@ def cut(collection: Collection[Any], span: Span, size: Size, last: Bounds | None
 
 def _cut_one(collection: Collection[Any], span: Span, low: Any, size: Size) -> Generator[Bounds, None, Any]:
     """One chunk from `low` on, or the several that a run of equal keys needs; returns where the next begins."""
-    beyond = _hop(collection, span, {"$gte": low}, size())
-    if beyond is None:
+    found = _hop(collection, span, {"$gte": low}, size())
+    beyond = above(found)  # where that is large, the chunk has all ids that begin like it
+    if beyond is None or (beyond is not found and beyond == span.high):
         yield Bounds(span.key, low, span.high, closed=not span.open)
         return None
     if beyond != low:
@@ -156,12 +158,12 @@ def _hop(collection: Collection[Any], span: Span, start: Document, skip: int) ->
     value = value_at(found[0], span.key) if found else None
     if is_lost(value) and TEXT.items().isdisjoint(start.items()):
         return _hop(collection, span, {**start, **TEXT}, skip)
-    return value
+    return None if is_long_binary(value) else value  # the span has no other behind it
 
 
 def first_from(collection: Collection[Any], span: Span, value: Any) -> Any:
-    """The first key of a span from a value on; None where there is none."""
-    return _hop(collection, span, {"$gte": value}, 0)
+    """The first key of a span from a value on, or what is short and not above it; None where there is none."""
+    return below(_hop(collection, span, {"$gte": value}, 0))
 
 
 def _above(collection: Collection[Any], span: Span, value: Any) -> Any:
@@ -188,12 +190,15 @@ def _cut_ordered(collection: Collection[Any], extra: Document, size: Size, last:
     wanted = extra if last is None else {"$and": [extra, _beyond(last.high)]}
     for row in collection.find(wanted, {"_id": 1}).sort("_id", 1):
         each = row["_id"]
-        if is_lost(each) or (each is not None and rank(each) == len(TYPES)):
+        if is_lost(each) or is_long_binary(each) or (each is not None and rank(each) == len(TYPES)):
+            continue
+        top = above(each)
+        if top is not each and top == high:  # the chunk before has all ids that begin like it
             continue
         if count >= size() or (count and bracket_of(each) != bracket_of(high)):
             yield Bounds("_id", low, high, closed=True, extra=extra)
             count = 0
-        low, high, count = (low if count else each), each, count + 1
+        low, high, count = (low if count else below(each)), top, count + 1
     if count:
         yield Bounds("_id", low, high, closed=True, extra=extra)
 

@@ -16,6 +16,7 @@ from lbmigrate.config.model import Source
 from lbmigrate.passes.chunks import NUMBERS, Span, value_at
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
+from lbmigrate.values.bounds import BINARY, below, is_long_binary, is_of_many
 from lbmigrate.values.brackets import TYPES, is_nan, rank
 from lbmigrate.values.limits import TEXT, is_lost
 
@@ -23,33 +24,38 @@ ENDS = "ends"  # on a watermark row, and on the pass that it keeps
 
 
 def end(collection: Collection[Any], key: str, condition: Document, way: int) -> Any:
-    """The first value from one end that can be a bound: text that is UTF-8, and a number that is one."""
+    """The first value from one end that can be a bound: text that is UTF-8, a number that is one, no long binary data.
+
+    It may be large (`values.bounds`).
+    """
     found = collection.find_one(condition, {key: 1}, sort=[(key, way)])
     value = value_at(found, key) if found else None
-    usual = TEXT if is_lost(value) else NUMBERS if is_nan(value) else None
+    usual = TEXT if is_lost(value) else NUMBERS if is_nan(value) else BINARY if is_long_binary(value) else None
     if usual:
         found = collection.find_one({"$and": [condition, {key: usual}]}, {key: 1}, sort=[(key, way)])
     return value_at(found, key) if found else None
 
 
 def ends(collection: Collection[Any]) -> list[Any]:
-    """The highest `_id` of each type that the collection has ids of: a look into the index for each, and one more."""
+    """The highest `_id` of each type that the collection has ids of: a look into the index for each, and two more."""
     found: list[Any] = []
-    below = len(TYPES)  # so many of them are still to be looked for
-    while below:
-        types = [{"_id": {"$type": name}} for name in TYPES[:below]]
+    left = len(TYPES)  # so many of them are still to be looked for
+    while left:
+        types = [{"_id": {"$type": name}} for name in TYPES[:left]]
         highest = end(collection, "_id", {"$or": types}, -1)
         if highest is not None:
-            found.append(highest)
-            below = rank(highest)
+            found.append(below(highest))
+            left = rank(highest)
         else:
-            below = min(below - 1, 1)  # numbers may stand below texts that are no UTF-8
+            # others may stand below long binary data, and numbers below texts that are no UTF-8
+            left = TYPES.index("binData") if left > TYPES.index("binData") else min(left - 1, 1)
     return found
 
 
-def ends_of(spans: Sequence[Span]) -> list[Any]:
+def ends_of(collection: Collection[Any], spans: Sequence[Span]) -> list[Any]:
     """The ends of the ids where a pass walks all of them."""
-    return [span.high for span in spans if not span.extra]
+    found = [span.high for span in spans if not span.extra]
+    return ends(collection) if any(map(is_of_many, found)) else found
 
 
 def behind(kept: Sequence[Any]) -> Document:

@@ -28,6 +28,7 @@ from lbmigrate.passes.watermark import Mark
 from lbmigrate.records import Document
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context, Scope
+from lbmigrate.values.bounds import above, below
 from lbmigrate.values.brackets import TYPES
 from lbmigrate.values.coerce import MILLISECONDS_FROM
 from lbmigrate.values.ids import parse_id
@@ -65,7 +66,7 @@ def read_plan(context: Context, source: Source, started: dt.datetime) -> ReadPla
         reason = "is inside the unwound array" if unwind.orders_nothing(source) else "has no index"
         told = f"{source.collection}.{source.cursor} {reason}"
         spans = everything(collection)
-        return ReadPlan(spans, following, told, ends=ends_of(spans))
+        return ReadPlan(spans, following, told, ends=ends_of(collection, spans))
     latest = ends(collection)  # before the spans: what comes in between is in these, and behind the ends
     since = before(mark.value, context.late())
     late = came_behind(context, source, [{source.cursor: each} for each in ranges(since)])
@@ -116,7 +117,7 @@ def _whole(context: Context, collection: Collection[Any], source: Source) -> tup
         latest = ends(collection)
         return _between(collection, source, Scope(since=here.at))[0], latest
     spans = everything(collection)
-    return spans, ends_of(spans)
+    return spans, ends_of(collection, spans)
 
 
 def _between(collection: Collection[Any], source: Source, scope: Scope) -> tuple[tuple[Span, ...], None, str]:
@@ -141,7 +142,7 @@ def everything(collection: Collection[Any]) -> tuple[Span, ...]:
 def bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
     """From the first to the last value of `key` that meets the condition: one span, or none."""
     found = [end(collection, key, condition, way) for way in (1, -1)]
-    return [Span(key, *found)] if None not in found else []
+    return [Span(key, below(found[0]), above(found[1]))] if None not in found else []
 
 
 def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:

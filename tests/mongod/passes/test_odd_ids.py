@@ -6,14 +6,16 @@ import datetime as dt
 import math
 from typing import Any
 
+import bson
 import pytest
 from bson import Code, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
 from lbmigrate.errors import Refused
-from lbmigrate.migration.steps import STEPS
+from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.passes.chunks import Bounds
 from lbmigrate.schema import REJECTS
-from tests.apps import NEW_YEAR, App, config, named, task, user
+from lbmigrate.state import COLLECTION
+from tests.apps import NEW_YEAR, App, config, named, stopped_after, task, user
 
 pytestmark = pytest.mark.usefixtures("mongod")
 USUAL = {
@@ -108,3 +110,47 @@ def test_text_that_is_not_utf8_among_all_others(database, size):
     counts = app.backfill()
     assert (counts.emitted, counts.rejected) == (len(USUAL["texts"]) + 5, 3)
     assert {row["reason"] for row in database[REJECTS].find()} == {"its _id is not UTF-8 text"}
+
+
+# --- ids that are large -------------------------------------------------------------------------------------------
+
+MUCH = 2_500_000  # characters, more than may name an event
+LONG = [
+    "M" + "x" * MUCH, "M" + "x" * MUCH + "y", "zz" + "x" * MUCH, "aa" + "x" * 2_000, {"k": "x" * MUCH},
+    {"k": "x" * MUCH + "y"}, {"k": [7] * 100_000}, b"x" * MUCH, b"x" * 2_000, b"x",
+]  # fmt: skip
+LARGE_ROW = 100_000  # bytes
+
+
+def rows_of_the_state(database: Any) -> list[int]:
+    return [len(bson.encode(row)) for row in database[COLLECTION].find({}, {"users": 0})]
+
+
+@pytest.mark.parametrize("size", [1, 2, 50])
+@pytest.mark.parametrize("usual", [USUAL["texts"], USUAL["several types"]], ids=["texts", "several types"])
+def test_ids_that_are_large_hide_no_other_and_no_row_of_the_state_has_them(database, usual, size):
+    app = app_with(database, [*usual, *LONG], size)
+    counts = app.backfill()
+    good = sum(map(is_named, usual)) + 3  # those of some 2,000 bytes can name an event, too
+    assert (counts.read, counts.emitted) == (len(usual) + len(LONG), good)
+    assert counts.rejected == len(usual) + len(LONG) - good
+    assert max(rows_of_the_state(database)) < LARGE_ROW
+
+
+def test_what_comes_in_behind_a_large_id_is_read_by_the_next_backfill(database):
+    app = app_with(database, ["a", "m" + "x" * MUCH, {"k": "x" * MUCH}, b"x" * MUCH], updatedAt=NEW_YEAR)
+    app.backfill()
+    late = ["b", {"l": 1}, "m" + "x" * 5_000, "n", {"k": "y"}, {"l": "a"}]
+    database["tasks"].insert_many([task(9, _id=name, updatedAt=dt.datetime(2001, 1, 1)) for name in late])
+    assert app.backfill().emitted == 4  # the first two are not behind
+    assert app.backfill().emitted == 0
+    assert max(rows_of_the_state(database)) < LARGE_ROW
+
+
+def test_a_backfill_that_stopped_among_large_ids_goes_on_behind_them(database):
+    names = [f"{letter}{'x' * MUCH}{mark}" for letter in "abc" for mark in ("", "y")]
+    app = app_with(database, [*names, "b", "d"], size=1)
+    stopped_after(s4_backfill, app.context(), 4, saved=True)
+    app.backfill()
+    assert app.entries()[f"global:{user(1)['_id']}"]["score"] == 20
+    assert database[REJECTS].count_documents({}) == len(names)
