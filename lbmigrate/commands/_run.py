@@ -9,7 +9,7 @@ from lbmigrate.backup import record
 from lbmigrate.board.lookup import naming
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
-from lbmigrate.errors import Refused, UsageError
+from lbmigrate.errors import Mismatch, Refused, UsageError
 from lbmigrate.ledger import forget as leaving
 from lbmigrate.ledger import sharding
 from lbmigrate.ledger.binding import ANY_OF_OURS
@@ -79,7 +79,7 @@ def backfill(where: Config | Connection, *, scope: Scope = Scope(), terms: Terms
 def verify(where: Config | Connection, *, options: VerifyOptions = VerifyOptions(), terms: Terms = Terms()) -> Document:
     """Compare entries with the ledger, whatever an earlier verdict says; the new verdict. Raises Mismatch."""
     with opened(where) as connection:
-        connection.refuse_untouched()
+        connection.refuse_untouched(Mismatch)
         with runner.started(connection, "verify", terms, bears=ANY_OF_OURS, verify=options) as driver:
             driver.apply([VERIFY])
         return connection.state.get("verdict")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lbmigrate.checks.finding import refuse
 from lbmigrate.checks.server import check_everything
-from lbmigrate.errors import Locked, WorkRemains
+from lbmigrate.errors import Locked, Refused, WorkRemains
 from lbmigrate.ledger import binding
 from lbmigrate.ledger.binding import Loss
 from lbmigrate.live.flag_cache import flag
@@ -37,7 +37,7 @@ def tail(where: Config | Connection, *, heal: bool = False, terms: Terms = Terms
     Reaching the time limit of `terms.stop` is a good end. Raises Refused on a server without change streams.
     """
     with opened(where) as connection:
-        connection.refuse_untouched()
+        connection.refuse_untouched(Refused)
         refuse(check_everything(connection.context(), "tail"))
         with runner.started(connection, "tail", terms, row=FOLLOWING, bears=BEARS, live=True) as driver:
             again = replace(terms, wait_lock=0.0, stop=driver.context.stop)

@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import ExecutionTimeout, OperationFailure, PyMongoError
 
 from lbmigrate.config.model import Config
-from lbmigrate.errors import UsageError
+from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.mongo import fake, faults, majority
 from lbmigrate.mongo.client import open_client, retrying, server_time
 from lbmigrate.mongo.concerns import durable
@@ -52,10 +52,10 @@ class Connection:
         homes = {name for place in places for name in retrying(partial(present_collections, place))}
         return not homes & {COLLECTION, EVENTS, ENTRIES}
 
-    def refuse_untouched(self) -> None:
-        """Raise UsageError where the migration has left nothing here, which is no finding: the name may be wrong."""
+    def refuse_untouched(self, error: type[LbmigrateError] = UsageError) -> None:
+        """Raise an error where the migration has left nothing here: the name may be wrong. Its class is a contract."""
         if self.is_untouched():
-            raise UsageError(f"there is no leaderboard in {self.target.name} yet", hint="lbmigrate run")
+            raise error(f"there is no leaderboard in {self.target.name} yet", hint="lbmigrate run")
 
     def check_majority(self) -> None:
         """Raise LbmigrateError where one of the collections cannot be read, since no majority has it."""

@@ -192,7 +192,7 @@ def test_what_is_named_after_a_backup_a_check_or_a_pause_goes_through(app, termi
 
 def test_tail_needs_the_run_that_it_names_and_a_server_whose_changes_can_be_followed(app, terminal):
     refused = terminal("tail")
-    assert (refused.code, refused.hint) == (2, "lbmigrate run")
+    assert (refused.code, refused.hint) == (6, "lbmigrate run")
     typed(terminal, refused.hint)
     refused = terminal("tail")
     assert refused.code == 6
