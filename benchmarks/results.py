@@ -68,7 +68,7 @@ def targets(rounds: Sequence[Round], kind: str) -> list[Target]:
     examined = found["incremental"]["examined"] if "incremental" in found else None
     return [
         Target("ours × the floor", "≤", 1.2, ratio(rounds, "ours", "floor")),
-        Target("$merge pipelines × ours", "≥", 2.0, ratio(rounds, "merge", "ours")),
+        Target("$merge pipelines × ours", "≥", 2.5, ratio(rounds, "merge", "ours")),
         Target("bulk upserts × ours", "≥", 2.5, ratio(rounds, "upserts", "ours")),
         Target("the loop (scaled) × ours", "≥", 20.0, ratio(rounds, "loop", "ours")),
         Target("re-run with nothing new × ours", "≤", 0.1, ratio(rounds, "re-run", "ours")),
