@@ -144,7 +144,7 @@ def _delays(database: Database[Any], rate: float, seconds: float) -> Figures:
     written = dict(_paced(database, rate, seconds))
     reached = len(written) / (time.perf_counter() - began)
     deadline = time.monotonic() + PATIENCE
-    while written.keys() - seen.keys():  # entries of the part before may come late
+    while not all(user in seen for user in written):  # beside entries of the part before, which may come late
         _wait(deadline, 0.02)
     done.set()
     watching.join()
