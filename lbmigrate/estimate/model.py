@@ -184,9 +184,8 @@ def part(
     if name == "events":
         client += work.scoring
     pieces = {"setup": 1.0, "events": work.examined / piece}.get(name, work.gathered / TOGETHER)
-    trip = (
-        0.0 if machine.shared else machine.trip
-    )  # on one machine it is processor time, of which both sides have theirs
+    # On one machine a trip is processor time, of which both sides have theirs.
+    trip = 0.0 if machine.shared else machine.trip
     waits = max(1.0, pieces) * (TRIPS * trip + WRITES * machine.journal) if work.parts[name] else 0.0
     hands = executors if name in SHARED_OUT else Executors(1)
     taken = limits(overlap, client, server, waits, hands, machine)

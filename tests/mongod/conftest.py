@@ -8,6 +8,7 @@ from pymongo.database import Database
 
 from lbmigrate.mongo.process import find_running
 from lbmigrate.records import Document
+from tests.apps import session, task, user
 from tests.terminal import Terminal, in_a_bare_place
 
 
@@ -33,3 +34,13 @@ def terminal(
     terminal = Terminal(monkeypatch, capsys, tmp_path / "leaderboard.yaml", server_uri, database.name)
     terminal.configure()
     return terminal
+
+
+@pytest.fixture
+def migrated(database: Database[Document], terminal: Terminal) -> Database[Document]:
+    """An app with three users, migrated, with nothing new since."""
+    database["users"].insert_many([user(number) for number in (1, 2, 3)])
+    database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(30)])
+    database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(12)])
+    assert terminal("run").code == 0
+    return database

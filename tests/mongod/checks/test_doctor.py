@@ -27,6 +27,7 @@ from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.state import State
 from tests.apps import SESSIONS, TASKS, USERS, oid, picture, session, task, user
+from tests.guarded import as_user
 
 ROOT = Path(__file__).parents[3]
 
@@ -520,10 +521,6 @@ def guarded(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield admin, server.uri
     finally:
         server.stop()
-
-
-def as_user(uri, name, password):
-    return uri.replace("mongodb://", f"mongodb://{name}:{password}@") + "&authSource=admin"
 
 
 @pytest.fixture

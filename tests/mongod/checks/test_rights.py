@@ -20,12 +20,10 @@ from lbmigrate.checks import privileges
 from lbmigrate.config.load import read_config
 from lbmigrate.ledger import make_histograms
 from lbmigrate.migration.steps import STEPS
-from lbmigrate.mongo.client import open_client
-from lbmigrate.mongo.process import start_mongod
 from lbmigrate.records import Document
 from tests.apps import App, oid, picture, session, task, user
+from tests.guarded import as_user, guarded_set
 from tests.mongod.board.test_board import Commands
-from tests.runs import replica_set
 
 RUNBOOK = Path(__file__).parents[3] / "runbooks" / "rights.md"
 HOME = "kept_apart"  # the database of the state, so that no right on one database hides behind one on the other
@@ -34,25 +32,8 @@ HOME = "kept_apart"  # the database of the state, so that no right on one databa
 @pytest.fixture(scope="module")
 def guarded(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A replica set of one that asks for passwords, as its administrator."""
-    home = tmp_path_factory.mktemp("guarded")
-    with replica_set(home, 1) as [node]:
-        with open_client(node.uri) as first:
-            first.admin.command("createUser", "root", pwd="root", roles=["root"])
-        node.stop()
-    key = home / "key"
-    key.write_text("a2V5b2ZhdGVzdA==")
-    key.chmod(0o600)
-    extra = ["--auth", f"--keyFile={key}"]
-    server = start_mongod(home / "node0", node.port, replica_set="tests", extra=extra)
-    try:
-        with open_client(as_user(server.uri, "root", "root")) as admin:
-            yield admin, server.uri
-    finally:
-        server.stop()
-
-
-def as_user(uri: str, name: str, password: str) -> str:
-    return uri.replace("mongodb://", f"mongodb://{name}:{password}@") + "&authSource=admin"
+    with guarded_set(tmp_path_factory.mktemp("guarded")) as found:
+        yield found
 
 
 @pytest.fixture

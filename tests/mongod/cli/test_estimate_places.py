@@ -12,8 +12,8 @@ import pytest
 from lbmigrate.checks import privileges
 from lbmigrate.config.load import read_config
 from lbmigrate.mongo.client import open_client
-from lbmigrate.mongo.process import start_mongod
 from tests.apps import oid
+from tests.guarded import as_user, guarded_set
 from tests.mongod.cli.test_estimate import PACE, hashes, idle, source, task
 from tests.runs import closed_chunks, replica_set, started, until
 
@@ -115,24 +115,8 @@ def test_on_a_secondary_it_is_said_that_no_run_is_possible_there(mongod, tmp_pat
 @pytest.fixture(scope="module")
 def guarded(mongod: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server that asks for passwords, as its administrator, and its URI."""
-    home = tmp_path_factory.mktemp("guarded")
-    with replica_set(home, 1) as [node]:
-        with open_client(node.uri) as first:
-            first.admin.command("createUser", "root", pwd="root", roles=["root"])
-        node.stop()
-    key = home / "key"
-    key.write_text("a2V5b2ZhdGVzdA==")
-    key.chmod(0o600)
-    server = start_mongod(home / "node0", node.port, replica_set="tests", extra=["--auth", f"--keyFile={key}"])
-    try:
-        with open_client(as_user(server.uri, "root", "root")) as admin:
-            yield admin, server.uri
-    finally:
-        server.stop()
-
-
-def as_user(uri: str, name: str, password: str) -> str:
-    return uri.replace("mongodb://", f"mongodb://{name}:{password}@") + "&authSource=admin"
+    with guarded_set(tmp_path_factory.mktemp("guarded")) as found:
+        yield found
 
 
 @pytest.fixture

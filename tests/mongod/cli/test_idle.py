@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbmigrate.checks.server import check_everything
-from tests.apps import SESSIONS, TASKS, App, config, session, task, user
+from tests.apps import SESSIONS, TASKS, App, config
 from tests.imported import imported
 
 ADDING_UP = ("rollup", "first_entries", "fold_by_index", "plain_events")
@@ -13,13 +13,8 @@ NEVER = ("pandas", "tenacity", "tornado", "distributed", *(f"lbmigrate.ledger.{n
 
 
 @pytest.fixture
-def app(database, terminal):
-    """A database that is migrated, with nothing new since."""
-    database["users"].insert_many([user(number) for number in (1, 2, 3)])
-    database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(30)])
-    database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(12)])
-    assert terminal("run").code == 0
-    return database
+def app(migrated):
+    return migrated
 
 
 def typed(terminal, *words: str) -> str:

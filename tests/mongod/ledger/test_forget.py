@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.apps import oid, picture, session, task, user
+from tests.apps import oid, picture
 
 ADA = str(oid(1))
 
 
 @pytest.fixture
-def app(database, terminal):
-    """An app with three users, migrated."""
-    database["users"].insert_many([user(number) for number in (1, 2, 3)])
-    database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(30)])
-    database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(12)])
-    assert terminal("run").code == 0
-    return database
+def app(migrated):
+    return migrated
 
 
 @pytest.mark.slow

@@ -10,19 +10,14 @@ from bson import Int64
 from lbmigrate.ledger import rollup
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.rehearsal.outcome import summary
-from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, oid, picture, session, task, user
+from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, oid, picture, task, user
 
 DEARER = {**TASKS, "points": 15}
 
 
 @pytest.fixture
-def app(database, terminal):
-    """An app with three users, migrated."""
-    database["users"].insert_many([user(number) for number in (1, 2, 3)])
-    database["tasks"].insert_many([task(number, owner=1 + number % 3) for number in range(30)])
-    database["sessions"].insert_many([session(number, owner=1 + number % 2) for number in range(12)])
-    assert terminal("run").code == 0
-    return database
+def app(migrated):
+    return migrated
 
 
 @pytest.mark.slow
