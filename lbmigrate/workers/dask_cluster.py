@@ -23,7 +23,6 @@ from typing import Any
 from lbmigrate.config.model import Config
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger.emitted import Seen
-from lbmigrate.mongo.faults import AGAIN
 from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.run.crew import Answer, Line, WorkerLost
@@ -31,12 +30,13 @@ from lbmigrate.state.mailbox import Post
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import packed, unpacked
 from lbmigrate.workers.child import undisturbed
+from lbmigrate.workers.dask_hints import DESERTED, Hints, hints
 from lbmigrate.workers.executor import cannot_start
 from lbmigrate.workers.joining import marks
 from lbmigrate.workers.on_dask import BEGINS, HANDED, work
 
 TICK = 0.05  # seconds between two looks at whether a worker asks something
-LOOK, DESERTED = 5.0, 60.0  # … at whether there are workers, and for how long a run waits for one
+LOOK = 5.0  # … at whether there are workers
 CONNECT = "15s"
 LOGGERS = ("distributed", "distributed.client")  # each has a handler of its own, and a line of theirs is no JSON
 
@@ -48,9 +48,9 @@ class Presence:
     """
 
     def __init__(
-        self, client: Any, workers: Callable[[], int], monotonic: Callable[[], float] = time.monotonic
+        self, client: Any, workers: Callable[[], int], hints: Hints, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client, self._workers, self._most = client, workers, 1
+        self._client, self._workers, self._most, self._hints = client, workers, 1, hints
         self._monotonic, self._turn = monotonic, threading.Lock()
         self._seen = self._looked = monotonic()
         self._news: list[str] = []
@@ -67,10 +67,10 @@ class Presence:
             if self._is_somebody():
                 self._seen, self._is_told = self._monotonic(), False
             elif not self._is_told:
-                self._news, self._is_told = [*self._news, WAITING], True
+                self._news, self._is_told = [*self._news, self._hints.waiting], True
             self._looked = self._monotonic()
         if self._looked - self._seen > DESERTED:
-            raise LbmigrateError(f"no worker has been at the Dask scheduler for {DESERTED:.0f} s", NOBODY)
+            raise LbmigrateError(f"no worker has been at the Dask scheduler for {DESERTED:.0f} s", self._hints.nobody)
 
     def news(self) -> list[str]:
         """That nobody is there, once each time that it begins."""
@@ -88,9 +88,11 @@ class Presence:
 class DaskLine:
     """The way to any worker of the cluster."""
 
-    def __init__(self, client: Any, post: Post, order: Document, number: int, uri: str, presence: Presence) -> None:
+    def __init__(
+        self, client: Any, post: Post, order: Document, number: int, uri: str, presence: Presence, hints: Hints
+    ) -> None:
         self._client, self._post, self._order, self._number, self._uri = client, post, order, number, uri
-        self._presence = presence
+        self._presence, self._hints = presence, hints
 
     def ask(self, task: Document, answer: Answer) -> Document:
         """What came of a task. Raises WorkerLost, and LbmigrateError where the scheduler is gone."""
@@ -106,7 +108,7 @@ class DaskLine:
             time.sleep(TICK)
         found = unpacked(self._result(future))
         if "unready" in found:
-            raise cannot_start(found["unready"], self._uri)
+            raise cannot_start(found["unready"], self._uri, self._hints.unready, f"the Dask worker with {found['who']}")
         return found
 
     def _answer_all(self, heard: dict[str, int], answer: Answer) -> None:
@@ -125,22 +127,14 @@ class DaskLine:
         try:
             found: bytes = future.result()
         except KilledWorker as error:
-            raise WorkerLost(f"workers of the Dask cluster died of a task: {error}", FEWER) from error
+            raise WorkerLost(f"workers of the Dask cluster died of a task: {error}", self._hints.killed) from error
         except (CancelledError, OSError) as error:
             told = "the scheduler of the Dask cluster is gone"
-            raise LbmigrateError(told, f"start it, or leave out --executor; then {AGAIN}") from error
+            raise LbmigrateError(told, self._hints.gone) from error
         except Exception as error:
             told = f"a worker of the Dask cluster cannot do this work: {secrets.hidden(repr(error))}"
-            raise LbmigrateError(told, f"have the same version on its workers; then {AGAIN}") from error
+            raise LbmigrateError(told, self._hints.another_version) from error
         return found
-
-
-SCHEDULER = "dask scheduler starts one; without --scheduler it is a cluster of this host"
-NOBODY = f"start some: dask worker tcp://SCHEDULER:8786, or leave out --executor; then {AGAIN}"
-WAITING = (
-    f"no worker is at the Dask scheduler; the run waits {DESERTED:.0f} s for one: dask worker tcp://SCHEDULER:8786"
-)
-FEWER = f"where memory ran out: a smaller backfill.chunk_size, or larger workers; then {AGAIN}"
 
 
 def _most(context: Context) -> int:
@@ -156,11 +150,12 @@ def _key(task: Document, number: int) -> str:
 class DaskCrew:
     """The cluster; so many tasks are handed out at the same time as the run has `workers`."""
 
-    def __init__(self, context: Context, client: Any) -> None:
+    def __init__(self, context: Context, client: Any, scheduler: str | None) -> None:
         self._pace, self._client = context.pace, client
         self._post, self._numbers = Post(context.state, context.run), itertools.count(1)
         wanted = partial(_most, context)
-        self._uri, self._presence = context.config.database.uri, Presence(client, wanted)
+        self._uri, self._hints = context.config.database.uri, hints(scheduler)
+        self._presence = Presence(client, wanted, self._hints)
         self._order = {"run": context.run, "fence": context.state.fence or 0, "marks": marks(context.config)}
 
     def hands(self) -> int:
@@ -171,7 +166,8 @@ class DaskCrew:
 
     @contextmanager
     def line(self) -> Iterator[Line | None]:
-        yield DaskLine(self._client, self._post, self._order, next(self._numbers), self._uri, self._presence)
+        order, number = self._order, next(self._numbers)
+        yield DaskLine(self._client, self._post, order, number, self._uri, self._presence, self._hints)
 
     def news(self) -> list[str]:
         return self._presence.news()
@@ -185,7 +181,7 @@ class DaskCrew:
 def crew(context: Context, scheduler: str | None) -> Iterator[DaskCrew]:
     """The crew of a run that a cluster works for. Raises LbmigrateError where there is none."""
     with _client(context, scheduler) as client:
-        found = DaskCrew(context, client)
+        found = DaskCrew(context, client, scheduler)
         try:
             yield found
         finally:
@@ -203,8 +199,9 @@ def _client(context: Context, scheduler: str | None) -> Iterator[Any]:
             address = scheduler or later.enter_context(_of_this_host(context))
             client = later.enter_context(distributed.Client(address, timeout=CONNECT, set_as_default=False))
         except (OSError, ValueError) as error:
-            told = f"there is no Dask scheduler at {scheduler}: {secrets.hidden(str(error))}"
-            raise LbmigrateError(told, SCHEDULER) from error
+            what = f"there is no Dask scheduler at {scheduler}" if scheduler else "no Dask cluster starts on this host"
+            told = f"{what}: {secrets.hidden(str(error))}"
+            raise LbmigrateError(told, hints(scheduler).no_cluster) from error
         yield client
 
 

@@ -21,10 +21,13 @@ class Executor(StrEnum):
     DASK = "dask"
 
 
-def cannot_start(told: Document, uri: str) -> NotReady:
-    """That a worker says it cannot work, for a reason that is not in what it was handed; `told` is its error."""
+def cannot_start(told: Document, uri: str, hint: str = "", who: str = "a worker") -> NotReady:
+    """That a worker says it cannot work, for a reason that is not in what it was handed; `told` is its error.
+
+    The hint of that is for whoever has typed the command of the run: without one it is that of the error.
+    """
     error = explain(errors_told.as_error(told), uri)
-    found = NotReady(f"a worker cannot work for this run: {error.message}", error.hint or ALONE, error.details)
+    found = NotReady(f"{who} cannot work for this run: {error.message}", hint or error.hint or ALONE, error.details)
     found.exit_code = error.exit_code
     return found
 

@@ -22,6 +22,7 @@ from lbmigrate.run.stop import Stop
 from lbmigrate.state import LOCK, Holder, State
 from lbmigrate.state.lease import is_held
 from lbmigrate.state.mailbox import SIGN, Mailbox
+from lbmigrate.telling.secrets import redact
 from lbmigrate.workers.at_work import answered, at_work, packed, unpacked
 
 TICK = 0.05  # seconds between two looks for a task
@@ -65,6 +66,13 @@ def refuse_others(config: Config, wanted: Document) -> None:
     here, there = mine["digests"], wanted.get("digests", {})
     if other := sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name)):
         raise Refused(f"the configuration here is another one than the run's: it differs in {', '.join(other)}", ALIKE)
+
+
+def refuse_elsewhere(context: Context) -> None:
+    """Raise Refused where the server of a worker knows nothing of its run: what it did there would be none of that."""
+    if not context.state.get(f"run:{context.run}"):
+        told = f"{redact(context.config.database.uri)} is another server than the run's"
+        raise Refused(told, "give the worker the server of the run, by MONGODB_URI")
 
 
 def join(connection: Connection, stop: Stop, tell: Callable[[str], None]) -> Done:

@@ -23,7 +23,7 @@ from lbmigrate.state import Holder, State
 from lbmigrate.state.mailbox import Mailbox
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import answered, at_work, packed, unpacked
-from lbmigrate.workers.joining import answer_to, guarded, opened, refuse_others
+from lbmigrate.workers.joining import answer_to, guarded, opened, refuse_elsewhere, refuse_others
 from lbmigrate.workers.ways import carry_out
 
 BEGINS = "begins"  # asks, before anything is done, whether another worker has begun this task
@@ -49,7 +49,7 @@ def work(order: bytes, body: bytes) -> bytes:
     try:
         place = _place(wanted)
     except (LbmigrateError, PyMongoError) as error:
-        return packed({"unready": errors_told.as_document(error)})
+        return packed({"unready": errors_told.as_document(error), "who": str(Holder.here())})
     turns = iter(range(1, 2**31))
 
     def ask(asked: Document) -> Document:
@@ -83,6 +83,7 @@ def _place(wanted: Document) -> Place:
 def _new_place(config: Config, wanted: Document) -> Place:
     with ExitStack() as later:
         context = later.enter_context(at_work(config, wanted["run"], wanted["fence"]))
+        refuse_elsewhere(context)
         box = Mailbox(State(context.state.rows.database), wanted["run"], Holder.here(), by="dask")
         later.enter_context(opened(box))
         kept = later.pop_all()

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
-from lbmigrate.mongo.process import free_port
+from lbmigrate.mongo.process import free_port, start_mongod
 from tests.mongod.workers.apps import LONG, configured, fill, fill_with_history, left, of_history
-from tests.runs import closed_chunks, ended, started, state_rows, until
+from tests.runs import AT_ONCE, closed_chunks, ended, started, state_rows, until
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.usefixtures("mongod"), pytest.mark.slow]
@@ -121,17 +121,37 @@ def test_what_a_terminal_or_systemd_sends_to_all_processes_ends_the_run_with_wha
 
 
 @pytest.fixture
+def bare(database, tmp_path):
+    """A scheduler without workers: its address, and a configuration."""
+    port = free_port()
+    with process("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"):
+        yield f"tcp://127.0.0.1:{port}", configured(tmp_path, database)
+
+
+def worker_at(address, **here):
+    """A worker that has the configuration and the server in its own environment."""
+    return process("dask_worker", address, "--nthreads", "2", "--no-dashboard", **here)
+
+
+@contextmanager
+def started_elsewhere(home):
+    """Another server, to which a worker may lead by mistake."""
+    other = start_mongod(home / "other", free_port(), extra=[AT_ONCE])
+    yield other.uri
+    other.stop()
+
+
+@pytest.fixture
 def site(database, server_uri, tmp_path):
-    """A scheduler and a worker that has the configuration and the server in its own environment: the address, both."""
+    """A scheduler and a worker: the address, the scheduler's process, the configuration."""
     fill(database)
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     config = configured(tmp_path, database, documents_per_second=150)
-    here = {"MONGODB_URI": server_uri, "LBMIGRATE_CONFIG": str(config)}
     place = ("--host", "127.0.0.1", "--port", str(port))
     with (
         process("dask_scheduler", *place, "--no-dashboard") as scheduler,
-        process("dask_worker", address, "--nthreads", "2", "--no-dashboard", **here),
+        worker_at(address, MONGODB_URI=server_uri, LBMIGRATE_CONFIG=str(config)),
     ):
         yield address, scheduler, config
 
@@ -171,3 +191,30 @@ def test_where_there_is_no_scheduler_the_run_says_how_to_start_one(database, ser
     code, _, err = ended(server_uri, configured(tmp_path, database), "run", "--scheduler", address)
     assert (code, "--scheduler belongs to --executor dask" in " ".join(err.split())) == (2, True), err
     assert ran(server_uri, configured(tmp_path, database))[0] == 0
+
+
+HINTED = "start it again with the version, configuration and environment of this run: dask worker tcp://127.0.0.1:"
+
+
+def test_workers_at_another_server_are_refused_before_they_do_anything(bare, home, database, server_uri, tmp_path):
+    """There a verification would find nothing wrong, and a backfill nothing to do."""
+    address, config = bare
+    fill(database, 60)
+    assert ran(server_uri, config)[0] == 0
+    with started_elsewhere(home) as other, worker_at(address, MONGODB_URI=other, LBMIGRATE_CONFIG=str(config)):
+        words = ("verify", "--full", "--executor", "dask", "--scheduler", address)
+        code, _, err = ended(server_uri, config, *words)
+    told = " ".join(err.split())
+    assert (code, "is another server than the run's" in told, HINTED in told) == (6, True, True), err
+
+
+def test_a_worker_without_a_configuration_is_told_with_what_gives_it_one(bare, database, server_uri, tmp_path):
+    address, config = bare
+    fill(database, 60)
+    with worker_at(address, LBMIGRATE_CONFIG=str(tmp_path / "none.yaml")):
+        code, _, err = ran(server_uri, config, "--executor", "dask", "--scheduler", address)
+    told = " ".join(err.split())
+    assert (code, "none.yaml does not exist" in told, HINTED in told) == (2, True, True), err
+    assert "the Dask worker with pid" in told
+    with worker_at(address, MONGODB_URI=server_uri, LBMIGRATE_CONFIG=str(config)):
+        assert ran(server_uri, config, "--executor", "dask", "--scheduler", address)[0] == 0
