@@ -16,10 +16,12 @@ from pymongo.database import Database
 
 from lbmigrate.board.histogram import moved_from
 from lbmigrate.board.profiles import ZONE
-from lbmigrate.ledger.entries import COUNTED_EVENTS, DERIVED, WHOLE, Present, change_entries, insert_entries, this
+from lbmigrate.ledger.entries import COUNTED_EVENTS, DERIVED, Present, change_entries, insert_entries
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.partitions import open_partitions
+from lbmigrate.ledger.revisions import WHOLE, can_swap, swap, this
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.schema import REACHED
 from lbmigrate.schema.layout import Layout
@@ -66,13 +68,14 @@ class Differences:
 
     def write(self, database: Database[Any], histograms: Histograms) -> dict[Any, None]:
         """Write all of it; the users for whom somebody else was faster."""
+        plainly = is_fake(database)
         open_partitions(database, [name for name, each in self.homes.items() if each.absent], self.orders)
         contested: dict[Any, None] = {}
         for name, each in self.homes.items():
             contested |= dict.fromkeys(insert_entries(database[name], each.absent, histograms.void))
             moving = [found for found, changed in each.changed if "score" in changed]
             with listing(histograms, moving, self.marked) as listed:
-                updates = [update(*change, self.now, self.marked, listed.names) for change in each.changed]
+                updates = [update(*change, self.now, self.marked, listed.names, plainly) for change in each.changed]
                 lost = change_entries(database[name], updates, [found["userId"] for found, _ in each.changed])
                 listed.now = None if lost else {found["_id"]: fields.get("score") for found, fields in each.changed}
             contested |= dict.fromkeys(lost)
@@ -124,20 +127,29 @@ def _period(kept: Document, changed: Document) -> str:
     return str(changed.get("period") or kept["period"])
 
 
-def update(found: Document, changed: Document, now: Any, marked: Container[str], listed: Container[str]) -> UpdateOne:
-    """Compare-and-set: it matches only the very revision that was read. Where the score is another, `moved` says so."""
+def update(
+    found: Document,
+    changed: Document,
+    now: Any,
+    marked: Container[str],
+    listed: Container[str],
+    plainly: bool = False,
+) -> UpdateOne:
+    """Compare-and-set: it changes only the very revision that was read. Where the score is another, `moved` says so.
+
+    `plainly` is for the fake, which knows no conditions in changes.
+    """
     rev = found.get("rev", 0)
     stamps = {"updatedAt": now, "rev": Int64(rev + 1) if type(rev) in WHOLE and 0 <= rev < 2**62 else FIRST_REVISION}
     gone = [name for name, value in changed.items() if value is ABSENT]
-    change: Document = {"$set": {**changed, **stamps}}
-    for name in gone:
-        del change["$set"][name]
-        change.setdefault("$unset", {})[name] = ""
+    setting = {**{name: value for name, value in changed.items() if value is not ABSENT}, **stamps}
     if "score" in changed:
-        change["$set"]["lastUpdated"] = now
+        setting["lastUpdated"] = now
         period = _period(found, changed)
         if found["_id"] in listed:
-            change.setdefault("$unset", {})["moved"] = ""
+            gone += ["moved"] if "moved" in found else []
         elif period in marked and not isinstance(found.get("moved"), dict):
-            change["$set"]["moved"] = moved_from(found, period)
-    return UpdateOne(this(found), change)
+            setting["moved"] = moved_from(found, period)
+    if can_swap(found) and not gone and not plainly:
+        return swap(found, setting)
+    return UpdateOne(this(found), {"$set": setting, **({"$unset": dict.fromkeys(gone, "")} if gone else {})})

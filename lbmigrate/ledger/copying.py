@@ -12,7 +12,7 @@ from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from lbmigrate.ledger.entries import as_read
+from lbmigrate.ledger.revisions import as_read
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY

@@ -17,6 +17,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from lbmigrate.board.profiles import ZONE
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import batches
+from lbmigrate.ledger.revisions import WHOLE
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY, TRANSIENT, UNAUTHORIZED, codes, other_unique_index
 from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
@@ -28,7 +29,6 @@ from lbmigrate.values.ids import in_parts, plain_id, same_id
 from lbmigrate.values.limits import NO_TEXT, SMALL, is_lost, names_a_user
 
 Present = dict[tuple[Any, str], Document]  # entries by user and period
-WHOLE = frozenset({int, Int64})
 DERIVED = (
     "period", "score", "events", "lastEventAt", "streak", "optOutSnapshot", "displayNameSnapshot", "avatarSnapshot",
 )  # fmt: skip
@@ -144,10 +144,10 @@ def held(entry: Document) -> Document:
         entry[COUNTED_EVENTS] = ""
     if not isinstance(entry.get("createdAt"), dt.datetime):
         entry.pop("createdAt", None)
-    moved = entry.pop("moved", None)
-    if isinstance(moved, Mapping):
-        score = moved.get("from")
-        entry["moved"] = {"from": score if type(score) in WHOLE else None}
+    if "moved" in entry:
+        moved = entry["moved"]
+        score = moved.get("from") if isinstance(moved, Mapping) else None
+        entry["moved"] = {"from": score if type(score) in WHOLE else None} if isinstance(moved, Mapping) else ""
     return entry
 
 
@@ -155,22 +155,6 @@ def period_in(entry: Document) -> str:
     """The period of an entry, also of one that has lost it; its `_id` has it too."""
     period = entry.get("period")
     return period if type(period) is str else str(entry["_id"]).removesuffix(f":{id_text(entry['userId'])}")
-
-
-def this(entry: Document) -> Document:
-    """The condition for an entry as it was read."""
-    return {"_id": entry["_id"], "rev": as_read(entry), **made_at(entry.get("createdAt"))}
-
-
-def made_at(moment: Any) -> Document:
-    """The condition that an entry did not go meanwhile and come again: then it begins with the first revision."""
-    return {"createdAt": moment} if isinstance(moment, dt.datetime) else {}
-
-
-def as_read(entry: Document) -> Any:
-    """The condition that an entry's `rev` is still the one that was read; one that is no number nobody counts up."""
-    rev = entry.get("rev")
-    return rev if rev is None or type(rev) in WHOLE else {"$not": {"$type": "long"}}
 
 
 def insert_entries(
@@ -213,16 +197,19 @@ def _renamed(collection: Collection[Any], lost: Sequence[Document], before: Befo
 
 
 def change_entries(collection: Collection[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
-    """Change entries; returns the users to look at again, all of them where one was lost: which one is not told."""
+    """Change entries; returns the users to look at again, all of them where one was lost: which one is not told.
+
+    Each update raises the revision: so one that modifies nothing has not met the entry that was read.
+    """
     if not updates:
         return []
     try:
-        matched = collection.bulk_write(updates, ordered=False).matched_count
+        modified = collection.bulk_write(updates, ordered=False).modified_count
     except BulkWriteError as error:
         if failures := _failures(error):
             raise _refused(collection.name, failures[0]) from error
         raise
-    return list(dict.fromkeys(users)) if matched < len(updates) else []
+    return list(dict.fromkeys(users)) if modified < len(updates) else []
 
 
 def _collisions(name: str, error: BulkWriteError) -> list[Document]:

@@ -7,8 +7,8 @@ from collections.abc import Container, Iterator, Sequence
 from bson import Int64
 
 from lbmigrate.board.histogram import moved_from
-from lbmigrate.ledger.entries import this
 from lbmigrate.ledger.histograms import ATTEMPTS, COUNTED_AS, MOST_MOVED, Histograms, is_ours
+from lbmigrate.ledger.revisions import this
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.schema.layout import is_home
