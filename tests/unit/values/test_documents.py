@@ -37,6 +37,14 @@ def test_numbers_of_any_length_name_the_elements_of_a_reply(number):
     assert [each["n"] for each in bson.decode_all(found.all())] == [*range(number)]
 
 
+@pytest.mark.parametrize("odd", [0, 5, 9, 10, 50, 99, 100, 119])
+def test_one_document_of_another_length_among_many_alike_is_found_in_its_place(odd):
+    some = [{"n": n, "text": "longer" if n == odd else ""} for n in range(120)]
+    found, _ = in_reply(cursor(some))
+    assert bson.decode_all(found.all()) == some
+    assert found.lengths.tolist() == [*map(len, encoded(some))]
+
+
 @given(some_documents)
 def test_documents_that_stand_one_after_another_are_found(some):
     found = one_after_another(b"".join(encoded(some)))
