@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from bson import ObjectId
 
 from lbmigrate.errors import Refused, UsageError
+from lbmigrate.records import Document
 from lbmigrate.state import COLLECTION, State
 from lbmigrate.state.shapes import NO_SALT, SALT
 from lbmigrate.values.id_text import id_text
@@ -38,11 +39,11 @@ class Leavers:
     """Those who were forgotten until now, whichever form of their ids a document has.
 
     `fence` is that of the newest run, None while it runs. Raises Refused, when somebody is looked up, where users have
-    left under a key that is not there.
+    left under a key that is not there. `read` are the rows that `State.forgotten` asks for, by whoever has them.
     """
 
-    def __init__(self, state: State) -> None:
-        self.fence, found = state.forgotten()
+    def __init__(self, state: State, read: Iterable[Document] | None = None) -> None:
+        self.fence, found = state.forgotten(read)
         rows = {row["_id"]: row for row in found}
         salting = rows.pop(SALT, {})
         self._salt: bytes = salting.get("salt") or b""

@@ -45,12 +45,18 @@ class LookedAt:
         """Read the entries that these events will change. To be called before they are inserted."""
         if not events or not self._has_room(len(events)):
             return
-        fresh = {key: None for key in self._keys(events) if key not in self.entries}
-        if fresh:
-            found, odd = entries_of(self._context.target, layouts.layout(self._context.state), fresh)
-            self.entries |= found
-            self.unclear |= odd
+        if fresh := self.unread(events):
+            self.note(*entries_of(self._context.target, layouts.layout(self._context.state), fresh))
         self._names |= {event["_id"] for event in events}
+
+    def unread(self, events: Sequence[Document]) -> list[Key]:
+        """The users and periods of those entries that these events will change and that were not read yet."""
+        return [key for key in self._keys(events) if key not in self.entries]
+
+    def note(self, found: Entries, odd: dict[Any, None]) -> None:
+        """Take in entries as they are now, before any of their events was inserted (`entries_of`)."""
+        self.entries |= found
+        self.unclear |= odd
 
     def take(self, events: Sequence[Document], new: Sequence[Document]) -> None:
         """Note which of the events were inserted just now; of the others nothing is known but their users."""
@@ -84,22 +90,36 @@ def days_of(people: People, events: Sequence[Document]) -> list[int]:
     return days
 
 
+Places = dict[str, dict[str, Key]]  # of entries: by their collections and by their usual `_id`
+
+
 def entries_of(database: Database[Any], layout: Layout, keys: Iterable[Key]) -> tuple[Entries, dict[Any, None]]:
     """The entries of these users and periods, told by the usual `_id`, as nearly all have; nothing is removed.
 
     And those users of whom an entry of that `_id` is another one's.
     """
-    found: Entries = dict.fromkeys(keys)
-    places: dict[str, dict[str, Key]] = {}
-    for user, period in found:
+    places = places_of_keys(layout, keys)
+    parts = ((lenient(database)[home], part) for home, named in places.items() for part in in_parts(list(named)))
+    return entries_among(places, (row for home, part in parts for row in home.find({"_id": {"$in": part}}, FIELDS)))
+
+
+def places_of_keys(layout: Layout, keys: Iterable[Key]) -> Places:
+    """Where the entries of these users and periods are."""
+    places: Places = {}
+    for user, period in keys:
         places.setdefault(layout.home(period), {})[f"{period}:{id_text(user)}"] = user, period
+    return places
+
+
+def entries_among(places: Places, rows: Iterable[Document]) -> tuple[Entries, dict[Any, None]]:
+    """What `entries_of` says, from the documents of that `_id` in all the places."""
+    named = {name: key for some in places.values() for name, key in some.items()}
+    found: Entries = dict.fromkeys(named.values())
     odd: dict[Any, None] = {}
-    for home, named in places.items():
-        for part in in_parts(list(named)):
-            for entry in lenient(database)[home].find({"_id": {"$in": part}}, FIELDS):
-                user, period = key = named[entry["_id"]]
-                if same_id(plain_id(entry.get("userId")), user) and entry.get("period") == period:
-                    found[key] = held(entry)
-                else:
-                    odd[user] = None
+    for entry in rows:
+        user, period = key = named[entry["_id"]]
+        if same_id(plain_id(entry.get("userId")), user) and entry.get("period") == period:
+            found[key] = held(entry)
+        else:
+            odd[user] = None
     return found, odd

@@ -20,8 +20,9 @@ from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.ledger import emit, rollup, walk
 from lbmigrate.ledger.emitted import Seen
 from lbmigrate.ledger.enter import enter
+from lbmigrate.ledger.first_look import first_look
 from lbmigrate.ledger.fold_newest import fold_newest
-from lbmigrate.ledger.leavers import Leavers
+from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.ledger.settle import Found, fix
 from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
@@ -164,14 +165,12 @@ class ScoreRecorder:
         self._types().check([event], source)
         if event["createdAt"] > now + self._context.config.backfill.future:
             self._tell_ahead(1, f"{event['_id']} is {event['createdAt'] - now} ahead of this host's clock")
-        leavers = Leavers(self._context.state)
-        if event["userId"] in leavers:
-            return False
         with self._turns.of(event["userId"]):
-            return self._enter(source, event, leavers.fence)
+            leavers = first_look(self._context, looked := self._folding.begun(), [event])
+            return event["userId"] not in leavers and self._enter(source, event, looked, leavers.fence)
 
-    def _enter(self, source: Source, event: Document, fence: int | None) -> bool:
-        known, looked = self._recall.of(event["userId"], fence), self._folding.begun()
+    def _enter(self, source: Source, event: Document, looked: LookedAt | None, fence: int | None) -> bool:
+        known = self._recall.of(event["userId"], fence)
         former = former_ids(source.action, [event["sourceId"]])
         entered = enter(self._context, source, [event], former, False, *([looked.look] if looked else []))
         if entered.rejects:

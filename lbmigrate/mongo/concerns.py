@@ -147,9 +147,18 @@ def lenient(database: Database[Document]) -> Database[Document]:
     """
     if is_fake(database):
         return database
-    how = {"datetime_conversion": DatetimeConversion.DATETIME_AUTO, "unicode_decode_error_handler": "replace"}
-    naive = {"tz_aware": False, "tzinfo": None}
-    return database.with_options(codec_options=database.codec_options.with_options(**how, **naive))
+    codecs = database.codec_options
+    if all(getattr(codecs, name) == value for name, value in _LENIENT.items()):  # most are already, and an app waits
+        return database
+    return database.with_options(codec_options=codecs.with_options(**_LENIENT))
+
+
+_LENIENT: Document = {
+    "datetime_conversion": DatetimeConversion.DATETIME_AUTO,
+    "unicode_decode_error_handler": "replace",
+    "tz_aware": False,
+    "tzinfo": None,
+}
 
 
 def as_stored(database: Database[Document]) -> Database[Document]:

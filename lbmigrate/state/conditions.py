@@ -19,3 +19,6 @@ OURS: Document = {"_id": {"$regex": f"^({'|'.join(SHAPES)})(:|$)"}}
 def of(kind: str) -> Document:
     """The condition for the rows `<kind>:<name>`: by their ids, for whatever else a row says may be damaged."""
     return {"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}}
+
+
+FORGOTTEN: Document = {"$or": [{"_id": "lock"}, of("forgotten")]}  # what `State.forgotten` tells from

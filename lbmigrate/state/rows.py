@@ -21,7 +21,7 @@ from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import durable, limited
 from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
-from lbmigrate.state.conditions import LOCKS, NO_FENCE, OURS, of
+from lbmigrate.state.conditions import FORGOTTEN, LOCKS, NO_FENCE, OURS, of
 from lbmigrate.state.forms import MOST_FENCE
 from lbmigrate.state.judge import Flaw, examine, judge
 from lbmigrate.state.shapes import COLLECTION, EPOCH
@@ -108,13 +108,13 @@ class State:
         """Every row of ours as it is, and as it may be relied on."""
         return ((row, judge(row)[0]) for row in self.rows.find(OURS))
 
-    def forgotten(self) -> tuple[int | None, list[Document]]:
+    def forgotten(self, read: Iterable[Document] | None = None) -> tuple[int | None, list[Document]]:
         """The fence of the newest run (0: there was none), and the rows about those who were forgotten until then.
 
-        None stands for a run that has not ended, or not cleanly: it may be taking away what is there. Asked before
-        every write to the ledger and the entries, so raises LeaseLost when the run that asks was overtaken.
+        None stands for a run that has not ended, or not cleanly: it may take away what is there. Asked before every
+        write to the ledger and the entries, so raises LeaseLost when the run was overtaken. `read`: of FORGOTTEN.
         """
-        rows = {row["_id"]: row for row in self._sound(self.rows.find({"$or": [{"_id": "lock"}, of("forgotten")]}))}
+        rows = {row["_id"]: row for row in self._sound(self.rows.find(FORGOTTEN) if read is None else read)}
         lock = rows.pop("lock", {"fence": 0})
         if self.fence and not self.fence >= lock.get("fence", MOST_FENCE):  # without a fence it is no run that asks
             raise _overtaken()

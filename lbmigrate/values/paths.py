@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -28,8 +29,13 @@ def projection_of(paths: Iterable[str]) -> dict[str, int]:
     The server refuses a path beside its own ancestor, so the ancestor alone is kept; and it cannot project an element
     of an array, so a path ends before its first number.
     """
+    return dict.fromkeys(_fetched(tuple(paths)), 1)
+
+
+@lru_cache(256)
+def _fetched(paths: tuple[str, ...]) -> tuple[str, ...]:
     wanted = {"_id", *map(_before_number, paths)}
-    return {path: 1 for path in sorted(wanted) if not any(above in wanted for above in _ancestors(path))}
+    return tuple(path for path in sorted(wanted) if not any(above in wanted for above in _ancestors(path)))
 
 
 def _column(documents: Sequence[Document], path: str) -> list[Any]:

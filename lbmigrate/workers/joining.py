@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -47,9 +47,9 @@ class Guarded(State):
 
     guard: Callable[[], None] = staticmethod(lambda: None)
 
-    def forgotten(self) -> tuple[int | None, list[Document]]:
+    def forgotten(self, read: Iterable[Document] | None = None) -> tuple[int | None, list[Document]]:
         self.guard()
-        return super().forgotten()
+        return super().forgotten(read)
 
 
 def marks(config: Config) -> Document:
