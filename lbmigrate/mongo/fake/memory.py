@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,14 +24,16 @@ from mongomock_ng.database import Database
 from mongomock_ng.filtering import filter_applies
 from mongomock_ng.geospatial import extract_near_specs
 from mongomock_ng.mongo_client import MongoClient
-from pymongo.errors import DuplicateKeyError, WriteError
+from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 
 from lbmigrate.mongo.fake.cursor import Cursor
 from lbmigrate.mongo.fake.documents import id_objection, new, projector, shows_all
+from lbmigrate.mongo.fake.fields import change, corrected
 from lbmigrate.mongo.fake.matching import matching, sought, streamed
 from lbmigrate.mongo.fake.order import in_order, is_plain
 from lbmigrate.mongo.fake.stages import first_stages
 from lbmigrate.mongo.fake.store import ServerStore
+from lbmigrate.mongo.fake.updates import check, left_over
 from lbmigrate.records import Document
 
 PLAIN_IDS = (str, int, Int64, ObjectId)  # equal and hashed in Python as they are on a server
@@ -159,13 +162,29 @@ class _Collection(Collection):
             finally:
                 self._store.changed()
 
+    def _apply_update_document(self, existing_document: Any, spec: Any, document: Any, was_insert: bool) -> None:
+        """Apply an update of operators whole or not at all, like a server."""
+        check(existing_document, document, was_insert, not was_insert or "_id" in spec)
+        rest = left_over(existing_document, document)
+        if rest or not document:  # to the original an empty one is a document to put in place of this one
+            super()._apply_update_document(existing_document, spec, rest, was_insert)
+
+    def _update_document_single_field(self, doc: Any, field_name: str, field_value: Any, updater: Any) -> None:
+        made = partial(corrected(updater), value=field_value, codec_options=self.codec_options)
+        change(doc, field_name.split("."), made)
+
     def _delete(self, *args: Any, **options: Any) -> Any:
         with self._turn:
             return super()._delete(*args, **options | {"hint": None})
 
     def _find_and_modify(self, *args: Any, **options: Any) -> Any:
         with self._turn:
-            return super()._find_and_modify(*args, **options)
+            try:
+                return super()._find_and_modify(*args, **options)
+            except DuplicateKeyError:
+                raise
+            except WriteError as error:  # which is an error of bulks and updates alone
+                raise OperationFailure(str(error), error.code) from None
 
     def _get_dataset(self, filter: Any, sort: Any, fields: Any, as_class: Any) -> Iterator[Document]:
         return iter(self._found(filter, sort, fields, 0, None))

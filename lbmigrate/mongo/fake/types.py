@@ -56,3 +56,8 @@ def type_test(asked: Any) -> Callable[[Any], bool]:
     if not isinstance(name, str) or name not in TYPES:
         raise Unfaithful(f"$type {str(asked)[:20]!r}")
     return TYPES[name]
+
+
+def type_name(value: Any) -> str:
+    """The name of a value's type, as messages of a server have it."""
+    return next(name for name, holds in TYPES.items() if holds(value))
