@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from lbmigrate import schema
-from lbmigrate.migration.steps import STEPS, s1_create_collections, s4_backfill
+from lbmigrate.migration.steps import BACKFILL, STEPS, s1_create_collections
 from tests.apps import SESSIONS, TASKS, App, config, picture, session, stopped_after, task, user
 
 pytestmark = pytest.mark.sampled
@@ -78,7 +78,7 @@ def test_reverting_a_step_leaves_what_was_there_before_it(fresh, step):
     before = look(app)
     app.apply([step])
     app.revert([step])
-    if step is s4_backfill:
+    if step is BACKFILL:
         before["lbmigrate_rejects"] = look(app)["lbmigrate_rejects"]  # they go with their collection
     assert look(app) == before
 
