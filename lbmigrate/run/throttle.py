@@ -137,13 +137,14 @@ def gate(context: Context) -> Gate:
     if settings.flag_file:
         signals.append(readable("throttle.flag_file", flag_file(Path(settings.flag_file))))
     if not is_fake(context.target):
-        signals += _of_the_server(context.target, settings)
+        signals += _of_the_server(context.target, settings, context.stop)
     asked: list[Signal] = [*signals, latency] if latency else signals
     return Gate(asked, settings, context.stop, latency, Steering(context, operator))
 
 
-def _of_the_server(database: Database[Any], settings: Throttle) -> Iterator[Signal]:
+def _of_the_server(database: Database[Any], settings: Throttle, stop: Stop) -> Iterator[Signal]:
     if settings.max_lag is not None:
-        yield cached(readable("replication lag", replication_lag(database, settings.max_lag, settings.ignore_members)))
+        lag = replication_lag(database, settings.max_lag, stop.wait, settings.ignore_members)
+        yield cached(readable("replication lag", lag))
     if settings.max_queue is not None:
         yield cached(readable("the server's queue", server_queue(database, settings.max_queue)))

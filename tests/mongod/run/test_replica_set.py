@@ -18,6 +18,7 @@ from lbmigrate.mongo.concerns import durable
 from lbmigrate.mongo.process import HOST, Server, start_mongod
 from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.run.indicators import Level, replication_lag
+from lbmigrate.run.stop import Stop
 from lbmigrate.run.throttle import gate
 from lbmigrate.state import State
 from tests.apps import TASKS, UNHURRIED, App, config, task, user
@@ -144,7 +145,7 @@ def test_the_signals_of_a_set_can_be_read(database):
     allowed = config().throttle.model_copy(update={"max_lag": most, "max_queue": 100})
     app = App(database, config().model_copy(update={"throttle": allowed}))
     assert gate(app.context()).unreadable() == []
-    assert replication_lag(database, most)().level is not Level.UNKNOWN
+    assert replication_lag(database, most, Stop().wait)().level is not Level.UNKNOWN
 
 
 # --- a secondary that shows what was ----------------------------------------------------------------------------------

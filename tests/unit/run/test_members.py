@@ -40,6 +40,10 @@ def a_set(*told: tuple[dict[str, Any], dict[str, Any]]) -> Any:
     return SimpleNamespace(client=SimpleNamespace(admin=SimpleNamespace(command=answers.__getitem__)))
 
 
+def at_once(_: float) -> None:
+    """What waits between two looks, where the second would see the same."""
+
+
 ARBITER = (status("z:1", "ARBITER"), {"arbiterOnly": True})
 FINE = (status("c:1"), {})
 
@@ -64,15 +68,15 @@ FINE = (status("c:1"), {})
     ],
 )
 def test_a_run_waits_for_those_who_vote_or_serve_reads(how, settings, reason):
-    reading = replication_lag(a_set((how, settings), FINE), TEN)()
+    reading = replication_lag(a_set((how, settings), FINE), TEN, at_once)()
     assert (reading.reason, reading.level) == (f"replication lag: {reason}" if reason else "", reading.level)
     assert (reading.level is Level.STOP) is bool(reason)
 
 
 def test_a_run_does_not_wait_for_a_member_that_the_configuration_names_and_says_which_setting_that_is():
     late = a_set((status("B:1", behind=99), {}), FINE)
-    assert "throttle.ignore_members" in str(replication_lag(late, TEN)())
-    assert replication_lag(late, TEN, ["b:1"])() == NORMAL
+    assert "throttle.ignore_members" in str(replication_lag(late, TEN, at_once)())
+    assert replication_lag(late, TEN, at_once, ["b:1"])() == NORMAL
 
 
 def test_without_the_right_to_see_the_configuration_every_member_counts():
@@ -82,7 +86,36 @@ def test_without_the_right_to_see_the_configuration_every_member_counts():
         return {"date": NOON, "members": [status("a:1", "PRIMARY"), status("b:1", behind=11)]}
 
     database: Any = SimpleNamespace(client=SimpleNamespace(admin=SimpleNamespace(command=command)))
-    assert replication_lag(database, TEN)().reason == "replication lag: b:1 is 11 s behind"
+    assert replication_lag(database, TEN, at_once)().reason == "replication lag: b:1 is 11 s behind"
+
+
+@pytest.mark.parametrize(("a_second_later", "reason"), [(0, ""), (12, "b:1 is 12 s behind")])
+def test_a_member_that_had_nothing_to_copy_is_not_late_when_it_has_the_next_write_at_once(a_second_later, reason):
+    looks = [a_set((status("b:1", behind=11), {}), FINE), a_set((status("b:1", behind=a_second_later), {}), FINE)]
+    now, waited = [looks[0]], []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        now[:] = looks[1:]
+
+    def command(name: str) -> Any:
+        return now[0].client.admin.command(name)
+
+    database: Any = SimpleNamespace(client=SimpleNamespace(admin=SimpleNamespace(command=command)))
+    reading = replication_lag(database, TEN, wait)()
+    assert reading.reason == (f"replication lag: {reason}" if reason else "")
+    assert 0 < sum(waited) <= 1
+
+
+def test_where_nobody_is_late_nothing_waits():
+    assert replication_lag(a_set(FINE), TEN, pytest.fail)() == NORMAL
+
+
+@pytest.mark.parametrize("written", [0, 3600])
+def test_the_only_member_of_a_set_is_never_late(written):
+    only = a_set()
+    only.client.admin.command("replSetGetStatus")["members"][0]["optimeDate"] -= dt.timedelta(seconds=written)
+    assert replication_lag(only, TEN, pytest.fail)() == NORMAL
 
 
 # --- majorities ------------------------------------------------------------------------------------------------------

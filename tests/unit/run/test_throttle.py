@@ -199,6 +199,10 @@ def member(name: str, state: str = "SECONDARY", behind: float = 0, health: float
     return {"name": name, "stateStr": state, "health": health, **times, **more}
 
 
+def at_once(_: float) -> None:
+    """What waits between two looks, where the second would see the same."""
+
+
 PRIMARY = member("a:1", "PRIMARY")
 REFUSED = "Error connecting to b:1 :: caused by :: Connection refused"
 
@@ -218,13 +222,13 @@ REFUSED = "Error connecting to b:1 :: caused by :: Connection refused"
     ],
 )
 def test_a_secondary_that_lags_or_does_not_answer_holds_and_one_that_is_gone_does_not(members, reason):
-    read = replication_lag(answering({"members": members}), TEN)
+    read = replication_lag(answering({"members": members}), TEN, at_once)
     assert read() == (Reading(Level.STOP, reason) if reason else NORMAL)
 
 
 def test_a_server_without_replication_cannot_lag():
     standalone = OperationFailure("not running with --replSet", 76)
-    assert replication_lag(answering(standalone), TEN)() == NORMAL
+    assert replication_lag(answering(standalone), TEN, at_once)() == NORMAL
 
 
 def queue(waiting: int, tickets: int | None = 128) -> dict[str, Any]:
@@ -252,14 +256,14 @@ def test_a_server_with_a_long_queue_or_no_tickets_holds(status, reason):
 @pytest.mark.parametrize("name", ["lag", "queue"])
 def test_a_server_that_gives_no_such_figure_makes_its_signal_unknown(answer, name):
     database = answering(answer)
-    signals = {"lag": replication_lag(database, TEN), "queue": server_queue(database, 100)}
+    signals = {"lag": replication_lag(database, TEN, at_once), "queue": server_queue(database, 100)}
     reading = readable(name, signals[name])()
     assert reading.level is Level.UNKNOWN
     assert reading.reason.startswith(f"{name} cannot be read: ")
 
 
 def test_what_may_not_be_read_is_not_told_by_every_run():
-    lag = readable("replication lag", replication_lag(answering(OperationFailure("not authorized", 13)), TEN))
+    lag = readable("replication lag", replication_lag(answering(OperationFailure("not authorized", 13)), TEN, at_once))
     gone = readable("the server's queue", server_queue(answering(AutoReconnect("gone")), 100))
     assert lag().level is Level.UNKNOWN
     assert gate(lag, gone).unreadable() == ["the server's queue cannot be read: gone"]
