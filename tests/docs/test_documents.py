@@ -107,6 +107,12 @@ def quiet(app):
     """Nothing else has happened: the migration is done, and the board is on."""
 
 
+def unhurried(app):
+    """An action may keep the app waiting for a minute: half a second is not enough on a machine that does much else."""
+    with Path("config/leaderboard.yaml").open("a", encoding="utf-8") as file:
+        file.write("live: {budget: 60}\n")
+
+
 def minds_changed(app):
     """Of the tasks that were done, one was opened again, one was deleted, and one turns out to be from another day."""
     opened, deleted, moved = app["tasks"].find({"status": "done", "completedAt": {"$exists": True}}).limit(3)
@@ -184,7 +190,7 @@ SCENES = {
     "verify.md": an_old_counter,
     "support.md": quiet,
     "roll-back.md": quiet,
-    "live.md": quiet,
+    "live.md": unhurried,
     "correct.md": minds_changed,
     "incident.md": locked_and_paused,
     "late.md": a_task_came_late,
