@@ -288,6 +288,7 @@ HISTORY = ROOT.parent / "shared" / "data" / "history"
 
 @pytest.mark.skipif(not HISTORY.is_dir(), reason="the data set is not beside the checkout")
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # it takes two and a half minutes of a processor that it may have to share
 def test_a_real_history_in_memory_gives_the_digests_worked_out_elsewhere(terminal):
     expected = json.loads((HISTORY / "expected.json").read_text())
     done = rehearsed(terminal, HISTORY, "--config", str(HISTORY / "leaderboard.yaml"))
