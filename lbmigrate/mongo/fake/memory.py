@@ -27,7 +27,7 @@ from mongomock_ng.mongo_client import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 
 from lbmigrate.mongo.fake.cursor import Cursor
-from lbmigrate.mongo.fake.documents import id_objection, new, projector, shows_all
+from lbmigrate.mongo.fake.documents import id_objection, new, projector, shows_all, stored
 from lbmigrate.mongo.fake.fields import change, corrected
 from lbmigrate.mongo.fake.matching import matching, sought, streamed
 from lbmigrate.mongo.fake.order import in_order, is_plain
@@ -165,9 +165,15 @@ class _Collection(Collection):
     def _apply_update_document(self, existing_document: Any, spec: Any, document: Any, was_insert: bool) -> None:
         """Apply an update of operators whole or not at all, like a server."""
         check(existing_document, document, was_insert, not was_insert or "_id" in spec)
-        rest = left_over(existing_document, document)
-        if rest or not document:  # to the original an empty one is a document to put in place of this one
-            super()._apply_update_document(existing_document, spec, rest, was_insert)
+        before = stored(existing_document)
+        try:
+            rest = left_over(existing_document, document)
+            if rest or not document:  # to the original an empty one is a document to put in place of this one
+                super()._apply_update_document(existing_document, spec, rest, was_insert)
+        except BaseException:
+            existing_document.clear()
+            existing_document.update(before)
+            raise
 
     def _update_document_single_field(self, doc: Any, field_name: str, field_value: Any, updater: Any) -> None:
         made = partial(corrected(updater), value=field_value, codec_options=self.codec_options)

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Timestamp
 from bson.errors import InvalidDocument
+from pymongo.errors import WriteError
 
 from lbmigrate.mongo import fake
 
@@ -86,12 +87,25 @@ def test_a_write_is_seen_by_a_question_that_was_asked_before(db):
     assert list(db.e.find({"x": 1})) == []
 
 
-def test_an_index_and_a_scan_agree_after_an_update_that_failed_halfway(db):
-    db.e.insert_one({"_id": 1, "x": 1, "word": "a"})
+HALFWAY = [
+    ({"$inc": {"word": 1}}, WriteError),
+    ({"$push": {"in.list": {"$each": [1], "$odd": 1}}}, WriteError),
+    ({"$pull": {"in.list.$": 1}}, Exception),
+    ({"$max": {"y": object()}}, Exception),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "error"), HALFWAY, ids=lambda part: next(iter(part)) if isinstance(part, dict) else ""
+)
+def test_an_update_that_fails_halfway_leaves_what_was_there_for_an_index_and_for_a_scan(db, more, error):
+    kept = {"_id": 1, "x": 1, "word": "a", "in": {"list": [1]}, "y": 1}
+    db.e.insert_one(kept)
     assert [db.e.find_one({"x": 9}) for _ in range(3)] == [None] * 3
-    with pytest.raises(TypeError):
-        db.e.update_one({"_id": 1}, {"$set": {"x": 9}, "$inc": {"word": 1}})
-    assert list(db.e.find({"x": 9})) == [row for row in db.e.find() if row["x"] == 9]
+    with pytest.raises(error):
+        db.e.update_one({"_id": 1}, {"$set": {"x": 9, "in.new": 1}, **more})
+    assert list(db.e.find({"x": 9})) == []
+    assert list(db.e.find({"x": 1})) == list(db.e.find()) == [kept]
 
 
 def test_documents_come_in_the_order_of_insertion_from_an_index_too(db):
