@@ -29,6 +29,7 @@ class Case:
     `sessions` are as many as there are beside the tasks, and `stretch` how many times as long the history is.
     `padding` are bytes more in each task, `indexes` those of the ledger beyond its own. The rule is `plain` (points are
     a number), a `formula`, `texts` (times are text: documents are scored one by one), or `slow` (a Python function).
+    `level` is that of the verification.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Case:
     executor: str = "threads"
     sessions: int = 0
     stretch: int = 1
+    level: str = "sample"
 
     @property
     def database(self) -> str:
@@ -76,12 +78,15 @@ FITTED = (
     Case("one thread", 60_000, workers=1),
     Case("four threads", 60_000, workers=4),
     Case("two processes", 120_000, workers=2, executor="processes"),
+    Case("all of it verified", 60_000, level="full"),
+    Case("all of it verified by processes", 60_000, executor="processes", level="full"),
 )
 HELD_BACK = (
     Case("more, of fewer each", 200_000, per_user=35),
     Case("larger documents, an index more", 90_000, per_user=150, done=0.85, padding=1_200, indexes=1),
     Case("a slow rule in processes", 70_000, per_user=20, rule="slow", executor="processes"),
     Case("times as text, by day and month", 45_000, per_user=50, rule="texts", periods=("global", "day", "month")),
+    Case("all of it verified, by day", 40_000, per_user=30, periods=("global", "day"), level="full"),
 )
 
 
@@ -95,6 +100,7 @@ def document(case: Case, uri: str) -> Document:
         "sources": [_tasks(case), *([SESSIONS] if case.sessions else [])],
         "periods": list(case.periods),
         "backfill": {"workers": case.workers},
+        "verify": {"level": case.level},
     }
 
 

@@ -89,7 +89,8 @@ def _costs(records: Sequence[Record], part: str, side: Side) -> dict[str, float]
     terms, rows, measured = model.terms_of(part, side), [], []
     for record in records:
         work = done(record)
-        scoring = work.scoring if (part, side) == ("events", "client") else 0.0
+        scored = {("events", "client"): work.scoring, ("verification", "client"): work.rescoring}
+        scoring = scored.get((part, side), 0.0)
         taken = (record["trial"]["parts"][part][side] - scoring) * 1e6
         if taken > 0:
             rows.append([term.amount(work, executors_of(record)) for term in terms])

@@ -80,11 +80,21 @@ def _tried(uri: str, case: Case, server: int) -> Document:
 def done(record: Document) -> Work:
     """The work that a run has really done."""
     work, trial = Work(**record["work"]), record["trial"]
-    events, entries = trial["events"]["count"], trial["entries"]["count"]
-    compared = work.verified * entries / events
+    events, entries, looked = trial["events"]["count"], trial["entries"]["count"], trial["looked"]
     users = record["case"]["docs"] // record["case"]["per_user"]
-    summed = {"summed": events, "summed_entries": entries}
-    return replace(work, events=events, gathered=events, entries=entries, compared=compared, users=users, **summed)
+    called = looked["events"] if record["case"]["rule"] == "slow" else 0.0
+    rescoring = called * work.scoring / max(1.0, work.documents)
+    seen = {"called": called, "rescoring": rescoring, "compared": looked["entries"], "users": users}
+    if looked["full"]:
+        seen |= {"checked": looked["events"]}
+    else:
+        seen |= {
+            "verified": looked["events"],
+            "periods": looked["periods"],
+            "summed": events,
+            "summed_entries": entries,
+        }
+    return replace(work, events=events, gathered=events, entries=entries, **seen)
 
 
 def journal(database: Database[Any]) -> float:

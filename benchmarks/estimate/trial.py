@@ -22,12 +22,14 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from benchmarks.estimate.cases import Case, config
+from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.migration import runner
 from lbmigrate.migration.runner import Terms
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.records import Document, Report
-from lbmigrate.run.connection import connect
+from lbmigrate.run.connection import Connection, connect
 from lbmigrate.schema import ENTRIES, EVENTS
+from lbmigrate.verify import choose, sampled, verdict
 from lbmigrate.workers.executor import Executor
 
 MEGABYTE = 1_000_000
@@ -96,7 +98,23 @@ def measure(uri: str, case: Case) -> Document:
             driver.apply(STEPS[5:])
             meters.note(CUT_OVER)
         return {"parts": meters.parts(), "peak": peak, "connections": meters.connections,
-                "oplog": oplog(opened.client, began), **_sizes(database)}  # fmt: skip
+                "oplog": oplog(opened.client, began), "looked": looked(opened), **_sizes(database)}  # fmt: skip
+
+
+def looked(opened: Connection) -> Document:
+    """The users, events and entries that the verification has looked at, chosen once more, and all periods."""
+    context = opened.context()
+    options, entries, events = verdict.asked(context), opened.target[ENTRIES], opened.target[EVENTS]
+    number = choose.count(context)
+    asked: Document = {}
+    if not options.full:
+        size = sampled.sample_of(options, number)
+        users = choose.chosen(context, options, size, kind_of_users(context)).users
+        number, asked = len(users), {"userId": {"$in": users}}
+    return {
+        "users": number, "events": events.count_documents(asked),
+        "entries": entries.count_documents(asked), "periods": len(entries.distinct("period")), "full": options.full,
+    }  # fmt: skip
 
 
 def _heard(terms: Terms, meters: Meters) -> Terms:

@@ -12,11 +12,12 @@ from lbmigrate.estimate.estimate import predicted
 from lbmigrate.estimate.fitted import Fitted, fitted
 from lbmigrate.estimate.model import TERMS, Executors, Machine, Part, Work
 from lbmigrate.estimate.sizes import bytes_of, memory
-from lbmigrate.estimate.tasks import summed_of
+from lbmigrate.estimate.verifying import summed_of
 from lbmigrate.records import amount
 
 DONE, PER_USER, ENTRIES, KIB = 0.7, 49, 0.66, 0.2  # of the table: as the measured cases have them
-VERIFIED = 300  # users that a verification draws
+VERIFIED = 1_300  # usual users who have as many events as the 300 who are drawn and the first of each week together
+PERIODS = 80
 LARGEST = 200_000  # documents of a measured case
 CORES, SERVER_CORES, TRIP = 16, 8, 0.0005
 SIZES = (10**7, 10**8, 10**9, 10**10)
@@ -84,8 +85,9 @@ The time of a part is the longest of these, and somewhat more where others are n
 | the workers | (client + {waited:.0%} of server + waits) / workers, for a worker waits for each of its commands |
 | the cores | (client + server) / cores, where both are on one machine |
 
-The setup and a verification have one worker: there client, server and waits come one after another. A machine that
-others keep busy makes everything longer by as much as its calculation.
+The setup and a verification have one worker: there client, server and waits come one after another. Only a full
+verification is shared out, and that to processes, not to threads. A machine that others keep busy makes everything
+longer by as much as its calculation.
 
 Waits are round trips (12 for each chunk), where the server is on another machine, and journals (4 for each chunk,
 {journal:.1f} ms on the reference machine).
@@ -199,7 +201,8 @@ def work_of(events: int, constants: Fitted) -> Work:
     return Work(
         examined=documents, kib=documents * KIB, documents=events, events=events, gathered=events,
         users=events / PER_USER, entries=ENTRIES * events, scoring=events * constants.yardsticks["scoring"],
-        verified=VERIFIED * PER_USER, summed=summed_of(events), summed_entries=ENTRIES * summed_of(events),
+        verified=VERIFIED * PER_USER, compared=VERIFIED * PER_USER * ENTRIES, periods=PERIODS,
+        summed=summed_of(events), summed_entries=ENTRIES * summed_of(events),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lbmigrate.checks.finding import Finding
 from lbmigrate.estimate.estimate import Estimate, largest, predicted
 from lbmigrate.estimate.fitted import Fitted, fitted
-from lbmigrate.estimate.model import SHARED_OUT, Executors, Part
+from lbmigrate.estimate.model import Executors, Part
 from lbmigrate.records import amount
 
 NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -52,7 +52,7 @@ def findings(found: Estimate, constants: Fitted | None = None) -> list[Finding]:
 
 def limit_of(part: Part, executors: Executors) -> str:
     """What limits a part, in words."""
-    if part.name in ALONE and part.limit in ("client", "workers"):
+    if not part.shared and part.limit in ("client", "workers"):
         return ALONE[part.name]
     return PROCESSES if part.limit == "client" and executors.processes else LIMITS[part.limit]
 
@@ -66,12 +66,12 @@ def best(found: Estimate, constants: Fitted, processes: bool) -> Choice:
 
 def _choice(found: Estimate, constants: Fitted, executors: Executors) -> Choice:
     parts = predicted(constants, found.work, executors, found.calibration.machine, found.chunk_size)
-    longest = max((part for part in parts if part.name in SHARED_OUT), key=lambda part: part.seconds)
+    longest = max((part for part in parts if part.shared), key=lambda part: part.seconds)
     return Choice(executors, sum(part.seconds for part in parts) + found.held_back, limit_of(longest, executors))
 
 
 def _workers(found: Estimate, constants: Fitted) -> Iterator[Finding]:
-    if not any(part.seconds for part in found.parts if part.name in SHARED_OUT):
+    if not any(part.seconds for part in found.parts if part.shared):
         return
     if found.held_back > HELD * found.seconds.likely:
         fact = "the throttle decides how long it takes, and more workers bring nothing"

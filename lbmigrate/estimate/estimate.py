@@ -11,6 +11,7 @@ from lbmigrate.estimate import model, tasks, yardstick
 from lbmigrate.estimate.calibration import Calibrated, Doubts, calibrated, together
 from lbmigrate.estimate.fitted import Fitted, fitted
 from lbmigrate.estimate.model import PARTS, Executors, Machine, Part, Work
+from lbmigrate.estimate.reading import Reading
 from lbmigrate.estimate.sample import Allowance
 from lbmigrate.estimate.sizes import bytes_of, connections, memory
 from lbmigrate.estimate.surroundings import Surroundings, surroundings
@@ -89,7 +90,7 @@ class Estimate:
 class Looked:
     """What a look at the database and the machine came to."""
 
-    found: list[tasks.Reading]
+    found: list[Reading]
     work: Work
     share: Spread
     here: yardstick.Client
@@ -202,7 +203,7 @@ def _held_back(context: Context, work: Work, seconds: float) -> float:
 
 
 def _doubts(
-    context: Context, found: list[tasks.Reading], executor: str, around: Surroundings, constants: Fitted
+    context: Context, found: list[Reading], executor: str, around: Surroundings, constants: Fitted
 ) -> list[str]:
     """What makes this less sure than the model is."""
     doubts = []
@@ -210,8 +211,6 @@ def _doubts(
         doubts.append("of some sources no document could be looked at: taken as plain tasks, each of them an event")
     if executor == "dask":
         doubts.append("a Dask cluster was not measured: its workers are taken as processes with a core each")
-    if context.config.verify.level == "full":
-        doubts.append("a full verification was not measured: taken as a sample of everybody")
     if any(each.documents and not each.first for each in found):
         doubts.append("a later pass was not measured: taken as a first one, each document by itself")
     if context.config.layout == "partitioned":

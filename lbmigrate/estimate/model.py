@@ -14,7 +14,7 @@ from typing import Literal
 TOGETHER = 10_000  # events that are read back at a time, whatever the size of a chunk
 Side = Literal["client", "server"]
 PARTS = ("setup", "events", "entries", "verification")
-SHARED_OUT = ("events", "entries")  # to workers; the other parts do one thing after another
+SHARED_OUT = ("events", "entries")  # to workers, always; the other parts do one thing after another
 SIDES: tuple[Side, ...] = ("client", "server")
 TRIPS, WRITES = (
     12,
@@ -30,8 +30,9 @@ class Work:
     `apart` of them are scored one by one, the others by their shape. They become `events`; read back are `gathered`
     events, and written `entries`. `indexes` are those of the ledger beyond its own. `scoring` are the processor seconds
     in which the client of this machine scores all of them. The verification draws from all `users`, looks at `verified`
-    events and their `compared` entries, and adds up `summed` events and `summed_entries`; `called` of the events are
-    worth what a Python function says, which is called for each, and some more for each of the `asked` users.
+    events of those whom it chose, or at all events, `checked`, and at their `compared` entries; it asks who is first of
+    each of the `periods`, and adds up `summed` events and `summed_entries`. `called` of the events are worth what a
+    Python function says, which is called once more for each, for `rescoring` seconds in all.
     """
 
     examined: float = 0.0
@@ -48,18 +49,25 @@ class Work:
     compared: float = 0.0
     summed: float = 0.0
     summed_entries: float = 0.0
+    checked: float = 0.0
+    periods: float = 0.0
     called: float = 0.0
-    asked: float = 0.0
+    rescoring: float = 0.0
     event_bytes: float = 0.0
     entry_bytes: float = 0.0
+
+    @property
+    def looks(self) -> bool:
+        """Whether there is a verification."""
+        return self.verified > 0 or self.checked > 0
 
     @property
     def parts(self) -> dict[str, bool]:
         """Which parts there are."""
         some = self.documents > 0 or self.gathered > 0
         return {
-            "setup": self.examined > 0 or some or self.verified > 0, "events": self.examined > 0, "entries": some,
-            "verification": self.verified > 0,
+            "setup": self.examined > 0 or some or self.looks, "events": self.examined > 0, "entries": some,
+            "verification": self.looks,
         }  # fmt: skip
 
 
@@ -121,14 +129,17 @@ TERMS = (
     Term("entries", "server", "event", "handing an event over", lambda w, _: w.gathered),
     Term("entries", "server", "entry", "writing an entry and its indexes", lambda w, _: w.entries),
     Term("entries", "server", "run", "what every run asks for", lambda _, __: 1),
-    Term("verification", "client", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
-    Term("verification", "client", "compared", "an entry of such a user", lambda w, _: w.compared),
-    Term("verification", "client", "called", "calling a Python function for such an event", lambda w, _: w.called),
-    Term("verification", "client", "asked", "calling it for such a user", lambda w, _: w.asked),
+    Term("verification", "client", "verified", "an event of a user who was chosen", lambda w, _: w.verified),
+    Term("verification", "client", "checked", "an event where all are looked at", lambda w, _: w.checked),
+    Term("verification", "client", "compared", "an entry of such users", lambda w, _: w.compared),
+    Term("verification", "client", "called", "a table row for a Python function", lambda w, _: w.called),
     Term("verification", "client", "user", "drawing from a user", lambda w, _: w.users),
-    Term("verification", "client", "entry", "adding up an entry", lambda w, _: w.summed_entries),
+    Term("verification", "client", "period", "asking who is first of a period", lambda w, _: w.periods),
     Term("verification", "client", "run", "what every verification does", lambda _, __: 1),
-    Term("verification", "server", "verified", "an event of a user who was drawn", lambda w, _: w.verified),
+    Term("verification", "server", "verified", "an event of a user who was chosen", lambda w, _: w.verified),
+    Term("verification", "server", "checked", "an event where all are looked at", lambda w, _: w.checked),
+    Term("verification", "server", "compared", "an entry of such users", lambda w, _: w.compared),
+    Term("verification", "server", "period", "telling who is first of a period", lambda w, _: w.periods),
     Term("verification", "server", "event", "adding up an event", lambda w, _: w.summed),
     Term("verification", "server", "entry", "adding up an entry", lambda w, _: w.summed_entries),
     Term("verification", "server", "run", "what every verification asks for", lambda _, __: 1),
@@ -158,13 +169,17 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part of a run takes: processor seconds of both sides, seconds on the clock, and what limits it."""
+    """What one part of a run takes: processor seconds of both sides, seconds on the clock, and what limits it.
+
+    `shared` is whether workers share it; else one of them does one thing after another.
+    """
 
     name: str
     client: float
     server: float
     seconds: float
     limit: str
+    shared: bool = True
 
 
 def costs(micros: Micros, part: str, side: Side, work: Work, executors: Executors, speed: float) -> float:
@@ -181,16 +196,21 @@ def part(
     """What one part takes where a chunk has `piece` documents."""
     client = costs(micros, name, "client", work, executors, machine.client)
     server = costs(micros, name, "server", work, executors, machine.server)
-    if name == "events":
-        client += work.scoring
+    client += {"events": work.scoring, "verification": work.rescoring}.get(name, 0.0)
     pieces = {"setup": 1.0, "events": work.examined / piece}.get(name, work.gathered / TOGETHER)
     # On one machine a trip is processor time, of which both sides have theirs.
     trip = 0.0 if machine.shared else machine.trip
     waits = max(1.0, pieces) * (TRIPS * trip + WRITES * machine.journal) if work.parts[name] else 0.0
-    hands = executors if name in SHARED_OUT else Executors(1)
+    shared = is_shared_out(name, work, executors)
+    hands = executors if shared else Executors(1)
     taken = limits(overlap, client, server, waits, hands, machine)
     seconds = min(softened(list(taken.values()), overlap.sharpness), client + server + waits)  # one after another
-    return Part(name, client, server, seconds * machine.busy, max(taken, key=lambda each: taken[each]))
+    return Part(name, client, server, seconds * machine.busy, max(taken, key=lambda each: taken[each]), shared)
+
+
+def is_shared_out(name: str, work: Work, executors: Executors) -> bool:
+    """Whether workers share a part: a full verification is shared out to processes, and one thread does any other."""
+    return name in SHARED_OUT or (name == "verification" and work.checked > 0 and executors.processes)
 
 
 def limits(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lbmigrate.config.model import Source
-from lbmigrate.estimate import sample
+from lbmigrate.estimate import sample, verifying
 from lbmigrate.estimate.model import Work
+from lbmigrate.estimate.reading import Reading
 from lbmigrate.estimate.sample import Allowance, Sample
 from lbmigrate.estimate.surroundings import indexes_more, kib_of
 from lbmigrate.estimate.users import Spread, of_ledger, spread
@@ -19,44 +19,11 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.schema.layout import estimated
 from lbmigrate.state import layouts
-from lbmigrate.values import formula
-from lbmigrate.verify import verdict
-from lbmigrate.verify.bound import sample_size
-from lbmigrate.verify.conserve import MOST_SUMMED
+from lbmigrate.state.statuses import ChunkStatus
 
+CLOSED = (ChunkStatus.EMITTED.value, ChunkStatus.ROLLED.value)
+COUNTS = ("read",), ("emitted", "duplicates")  # what chunks have read, and what came of it
 USUAL_SHARE = 1.0  # events for each document where none was looked at
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What is left to read of one source: documents in scope and examined ones, with what a sample of them showed.
-
-    `first` is whether none of it was read before, and `again` whether all of it is read once more; `added` are events,
-    those that are in the ledger already included where it is.
-    """
-
-    source: Source
-    documents: float
-    examined: float
-    first: bool
-    again: bool
-    added: float
-    seen: Sample
-
-    @property
-    def apart(self) -> float:
-        """Documents that are scored one by one."""
-        return self.documents * self.seen.share("apart", 0.0 if self.first else 1.0)
-
-    @property
-    def rows(self) -> float:
-        """What is scored: documents, or the elements of their arrays."""
-        return max(self.documents, self.apart)
-
-    @property
-    def scoring(self) -> float:
-        """Processor seconds of this machine."""
-        return self.documents * self.seen.share("scoring", 0.0)
 
 
 def readings(context: Context, allowance: Allowance) -> list[Reading]:
@@ -72,13 +39,22 @@ def _reading(context: Context, source: Source, allowance: Allowance) -> Reading:
         return Reading(source, 0.0, 0.0, False, False, 0.0, Sample())
     number = kept.get("number") or context.state.last_pass(source.name) + 1
     whole, _ = pass_size.size(context, source, planned.spans)
-    done = context.state.read_in_pass(source.name, number) if kept else 0
+    done, entered, in_hand = _begun(context, source, number) if kept else (0, 0, 0)
     left = max(0, whole - done)
     seen = sample.take(context, source, planned.spans, number == 1, allowance) if left else Sample()
     examined = _examined(context, source, planned, whole) * left / max(1, whole)
     added = left * seen.share("events", USUAL_SHARE)
     first, again = number == 1, mark.value is None and number > 1
-    return Reading(source, left, examined, first, again, added if mark.value is None else min(added, new), seen)
+    added = added if mark.value is None else min(added, new)
+    return Reading(source, left, examined, first, again, added, seen, entered, in_hand)
+
+
+def _begun(context: Context, source: Source, number: int) -> tuple[int, int, int]:
+    """What the closed chunks of a pass have read, and how many events came of it; documents of the others at most."""
+    rows = list(context.state.chunks(source=source.name, **{"pass": number}))
+    closed = [row.get("counts", {}) for row in rows if row["status"] in CLOSED]
+    read, made = (sum(each.get(name, 0) for each in closed for name in some) for some in COUNTS)
+    return read, made, (len(rows) - len(closed)) * context.config.backfill.chunk_size
 
 
 def _examined(context: Context, source: Source, planned: ReadPlan, documents: int) -> float:
@@ -98,16 +74,17 @@ def work(context: Context, found: list[Reading], there: int, allowance: Allowanc
     `there` are the events that were in the ledger before the sources were looked at: beside a run that goes on they
     become more all the time, and what it has done meanwhile would count twice.
     """
+    settled = _settled(found, there)
     weights = {each.source.name: each.added for each in found}
     samples = {each.source.name: each.seen for each in found}
-    share = spread(context, samples, weights, allowance) if sum(weights.values()) else of_ledger(context, there)
+    share = (
+        spread(context, samples, weights, allowance) if sum(weights.values()) else of_ledger(context, round(settled))
+    )
     first = all(each.first for each in found if each.documents)
-    added = max(0.0, sum(weights.values()) - there * any(each.again for each in found))
+    added = max(0.0, sum(weights.values()) - settled * any(each.again for each in found))
     documents = sum(each.rows for each in found)
-    gathered, entries = _entries(context, share, added, there, first)
-    users, drawn = (there + added) * share.users, _drawn(context, there + added, share, bool(documents))
-    verified = drawn / share.users if share.users else 0.0
-    summed = summed_of(there + added) if drawn else 0.0
+    gathered, entries = _entries(context, share, added, settled, first)
+    verification = verifying.verification(context, found, settled + added, share, reads=bool(documents))
     return (
         Work(
             examined=sum(each.examined for each in found),
@@ -116,23 +93,28 @@ def work(context: Context, found: list[Reading], there: int, allowance: Allowanc
             apart=sum(each.apart for each in found),
             events=added,
             gathered=gathered,
-            users=users,
+            users=(settled + added) * share.users,
             entries=entries,
             indexes=indexes_more(context, EVENTS),
             scoring=sum(each.scoring for each in found),
-            verified=verified,
-            compared=verified * share.entries,
-            summed=summed,
-            summed_entries=summed * share.entries,
-            called=verified * _called(found),
-            asked=drawn * _called(found),
             event_bytes=_event_bytes(found),
+            **verification,
         ),
         share,
     )
 
 
-def _entries(context: Context, share: Spread, added: float, there: int, first: bool) -> tuple[float, float]:
+def _settled(found: list[Reading], there: float) -> float:
+    """The events that are in the ledger without those of chunks in hand, whose documents are still to be read.
+
+    What closed chunks have entered is in the ledger, also where that was counted before the last of them was closed.
+    """
+    begun = [each for each in found if each.first]
+    entered, in_hand = sum(each.entered for each in begun), sum(each.in_hand for each in begun)
+    return entered + max(0.0, there - entered - in_hand)
+
+
+def _entries(context: Context, share: Spread, added: float, there: float, first: bool) -> tuple[float, float]:
     """How many events are read back, and how many entries are written: of everybody, or of who was touched."""
     if not added and context.state.last_closed() is None:
         return 0.0, 0.0
@@ -142,27 +124,6 @@ def _entries(context: Context, share: Spread, added: float, there: int, first: b
         return gathered, max(0.0, gathered * share.entries - present)
     users = min(added, (added + there) * share.users)
     return users / share.users if share.users else added, added * len(context.config.periods)
-
-
-def _drawn(context: Context, events: float, share: Spread, reads: bool) -> float:
-    """The users whom the verification draws; nobody where there is a verdict on all of it."""
-    if not events or (not reads and verdict.is_current(context)):
-        return 0.0
-    rules, users = context.config.verify, max(1.0, events * share.users)
-    if rules.level == "full":
-        return users
-    return min(users, sample_size(round(users), rules.confidence, rules.max_error))
-
-
-def summed_of(events: float) -> float:
-    """Of how many events a verification of a sample asks the server for the sums."""
-    return events if events <= MOST_SUMMED else 0.0
-
-
-def _called(found: list[Reading]) -> float:
-    """The share of the events that a Python function is asked for."""
-    weights = [(each.added, formula.is_function(str(each.source.points))) for each in found]
-    return sum(added for added, asked in weights if asked) / max(1.0, sum(added for added, _ in weights))
 
 
 def _event_bytes(found: list[Reading]) -> float:

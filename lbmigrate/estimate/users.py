@@ -9,13 +9,15 @@ from __future__ import annotations
 import datetime as dt
 import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean, stdev
 from typing import Any
 
 from lbmigrate.board.lookup import naming
 from lbmigrate.config.model import Source
+from lbmigrate.estimate.leaders import Person
 from lbmigrate.estimate.sample import DRAWN, Allowance, Sample
 from lbmigrate.ledger.sources import read, score
 from lbmigrate.passes.read_plan import is_indexed
@@ -29,17 +31,23 @@ from lbmigrate.values.ids import parse_id
 USERS, FEWEST = 150, 8  # users whose events are read, and fewer than which say nothing
 MOST_EVENTS = 20_000  # of one user that are read
 USUAL, UNKNOWN = 0.33, 2.0  # entries for each event and kind of period where nothing was seen, and how far off that is
+GUESSED_USERS, MOST_GUESSED = 30, 500  # users who are made up where none was seen, and the events of each
 GUESSED = 0.7  # how far off entries may be that are told from times alone
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Users and entries for each event, and by how large a share the entries may be wrong; from how many users."""
+    """Users and entries for each event, and by how large a share the entries may be wrong; from how many users.
+
+    `people` are users who were drawn by their events, `seen` each of them once.
+    """
 
     users: float
     entries: float
     error: float
     looked_at: int = 0
+    people: tuple[Person, ...] = field(default=(), repr=False)
+    seen: tuple[Person, ...] = field(default=(), repr=False)
 
 
 def spread(context: Context, samples: Mapping[str, Sample], weights: Mapping[str, float], left: Allowance) -> Spread:
@@ -51,20 +59,26 @@ def spread(context: Context, samples: Mapping[str, Sample], weights: Mapping[str
     drawn = [(name, event) for name, sample in samples.items() for event in sample.drawn]
     if not drawn:
         return _unseen(context, sum(weights.values()))
-    found: list[tuple[float, float]] = []
+    found: dict[str, Person] = {}
+    names: list[str] = []
     if all(_leads_to_users(context, source) for source in sources):
         with left.spending():
             for user in _users(drawn, weights, samples):
-                found.append(_of_user(context, sources, user))
+                names += id_texts([user])
+                if names[-1] not in found:
+                    found[names[-1]] = _of_user(context, sources, user)
                 if not left.left:
                     break
-    some = [each for each in found if each[0]]
-    if len(some) < FEWEST:
+    people = tuple(found[name] for name in names if name in found and found[name].events)
+    if len(people) < FEWEST:
         return _guessed(context, [event for _, event in drawn], sum(weights.values()))
-    entries = [count / events for events, count in some]
+    entries = [each.entries / each.events for each in people]
     error = 2 * stdev(entries) / math.sqrt(len(entries)) / max(mean(entries), 1e-9)
     known = max(1, context.sources[context.config.users.collection].estimated_document_count()) / sum(weights.values())
-    return Spread(min(known, mean(1 / events for events, _ in some)), mean(entries), error, len(some))
+    users = min(known, mean(1 / each.events for each in people))
+    return Spread(
+        users, mean(entries), error, len(people), people, tuple(each for each in found.values() if each.events)
+    )
 
 
 def _unseen(context: Context, number: float) -> Spread:
@@ -75,7 +89,7 @@ def _unseen(context: Context, number: float) -> Spread:
 
 def of_ledger(context: Context, number: int) -> Spread:
     """The same of the events that are in the ledger, where nothing is left to read."""
-    stages: list[Document] = [{"$sample": {"size": DRAWN}}, {"$project": {"createdAt": 1}}]
+    stages: list[Document] = [{"$sample": {"size": DRAWN}}, {"$project": {"createdAt": 1, "points": 1}}]
     events = list(context.target[EVENTS].aggregate(stages)) if number else []
     return _guessed(context, events, number) if events else Spread(0.0, 0.0, 0.0)
 
@@ -93,22 +107,28 @@ def _leads_to_users(context: Context, source: Source) -> bool:
     return source.user.lookup is None and is_indexed(context.sources[source.collection], source.user.path)
 
 
-def _of_user(context: Context, sources: Sequence[Source], user: Any) -> tuple[int, int]:
-    """How many events a user has, and how many entries."""
-    times: list[dt.datetime] = []
+def _of_user(context: Context, sources: Sequence[Source], user: Any) -> Person:
+    """All events of a user, and the entries that these come to."""
+    found: list[tuple[dt.datetime, int]] = []
     for source in sources:
         asked = naming(context.sources, context.config, source.user, parse_id(id_texts([user])[0]))
         for some in read(context, source, asked):
-            times += [event["createdAt"] for event in score(context, source, some).events]
-            if len(times) > MOST_EVENTS:
+            found += [(event["createdAt"], event["points"]) for event in score(context, source, some).events]
+            if len(found) > MOST_EVENTS:
                 break
-    inside = [time for time in times if context.scope.covers(time)]
-    return len(inside), len(_periods(context, inside))
+    return person(context.config.periods, [each for each in found if context.scope.covers(each[0])])
 
 
-def _periods(context: Context, times: Sequence[dt.datetime]) -> set[str]:
-    days = {(time.date() - EPOCH).days for time in times}
-    return {label(kind, day) for kind in context.config.periods for day in days}
+def person(kinds: Sequence[str], events: Sequence[tuple[dt.datetime, float]]) -> Person:
+    """A user with events at these times, each worth so many points."""
+    days = Counter[int]()
+    for at, points in events:
+        days[(at.date() - EPOCH).days] += points  # type: ignore[assignment]
+    scores = {kind: Counter[str]() for kind in kinds}
+    for kind, found in scores.items():
+        for day, points in days.items():
+            found[label(kind, day)] += points
+    return Person(len(events), scores)
 
 
 def _guessed(context: Context, events: Sequence[Document], number: float) -> Spread:
@@ -120,4 +140,13 @@ def _guessed(context: Context, events: Sequence[Document], number: float) -> Spr
     for kind in context.config.periods:
         periods = len({label(kind, day) for day in days})
         found += users * periods * -math.expm1(-number / (users * periods))
-    return Spread(users * -math.expm1(-number / users) / number, found / number, GUESSED)
+    people = _alike(context.config.periods, events, number / users)
+    return Spread(users * -math.expm1(-number / users) / number, found / number, GUESSED, people=people, seen=people)
+
+
+def _alike(kinds: Sequence[str], events: Sequence[Document], each: float) -> tuple[Person, ...]:
+    """Some users who had `each` events, at times and worth points like these."""
+    lot = random.Random(0)
+    number = min(MOST_GUESSED, max(1, round(each)))
+    drawn = [lot.choices(events, k=number) for _ in range(GUESSED_USERS)]
+    return tuple(person(kinds, [(event["createdAt"], event.get("points", 0)) for event in some]) for some in drawn)

@@ -28,13 +28,13 @@ from lbmigrate.estimate.model import (
 )
 from lbmigrate.estimate.sizes import bytes_of, connections, memory
 from lbmigrate.estimate.surroundings import Oplog, Surroundings, is_here
-from lbmigrate.estimate.tasks import summed_of
+from lbmigrate.estimate.verifying import summed_of
 from lbmigrate.verify.conserve import MOST_SUMMED
 
 FITTED = fitted()
 HERE = Machine(shared=False, cores=8, server_cores=8)
 AROUND = Surroundings("6.0.5", 8, 1, 1, shared=False, free=10**12, oplog=Oplog(10**9, 48.0))
-TWO = Executors(2)
+ONE, TWO = Executors(1), Executors(2)
 AMOUNTS = st.floats(0, 1e9)
 
 
@@ -173,6 +173,16 @@ def test_bounds_lie_around_what_is_likely():
     assert Range.around(10.0, 0.25) == Range(8.0, 10.0, 12.5)
 
 
+def test_a_full_verification_is_shared_out_to_processes_and_to_no_threads():
+    full = of(1_000_000, verified=0.0, checked=1_000_000.0, summed=0.0, summed_entries=0.0)
+    threads, processes, one = (part_of("verification", full, each) for each in (Executors(8), Executors(8, True), ONE))
+    assert threads == one
+    assert processes.seconds < threads.seconds / 4
+    assert advice.limit_of(threads, Executors(8)) != advice.limit_of(processes, Executors(8, True))
+    sampled = of(1_000_000)
+    assert part_of("verification", sampled, Executors(8, True)) == part_of("verification", sampled, ONE)
+
+
 # --- what follows ----------------------------------------------------------------------------------------------------
 
 
@@ -273,16 +283,11 @@ def test_a_machine_that_is_busy_is_told():
 # --- the constants that come with it ---------------------------------------------------------------------------------
 
 
-BY_DAY = "times as text, by day and month"
-LEADERS = "a sample also has the first of every period, of which days make many; the model counts those drawn alone"
 HELD_BACK = [
-    pytest.param(
-        each, name, id=f"{each['case']['name']}: {name}",
-        marks=[pytest.mark.xfail(reason=LEADERS, strict=True)] * ((each["case"]["name"], name) == (BY_DAY, "client")),
-    )
+    pytest.param(each, name, id=f"{each['case']['name']}: {name}")
     for each in FITTED.held_back
     for name in ("seconds", "client", "server")
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("held_back", "name"), HELD_BACK)
