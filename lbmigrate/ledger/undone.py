@@ -82,8 +82,15 @@ def _stands(group: Sequence[Document]) -> bool:
 
 
 def _differs(base: str, group: Sequence[Document], scored: Document | None) -> bool:
+    if scored is not None and len(group) == 1 and _is_as_scored(group[0], scored):
+        return False  # what `adjustments` says too, of nearly all documents
     ids = {event["_id"] for event in group}
     return not group or bool(adjustments(group, scored, ids, group=group_name(base)))
+
+
+def _is_as_scored(event: Document, scored: Document) -> bool:
+    same = all(event[name] == scored[name] for name in ("userId", "createdAt", "points"))
+    return same and "reason" not in event["meta"]
 
 
 def _of_documents(context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document]) -> Groups:
