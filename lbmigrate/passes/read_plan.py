@@ -141,8 +141,9 @@ def everything(collection: Collection[Any]) -> tuple[Span, ...]:
 
 def bracket(collection: Collection[Any], key: str, condition: Document) -> list[Span]:
     """From the first to the last value of `key` that meets the condition: one span, or none."""
-    found = [end(collection, key, condition, way) for way in (1, -1)]
-    return [Span(key, below(found[0]), above(found[1]))] if None not in found else []
+    first = end(collection, key, condition, 1)
+    last = None if first is None else end(collection, key, condition, -1)
+    return [] if last is None else [Span(key, below(first), above(last))]
 
 
 def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[Span, ...]:
@@ -152,6 +153,8 @@ def _since(collection: Collection[Any], key: str, since: dt.datetime) -> tuple[S
     timeless: list[Document] = [{key: None}, {key: []}, {key: math.nan}]
     timeless += [{key: {"$type": ["regex", *NO_RANGE["$type"]]}}]
     timeless += [{key: {"$type": name}} for name in TYPES if name not in ("date", "number")]
+    if not collection.find_one({"$or": timeless}, {"_id": 1}):  # asked together first: mostly there are none
+        return tuple(spans)
     return tuple(spans) + tuple(
         Span("_id", extra=condition) for condition in timeless if collection.find_one(condition, {"_id": 1})
     )
