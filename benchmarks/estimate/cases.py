@@ -75,6 +75,7 @@ FITTED = (
     Case("a slow rule", 40_000, per_user=25, rule="slow"),
     Case("a slow rule, many events a user", 30_000, per_user=150, rule="slow"),
     Case("four kinds of periods", 60_000, periods=("global", "week", "day", "month")),
+    Case("by day over ten years", 20_000, per_user=40, stretch=7, periods=("global", "day")),
     Case("one thread", 60_000, workers=1),
     Case("four threads", 60_000, workers=4),
     Case("two processes", 120_000, workers=2, executor="processes"),
