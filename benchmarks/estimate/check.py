@@ -34,6 +34,7 @@ CASES = (
     Case("many kinds of periods", 35_000, per_user=45, periods=("global", "week", "day", "month", "year")),
     Case("two processes", 80_000, per_user=55, executor="processes"),
     Case("four threads, large documents", 70_000, per_user=110, padding=2_000, workers=4),
+    Case("all of it verified by processes", 45_000, per_user=20, executor="processes", level="full"),
     Case("many documents", 200_000, per_user=80),
 )
 AMOUNTS = ("seconds", "client", "server", "disk", "oplog")

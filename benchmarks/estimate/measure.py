@@ -84,13 +84,18 @@ def done(record: Document) -> Work:
     users = record["case"]["docs"] // record["case"]["per_user"]
     called = looked["events"] if record["case"]["rule"] == "slow" else 0.0
     rescoring = called * work.scoring / max(1.0, work.documents)
-    seen = {"called": called, "rescoring": rescoring, "compared": looked["entries"], "users": users}
+    seen = {
+        "called": called,
+        "rescoring": rescoring,
+        "compared": looked["entries"],
+        "users": users,
+        "periods": looked["periods"],
+    }
     if looked["full"]:
         seen |= {"checked": looked["events"]}
     else:
         seen |= {
             "verified": looked["events"],
-            "periods": looked["periods"],
             "summed": events,
             "summed_entries": entries,
         }

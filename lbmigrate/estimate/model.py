@@ -110,6 +110,11 @@ class Term:
     amount: Callable[[Work, Executors], float]
 
 
+def _led(work: Work, _: Executors) -> float:
+    """The periods of whose first a verification asks: one of everybody asks of none."""
+    return work.periods if work.verified else 0.0
+
+
 TERMS = (
     Term("setup", "client", "run", "starting the program, steps 1 to 3 and 6", lambda _, __: 1),
     Term("setup", "server", "run", "what these ask for", lambda _, __: 1),
@@ -125,21 +130,23 @@ TERMS = (
     Term("events", "server", "run", "what every run asks for", lambda _, __: 1),
     Term("entries", "client", "event", "reading an event back, adding it up", lambda w, _: w.gathered),
     Term("entries", "client", "entry", "an entry", lambda w, _: w.entries),
+    Term("entries", "client", "period", "what is done once for a period", lambda w, _: w.periods),
     Term("entries", "client", "run", "what every run does", lambda _, __: 1),
     Term("entries", "server", "event", "handing an event over", lambda w, _: w.gathered),
     Term("entries", "server", "entry", "writing an entry and its indexes", lambda w, _: w.entries),
+    Term("entries", "server", "period", "what is asked once for a period", lambda w, _: w.periods),
     Term("entries", "server", "run", "what every run asks for", lambda _, __: 1),
     Term("verification", "client", "verified", "an event of a user who was chosen", lambda w, _: w.verified),
     Term("verification", "client", "checked", "an event where all are looked at", lambda w, _: w.checked),
     Term("verification", "client", "compared", "an entry of such users", lambda w, _: w.compared),
     Term("verification", "client", "called", "a table row for a Python function", lambda w, _: w.called),
     Term("verification", "client", "user", "drawing from a user", lambda w, _: w.users),
-    Term("verification", "client", "period", "asking who is first of a period", lambda w, _: w.periods),
+    Term("verification", "client", "period", "asking who is first of a period", _led),
     Term("verification", "client", "run", "what every verification does", lambda _, __: 1),
     Term("verification", "server", "verified", "an event of a user who was chosen", lambda w, _: w.verified),
     Term("verification", "server", "checked", "an event where all are looked at", lambda w, _: w.checked),
     Term("verification", "server", "compared", "an entry of such users", lambda w, _: w.compared),
-    Term("verification", "server", "period", "telling who is first of a period", lambda w, _: w.periods),
+    Term("verification", "server", "period", "telling who is first of a period", _led),
     Term("verification", "server", "event", "adding up an event", lambda w, _: w.summed),
     Term("verification", "server", "entry", "adding up an entry", lambda w, _: w.summed_entries),
     Term("verification", "server", "run", "what every verification asks for", lambda _, __: 1),

@@ -35,15 +35,17 @@ def verification(
     if not events or not share.users or (not reads and verdict.is_current(context)):
         return {}
     called, each = _called(found)
+    users = max(1.0, events * share.users)
+    numbers = {kind: leaders.periods(share.seen, kind, users) for kind in context.config.periods}
     if context.config.verify.level == verdict.FULL:
         return Verification(
             checked=events,
+            periods=sum(numbers.values()),
             compared=events * share.entries,
             called=events * called,
             rescoring=events * called * each,
         )
-    users, summed = max(1.0, events * share.users), summed_of(events)
-    numbers = {kind: leaders.periods(share.seen, kind, users) for kind in context.config.periods}
+    summed = summed_of(events)
     looked = _looked(context, share, events, users, numbers)
     return Verification(
         verified=looked.events,
