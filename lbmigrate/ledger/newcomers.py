@@ -23,7 +23,7 @@ MARKS = 20  # events that are remembered: one or the other may be gone
 BEYOND = 1_000  # events that are looked at beyond them: two that are written at once may stand in either order
 MOST_USERS = 50_000  # in memory
 MOST_IDS = 100_000
-AT_ONCE = 1_000  # events: a server sends megabytes of them where it is not told how many are wanted
+AT_ONCE = 200  # events: a server sends megabytes of them where it is not told how many are wanted
 FIELDS = {"userId": 1, "meta.origin": 1}
 
 
