@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnProcess
 
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.mongo.faults import AGAIN
@@ -23,11 +20,10 @@ from lbmigrate.run.crew import Answer, Line, NotReady, WorkerLost
 from lbmigrate.run.pace import Pace
 from lbmigrate.telling import secrets
 from lbmigrate.workers.at_work import packed, unpacked
-from lbmigrate.workers.child import begin, undisturbed
 from lbmigrate.workers.executor import ALONE, cannot_start
 from lbmigrate.workers.serving import Order
+from lbmigrate.workers.starting import PATIENCE, CannotStart, Starter, ended, starter
 
-PATIENCE = 2.0  # seconds until a process that is to end, and does not, is killed
 MOST_FAILED = 5  # processes, one after another, that died while they started
 HINT = f"where memory ran out: fewer --workers, or a smaller backfill.chunk_size; then {AGAIN}"
 NO_MEMORY = f"where memory ran out: fewer --workers, or {ALONE}"
@@ -41,14 +37,16 @@ class _Died(Exception):
 class Process:
     """One process, as the run sees it."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, starts: Starter) -> None:
         self._order = order
         self._here, there = multiprocessing.Pipe()
-        self._process = SpawnProcess(target=begin, args=(there,), name="lbmigrate worker", daemon=True)
-        resource_tracker.ensure_running()  # which else lets signals through again
-        with undisturbed():
-            self._process.start()
-        there.close()
+        try:
+            self._process = starts.start(there)
+        except CannotStart:
+            self._here.close()
+            raise
+        finally:
+            there.close()
         self.is_lost, self.is_ready = "", False
 
     def get_ready(self) -> None:
@@ -58,7 +56,9 @@ class Process:
             word, told = self._here.recv()
         except (EOFError, OSError) as error:
             self._process.join(PATIENCE)
-            raise _Died(f"worker process {self._process.pid} {_ended(self._process.exitcode)}") from error
+            raise _Died(
+                f"worker process {self._process.pid} {ended(self._process.exitcode)} while it started"
+            ) from error
         if word == "error":
             raise cannot_start(told, self._order.config.database.uri)
         if word == "broken":
@@ -77,7 +77,7 @@ class Process:
                 self._here.send_bytes(packed(answer(said["ask"])))
         except (EOFError, OSError) as error:
             self._process.join(PATIENCE)
-            self.is_lost = f"worker process {self._process.pid} {_ended(self._process.exitcode)}"
+            self.is_lost = f"worker process {self._process.pid} {ended(self._process.exitcode)}"
             raise WorkerLost(f"{self.is_lost} with {_named(task)} in hand", HINT) from error
         except BaseException:
             self.is_lost = f"worker process {self._process.pid} was left alone"
@@ -90,7 +90,7 @@ class Process:
             self._here.close()
             self._process.join(PATIENCE)
         self._process.kill()
-        self._process.join()
+        self._process.join(PATIENCE)
 
 
 class Processes:
@@ -101,6 +101,7 @@ class Processes:
         self._order = Order(context.config, context.run, fence or 0, secrets.known())
         self._pace: Pace = context.pace
         self._turn = threading.Lock()
+        self._starts = starter()
         self._all: list[Process] = []
         self._idle: list[Process] = []
         self._news: list[str] = []
@@ -138,21 +139,19 @@ class Processes:
             self._is_closed = True
             for process in self._all:
                 process.end(is_idle=process in self._idle)
+            self._starts.close()
 
     def _free(self) -> Process:
         """A process that is ready. One that dies while it starts is replaced; it had nothing in hand."""
         while True:
-            with self._turn:
-                if self._is_closed:
-                    raise LbmigrateError("the run has ended")
-                if self._idle:
-                    return self._idle.pop()
-                process = Process(self._order)
-                self._all.append(process)
+            process = None
             try:
+                process, is_ready = self._idle_or_new()
+                if is_ready:
+                    return process
                 process.get_ready()
-            except _Died as error:
-                self._note_failure(process, f"{error} while it started")
+            except (_Died, CannotStart) as error:
+                self._note_failure(process, error)
             except BaseException:
                 self._forget(process)
                 raise
@@ -160,27 +159,35 @@ class Processes:
                 self._failed = 0
                 return process
 
-    def _note_failure(self, process: Process, told: str) -> None:
+    def _idle_or_new(self) -> tuple[Process, bool]:
+        with self._turn:
+            if self._is_closed:
+                raise LbmigrateError("the run has ended")
+            if self._idle:
+                return self._idle.pop(), True
+            self._all.append(process := Process(self._order, self._starts))
+            return process, False
+
+    def _note_failure(self, process: Process | None, error: _Died | CannotStart) -> None:
         self._forget(process)
         with self._turn:
             self._failed += 1
-            self._news.append(f"{told}; another one is started")
+            self._news.append(f"{error}; another one is started")
             nobody_is_ready = not any(each.is_ready for each in self._all)
             if self._failed >= MOST_FAILED and nobody_is_ready and not self._is_closed:
-                hint = NO_MEMORY if process.was_killed else PRINTED
-                raise NotReady(f"no worker process gets ready to work: {told}", hint)
+                killed = (
+                    error.was_killed if isinstance(error, CannotStart) else process is not None and process.was_killed
+                )
+                hint = NO_MEMORY if killed else PRINTED
+                raise NotReady(f"no worker process gets ready to work: {error}", hint)
 
-    def _forget(self, process: Process) -> None:
+    def _forget(self, process: Process | None) -> None:
+        if process is None:
+            return
         process.end(is_idle=False)
         with self._turn:
             if process in self._all:
                 self._all.remove(process)
-
-
-def _ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with {code}" if code is not None else "does not answer"
 
 
 def _named(task: Document) -> str:

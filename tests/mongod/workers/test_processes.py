@@ -31,7 +31,14 @@ def points(frame):
 
 def workers_of(run):
     """The processes that work for a run."""
-    return [each for each in psutil.Process(run.pid).children() if _works(each)]
+    return [each for one in psutil.Process(run.pid).children() if _works(one) for each in _children(one)]
+
+
+def _children(process):
+    try:
+        return process.children()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it ended a moment ago
+        return []
 
 
 def _works(process):
@@ -49,6 +56,34 @@ def has_started(worker):
         opened = Path(f"/proc/{worker.pid}/fd").iterdir()
         return sum(str(each.readlink()).startswith("socket:") for each in opened) > 1
     return False
+
+
+def spent(worker):
+    """How much of a processor a process has had, which does not hang on what else the machine does."""
+    try:
+        return sum(worker.cpu_times()[:2])
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):  # it ended a moment ago
+        return 0.0
+
+
+def kill_at_random(run, rng, most, at_start=0.0):
+    """Kill so many workers, each at any moment of its work; some, by `at_start`, before they can do any.
+
+    The moment is one of its own processor time, so that on any machine as much is done between two kills.
+    """
+    fates, killed = {}, 0
+    while killed < most and run.alive:
+        time.sleep(0.1)
+        for worker in workers_of(run):
+            early = fates.setdefault((worker.pid, "starts"), rng.random() < at_start)
+            if has_started(worker):
+                last = fates.setdefault((worker.pid, "works"), spent(worker) + rng.uniform(0.0, 0.4))
+                early = spent(worker) > last
+            if early:
+                worker.kill()
+                worker.wait(5)
+                killed += 1
+    return killed
 
 
 def test_processes_leave_what_threads_leave(database, twin, server_uri, tmp_path, monkeypatch):
@@ -89,14 +124,8 @@ def test_a_worker_that_is_killed_at_any_moment_changes_nothing(database, twin, s
     fill(twin, MANY)
     assert ended(server_uri, configured(tmp_path, twin), "run")[0] == 0
     fill(database, MANY)
-    rng, killed = random.Random(16), 0
-    with started(server_uri, configured(tmp_path, database, documents_per_second=100), "run", *BY_PROCESSES) as run:
-        while killed < 20 and run.alive:
-            time.sleep(rng.uniform(0.05, 0.8))  # any moment
-            at_work = list(filter(has_started, workers_of(run)))
-            for worker in rng.sample(at_work, min(1, len(at_work))):
-                worker.kill()
-                killed += 1
+    with started(server_uri, configured(tmp_path, database), "run", *BY_PROCESSES) as run:
+        killed = kill_at_random(run, random.Random(16), 20)
         code, _, err = run.end(200)
     assert (code, killed) == (0, 20), err
     assert left(database)[0] == left(twin)[0]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 import signal
 import sys
-import time
 
+import psutil
 import pytest
 
+from lbmigrate import commands
+from lbmigrate.config.load import load_config
 from lbmigrate.testing import CORRUPTIONS
+from lbmigrate.workers.executor import Executor
+from lbmigrate.workers.starting import Afresh, Copied
 from tests.apps import TASKS, oid, task
 from tests.mongod.workers.apps import configured, fill, left
-from tests.mongod.workers.test_processes import BY_PROCESSES, has_started, workers_of
+from tests.mongod.workers.test_processes import BY_PROCESSES, has_started, kill_at_random, workers_of
 from tests.runs import started, until, write_config
 
 pytestmark = [pytest.mark.usefixtures("mongod"), pytest.mark.slow]
@@ -35,9 +39,7 @@ DAMAGE = (
 # may heal entries that nobody has asked it to. So only what it settles, or leaves, whoever does it.
 DAMAGE_OF = {"recount": ("dropped event", "event of nobody")}
 PATIENCE = 240
-# At most so many kills: a worker needs 0.9 s of a processor before its first task, and a task of a verification 0.02 s.
-# Killed every 0.8 s without an end, on two cores that others used, 49 had got ready after 240 s, each 5.4 s after its
-# start, and 136 of 176 tasks were done; without kills all of it took 42 s.
+# Each costs a start, which on a machine that others use takes ten times as long as the task that is lost.
 KILLS = 20
 
 
@@ -99,14 +101,8 @@ def test_a_worker_that_is_killed_at_any_moment_of_a_verb_changes_nothing(name, a
     database, twin = apps(number, DAMAGE_OF.get(name, DAMAGE))
     wanted, _, err = ran(server_uri, configured(tmp_path, twin), *VERBS[name])
     assert wanted in (0, 5), err
-    rng, killed = random.Random(16), 0
     with started(server_uri, configured(tmp_path, database), *VERBS[name], *BY_PROCESSES) as run:
-        while killed < KILLS and run.alive:
-            time.sleep(rng.uniform(0.05, 1.5))  # any moment
-            for worker in rng.sample(at_work := workers_of(run), min(1, len(at_work))):
-                if has_started(worker) or rng.random() < 0.05:
-                    worker.kill()
-                    killed += 1
+        killed = kill_at_random(run, random.Random(16), KILLS, at_start=0.05)
         code, _, err = run.end(PATIENCE)
     assert (code, killed > 0) == (wanted, True), err
     assert left(database)[0] == left(twin)[0]
@@ -205,3 +201,31 @@ def test_a_worker_that_is_killed_while_it_starts_is_replaced(database, server_ur
     assert code == 0, err
     assert "was killed by SIGKILL while it started; another one is started" in " ".join(err.split())
     assert {row["attempts"] for row in database["lbmigrate_state"].find({"kind": "chunk"})} == {1}
+
+
+@pytest.mark.parametrize("start", [Copied, Afresh])
+def test_workers_come_to_the_same_however_they_are_started(start, apps, server_uri, tmp_path, monkeypatch):
+    """Not every system can copy a process."""
+    monkeypatch.setenv("MONGODB_URI", server_uri)
+    monkeypatch.setattr("lbmigrate.workers.processes.starter", start)
+    database, twin = apps(60)
+    commands.recount(load_config(configured(tmp_path, database)), terms=commands.Terms(executor=Executor.PROCESSES))
+    commands.recount(load_config(configured(tmp_path, twin)))
+    assert left(database) == left(twin)
+
+
+def test_what_workers_are_copied_from_may_be_killed_as_well(apps, server_uri, tmp_path):
+    database, twin = apps(400, DAMAGE_OF["recount"])
+    assert ran(server_uri, configured(tmp_path, twin), *VERBS["recount"])[0] == 0
+    config = configured(tmp_path, database, documents_per_second=150)
+    with started(server_uri, config, *VERBS["recount"], *BY_PROCESSES) as run:
+        until(lambda: any(map(has_started, workers_of(run))) or not run.alive, "a worker")
+        originals = psutil.Process(run.pid).children()
+        workers = workers_of(run)
+        for each in (*originals, *workers):
+            each.kill()
+        until(lambda: workers_of(run) or not run.alive, "another worker")
+        assert run.alive
+        code, _, err = run.end(PATIENCE)
+    assert code == 0, err
+    assert left(database)[0] == left(twin)[0]
