@@ -83,20 +83,25 @@ def _measured(stage: Stage, database: Database[Any], size: int, calls: int) -> D
     user = _user(database, size)
     recorder = ScoreRecorder(database, config(stage), strict=True)
     recorder.record("task_complete", user, ObjectId(), at=END)  # what only the first call does
-    moments = (END + dt.timedelta(seconds=second) for second in count())
+    moments = _moments()
     writes = _timed(_writes(database), calls)
     return {
         "record": _timed(lambda: recorder.record("task_complete", user, ObjectId(), at=next(moments)), calls),
-        "first": _first(stage, database, user, FIRST_CALLS),
+        "first": _first(stage, database, user, moments, FIRST_CALLS),
         "writes": writes,
     }
+
+
+def _moments() -> Iterator[dt.datetime]:
+    """When actions are, one after another: of two at one moment an index does not say that both were counted."""
+    return (END + dt.timedelta(seconds=second) for second in count(1))
 
 
 def _user(database: Database[Any], size: int) -> ObjectId:
     """Somebody with so many events."""
     user = ObjectId()
     database["users"].insert_one({"_id": user, "displayName": f"Member of {size}"})
-    events = [_event(user, END - dt.timedelta(days=DAYS * n / size)) for n in range(size)]
+    events = [_event(user, END - dt.timedelta(days=DAYS * n / size)) for n in range(1, size + 1)]
     database[schema.EVENTS].insert_many(events)
     return user
 
@@ -109,7 +114,7 @@ def _together(stage: Stage, database: Database[Any], size: int, calls: int) -> d
         recorder.record("task_complete", user, ObjectId(), at=END)
 
     def one(user: ObjectId) -> list[float]:
-        moments = (END + dt.timedelta(seconds=second) for second in count())
+        moments = _moments()
         return list(_durations(lambda: recorder.record("task_complete", user, ObjectId(), at=next(moments)), calls))
 
     before, began = _spent(database), time.perf_counter()
@@ -132,13 +137,15 @@ def _spent(database: Database[Any]) -> tuple[float, float]:
     return time.process_time(), server.user + server.system
 
 
-def _first(stage: Stage, database: Database[Any], user: ObjectId, calls: int) -> dict[str, float]:
+def _first(
+    stage: Stage, database: Database[Any], user: ObjectId, moments: Iterator[dt.datetime], calls: int
+) -> dict[str, float]:
     """Of recorders that serve others already, but do not know this user."""
     others = [ScoreRecorder(database, config(stage), strict=True) for _ in range(calls)]
     for recorder in others:
         recorder.record("task_complete", ObjectId(), ObjectId(), at=END)
     waiting = iter(others)
-    return _timed(lambda: next(waiting).record("task_complete", user, ObjectId(), at=END), calls)
+    return _timed(lambda: next(waiting).record("task_complete", user, ObjectId(), at=next(moments)), calls)
 
 
 def _event(user: ObjectId, at: dt.datetime) -> Document:
