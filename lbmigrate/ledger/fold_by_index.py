@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import bson
@@ -37,6 +38,7 @@ from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import EARLIEST, LATEST, Document
 from lbmigrate.rules import ranking
 from lbmigrate.rules.fold_by_index import Share, shares, simultaneous
+from lbmigrate.rules.numbered import Ints
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.rules.vouching import MOST, can_be, is_plain
 from lbmigrate.run.additions import Additions, Entries
@@ -49,7 +51,18 @@ from lbmigrate.values.limits import names_a_user
 
 CODECS = rollup.CODECS.with_options(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 Times = npt.NDArray[np.datetime64]
-Events = tuple[list[Any], Times]  # whose each is, and when it was
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Whose each event is, by number among the `owners`, and when it was."""
+
+    owners: list[Any]
+    codes: Ints
+    times: Times
+
+    def row(self, row: int) -> tuple[Any, Any]:
+        return self.owners[self.codes[row]], self.times[row]
 
 
 def fold_by_index(context: Context, users: Sequence[Any]) -> tuple[Rolled, list[Any]]:
@@ -81,16 +94,17 @@ class _Found:
 
     def _whole(self, context: Context, users: Sequence[Any]) -> Sums:
         """How many events the ledger has of each user and day, whatever they are; who has odd ones is left."""
-        parts, last = [], _none()
-        for owners, times in _times(context, users):
-            usual = (times >= np.datetime64(EARLIEST)) & (times < np.datetime64(LATEST))
-            self._left |= {owners[row] for row in np.flatnonzero(~usual).tolist()}
+        parts, last = [], Events([], np.array([], dtype=np.int64), np.array([], dtype="datetime64[ms]"))
+        for each in _times(context, users):
+            usual = (each.times >= np.datetime64(EARLIEST)) & (each.times < np.datetime64(LATEST))
+            odd = set(each.codes[~usual].tolist()) | simultaneous(each.codes, each.times)
             # With the last one of those before: in the index of users and times equal ones are neighbours.
-            self._left |= simultaneous(last[0] + owners, np.concatenate([last[1], times]))
-            last = (owners[-1:], times[-1:]) if owners else last
-            kept = [owner for owner, fits in zip(owners, usual.tolist(), strict=True) if fits]
-            nothing = np.zeros(len(kept), dtype=np.int64)
-            parts.append(ranking.daily(kept, nothing, times[usual], self.people.clocks(kept)))
+            if len(each.codes) and len(last.codes) and each.row(0) == last.row(-1):
+                odd.add(int(each.codes[0]))
+            self._left |= {each.owners[code] for code in odd}
+            last = each if len(each.codes) else last
+            clocks = self.people.clocks(each.owners)
+            parts.append(ranking.counted_daily(each.owners, each.codes[usual], each.times[usual], clocks))
         return ranking.merge(parts)
 
     def _added(self, events: Sequence[Document]) -> Sums:
@@ -137,10 +151,6 @@ def _worth(config: Config) -> tuple[int, int]:
     return min(low for low, _ in worth), max(high for _, high in worth)
 
 
-def _none() -> Events:
-    return [], np.array([], dtype="datetime64[ms]")
-
-
 def _times(context: Context, users: Sequence[Any]) -> Iterator[Events]:
     """Whose each event of these users is, and when it was: no document is read for that, but in an array's index."""
     asked, shown = {"userId": {"$in": list(users)}}, {"_id": 0, "userId": 1, "createdAt": 1}
@@ -151,9 +161,18 @@ def _times(context: Context, users: Sequence[Any]) -> Iterator[Events]:
     for batch in raw_reads.read(ledger, asked, shown, BATCH):
         found = raw_bson.of_batch(batch)
         if found and _is_plain(found):
-            yield found["userId"].ids(), found["createdAt"].numbers().view("datetime64[ms]")
+            yield _read(found)
         else:
             yield _decoded(bson.decode_all(batch.all(), CODECS))
+
+
+def _read(found: dict[str, raw_bson.Column]) -> Events:
+    """In the index the events of a user are neighbours: so each needs to be made an object of once."""
+    users = found["userId"]
+    starts = np.flatnonzero(np.append(True, (users.values[1:] != users.values[:-1]).any(axis=1)))
+    codes, owners = ranking.coded(raw_bson.Column(users.kind, users.values[starts]).ids())
+    lengths = np.diff(np.append(starts, len(users.values)))
+    return Events(owners, np.repeat(codes, lengths), found["createdAt"].numbers().view("datetime64[ms]"))
 
 
 def _is_plain(found: dict[str, raw_bson.Column]) -> bool:
@@ -169,4 +188,5 @@ def _decoded(rows: Sequence[Document]) -> Events:
     """The same of events one by one. One without a usual time is at none; one of no user counts for nobody."""
     named = [row for row in rows if names_a_user(row.get("userId"))]
     times = [at if isinstance(at := row.get("createdAt"), dt.datetime) else None for row in named]
-    return [plain_id(row["userId"]) for row in named], np.array(times, dtype="datetime64[ms]")
+    codes, owners = ranking.coded([plain_id(row["userId"]) for row in named])
+    return Events(owners, codes, np.array(times, dtype="datetime64[ms]"))

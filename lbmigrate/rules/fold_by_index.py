@@ -86,11 +86,10 @@ def _rows(
         yield Share(owners[code], labels[label], events, new, points, streak, last)
 
 
-def simultaneous(users: Sequence[Any], times: npt.NDArray[np.datetime64]) -> set[Any]:
-    """The users who have several of these events at one moment."""
-    codes, owners = coded(users)
+def simultaneous(codes: Ints, times: npt.NDArray[np.datetime64]) -> set[int]:
+    """The numbers of the users who have several of these events at one moment."""
     moments = times.astype(np.int64)
     order = np.lexsort((moments, codes))
     codes, moments = codes[order], moments[order]
     same = (codes[1:] == codes[:-1]) & (moments[1:] == moments[:-1])
-    return {owners[code] for code in np.unique(codes[1:][same]).tolist()}
+    return set(codes[1:][same].tolist())

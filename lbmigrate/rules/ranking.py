@@ -70,8 +70,15 @@ def daily(
     standing = ones if stands is None else np.asarray(stands, dtype=np.int64)
     clocks = Clocks(zone) if isinstance(zone, str) else zone
     day, whole = clocks.days(users, utc), _whole(points, users)
-    found = _added_up(users, day, whole, ones, standing, utc)
+    found = _added_up(*coded(users), day, whole, ones, standing, utc)
     return replace(found, moments=moments(users, day, utc, whole)) if with_moments else found
+
+
+def counted_daily(owners: Sequence[Any], codes: Ints, times: npt.NDArray[np.datetime64], clocks: Clocks) -> Sums:
+    """The same of events of no points, each of which stands, and whose user is one of the `owners`, by number."""
+    users = [owners[code] for code in codes.tolist()] if clocks.own else ()
+    nothing, ones = np.zeros(len(codes), dtype=np.int64), np.ones(len(codes), dtype=np.int64)
+    return _added_up(codes, owners, clocks.days(users, times), nothing, ones, ones, times)
 
 
 def merge(parts: Sequence[Sums]) -> Sums:
@@ -79,7 +86,7 @@ def merge(parts: Sequence[Sums]) -> Sums:
     parts = parts or [daily([], [], [], "UTC")]
     users = [user for part in parts for user in part.user]
     columns = [(part.day, part.points, part.events, part.stands, part.last) for part in parts]
-    found = _added_up(users, *map(np.concatenate, zip(*columns, strict=True)))
+    found = _added_up(*coded(users), *map(np.concatenate, zip(*columns, strict=True)))
     together = joined([part.moments for part in parts])
     return found if together is None else replace(found, moments=together)
 
@@ -155,10 +162,15 @@ def _whole(points: Sequence[int] | Ints, users: Sequence[Any]) -> Ints:
 
 
 def _added_up(
-    users: Sequence[Any], day: Ints, points: Ints, events: Ints, stands: Ints, last: npt.NDArray[np.datetime64]
+    codes: Ints,
+    owners: Sequence[Any],
+    day: Ints,
+    points: Ints,
+    events: Ints,
+    stands: Ints,
+    last: npt.NDArray[np.datetime64],
 ) -> Sums:
     """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
-    codes, owners = coded(users)
     key = codes * 2**32 + day
     order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
     starts = run_starts(key[order])
