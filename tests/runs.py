@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -119,8 +120,9 @@ class Run:
         environment = {**os.environ, "MONGODB_URI": uri, "PYTHONPATH": os.pathsep.join(sys.path)}
         environment |= {"LBMIGRATE_CONFIG": str(config), "LBMIGRATE_BACKUP_REF": "a test's", "COLUMNS": "200"}
         command = [sys.executable, "-m", "lbmigrate", *arguments]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        # A file: who only watches for the end reads no pipe, and a full one stops the run for ever.
+        self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the process, by `kill`
+        self.process = subprocess.Popen(command, stdout=self._out, stderr=subprocess.PIPE, text=True, env=environment)
 
     @property
     def pid(self) -> int:
@@ -135,14 +137,16 @@ class Run:
 
     def end(self, patience: float = PATIENCE) -> tuple[int, str, str]:
         """Wait for the end, at most `patience` seconds: the exit code, stdout and stderr."""
-        out, err = self.process.communicate(timeout=patience)
-        return self.process.returncode, out, err
+        _, err = self.process.communicate(timeout=patience)
+        self._out.seek(0)
+        return self.process.returncode, self._out.read(), err
 
     def kill(self) -> None:
         """Leave nothing behind, whatever state it is in."""
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGKILL)
         self.process.communicate()
+        self._out.close()
 
 
 @contextmanager
