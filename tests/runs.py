@@ -138,15 +138,22 @@ class Run:
     def end(self, patience: float = PATIENCE) -> tuple[int, str, str]:
         """Wait for the end, at most `patience` seconds: the exit code, stdout and stderr."""
         _, err = self.process.communicate(timeout=patience)
-        self._out.seek(0)
-        return self.process.returncode, self._out.read(), err
+        return self.process.returncode, self._printed(), err
+
+    def _printed(self) -> str:
+        """What it printed, once it has ended: from then on without the file."""
+        if not self._out.closed:
+            self._out.seek(0)
+            self._told = self._out.read()
+            self._out.close()
+        return self._told
 
     def kill(self) -> None:
         """Leave nothing behind, whatever state it is in."""
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
-        self._out.close()
+        self.process.communicate(timeout=PATIENCE)
+        self._printed()
 
 
 @contextmanager
