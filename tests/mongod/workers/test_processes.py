@@ -66,10 +66,11 @@ def spent(worker):
         return 0.0
 
 
-def kill_at_random(run, rng, most, at_start=0.0):
+def kill_at_random(run, rng, most, at_start=0.0, within=0.4):
     """Kill so many workers, each at any moment of its work; some, by `at_start`, before they can do any.
 
-    The moment is one of its own processor time, so that on any machine as much is done between two kills.
+    The moment is one of its own processor time, `within` so many seconds of work: so on any machine as much is done
+    between two kills.
     """
     fates, killed = {}, 0
     while killed < most and run.alive:
@@ -77,7 +78,7 @@ def kill_at_random(run, rng, most, at_start=0.0):
         for worker in workers_of(run):
             early = fates.setdefault((worker.pid, "starts"), rng.random() < at_start)
             if has_started(worker):
-                last = fates.setdefault((worker.pid, "works"), spent(worker) + rng.uniform(0.0, 0.4))
+                last = fates.setdefault((worker.pid, "works"), spent(worker) + rng.uniform(0.0, within))
                 early = spent(worker) > last
             if early:
                 worker.kill()
@@ -115,7 +116,7 @@ def test_what_was_undone_or_moved_since_is_settled_by_processes_as_by_threads(da
     assert {event["meta"].get("reason") for event in left(database)[0]["score_events"].values()} >= {"voided"}
 
 
-MANY = 5_000  # documents, so that most chunks end between two kills
+MANY = 15_000  # documents, so that the work lasts for twenty kills, and most chunks end between two of them
 
 
 @pytest.mark.slow
@@ -125,7 +126,7 @@ def test_a_worker_that_is_killed_at_any_moment_changes_nothing(database, twin, s
     assert ended(server_uri, configured(tmp_path, twin), "run")[0] == 0
     fill(database, MANY)
     with started(server_uri, configured(tmp_path, database), "run", *BY_PROCESSES) as run:
-        killed = kill_at_random(run, random.Random(16), 20)
+        killed = kill_at_random(run, random.Random(16), 20, within=0.1)
         code, _, err = run.end(200)
     assert (code, killed) == (0, 20), err
     assert left(database)[0] == left(twin)[0]
