@@ -1,7 +1,8 @@
 """The entries of a roll-up listed in the histograms while they change: so none needs a mark that has to be settled.
 
-It takes the three steps of `histograms`, the second of which are the roll-up's own writes. Where somebody else has a
-list in the row, entries are marked.
+It takes the three steps of `histograms`, the second of which are the roll-up's own writes. The writers of one process
+share a list: who begins adds his entries to it, and who ends last has it settled. Where somebody else has a list in the
+row, or an entry is in the list already, entries are marked.
 """
 
 from __future__ import annotations
@@ -11,21 +12,41 @@ from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pymongo.collection import Collection
+
 from lbmigrate.board.histogram import ROW, Histogram, Listed
 from lbmigrate.ledger.histograms import COUNTED_AS, Histograms, as_listed, first_of, is_ours
 from lbmigrate.records import Document
 
 MOST = 2_000  # entries of a list; each one is read for every rank while it is there
-_ONE_LIST = threading.Lock()  # whose threads wait for one another has one list at a time
+
+Now = dict[str, int | None]  # as which scores entries are counted from now on, by their ids
 
 
 @dataclass(slots=True)
 class Listing:
-    """The entries that are listed, by the rows of their periods; and, once all of them are written, as which scores."""
+    """The entries that a writer has listed; and, once all of them are written, as which scores."""
 
-    rows: dict[str, Document] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
-    now: dict[str, int | None] | None = None
+    now: Now | None = None
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The list in the `row` of a period, by whom it is shared, and what has come of those who have ended."""
+
+    row: Document
+    writers: int = 0
+    now: Now | None = field(default_factory=dict)  # None where somebody does not know
+
+    @property
+    def entries(self) -> list[Document]:
+        return list(self.row.get("changing", {}).get("entries", ()))
+
+
+_Key = tuple[Collection[Document], str]
+_open: dict[_Key, _Shared] = {}
+_change = threading.Condition()  # of `_open` and all that is in it
 
 
 @contextmanager
@@ -35,35 +56,78 @@ def listing(histograms: Histograms, moving: Sequence[Document], marked: Containe
     Nothing is listed where not even the periods are known that have a histogram: few entries change then.
     If that fails, the lists stay, and whoever writes the row next ends it.
     """
-    found = Listing()
+    found, shared = Listing(), list[tuple[_Key, _Shared]]()
     by_period: dict[str, list[Document]] = {}
     for entry in moving if isinstance(marked, frozenset) else ():
         if is_ours(entry) and entry["period"] in marked:
             by_period.setdefault(entry["period"], []).append(entry)
-    if not by_period:
+    try:
+        for period, entries in sorted(by_period.items()):  # in one order: nobody waits for who waits for him
+            if joined := _joined(histograms, found, period, first_of(entries, MOST)):
+                shared.append(joined)
         yield found
-        return
-    with _ONE_LIST:
-        for period, entries in by_period.items():
-            _list(histograms, found, period, first_of(entries, MOST))
-        yield found
-        for row in found.rows.values():
-            histogram = Histogram.of(row)
-            if found.now is None or histogram is None:
-                histograms.close(row)
-            else:
-                histograms.write(row, histogram.settled(found.now).row(), "changing")
+    except BaseException:
+        for key, each in shared:
+            _left(histograms, key, each, None, failed=True)
+        raise
+    for key, each in shared:
+        _left(histograms, key, each, found.now)
 
 
-def _list(histograms: Histograms, found: Listing, period: str, entries: Sequence[Document]) -> None:
-    row = histograms.rows.find_one({"_id": f"{ROW}:{period}", "counts": {"$exists": True}})
-    if row is None or "changing" in row:
-        return
-    revisions = {entry["_id"]: entry["rev"] for entry in entries}
-    # Once more, after the row: as which score an entry is counted is known only of the row's version.
-    now = histograms.home(period).find({"_id": {"$in": list(revisions)}}, COUNTED_AS)
-    same = [entry for entry in now if entry.get("rev") == revisions[entry["_id"]]]
-    opened = histograms.write(row, {"changing": Listed(True, list(map(as_listed, same))).row()})
-    if opened:
-        found.rows[period] = opened
+def _joined(
+    histograms: Histograms, found: Listing, period: str, entries: Sequence[Document]
+) -> tuple[_Key, _Shared] | None:
+    """List these entries with those of others; None where none are listed."""
+    key = histograms.rows, period
+    with _change:
+        _change.wait_for(lambda: key not in _open or len(_open[key].entries) + len(entries) <= MOST)
+        shared = _open.get(key)
+        row = shared.row if shared else _free(histograms, period)
+        if row is None:
+            return None
+        shared = shared or _Shared(row)
+        before = shared.entries
+        same = _as_read(histograms, period, entries, {each["entry"] for each in before})
+        opened = histograms.write(row, {"changing": Listed(True, [*before, *map(as_listed, same)]).row()})
+        if opened is None:  # somebody else has ended the list that was there
+            _open.pop(key, None)
+            return None
+        shared.row, shared.writers = opened, shared.writers + 1
+        _open[key] = shared
         found.names.update(entry["_id"] for entry in same)
+        return key, shared
+
+
+def _free(histograms: Histograms, period: str) -> Document | None:
+    row = histograms.rows.find_one({"_id": f"{ROW}:{period}", "counts": {"$exists": True}})
+    return None if row is None or "changing" in row else row
+
+
+def _as_read(
+    histograms: Histograms, period: str, entries: Sequence[Document], listed: Container[str]
+) -> list[Document]:
+    """Entries as they are, once more after the row: as which score one is counted is known only of the row's version.
+
+    Without those that are others by now, or in a list.
+    """
+    revisions = {entry["_id"]: entry["rev"] for entry in entries if entry["_id"] not in listed}
+    now = histograms.home(period).find({"_id": {"$in": list(revisions)}}, COUNTED_AS)
+    return [entry for entry in now if entry.get("rev") == revisions[entry["_id"]]]
+
+
+def _left(histograms: Histograms, key: _Key, shared: _Shared, now: Now | None, failed: bool = False) -> None:
+    """Leave a list to those who are still at work; the last one ends it."""
+    with _change:
+        shared.writers -= 1
+        shared.now = None if shared.now is None or now is None else shared.now | now
+        if shared.writers or _open.get(key) is not shared:
+            return
+        del _open[key]
+        _change.notify_all()
+        if failed:
+            return
+        histogram = Histogram.of(shared.row)
+        if shared.now is None or histogram is None:
+            histograms.close(shared.row)
+        else:
+            histograms.write(shared.row, histogram.settled(shared.now).row(), "changing")

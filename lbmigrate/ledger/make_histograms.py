@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from lbmigrate.board.histogram import ROW, SIZE, Histogram
 from lbmigrate.board.numbering import uses_histograms
 from lbmigrate.ledger.binding import identities
 from lbmigrate.ledger.histograms import ATTEMPTS, Histograms
+from lbmigrate.ledger.newcomers import is_in_order
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Checkpoint, Document
 from lbmigrate.run.context import Context
@@ -17,6 +19,7 @@ from lbmigrate.state import layouts
 
 LEAST = 10_000  # entries of a period that is worth a histogram; of fewer a rank is counted in some milliseconds
 SOME_MORE = 5  # such a part of them
+NEWEST = 10 * LEAST  # entries of which is asked in which periods they are; of more, every period is looked at
 OUTGROWN = 10 * SIZE  # entries of a bucket with several scores
 
 
@@ -52,24 +55,40 @@ class Making:
         return None if self._seen is None or self._seen == kept else Checkpoint(ROW, {"entries": self._seen})
 
     def _periods(self, layout: Layout) -> Iterator[str]:
-        """The periods that may need one: those that have a row, and where many entries came since the last look, all.
+        """The periods that may need one: those that have a row and, where many entries came since, theirs.
 
         Of these, those in a collection that has enough entries, and the indexes to find them. Such a look goes through
         the index of ranks; so a period may have a part of LEAST more before it gets one.
         """
         sizes = {name: self._target[name].estimated_document_count() for name in homes(self._target, layout)}
         total, before = sum(sizes.values()), self._state.get(ROW).get("entries")
-        if before is not None and (total == before or abs(total - before) < LEAST // SOME_MORE):
-            yield from sorted(self._histograms.periods(counted=False))
-            return
+        came = None if before is None or self._anew else abs(total - before)
+        if came is not None:
+            yield from sorted(kept := self._histograms.periods(counted=False))
+            if not came or came < LEAST // SOME_MORE:
+                return
         self._seen = total
         present = present_collections(self._target)
         for name in (name for name, size in sizes.items() if size >= LEAST):
             if self._is_indexed(name, present):
-                periods = self._target[name].distinct("period") if name == ENTRIES else [period_of(name)]
-                yield from (each for each in periods if type(each) is str and layout.home(each) == name)
+                periods = self._in(name, came, present) if name == ENTRIES else [period_of(name)]
+                yield from (
+                    each
+                    for each in periods
+                    if type(each) is str and layout.home(each) == name and (came is None or each not in kept)
+                )
             else:
                 self._seen = None
+
+    def _in(self, name: str, came: int | None, present: dict[str, Document]) -> list[Any]:
+        """The periods of all entries, or of those that `came` last.
+
+        Where others went as well, these are not all that came: whose period is missed so gets its histogram later.
+        """
+        if came is None or came > NEWEST or not is_in_order(self._target, name, present):
+            return self._target[name].distinct("period")
+        newest: list[Document] = [{"$limit": came}, {"$group": {"_id": "$period"}}]
+        return [row["_id"] for row in self._target[name].aggregate(newest, hint={"$natural": -1})]
 
     def _is_indexed(self, name: str, present: dict[str, Document]) -> bool:
         keys = {spec["key"] for spec in present_indexes(self._target, name, present)}

@@ -7,8 +7,10 @@ none, counts all the same; so the ledger is read backwards too, from its newest 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import Any
+
+from pymongo.database import Database
 
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.mongo.concerns import is_fake, lenient
@@ -23,7 +25,7 @@ MARKS = 20  # events that are remembered: one or the other may be gone
 BEYOND = 1_000  # events that are looked at beyond them: two that are written at once may stand in either order
 MOST_USERS = 50_000  # in memory
 MOST_IDS = 100_000
-AT_ONCE = 200  # events: a server sends megabytes of them where it is not told how many are wanted
+AT_ONCE = 500  # events: a server sends megabytes of them where it is not told how many are wanted
 FIELDS = {"userId": 1, "meta.origin": 1}
 
 
@@ -43,12 +45,12 @@ def users(context: Context) -> list[Any] | None:
     if context.scope.bounded or context.scope.share < 1:
         return []
     found: dict[Any, None] = {}
-    kind = kind_of_users(context)
     ours = context.additions.names() if context.additions else frozenset[str]()  # whom these are about is known
-    for event in _new(context):
-        if event["_id"] in ours:
-            continue
-        if names_a_user(event.get("userId")) and kind in (None, id_type(event["userId"])):
+    of_others = (e for e in _new(context) if e["_id"] not in ours and names_a_user(e.get("userId")))
+    first = list(islice(of_others, 1))
+    kind = kind_of_users(context) if first else None  # mostly there are none
+    for event in chain(first, of_others):
+        if kind in (None, id_type(event["userId"])):
             found[plain_id(event["userId"])] = None
         if len(found) > MOST_USERS:
             return None
@@ -68,7 +70,7 @@ def ids(context: Context, users: Container[Any]) -> list[str]:
 def _new(context: Context) -> Iterator[Document]:
     """The events that came in after those that are remembered, and of some before what no backfill has inserted."""
     events = _newest_first(context)
-    marks = set(context.state.get(ROW).get("after", ())) if _is_in_order(context) else set()
+    marks = set(context.state.get(ROW).get("after", ())) if is_in_order(context.target, EVENTS) else set()
     if marks:
         yield from takewhile(lambda event: event["_id"] not in marks, events)
         events = islice(events, BEYOND)
@@ -88,9 +90,12 @@ def _newest_first(context: Context, at_once: int = AT_ONCE) -> Iterator[Document
     return iter(ledger.find({}, FIELDS).sort("$natural", -1).batch_size(at_once))
 
 
-def _is_in_order(context: Context) -> bool:
-    """Whether a server stores events as they come; one that is clustered or sharded is read from end to end."""
-    if is_fake(context.target):
+def is_in_order(database: Database[Any], name: str, present: dict[str, Document] | None = None) -> bool:
+    """Whether a server stores the documents of a collection as they come; it does not if that is clustered or sharded.
+
+    `present` is what `present_collections` has just said, where that is known.
+    """
+    if is_fake(database):
         return True
-    clustered = "clusteredIndex" in present_collections(context.target, EVENTS).get(EVENTS, {})
-    return not clustered and not context.target.client.is_mongos
+    options = (present_collections(database, name) if present is None else present).get(name, {})
+    return "clusteredIndex" not in options and not database.client.is_mongos

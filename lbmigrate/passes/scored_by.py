@@ -9,6 +9,7 @@ from lbmigrate.config.digest import applied_rules, config_digest
 from lbmigrate.records import Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.state import RULES
+from lbmigrate.state.runs import was_running
 
 MIXED = "mixed"  # in the place of a digest: things were made by more than one rule
 OF_ENTRIES = frozenset({"periods", "users", "users.timezone", "day_starts"})  # parts that no event depends on
@@ -67,7 +68,7 @@ def are_those_of_the_ledger(context: Context) -> bool:
     That one let a reconciliation replace them although what the old ones had left out was never read.
     """
     since = context.state.get(RULES).get("since")
-    replaced = since is not None and context.state.was_running("reconcile", since)
+    replaced = since is not None and was_running(context.state, "reconcile", since)
     return not changed_rules(context) and not replaced
 
 

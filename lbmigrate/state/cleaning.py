@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pymongo import UpdateOne
@@ -24,15 +24,15 @@ SUSPICIOUS = r"://|--uri|--user"
 
 def clear_secrets(state: State) -> int:
     """Rewrite what such rows say, in as many rows as is returned. Repeated, it finds nothing to do."""
-    changes = [change for field in TEXTS for change in _changes(state, field)]
+    asked = {"$or": [{field: {"$regex": SUSPICIOUS}} for field in TEXTS]}
+    rows = retrying(lambda: list(state.rows.find(asked, dict.fromkeys(TEXTS, 1))))
+    changes = [change for field in TEXTS for change in _changes(rows, field)]
     if changes:
         retrying(partial(state.rows.bulk_write, changes))
     return len(changes)
 
 
-def _changes(state: State, field: str) -> list[UpdateOne]:
-    asked: Document = {field: {"$regex": SUSPICIOUS}}
-    rows = retrying(lambda: list(state.rows.find(asked, {field: 1})))
+def _changes(rows: Sequence[Document], field: str) -> list[UpdateOne]:
     found = [(row["_id"], _said(row, field)) for row in rows]
     better = [(key, text, TEXTS[field](text)) for key, text in found if isinstance(text, str)]
     return [

@@ -100,6 +100,7 @@ class Lease:
         self._fence = row["fence"] if self._row != LOCK else self._above_all(row["fence"])
         if self._row == LOCK:
             self._state.raise_fence(self._fence)
+            self._state.held.begin()
 
     def _above_all(self, fence: int) -> int:
         """A fence that no row is above, as it is unless somebody edited rows, or deleted the lock's."""
@@ -174,6 +175,7 @@ class Lease:
         if self._keeper is not None:
             self._keeper.join()
         self._deadline = 0.0
+        self._state.held.end()
         now = self._server_time()
         mine = {"_id": self._row, "fence": self._fence}
         free = {"$set": {"holder": None, "run": None, "expiresAt": now}}

@@ -32,6 +32,7 @@ def repair(state: State) -> list[str]:
         for flaw in flaws:
             state.flaws.pop(str(flaw), None)
             told.append(str(flaw).replace(NEXT_RUN, "this run"))
+    state.held.all_written()
     return told
 
 

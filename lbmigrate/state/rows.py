@@ -23,6 +23,7 @@ from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
 from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
 from lbmigrate.state.conditions import FORGOTTEN, LOCKS, NO_FENCE, OURS, of
 from lbmigrate.state.forms import MOST_FENCE
+from lbmigrate.state.held import HeldRows
 from lbmigrate.state.judge import Flaw, examine, judge
 from lbmigrate.state.shapes import COLLECTION, EPOCH
 from lbmigrate.state.statuses import ChunkStatus
@@ -41,6 +42,7 @@ class State:
         self.fence: int | None = 0
         self.known_layout: object = None  # what `state.layouts` has seen
         self.flaws: dict[str, Flaw] = {}  # what was found wrong with rows, each once, until somebody has told it
+        self.held = HeldRows()
         self._void: frozenset[str] = frozenset()
 
     def unfenced(self) -> State:
@@ -92,7 +94,8 @@ class State:
         """One row, or an empty document."""
         if row.partition(":")[0] in self._void and row != BEGINNING:
             return {}
-        return retrying(lambda: next(self._sound(self.rows.find({"_id": row}).limit(1)), {}))
+        read = partial(retrying, lambda: next(self._sound(self.rows.find({"_id": row}).limit(1)), {}))
+        return self.held.get(row, read)
 
     def step(self, number: int) -> Document:
         return self.get(f"step:{number}")
@@ -124,11 +127,6 @@ class State:
     def runs(self, limit: int = 20) -> list[Document]:
         """The newest runs, newest first."""
         return retrying(lambda: list(self._sound(self.rows.find(of("run")).sort("startedAt", -1).limit(limit))))
-
-    def was_running(self, verb: str, moment: dt.datetime) -> bool:
-        """Whether a run of this verb is on record that had begun by then and had not ended before."""
-        asked = {**of("run"), "verb": verb, "startedAt": {"$lte": moment}, "endedAt": {"$gte": moment}}
-        return self.rows.find_one(asked, {"_id": 1}) is not None
 
     def chunks(self, **fields: Any) -> Iterator[Document]:
         """Chunk rows with these field values, in planning order, without the users that they touched."""
@@ -193,6 +191,7 @@ class State:
                 these = [each for kind in mark.kinds for each in ({"_id": kind}, of(kind))]
                 gone = {"$and": [dict(mark.where), {"$or": these}], "fence": {"$lte": self.fence}}
                 retrying(partial(self.rows.delete_many, gone))
+                self.held.all_written()
 
     def put(self, *checkpoints: Checkpoint) -> None:
         """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
@@ -203,16 +202,17 @@ class State:
         # A row that is not there yet has no fence to stand in the way, but the lock has.
         if retrying(lambda: self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1})):
             raise _overtaken()
+        updates = [self._update(each) for each in checkpoints]
         try:
-            retrying(
-                lambda: self.rows.bulk_write([self._update(each) for each in checkpoints]) if checkpoints else None
-            )
+            retrying(lambda: self.rows.bulk_write(updates) if updates else None)
         except BulkWriteError as error:
             # An upsert does not match a row with a higher fence, and so collides with its _id.
             failures = error.details["writeErrors"]
             if all(failure["code"] != DUPLICATE_KEY or other_unique_index(failure) for failure in failures):
                 raise
             raise _overtaken() from error
+        finally:
+            self.held.written(each.row for each in checkpoints)
 
     def _update(self, checkpoint: Checkpoint) -> UpdateOne:
         kind = checkpoint.row.partition(":")[0]

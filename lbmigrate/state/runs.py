@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from lbmigrate.records import Document
+from lbmigrate.state.conditions import of
 from lbmigrate.state.lease import FOLLOWING, LOCK, is_held
 from lbmigrate.state.rows import State
 from lbmigrate.state.statuses import RunStatus
@@ -23,6 +24,12 @@ def recent(state: State, now: dt.datetime, limit: int = 20) -> list[Document]:
     """The newest runs, newest first, each with the outcome that it really has."""
     locks = [lock for row in (LOCK, FOLLOWING) if is_held(lock := state.get(row), now)]
     return [_as_it_stands(run, locks) for run in state.runs(limit)]
+
+
+def was_running(state: State, verb: str, moment: dt.datetime) -> bool:
+    """Whether a run of this verb is on record that had begun by then and had not ended before."""
+    asked = {**of("run"), "verb": verb, "startedAt": {"$lte": moment}, "endedAt": {"$gte": moment}}
+    return state.rows.find_one(asked, {"_id": 1}) is not None
 
 
 def command_of(run: Document) -> str:
