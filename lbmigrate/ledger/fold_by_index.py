@@ -37,7 +37,7 @@ from lbmigrate.ledger.walk import BATCH
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import EARLIEST, LATEST, Document
 from lbmigrate.rules import ranking
-from lbmigrate.rules.fold_by_index import Share, shares, simultaneous
+from lbmigrate.rules.fold_by_index import Counted, Share, counted, shares, simultaneous, together
 from lbmigrate.rules.numbered import Ints
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.rules.vouching import MOST, can_be, is_plain
@@ -65,6 +65,9 @@ class Events:
         return self.owners[self.codes[row]], self.times[row]
 
 
+NONE = Events([], np.array([], dtype=np.int64), np.array([], dtype="datetime64[ms]"))
+
+
 def fold_by_index(context: Context, users: Sequence[Any]) -> tuple[Rolled, list[Any]]:
     """Bring the entries of users who are known (`Additions.known`) up to the ledger: what came of it, and who is left.
 
@@ -86,15 +89,18 @@ class _Found:
         self._worth = _worth(context.config)
         events = list(additions.events(users))
         self._left: set[Any] = set(users) - {event["userId"] for event in events}
-        whole = self._whole(context, users)
-        rows = shares(whole, self._added(events), context.config.periods)
+        rows = shares(*self._whole(context, users), self._added(events), context.config.periods)
         self._left |= rows.beyond
         self.before: Entries = additions.entries((row.user, row.period) for row in rows.rows)
         self.made = self._all(rows.rows)
 
-    def _whole(self, context: Context, users: Sequence[Any]) -> Sums:
-        """How many events the ledger has of each user and day, whatever they are; who has odd ones is left."""
-        parts, last = [], Events([], np.array([], dtype=np.int64), np.array([], dtype="datetime64[ms]"))
+    def _whole(self, context: Context, users: Sequence[Any]) -> tuple[Counted, list[Any]]:
+        """How many events the ledger has of each user and day, whatever they are, and the users by their numbers.
+
+        Who has odd ones is left.
+        """
+        parts, last = [counted(NONE.codes, NONE.codes, NONE.times)], NONE
+        numbers: dict[Any, int] = {}
         for each in _times(context, users):
             usual = (each.times >= np.datetime64(EARLIEST)) & (each.times < np.datetime64(LATEST))
             odd = set(each.codes[~usual].tolist()) | simultaneous(each.codes, each.times)
@@ -103,9 +109,15 @@ class _Found:
                 odd.add(int(each.codes[0]))
             self._left |= {each.owners[code] for code in odd}
             last = each if len(each.codes) else last
-            clocks = self.people.clocks(each.owners)
-            parts.append(ranking.counted_daily(each.owners, each.codes[usual], each.times[usual], clocks))
-        return ranking.merge(parts)
+            codes = np.array([numbers.setdefault(user, len(numbers)) for user in each.owners], dtype=np.int64)
+            fine = each if usual.all() else Events(each.owners, each.codes[usual], each.times[usual])
+            parts.append(counted(codes[fine.codes], self._days(fine), fine.times))
+        return together(parts), list(numbers)
+
+    def _days(self, events: Events) -> Ints:
+        clocks = self.people.clocks(events.owners)
+        users = [events.owners[code] for code in events.codes.tolist()] if clocks.own else ()
+        return clocks.days(users, events.times)
 
     def _added(self, events: Sequence[Document]) -> Sums:
         owners = [event["userId"] for event in events]

@@ -14,8 +14,44 @@ import numpy as np
 import numpy.typing as npt
 
 from lbmigrate.rules.numbered import Ints, numbered
-from lbmigrate.rules.ranking import Streaks, Sums, coded, sums
+from lbmigrate.rules.ranking import Streaks, Sums, sums
 from lbmigrate.rules.reached import run_starts
+
+Times = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many events each user has on each day, and the newest time of these: sorted by user, a number, and day."""
+
+    codes: Ints
+    day: Ints
+    events: Ints
+    last: Times
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+def counted(codes: Ints, day: Ints, times: Times) -> Counted:
+    """That of single events, the columns of which run in step."""
+    return _added_up(codes, day, np.ones(len(codes), dtype=np.int64), times)
+
+
+def together(parts: Sequence[Counted]) -> Counted:
+    """The sum of parts that may share users and days."""
+    columns = [(part.codes, part.day, part.events, part.last) for part in parts]
+    return _added_up(*map(np.concatenate, zip(*columns, strict=True))) if len(parts) != 1 else parts[0]
+
+
+def _added_up(codes: Ints, day: Ints, events: Ints, last: Times) -> Counted:
+    """Numbers and days are below 2**31, so one integer orders both; from an index they come in that order."""
+    key = codes * 2**32 + day
+    if (key[1:] < key[:-1]).any():
+        order = np.argsort(key, kind="stable")
+        key, codes, day, events, last = key[order], codes[order], day[order], events[order], last[order]
+    starts = run_starts(key)
+    return Counted(codes[starts], day[starts], np.add.reduceat(events, starts), np.maximum.reduceat(last, starts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +78,12 @@ class Shares:
     beyond: set[Any]
 
 
-def shares(whole: Sums, added: Sums, periods: Sequence[str]) -> Shares:
-    """What the events of `added` change, where `whole` has all that the ledger has, those among them.
+def shares(whole: Counted, owners: list[Any], added: Sums, periods: Sequence[str]) -> Shares:
+    """What the events of `added` change, where `whole` has all that the ledger has of the `owners`, those among them.
 
     A day that becomes active may make the streaks longer of periods that come after it.
     """
-    codes, owners = coded(whole.user)
+    codes = whole.codes
     places, absent = _places(codes, owners, whole.day, added)
     number, points = np.zeros(len(whole), dtype=np.int64), np.zeros(len(whole), dtype=added.points.dtype)
     number[places], points[places] = added.events[~absent], added.points[~absent]
@@ -75,7 +111,7 @@ def _places(codes: Ints, owners: list[Any], day: Ints, added: Sums) -> tuple[Int
     return places[~absent], absent
 
 
-def _summed(whole: Sums, starts: npt.NDArray[np.intp]) -> tuple[Ints, npt.NDArray[np.datetime64]]:
+def _summed(whole: Counted, starts: npt.NDArray[np.intp]) -> tuple[Ints, Times]:
     return np.add.reduceat(whole.events, starts), np.maximum.reduceat(whole.last, starts)
 
 
@@ -86,10 +122,12 @@ def _rows(
         yield Share(owners[code], labels[label], events, new, points, streak, last)
 
 
-def simultaneous(codes: Ints, times: npt.NDArray[np.datetime64]) -> set[int]:
+def simultaneous(codes: Ints, times: Times) -> set[int]:
     """The numbers of the users who have several of these events at one moment."""
     moments = times.astype(np.int64)
-    order = np.lexsort((moments, codes))
-    codes, moments = codes[order], moments[order]
-    same = (codes[1:] == codes[:-1]) & (moments[1:] == moments[:-1])
-    return set(codes[1:][same].tolist())
+    same = codes[1:] == codes[:-1]
+    if ((codes[1:] < codes[:-1]) | (same & (moments[1:] < moments[:-1]))).any():  # not as an index has them
+        order = np.lexsort((moments, codes))
+        codes, moments = codes[order], moments[order]
+        same = codes[1:] == codes[:-1]
+    return set(codes[1:][same & (moments[1:] == moments[:-1])].tolist())

@@ -74,13 +74,6 @@ def daily(
     return replace(found, moments=moments(users, day, utc, whole)) if with_moments else found
 
 
-def counted_daily(owners: Sequence[Any], codes: Ints, times: npt.NDArray[np.datetime64], clocks: Clocks) -> Sums:
-    """The same of events of no points, each of which stands, and whose user is one of the `owners`, by number."""
-    users = [owners[code] for code in codes.tolist()] if clocks.own else ()
-    nothing, ones = np.zeros(len(codes), dtype=np.int64), np.ones(len(codes), dtype=np.int64)
-    return _added_up(codes, owners, clocks.days(users, times), nothing, ones, ones, times)
-
-
 def merge(parts: Sequence[Sums]) -> Sums:
     """Add up results of `daily` (same clocks) that may share users and days: same shape and order, each pair once."""
     parts = parts or [daily([], [], [], "UTC")]
