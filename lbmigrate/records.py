@@ -155,7 +155,14 @@ class RowsRemoved:
     where: Mapping[str, Any] = field(default_factory=dict)
 
 
-Mark = Checkpoint | RolledUp | RowsRemoved
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Several of these, which are saved in this order and, as far as they can be, in one command."""
+
+    marks: tuple[Checkpoint | RolledUp | RowsRemoved, ...]
+
+
+Mark = Checkpoint | RolledUp | RowsRemoved | Together
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import pass_size, passes
-from lbmigrate.passes.chunk_size import ChunkSize
-from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, amount
+from lbmigrate.passes.chunk_size import ChunkSize, evenly
+from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, Together, amount
 from lbmigrate.run.context import Context
 from lbmigrate.run.jobs import shared_out
 from lbmigrate.run.throttle import Gate
@@ -45,14 +45,13 @@ CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
 def emit_source(context: Context, source: Source, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
     """The pass that is open, or a new one, up to its last chunk; ends early when a stop is asked for."""
     current, opened = passes.open_pass(context, source)
-    if opened:
-        yield Piece(source.name, checkpoint=opened, note=_told(source, current))
     total, estimated, sized = pass_size.kept_size(context, source, current)
-    if sized:
-        yield Piece(source.name, checkpoint=sized)
+    if opening := tuple(mark for mark in (opened, sized) if mark):
+        yield Piece(source.name, checkpoint=Together(opening), note=_told(source, current))
     done = context.state.read_in_pass(source.name, current.number)
     target = context.config.backfill.target
-    size = ChunkSize(context.config.backfill.chunk_size, target.total_seconds() if target else None)
+    most = evenly(total, context.config.backfill.chunk_size, context.hands())
+    size = ChunkSize(most, target.total_seconds() if target else None)
     circuit = _Circuit(context, source)
     todo = takewhile(
         lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))

@@ -44,7 +44,7 @@ from lbmigrate.records import Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
-from lbmigrate.state.rows import LAYOUT
+from lbmigrate.state.fenced import LAYOUT
 from lbmigrate.values.ids import portions, room
 
 MOST_MOVED = 1_000  # entries; each one is read for every rank, so a roll-up settles them when there are more

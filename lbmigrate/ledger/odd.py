@@ -99,6 +99,7 @@ def seen_to(odd: Odd) -> Checkpoint:
 
 def kinds_in(database: Database[Any], most: int = 200) -> Counter[str]:
     """How many events have users of each kind, at most `most` of each. Looks into the index alone."""
-    found = {kind: database[EVENTS].find(user_of([kind]), {"_id": 0, "userId": 1}).limit(most) for kind in USERS}
+    events, shown = database[EVENTS], {"_id": 0, "userId": 1}
+    found = {kind: events.find(user_of([kind]), shown).limit(most).batch_size(most) for kind in USERS}
     counted = {kind: sum(names_a_user(row["userId"]) for row in rows) for kind, rows in found.items()}
     return Counter({kind: number for kind, number in counted.items() if number})

@@ -22,6 +22,7 @@ from lbmigrate.telling.secrets import redact, scrub
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 AUTHENTICATION_FAILED, UNAUTHORIZED, DUPLICATE_KEY, TOO_LARGE, NOT_ON_A_VIEW = 18, 13, 11000, 10334, 166
+IMMUTABLE = 66  # a field that no update may change, as `_id` is
 MAJORITY_LATE = {64, 100}
 # Named by that file's categories, as of MongoDB 8: what may well succeed when it is done again.
 MOVED = {91, 189, 333, 10058, 10107, 11600, 11602, 13435, 13436}  # NotPrimaryError, ShutdownError

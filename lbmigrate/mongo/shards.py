@@ -23,7 +23,7 @@ Border = tuple[Any, str]  # the first key behind it, and the shard that has what
 
 def is_router(database: Database[Any]) -> bool:
     """Whether this is a `mongos`."""
-    return not is_fake(database) and database.command("hello").get("msg") == "isdbgrid"
+    return not is_fake(database) and database.client.is_mongos
 
 
 def borders(collection: Collection[Any], key: str, most: int) -> list[Border]:

@@ -169,5 +169,5 @@ def ranges(since: dt.datetime) -> list[Document]:
 
 def newest(collection: Collection[Any], key: str, started: dt.datetime) -> dt.datetime:
     """The newest date in the cursor field, but never one ahead of the server's clock."""
-    dates = bracket(collection, key, {key: {"$type": "date"}})
-    return min(started, dates[0].high) if dates and isinstance(dates[0].high, dt.datetime) else started
+    last = above(end(collection, key, {key: {"$type": "date"}}, -1))
+    return min(started, last) if isinstance(last, dt.datetime) else started

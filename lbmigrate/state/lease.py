@@ -24,8 +24,9 @@ from lbmigrate.mongo.concerns import soon
 from lbmigrate.mongo.faults import other_unique_index
 from lbmigrate.records import Document
 from lbmigrate.state import fences
+from lbmigrate.state.fenced import LAYOUT
 from lbmigrate.state.holder import Holder
-from lbmigrate.state.rows import LAYOUT, State
+from lbmigrate.state.rows import State
 from lbmigrate.state.shapes import COLLECTION
 
 LOCK = "lock"

@@ -19,9 +19,10 @@ from lbmigrate.errors import LeaseLost
 from lbmigrate.mongo.client import retrying, server_time
 from lbmigrate.records import Document
 from lbmigrate.state.conditions import of
+from lbmigrate.state.fenced import LAYOUT
 from lbmigrate.state.holder import Holder
 from lbmigrate.state.lease import LOCK, is_held
-from lbmigrate.state.rows import LAYOUT, State
+from lbmigrate.state.rows import State
 from lbmigrate.state.shapes import LETTERS
 
 WORKER = "worker"

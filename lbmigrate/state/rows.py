@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from lbmigrate.errors import LeaseLost, Refused
+from lbmigrate.errors import Refused
 from lbmigrate.mongo.client import retrying
 from lbmigrate.mongo.concerns import durable, limited
-from lbmigrate.mongo.faults import DUPLICATE_KEY, other_unique_index
-from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
+from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved, Together
+from lbmigrate.state import fenced
 from lbmigrate.state.conditions import FORGOTTEN, LOCKS, NO_FENCE, OURS, of
+from lbmigrate.state.fenced import LAYOUT
 from lbmigrate.state.forms import MOST_FENCE
 from lbmigrate.state.held import HeldRows
 from lbmigrate.state.judge import Flaw, examine, judge
@@ -31,7 +31,6 @@ from lbmigrate.values.limits import named
 
 RULES = "watermark::rules"  # by which the ledger was scored: it goes with the events too
 BEGINNING = "watermark::beginning"  # where the board begins: it goes with the events, and no source has an empty name
-LAYOUT = 1  # raised when rows change their meaning; a newer layout is refused, never guessed at
 
 
 class State:
@@ -120,7 +119,7 @@ class State:
         rows = {row["_id"]: row for row in self._sound(self.rows.find(FORGOTTEN) if read is None else read)}
         lock = rows.pop("lock", {"fence": 0})
         if self.fence and not self.fence >= lock.get("fence", MOST_FENCE):  # without a fence it is no run that asks
-            raise _overtaken()
+            raise fenced.overtaken()
         free = not lock.get("holder") and "fence" in lock
         return int(lock["fence"]) if free else None, list(rows.values())
 
@@ -183,8 +182,9 @@ class State:
 
     def save(self, *marks: Mark) -> None:
         """Write what a finished piece wants remembered. Raises LeaseLost when a newer fence stands in the way."""
-        self.put(*(mark for mark in marks if isinstance(mark, Checkpoint)))
-        for mark in marks:
+        each = [one for mark in marks for one in (mark.marks if isinstance(mark, Together) else (mark,))]
+        self.put(*(mark for mark in each if isinstance(mark, Checkpoint)))
+        for mark in each:
             if isinstance(mark, RolledUp):
                 self._close_rolled(mark.until)
             elif isinstance(mark, RowsRemoved):
@@ -195,33 +195,22 @@ class State:
 
     def put(self, *checkpoints: Checkpoint) -> None:
         """Set fields of rows, creating the absent ones, in one ordered bulk. Raises LeaseLost as `save` does."""
-        if self.fence is None:
+        if (fence := self.fence) is None:
             for each in checkpoints:
                 self.note(each.row, **each.fields)
             return
-        # A row that is not there yet has no fence to stand in the way, but the lock has.
-        if retrying(lambda: self.rows.find_one({"_id": "lock", "fence": {"$gt": self.fence}}, {"_id": 1})):
-            raise _overtaken()
-        updates = [self._update(each) for each in checkpoints]
+        if not checkpoints:
+            if retrying(lambda: self.rows.find_one(fenced.newer_lock(fence), {"_id": 1})):
+                raise fenced.overtaken()
+            return
         try:
-            retrying(lambda: self.rows.bulk_write(updates) if updates else None)
+            retrying(lambda: self.rows.bulk_write(fenced.updates(fence, checkpoints)))
         except BulkWriteError as error:
-            # An upsert does not match a row with a higher fence, and so collides with its _id.
-            failures = error.details["writeErrors"]
-            if all(failure["code"] != DUPLICATE_KEY or other_unique_index(failure) for failure in failures):
+            if not fenced.is_overtaken(error):
                 raise
-            raise _overtaken() from error
+            raise fenced.overtaken() from error
         finally:
             self.held.written(each.row for each in checkpoints)
-
-    def _update(self, checkpoint: Checkpoint) -> UpdateOne:
-        kind = checkpoint.row.partition(":")[0]
-        setting = {**checkpoint.fields, "fence": self.fence}
-        return UpdateOne(
-            {"_id": checkpoint.row, "fence": {"$lte": self.fence}},
-            {"$set": setting, "$setOnInsert": {"kind": kind, "layout": LAYOUT}},
-            upsert=True,
-        )
 
     def _close_rolled(self, until: dt.datetime) -> None:
         before, after = ChunkStatus.EMITTED, ChunkStatus.ROLLED
@@ -243,8 +232,3 @@ class State:
         unfinished = {"status": {"$ne": ChunkStatus.ROLLED.value}, "fence": {"$lt": fence}}
         rows = {"$and": [OURS, {"_id": {"$nin": LOCKS}}, {"$or": [unfinished, NO_FENCE]}]}
         retrying(lambda: self.rows.update_many(rows, {"$set": {"fence": fence}}))
-
-
-def _overtaken() -> LeaseLost:
-    message = "this run lost its lease: another run took over, and its checkpoints stand"
-    return LeaseLost(message, hint="lbmigrate status")

@@ -21,7 +21,7 @@ from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import beginning, likely, passes
 from lbmigrate.passes.outlook import SourceOutlook, changed
 from lbmigrate.passes.scored_by import entries_in_force, mixed_rules, remember_rules
-from lbmigrate.records import Checkpoint, Counts, Piece, RowsRemoved, amount
+from lbmigrate.records import Checkpoint, Counts, Piece, RowsRemoved, Together, amount
 from lbmigrate.run import throttle
 from lbmigrate.run.context import Context
 from lbmigrate.schema import ENTRIES, EVENTS, MADE_BY_A_MIGRATION, present_collections
@@ -74,19 +74,12 @@ def apply(context: Context) -> Iterator[Piece]:
 
 def _closed(context: Context, seen: Checkpoint | None, newest: Checkpoint | None) -> Iterator[Piece]:
     """What is remembered when all of it is in the entries."""
-    if seen:
-        yield Piece(refresh_profiles.SUBJECT, checkpoint=seen)
-    if newest:
-        yield Piece("entries", unit="users", checkpoint=newest)
-    if _is_of_everyone(context) and (settled := entries_in_force(context)):
-        yield Piece("rules", checkpoint=settled)
-    for source in context.config.sources:
-        closed = passes.close(context, source)
-        if closed:
-            yield Piece(source.name, checkpoint=closed)
-            yield Piece(source.name, checkpoint=passes.spent(context, source))
-    if known := bound.after(context):
-        yield Piece("entries", checkpoint=known)
+    settled = entries_in_force(context) if _is_of_everyone(context) else None
+    closed = [(source, mark) for source in context.config.sources if (mark := passes.close(context, source))]
+    spent = [passes.spent(context, source) for source, _ in closed]
+    marks = [m for m in (seen, newest, settled, *(mark for _, mark in closed), bound.after(context)) if m]
+    if marks:
+        yield Piece("entries", unit="users", checkpoint=Together((*marks, *spent)))
 
 
 def _is_of_everyone(context: Context) -> bool:
