@@ -41,7 +41,7 @@ from lbmigrate.ledger.looked_at import entries_of
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.records import Document
-from lbmigrate.run.additions import Entries
+from lbmigrate.run.additions import UNREAD, Entries
 from lbmigrate.run.context import Context
 from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
@@ -86,9 +86,9 @@ def _wanted(context: Context, layout: Layout, made: Made, before: Entries, peopl
     shown = people.shown(user for user in made if user not in left)
     found = {}
     for user, profile in shown.items():
-        periods = [each["period"] for each in made[user]]
-        known = all((user, period) in before and period not in layout.archived for period in periods)
-        if known and all(_shows(before[user, period], profile) for period in periods):
+        entries = [before.get((user, each["period"]), UNREAD) for each in made[user]]
+        known = all(entry is not UNREAD and _shows(entry, profile) for entry in entries)
+        if known and not any(each["period"] in layout.archived for each in made[user]):
             found[user] = [_entry(user, each, profile) for each in made[user]]
     return found
 
@@ -127,7 +127,8 @@ def _written(
         with ThreadPoolExecutor(len(parts)) as pool:
             done = list(pool.map(work, parts))
     contested = {user: None for _, lost in done for user in lost}
-    keys = {(e["userId"], e["period"]): e for part in parts for e in part if e["userId"] in contested}
+    some = parts if contested else ()
+    keys = {(e["userId"], e["period"]): e for part in some for e in part if e["userId"] in contested}
     now = entries_of(context.target, layout, keys)[0] if keys else {}
     # Of a write that was lost it is not told which one: many are as they were to be, by whomever.
     lost = {key[0]: None for key, e in keys.items() if (kept := now[key]) is None or changed_fields(kept, e)}

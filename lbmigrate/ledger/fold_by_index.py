@@ -41,7 +41,7 @@ from lbmigrate.rules.fold_by_index import Counted, Share, counted, shares, simul
 from lbmigrate.rules.numbered import Ints
 from lbmigrate.rules.ranking import Sums
 from lbmigrate.rules.vouching import MOST, can_be, is_plain
-from lbmigrate.run.additions import Additions, Entries
+from lbmigrate.run.additions import UNREAD, Additions, Entries
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import layouts
@@ -137,10 +137,11 @@ class _Found:
 
     def _entry(self, row: Share) -> Document | None:
         """What an entry comes to; None where the one that is there does not vouch for what was there before."""
-        key = row.user, row.period
-        kept = self.before.get(key)
-        score = row.points + (kept["score"] if kept and is_plain(kept) else 0)
-        if key not in self.before or not self._vouches(row, kept) or abs(score) > MOST:
+        kept = self.before.get((row.user, row.period), UNREAD)
+        if kept is UNREAD or not self._vouches(row, kept):
+            return None
+        score = row.points + (kept["score"] if kept else 0)
+        if abs(score) > MOST:
             return None
         return {
             "period": row.period,

@@ -16,6 +16,7 @@ from lbmigrate.records import Document
 
 KEPT = ("_id", "userId", "points", "createdAt")  # of an event
 MOST = 10_000  # events of a run; where more are new, the ledger is read as fast
+UNREAD: Document = {}  # in the place of an entry at which nobody has looked
 Key = tuple[Any, str]  # a user and a period
 Entries = dict[Key, Document | None]  # None where there was none
 
@@ -40,7 +41,8 @@ class Added:
 
 def differing(one: Entries, other: Entries) -> set[Any]:
     """The users of whom an entry is not the same in both."""
-    return {key[0] for key, entry in other.items() if key in one and one[key] != entry}
+    pairs = ((key, one.get(key, entry), entry) for key, entry in other.items()) if one else ()
+    return {key[0] for key, before, entry in pairs if before is not entry and before != entry}
 
 
 class Additions:
@@ -92,4 +94,5 @@ class Additions:
 
     def entries(self, keys: Iterable[Key]) -> Entries:
         """Those of these entries that were looked at."""
-        return {key: self._entries[key] for key in keys if key in self._entries}
+        found = ((key, self._entries.get(key, UNREAD)) for key in keys)
+        return {key: entry for key, entry in found if entry is not UNREAD}
