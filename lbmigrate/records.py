@@ -31,13 +31,6 @@ def beside(number: object, noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}{'es' if noun.endswith(('ch', 's', 'x')) else 's'}"
 
 
-def ago(span: dt.timedelta) -> str:
-    """How long ago something was, in its largest unit: `6 d ago`, `3 h ago`."""
-    seconds = max(0, int(span.total_seconds()))
-    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
-    return f"{seconds // size} {unit} ago"
-
-
 class Tally(Protocol):
     """What a piece of work came to. Each kind of work has counters of its own; those of one kind add up."""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lbmigrate.console.format import cell
-from lbmigrate.records import ago
 from lbmigrate.state.statuses import StepStatus
+from lbmigrate.telling.age import ago
 from lbmigrate.telling.foreign import plain
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from lbmigrate.console.format import cell, countdown, duration, named, rate
 from lbmigrate.console.looks import looks
 from lbmigrate.console.tables import figure, generic, state, step_name
 from lbmigrate.migration.health import SILENT
-from lbmigrate.records import Document, ago, amount
+from lbmigrate.records import Document, amount
 from lbmigrate.state import Holder, runs
 from lbmigrate.state.statuses import ChunkStatus
+from lbmigrate.telling.age import ago
 from lbmigrate.telling.foreign import plain
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ MARKS = 20  # events that are remembered: one or the other may be gone
 BEYOND = 1_000  # events that are looked at beyond them: two that are written at once may stand in either order
 MOST_USERS = 50_000  # in memory
 MOST_IDS = 100_000
-AT_ONCE = 500  # events: a server sends megabytes of them where it is not told how many are wanted
+AT_ONCE = 200  # events: a server sends megabytes of them where it is not told how many are wanted
+BATCHES = 4  # of them where it is known how many there are of our own
 FIELDS = {"userId": 1, "meta.origin": 1}
 
 
@@ -46,7 +47,8 @@ def users(context: Context) -> list[Any] | None:
         return []
     found: dict[Any, None] = {}
     ours = context.additions.names() if context.additions else frozenset[str]()  # whom these are about is known
-    of_others = (e for e in _new(context) if e["_id"] not in ours and names_a_user(e.get("userId")))
+    new = _new(context, (len(ours) + BEYOND) // BATCHES + MARKS if ours else AT_ONCE)
+    of_others = (event for event in new if event["_id"] not in ours and names_a_user(event.get("userId")))
     first = list(islice(of_others, 1))
     kind = kind_of_users(context) if first else None  # mostly there are none
     for event in chain(first, of_others):
@@ -67,9 +69,9 @@ def ids(context: Context, users: Container[Any]) -> list[str]:
     return next(portions((name for name in found if type(name) is str), room, MOST_IDS), [])
 
 
-def _new(context: Context) -> Iterator[Document]:
+def _new(context: Context, at_once: int = AT_ONCE) -> Iterator[Document]:
     """The events that came in after those that are remembered, and of some before what no backfill has inserted."""
-    events = _newest_first(context)
+    events = _newest_first(context, at_once)
     marks = set(context.state.get(ROW).get("after", ())) if is_in_order(context.target, EVENTS) else set()
     if marks:
         yield from takewhile(lambda event: event["_id"] not in marks, events)
@@ -82,7 +84,7 @@ def _is_of_a_backfill(event: Document) -> bool:
     return isinstance(meta, dict) and meta.get("origin") == "backfill"
 
 
-def _newest_first(context: Context, at_once: int = AT_ONCE) -> Iterator[Document]:
+def _newest_first(context: Context, at_once: int) -> Iterator[Document]:
     """The ledger as a server stores it, from its end."""
     ledger = lenient(context.target)[EVENTS]
     if is_fake(context.target):

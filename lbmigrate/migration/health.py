@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lbmigrate.migration.status import Status
-from lbmigrate.records import ago, amount
+from lbmigrate.records import amount
 from lbmigrate.state import runs
 from lbmigrate.state.statuses import RunStatus, StepStatus
+from lbmigrate.telling.age import ago
 
 SILENT = 10.0  # seconds without a sign of life, of which a tail gives one every two
 LONG_HELD = dt.timedelta(minutes=30)
