@@ -70,8 +70,9 @@ def listing(histograms: Histograms, moving: Sequence[Document], marked: Containe
         for key, each in shared:
             _left(histograms, key, each, None, failed=True)
         raise
+    now = found.now and {name: score for name, score in found.now.items() if name in found.names}
     for key, each in shared:
-        _left(histograms, key, each, found.now)
+        _left(histograms, key, each, now)
 
 
 def _joined(

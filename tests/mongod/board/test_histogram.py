@@ -17,6 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from lbmigrate import Board
 from lbmigrate.board import histogram
 from lbmigrate.board.histogram import Histogram, moved_from
+from lbmigrate.ledger import listing as lists
 from lbmigrate.ledger import make_histograms
 from lbmigrate.ledger.changes import update
 from lbmigrate.ledger.histograms import Histograms, as_listed
@@ -211,7 +212,7 @@ DEEDS = st.one_of(
     st.tuples(st.just("fall_asleep_moving"), people, scores),
     st.tuples(st.just("insert"), people, scores),
     st.tuples(st.just("roll_up"), people, scores, lives),
-    st.tuples(st.just("begin"), people, scores, st.integers(0, 5)),
+    st.tuples(st.just("begin"), st.integers(1, 3), scores, st.integers(0, 5)),
     st.tuples(st.just("end"), people, st.booleans()),
     st.tuples(st.just("settle"), lives),
     st.tuples(st.just("remove"), people, lives),
@@ -271,6 +272,74 @@ def test_who_slept_while_an_entry_went_and_came_again_does_not_write_an_old_scor
     world.insert(11, 7)
     world.wake(0)
     assert world.entries.find_one({"userId": oid(11)})["score"] == 7
+
+
+def listed_in(app):
+    row = app.state.rows.find_one({"_id": f"ranks:{PERIOD}"})
+    return [each["entry"] for each in row.get("changing", {"entries": []})["entries"]]
+
+
+def test_hands_of_a_run_share_a_list_and_the_last_one_ends_it(app, world):
+    world.begin(3, 9)
+    world.begin(4, 1)
+    assert listed_in(app) == [f"{PERIOD}:{oid(number)}" for number in (3, 4)]
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+    world.end(0)
+    assert len(listed_in(app)) == 2
+    world.begin(5, 8)
+    world.end_all()
+    assert listed_in(app) == []
+    assert not any("moved" in each for each in world.entries.find())
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+
+
+def test_an_entry_that_another_hand_has_listed_is_marked(app, world):
+    world.begin(3, 9)
+    world.begin(3, 1)
+    assert len(listed_in(app)) == 1
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+    world.end_all()
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+
+
+def test_a_list_that_one_hand_leaves_by_an_error_is_ended_by_the_last_one_or_by_whoever_comes_next(app, world):
+    world.begin(3, 9)
+    world.begin(4, 1)
+    world.end(0, fails=True)
+    assert len(listed_in(app)) == 2
+    world.end(0)
+    assert listed_in(app) == []
+    world.begin(5, 2)
+    world.end(0, fails=True)
+    assert len(listed_in(app)) == 1
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+    world.settle(10**6)
+    world.make_again(10**6)
+    assert listed_in(app) == []
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+
+
+def test_where_somebody_else_has_ended_a_list_entries_are_marked(app, world):
+    world.begin(3, 9)
+    Histograms(app.context()).free(PERIOD)
+    world.begin(4, 1)
+    assert listed_in(app) == []
+    assert world.entries.find_one({"userId": oid(4)})["moved"]["from"] == 4
+    world.end_all()
+    assert from_histogram(app, range(12)) == counted(app, range(12))
+
+
+def test_a_hand_waits_while_a_list_has_no_room(app, world, monkeypatch):
+    monkeypatch.setattr(lists, "MOST", 1)
+    world.begin(3, 9)
+    other = threading.Thread(target=world.begin, args=(4, 1))
+    other.start()
+    assert listed_in(app) == [f"{PERIOD}:{oid(3)}"]
+    world.end(0)
+    other.join()
+    assert listed_in(app) == [f"{PERIOD}:{oid(4)}"]
+    world.end_all()
+    assert from_histogram(app, range(12)) == counted(app, range(12))
 
 
 def test_an_entry_of_nobody_is_counted_as_a_count_counts_it(app, world):
