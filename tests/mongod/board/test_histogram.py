@@ -6,6 +6,7 @@ import datetime as dt
 import random
 import threading
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import pytest
@@ -225,10 +226,8 @@ DEEDS = st.one_of(
 )
 
 
-@pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example empties the database
-@given(begun=st.lists(scores, min_size=1, max_size=PEOPLE - 2), deeds=st.lists(DEEDS, min_size=5, max_size=25))
-def test_a_histogram_says_what_counting_says_whoever_moves_goes_dies_or_sleeps(app, begun, deeds):
+def tried(app, begun, deeds):
+    """Entries with these scores, and a histogram; after each deed it says what counting says, or nothing."""
     world = World(app)
     world.entries.delete_many({})
     app.state.rows.delete_many({})
@@ -244,6 +243,26 @@ def test_a_histogram_says_what_counting_says_whoever_moves_goes_dies_or_sleeps(a
     finally:
         world.end_all()
     assert from_histogram(app, asked) in (None, counted(app, asked))
+
+
+@pytest.mark.slow
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example empties the database
+@given(begun=st.lists(scores, min_size=1, max_size=PEOPLE - 2), deeds=st.lists(DEEDS, min_size=5, max_size=25))
+def test_a_histogram_says_what_counting_says_whoever_moves_goes_dies_or_sleeps(app, begun, deeds):
+    tried(app, begun, deeds)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_histogram_says_what_counting_says_whichever_hands_share_a_list(app, seed):
+    chance = random.Random(seed)
+    kinds = [chance.choice(["begin", "begin", "end", "move"]) for _ in range(chance.randint(8, 20))]
+    few, score = partial(chance.randint, 1, 3), partial(chance.randint, -1, BEST)
+    ways = {
+        "begin": lambda: (few(), score(), chance.randint(0, 9)),
+        "end": lambda: (few(), chance.random() < 0.1),
+        "move": lambda: (few(), score()),
+    }
+    tried(app, [1, 2, 3, 4], [(kind, *ways[kind]()) for kind in kinds])
 
 
 @pytest.fixture
