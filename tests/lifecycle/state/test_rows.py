@@ -22,8 +22,9 @@ from lbmigrate.ledger.emitted import Seen
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.migration.steps import s4_backfill
 from lbmigrate.mongo.concerns import durable
-from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved
+from lbmigrate.records import Checkpoint, Document, Mark, RolledUp, RowsRemoved, Together
 from lbmigrate.state import Holder, Lease, State
+from lbmigrate.state.held import HeldRows
 from lbmigrate.state.lease import LOCK, break_open
 from tests.apps import App, oid, pieces, task
 
@@ -430,6 +431,59 @@ class BlindToTheLock:
 
     def find_one(self, asked: Document, *_: Any) -> None:
         assert asked["_id"] == LOCK
+
+
+def test_a_run_sees_what_it_has_written_itself(runner: Any) -> None:
+    state, lease = runner()
+    lease.take()
+    assert state.watermark("tasks") == {}
+    state.put(Checkpoint("watermark:tasks", {"value": NOON}))
+    assert state.watermark("tasks")["value"] == NOON
+    state.save(Together((Checkpoint("watermark:tasks", {"value": None}), Checkpoint("step:1", {"status": "applying"}))))
+    assert (state.watermark("tasks")["value"], state.step(1)["status"]) == (None, "applying")
+    state.save(Together((Checkpoint("step:1", {"status": "applied"}), RowsRemoved(("watermark",)))))
+    assert (state.watermark("tasks"), state.step(1)["status"]) == ({}, "applied")
+
+
+def test_who_changes_a_row_that_was_handed_out_changes_nothing_for_others(runner: Any) -> None:
+    state, lease = runner()
+    lease.take()
+    state.put(Checkpoint("watermark::rules", {"rules": {"timezone": "a"}, "digest": "b"}))
+    state.get("watermark::rules")["rules"]["timezone"] = "c"
+    assert state.get("watermark::rules")["rules"] == {"timezone": "a"}
+
+
+def test_a_run_that_has_ended_sees_what_the_next_one_writes(runner: Any) -> None:
+    (state, lease), (later, following) = runner(), runner()
+    lease.take()
+    state.put(Checkpoint("watermark:tasks", {"value": NOON}))
+    assert state.watermark("tasks")["value"] == NOON
+    lease.release()
+    following.take()
+    later.put(Checkpoint("watermark:tasks", {"value": None}))
+    assert state.watermark("tasks")["value"] is None
+    following.release()
+    lease.take()
+    assert state.watermark("tasks")["value"] is None
+
+
+def test_a_row_that_was_read_while_it_was_written_is_not_held() -> None:
+    held, written = HeldRows(), threading.Event()
+    held.begin()
+
+    def read() -> Document:
+        writer.start()
+        assert not written.wait(0.05)  # the writer says so when the reader is done
+        return {"value": "old"}
+
+    def write() -> None:
+        held.written(["step:4"])
+        written.set()
+
+    writer = threading.Thread(target=write)
+    assert held.get("step:4", read) == {"value": "old"}
+    writer.join()
+    assert held.get("step:4", lambda: {"value": "new"}) == {"value": "new"}
 
 
 def test_steering_from_outside_needs_no_lease_and_takes_none(overtaken: tuple[State, State]) -> None:
