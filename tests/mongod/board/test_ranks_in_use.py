@@ -7,7 +7,7 @@ from bson import Int64
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from lbmigrate import Board, ScoreRecorder
+from lbmigrate import Board, ScoreRecorder, schema
 from lbmigrate.board import histogram, numbering, reading
 from lbmigrate.board.order import BY_USER
 from lbmigrate.ledger import make_histograms, moving
@@ -16,7 +16,7 @@ from lbmigrate.ledger.make_histograms import Making
 from lbmigrate.live import settling
 from lbmigrate.migration.steps import STEPS, s1_create_collections
 from lbmigrate.run.context import Scope
-from lbmigrate.schema import ENTRIES, ENTRIES_MOVED
+from lbmigrate.schema import ENTRIES, ENTRIES_BY_RANK, ENTRIES_MOVED
 from lbmigrate.schema.layout import homes, partition
 from lbmigrate.state import layouts
 from tests.apps import App, config, oid, task, user
@@ -212,6 +212,31 @@ def test_no_question_takes_more_than_three_commands_where_ranks_come_from_a_hist
         heard.names.clear()
         assert ask(board) is not None
         assert len(heard.names) <= 3, (name, heard.names)
+
+
+def test_a_period_gets_a_histogram_when_enough_entries_have_come_to_it(database, monkeypatch):
+    monkeypatch.setattr(make_histograms, "LEAST", 10)
+    schema.create_collection(database, ENTRIES)
+    for index in (ENTRIES_BY_RANK, ENTRIES_MOVED):
+        database[ENTRIES].create_index(list(index.keys), **index.options)
+    app = App(database)
+
+    def come(period, *numbers):
+        made = {"events": Int64(1), "score": Int64(1), "rev": Int64(1)}
+        rows = ({"_id": f"{period}:{oid(n)}", "userId": oid(n), "period": period, **made} for n in numbers)
+        database[ENTRIES].insert_many(list(rows))
+        making = Making(app.context())
+        found = {period for period, _ in making.heal()}
+        if looked := making.looked():
+            app.state.rows.update_one({"_id": looked.row}, {"$set": {**looked.fields, "fence": 0}}, upsert=True)
+        return found
+
+    assert come("global", *range(12)) == {"global"}
+    assert come("2025-W01", *range(9)) == set()
+    assert come("2025-W02", *range(9)) == set()
+    assert come("2025-W01", 9) == set()  # fewer than make it worth a look
+    assert come("2025-W01", 10, 11) == {"2025-W01"}
+    assert come("2025-W02", 9, 10) == {"2025-W02"}
 
 
 @pytest.mark.slow
