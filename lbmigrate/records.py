@@ -150,7 +150,7 @@ class RowsRemoved:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Several of these, which are saved in this order and, as far as they can be, in one command."""
+    """Several of these: what is to be remembered is saved in one command, and then what is not."""
 
     marks: tuple[Checkpoint | RolledUp | RowsRemoved, ...]
 

@@ -24,10 +24,10 @@ from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import pass_size, passes
-from lbmigrate.passes.chunk_size import ChunkSize, evenly
+from lbmigrate.passes.chunk_size import ChunkSize
 from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, Together, amount
 from lbmigrate.run.context import Context
-from lbmigrate.run.jobs import shared_out
+from lbmigrate.run.jobs import evenly, shared_out
 from lbmigrate.run.throttle import Gate
 from lbmigrate.run.workers import Held, News, overlapped
 from lbmigrate.schema import present_collections
@@ -45,16 +45,16 @@ CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
 def emit_source(context: Context, source: Source, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
     """The pass that is open, or a new one, up to its last chunk; ends early when a stop is asked for."""
     current, opened = passes.open_pass(context, source)
-    total, estimated, sized = pass_size.kept_size(context, source, current)
+    size, sized = pass_size.kept_size(context, source, current)
     if opening := tuple(mark for mark in (opened, sized) if mark):
         yield Piece(source.name, checkpoint=Together(opening), note=_told(source, current))
     done = context.state.read_in_pass(source.name, current.number)
     target = context.config.backfill.target
-    most = evenly(total, context.config.backfill.chunk_size, context.hands())
-    size = ChunkSize(most, target.total_seconds() if target else None)
+    total, estimated = size.documents, size.estimated
+    chunk = ChunkSize(size.chunk, target.total_seconds() if target else None)
     circuit = _Circuit(context, source)
     todo = takewhile(
-        lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(size()))
+        lambda _: circuit.closed, passes.todo(context, source, current, lambda: context.pace.chunk(chunk()))
     )
     budget = Budget(context, MANY) if settle.settles(context, source, current) else None
     work = tasks.Emission(context, source, one_type, _seen(context, current), budget)
@@ -66,7 +66,7 @@ def emit_source(context: Context, source: Source, one_type: OneUserType, gate: G
         _note(context, outcome)
         counts = outcome.emitted.counts
         done += counts.read
-        size.note(outcome.seconds, counts.read)
+        chunk.note(outcome.seconds, counts.read)
         gate.note(outcome.seconds, counts.read)
         checkpoint = closing(context, outcome, current.everyone)
         told = held_back(source, outcome.held)
@@ -208,7 +208,8 @@ def _roll_up_listed(context: Context, users: _Touched, gate: Gate) -> Iterator[P
 
 def _folded(context: Context, users: list[Any], left: list[Any], gate: Gate) -> Iterator[Rolled | Held | News]:
     """What comes of those of whom is known what is new; whose ledger is to be read after all is put to those `left`."""
-    selections = gate.through(walk.evenly(users, FOLDED_AT_ONCE, context.hands()))
+    some = evenly(len(users), FOLDED_AT_ONCE, context.hands())
+    selections = gate.through(walk.selections(users, some))
     for came in overlapped(partial(tasks.fold, context), selections, context.hands):
         if isinstance(came, Held | News):
             yield came

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from pymongo.collection import Collection
 
@@ -56,47 +57,39 @@ def listing(histograms: Histograms, moving: Sequence[Document], marked: Containe
     Nothing is listed where not even the periods are known that have a histogram: few entries change then.
     If that fails, the lists stay, and whoever writes the row next ends it.
     """
-    found, shared = Listing(), list[tuple[_Key, _Shared]]()
+    found = Listing()
     by_period: dict[str, list[Document]] = {}
     for entry in moving if isinstance(marked, frozenset) else ():
         if is_ours(entry) and entry["period"] in marked:
             by_period.setdefault(entry["period"], []).append(entry)
-    try:
+    with ExitStack() as lists:
         for period, entries in sorted(by_period.items()):  # in one order: nobody waits for who waits for him
-            if joined := _joined(histograms, found, period, first_of(entries, MOST)):
-                shared.append(joined)
+            key = histograms.rows, period
+            if shared := _joined(histograms, found, key, first_of(entries, MOST)):
+                lists.push(partial(_left, histograms, found, key, shared))
         yield found
-    except BaseException:
-        for key, each in shared:
-            _left(histograms, key, each, None, failed=True)
-        raise
-    now = found.now and {name: score for name, score in found.now.items() if name in found.names}
-    for key, each in shared:
-        _left(histograms, key, each, now)
 
 
-def _joined(
-    histograms: Histograms, found: Listing, period: str, entries: Sequence[Document]
-) -> tuple[_Key, _Shared] | None:
+def _joined(histograms: Histograms, found: Listing, key: _Key, entries: Sequence[Document]) -> _Shared | None:
     """List these entries with those of others; None where none are listed."""
-    key = histograms.rows, period
     with _change:
         _change.wait_for(lambda: key not in _open or len(_open[key].entries) + len(entries) <= MOST)
         shared = _open.get(key)
-        row = shared.row if shared else _free(histograms, period)
+        row = shared.row if shared else _free(histograms, key[1])
         if row is None:
             return None
         shared = shared or _Shared(row)
         before = shared.entries
-        same = _as_read(histograms, period, entries, {each["entry"] for each in before})
+        same = _as_read(histograms, key[1], entries, {each["entry"] for each in before})
         opened = histograms.write(row, {"changing": Listed(True, [*before, *map(as_listed, same)]).row()})
         if opened is None:  # somebody else has ended the list that was there
             _open.pop(key, None)
+            _change.notify_all()
             return None
         shared.row, shared.writers = opened, shared.writers + 1
         _open[key] = shared
         found.names.update(entry["_id"] for entry in same)
-        return key, shared
+        return shared
 
 
 def _free(histograms: Histograms, period: str) -> Document | None:
@@ -116,9 +109,12 @@ def _as_read(
     return [entry for entry in now if entry.get("rev") == revisions[entry["_id"]]]
 
 
-def _left(histograms: Histograms, key: _Key, shared: _Shared, now: Now | None, failed: bool = False) -> None:
-    """Leave a list to those who are still at work; the last one ends it."""
+def _left(
+    histograms: Histograms, found: Listing, key: _Key, shared: _Shared, failed: type[BaseException] | None, *_: object
+) -> None:
+    """Leave a list to those who are still at work; the last one ends it, unless he has `failed`."""
     with _change:
+        now = None if failed or found.now is None else {n: s for n, s in found.now.items() if n in found.names}
         shared.writers -= 1
         shared.now = None if shared.now is None or now is None else shared.now | now
         if shared.writers or _open.get(key) is not shared:

@@ -72,11 +72,8 @@ class Making:
         for name in (name for name, size in sizes.items() if size >= LEAST):
             if self._is_indexed(name, present):
                 periods = self._in(name, came, present) if name == ENTRIES else [period_of(name)]
-                yield from (
-                    each
-                    for each in periods
-                    if type(each) is str and layout.home(each) == name and (came is None or each not in kept)
-                )
+                here = (each for each in periods if type(each) is str and layout.home(each) == name)
+                yield from (each for each in here if came is None or each not in kept)
             else:
                 self._seen = None
 

@@ -14,6 +14,7 @@ from pymongo.database import Database
 
 from lbmigrate.ledger.user_ids import kind_of_users
 from lbmigrate.mongo.concerns import is_fake, lenient
+from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import LONGEST_ID, Checkpoint, Document
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS, present_collections
@@ -100,4 +101,4 @@ def is_in_order(database: Database[Any], name: str, present: dict[str, Document]
     if is_fake(database):
         return True
     options = (present_collections(database, name) if present is None else present).get(name, {})
-    return "clusteredIndex" not in options and not database.client.is_mongos
+    return "clusteredIndex" not in options and not is_router(database)

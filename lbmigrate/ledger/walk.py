@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from math import ceil
 from typing import Any
 
 from bson import Decimal128, ObjectId
@@ -32,12 +31,6 @@ def selections(users: Sequence[Any], size: int = 400) -> Iterator[Document]:
     """Conditions that name these users, each once and a bounded number in each."""
     for some in in_parts(list(dict.fromkeys(users)), size):
         yield {"$in": some}
-
-
-def evenly(users: Sequence[Any], most: int, hands: int) -> Iterator[Document]:
-    """Such conditions of at most `most` users, as many of them for each of the hands: so all end at the same time."""
-    rounds = ceil(len(users) / (most * hands))
-    return selections(users, ceil(len(users) / (rounds * hands)) if rounds else most)
 
 
 def everyone(database: Database[Any], after: Any = None, size: int = BATCH) -> Iterator[Document]:

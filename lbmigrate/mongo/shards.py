@@ -22,8 +22,8 @@ Border = tuple[Any, str]  # the first key behind it, and the shard that has what
 
 
 def is_router(database: Database[Any]) -> bool:
-    """Whether this is a `mongos`."""
-    return not is_fake(database) and database.client.is_mongos
+    """Whether this is a `mongos`, as what is behind a load balancer always is."""
+    return not is_fake(database) and bool(database.client.is_mongos or database.client.options.load_balanced)
 
 
 def borders(collection: Collection[Any], key: str, most: int) -> list[Border]:

@@ -7,16 +7,6 @@ import threading
 SMOOTHING = 0.3  # the weight of the newest chunk
 GROWTH = 1.2  # a chunk is at most this many times the one before
 LEAST = 100
-WORTH = 500  # documents; fewer are not worth a chunk more
-
-
-def evenly(total: int, most: int, hands: int) -> int:
-    """How many documents the chunks of a pass should have, so that the hands end at the same time; at most `most`.
-
-    Where there are so many chunks that each hand has several it makes no difference; nor do a few documents more.
-    """
-    rounds = -(-total // (most * hands))
-    return min(most, max(WORTH, -(-total // (rounds * hands)))) if rounds else most
 
 
 class ChunkSize:

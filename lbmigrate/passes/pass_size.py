@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo.collection import Collection
@@ -15,29 +16,41 @@ from lbmigrate.passes.passes import Pass
 from lbmigrate.records import Checkpoint, Document
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
+from lbmigrate.run.jobs import evenly
 
 COUNTING_MS = 250  # a bar is not worth more of the server's time
+WORTH = 500  # documents; fewer are not worth another chunk
 LOOKED_AT = 1_000  # documents from which a share is estimated where counting takes longer
 
 
-def kept_size(context: Context, source: Source, current: Pass) -> tuple[int, bool, Checkpoint | None]:
-    """How many documents an open pass will read, as it was when it was opened; what to remember where it is new."""
-    kept = context.state.get(current.row).get("pass", {})
+@dataclass(frozen=True, slots=True)
+class PassSize:
+    """How many documents a pass will read, whether that is an estimate, and how many of them a chunk is to have."""
+
+    documents: int
+    estimated: bool
+    chunk: int
+
+
+def kept_size(context: Context, source: Source, current: Pass) -> tuple[PassSize, Checkpoint | None]:
+    """The size of an open pass, as it was when it was opened; what to remember where it is new."""
+    kept, most = context.state.get(current.row).get("pass", {}), context.config.backfill.chunk_size
     if kept.get("number") == current.number and "documents" in kept:
-        return kept["documents"], kept.get("estimated", True), None
-    documents, estimated = _few(context, source, current) or size(
-        context, source, current.spans, counted=not current.why
-    )
-    return documents, estimated, Checkpoint(current.row, {"pass.documents": documents, "pass.estimated": estimated})
+        return PassSize(kept["documents"], kept.get("estimated", True), most), None
+    if (few := _few(context, source, current)) is not None:
+        found = PassSize(few, True, evenly(few, most, context.hands(), WORTH))
+    else:
+        found = PassSize(*size(context, source, current.spans, counted=not current.why), most)
+    return found, Checkpoint(current.row, {"pass.documents": found.documents, "pass.estimated": found.estimated})
 
 
-def _few(context: Context, source: Source, current: Pass) -> tuple[int, bool] | None:
-    """How many documents are in the ranges of a pass, where one chunk has room for all of them; else None.
+def _few(context: Context, source: Source, current: Pass) -> int | None:
+    """How many documents are in the ranges of a pass, where one chunk for each hand has room for them; else None.
 
     That an index tells by itself, while which of them are in scope only the documents tell: of so few nobody needs to
     know it before they are read.
     """
-    most, found = context.config.backfill.chunk_size, 0
+    most, found = context.config.backfill.chunk_size * context.hands(), 0
     if source.unwind or any(span.extra or span.key == "_id" for span in current.spans):
         return None
     collection = context.sources[source.collection]
@@ -45,7 +58,7 @@ def _few(context: Context, source: Source, current: Pass) -> tuple[int, bool] | 
         for span in current.spans:
             within = {span.key: {"$gte": span.low, "$lte": span.high}}
             found += int(collection.count_documents(within, limit=most + 1, maxTimeMS=COUNTING_MS))
-        return (found, True) if found <= most else None
+        return found if found <= most else None
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
+from math import ceil
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pymongo.errors import PyMongoError
@@ -73,6 +74,12 @@ class Job(Generic[T, R]):
 def others(context: Context) -> int:
     """How many others work for the run, for work that it does itself, one item after the other, where nobody does."""
     return max(1, context.crew.helpers()) if context.crew else 1
+
+
+def evenly(total: int, most: int, hands: int, least: int = 1) -> int:
+    """How many to hand out at a time, so that the hands end at the same time: at most `most`, and at least `least`."""
+    rounds = ceil(total / (most * hands))
+    return min(most, max(least, ceil(total / (rounds * hands)))) if rounds else most
 
 
 def shared_out(job: Job[T, R], items: Iterable[T | Held], *, ordered: bool = False) -> Iterator[R | Held | News]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbmigrate.passes.chunk_size import WORTH, ChunkSize, evenly
+from lbmigrate.passes.chunk_size import ChunkSize
 
 GROWTH = 1.2
 chunks = st.lists(st.tuples(st.floats(0, 1e4), st.integers(0, 10**6)), max_size=50)
@@ -65,17 +65,3 @@ def test_an_empty_chunk_says_nothing():
     size = ChunkSize(10_000, 5.0)
     size.note(1_000.0, 0)
     assert size() == 10_000
-
-
-@given(total=st.integers(0, 10**6), most=mosts, hands=st.integers(1, 64))
-def test_no_hand_has_a_chunk_more_than_it_needs(total, most, hands):
-    size = evenly(total, most, hands)
-    rounds = -(-total // (most * hands))  # chunks that one hand has at least
-    assert min(most, WORTH) <= size <= most
-    assert -(-total // size) <= rounds * hands
-
-
-def test_a_pass_of_a_few_thousand_documents_is_shared_out():
-    assert [evenly(total, 2_000, 2) for total in (0, 300, 1_200, 3_164, 4_001, 10**6)] == [
-        *(2_000, 500, 600, 1_582, 1_001, 2_000)
-    ]
