@@ -28,21 +28,23 @@ class HeldRows:
 
     def get(self, row: str, read: Callable[[], Document]) -> Document:
         """A row, by `read` where it is not held. What is handed out is the caller's own."""
-        if self._rows is None or row.partition(":")[0] not in KINDS:
+        rows = self._rows
+        if rows is None or row.partition(":")[0] not in KINDS:
             return read()
         with self._one_reads:  # what was read before a write is not kept after it
-            found = self._rows.get(row)
-            if found is None:
-                found = self._rows[row] = read()
-        return deepcopy(found)
+            if row not in rows:
+                rows[row] = read()
+            return deepcopy(rows[row])
 
     def written(self, rows: Iterable[str]) -> None:
         """Read these again: they were written, or it is not known whether they were."""
         with self._one_reads:
-            for row in rows:
-                _ = self._rows and self._rows.pop(row, None)
+            if self._rows is not None:
+                for row in rows:
+                    self._rows.pop(row, None)
 
     def all_written(self) -> None:
         """Read every row again."""
         with self._one_reads:
-            self._rows = None if self._rows is None else {}
+            if self._rows is not None:
+                self._rows.clear()
