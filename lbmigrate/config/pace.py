@@ -17,11 +17,12 @@ from lbmigrate.config.types import SHOWN, Blank, Duration, Moment, ReadPreferenc
 class Backfill(Model):
     """How the backfill reads: documents a chunk, worker threads, and how late a writer may be.
 
-    A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`, if that is not null,
-    or where a pass has not that many for each worker. `attempts` are for passing faults; more than `failing_share` of
-    documents that cannot be read or written stop the run. Actions further ahead of the clock than `future` are kept, but counted and told;
-    those further ahead than `future_limit` are rejected, with null there none. Actions before `since` are left out, by
-    every backfill; so long ago (`6mo`) is counted from the day of the first one.
+    A chunk has at most `chunk_size` documents, and fewer where so many take longer than `target`, if that is not
+    null, or where a pass has not that many for each worker. `attempts` are for passing faults; more than
+    `failing_share` of documents that cannot be read or written stop the run. Actions further ahead of the clock than
+    `future` are kept, but counted and told; those further ahead than `future_limit` are rejected, with null there
+    none. Actions before `since` are left out, by every backfill; so long ago (`6mo`) is counted from the day of the
+    first one.
     """
 
     since: Moment | None = None
