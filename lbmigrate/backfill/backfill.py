@@ -36,6 +36,7 @@ from lbmigrate.state.statuses import ChunkStatus
 STEP = "step:4"
 USERS_IN_MEMORY = 50_000  # beyond this many touched users the roll-up walks the whole ledger instead of a list
 FOLDED_AT_ONCE = 500  # users, at most
+FOLDED_LEAST = 100  # users; fewer are not worth what each portion asks besides
 CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
 
 
@@ -208,7 +209,7 @@ def _roll_up_listed(context: Context, users: _Touched, gate: Gate) -> Iterator[P
 
 def _folded(context: Context, users: list[Any], left: list[Any], gate: Gate) -> Iterator[Rolled | Held | News]:
     """What comes of those of whom is known what is new; whose ledger is to be read after all is put to those `left`."""
-    some = evenly(len(users), FOLDED_AT_ONCE, context.hands())
+    some = evenly(len(users), FOLDED_AT_ONCE, context.hands(), FOLDED_LEAST)
     selections = gate.through(walk.selections(users, some))
     for came in overlapped(partial(tasks.fold, context), selections, context.hands):
         if isinstance(came, Held | News):
