@@ -37,6 +37,7 @@ from lbmigrate.workers.on_dask import BEGINS, HANDED, work
 
 TICK = 0.05  # seconds between two looks at whether a worker asks something
 LOOK = 5.0  # … at whether there are workers
+FETCHED = 10.0  # seconds in which the result of a task is there, if the worker that has it lives
 CONNECT = "15s"
 LOGGERS = ("distributed", "distributed.client")  # each has a handler of its own, and a line of theirs is no JSON
 
@@ -101,12 +102,12 @@ class DaskLine:
         order = {**self._order, "number": self._number}
         asks, heard = task["perSecond"] is not None or task["asks"], dict[str, int]()
         future = self._client.submit(work, packed(order), packed(task), pure=False, key=_key(task, self._number))
-        while not future.done():
+        while (came := self._result(future) if future.done() else None) is None:
             if asks:
                 self._answer_all(heard, answer)
             self._presence.check()
             time.sleep(TICK)
-        found = unpacked(self._result(future))
+        found = unpacked(came)
         if "unready" in found:
             raise cannot_start(found["unready"], self._uri, self._hints.unready, f"the Dask worker with {found['who']}")
         return found
@@ -121,11 +122,17 @@ class DaskLine:
             heard[name] = turn
             self._post.answer(name, self._number, turn, packed(told))
 
-    def _result(self, future: Any) -> bytes:
+    def _result(self, future: Any) -> bytes | None:
+        """What a task that is done has come to; None where it is not to be had, and whoever works it out again asks.
+
+        So it is where a worker is killed before its result was fetched.
+        """
         from distributed import CancelledError, KilledWorker  # noqa: PLC0415  an extra
 
         try:
-            found: bytes = future.result()
+            found: bytes = future.result(timeout=FETCHED)
+        except TimeoutError:
+            return None
         except KilledWorker as error:
             raise WorkerLost(f"workers of the Dask cluster died of a task: {error}", self._hints.killed) from error
         except (CancelledError, OSError) as error:
