@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lbmigrate.rules.numbered import Ints, numbered
-from lbmigrate.rules.ranking import Streaks, Sums, sums
+from lbmigrate.rules.ranking import Streaks, Sums, by_user_and_day, sums
 from lbmigrate.rules.reached import run_starts
 
 Times = npt.NDArray[np.datetime64]
@@ -45,13 +45,9 @@ def together(parts: Sequence[Counted]) -> Counted:
 
 
 def _added_up(codes: Ints, day: Ints, events: Ints, last: Times) -> Counted:
-    """Numbers and days are below 2**31, so one integer orders both; from an index they come in that order."""
-    key = codes * 2**32 + day
-    if (key[1:] < key[:-1]).any():
-        order = np.argsort(key, kind="stable")
-        key, codes, day, events, last = key[order], codes[order], day[order], events[order], last[order]
-    starts = run_starts(key)
-    return Counted(codes[starts], day[starts], np.add.reduceat(events, starts), np.maximum.reduceat(last, starts))
+    order, starts = by_user_and_day(codes, day)
+    numbers, newest = np.add.reduceat(events[order], starts), np.maximum.reduceat(last[order], starts)
+    return Counted(codes[order][starts], day[order][starts], numbers, newest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from lbmigrate.rules.periods import label
 
 Ints = npt.NDArray[np.int64]
-
-
 SPAN = 100_000  # days from the first to the last, for each of which a table has room: 270 years
 
 

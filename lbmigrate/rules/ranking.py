@@ -163,10 +163,8 @@ def _added_up(
     stands: Ints,
     last: npt.NDArray[np.datetime64],
 ) -> Sums:
-    """Add up the rows of each (user, day), sorted. Numbers and days are below 2**31, so one integer orders both."""
-    key = codes * 2**32 + day
-    order = np.argsort(key, kind="stable")  # cheap when events come sorted, as they do from the index
-    starts = run_starts(key[order])
+    """Add up the rows of each (user, day), sorted."""
+    order, starts = by_user_and_day(codes, day)
     codes = codes[order]
     return Sums(
         user=[owners[code] for code in codes[starts].tolist()],
@@ -176,6 +174,16 @@ def _added_up(
         stands=np.add.reduceat(stands[order], starts),
         last=np.maximum.reduceat(last[order], starts),
     )
+
+
+def by_user_and_day(codes: Ints, day: Ints) -> tuple[npt.NDArray[np.intp] | slice, npt.NDArray[np.intp]]:
+    """The order of rows by user and day, and where in it each pair begins. Events from an index have that order.
+
+    Numbers and days are below 2**31, so one integer orders both.
+    """
+    key = codes * 2**32 + day
+    order = slice(None) if (key[1:] >= key[:-1]).all() else np.argsort(key, kind="stable")
+    return order, run_starts(key[order])
 
 
 def sums(points: Ints, starts: npt.NDArray[np.intp]) -> Ints:
