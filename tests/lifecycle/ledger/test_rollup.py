@@ -13,12 +13,13 @@ from bson import Int64
 
 from lbmigrate.backfill import backfill
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import events, rollup, walk
+from lbmigrate.ledger import binding, events, rollup, walk
 from lbmigrate.migration.steps import STEPS, s4_backfill
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.run.context import Scope, VerifyOptions
 from lbmigrate.schema import COUNTED
 from tests.apps import NEW_YEAR, SESSIONS, TASKS, App, config, oid, picture, session, stopped_after, task, untimed, user
+from tests.runs import PATIENCE
 
 pytestmark = pytest.mark.sampled
 
@@ -249,7 +250,7 @@ def test_inserting_events_twice_changes_nothing_the_second_time(app):
     assert picture(app.database) == before
 
 
-def test_two_runners_at_once_without_the_lock_between_them_end_in_the_exact_result(app):
+def test_two_runners_at_once_without_the_lock_between_them_end_in_the_exact_result(app, monkeypatch):
     app.database["sessions"].insert_many([session(number, owner=1 + number % 7) for number in range(40)])
     both = config(TASKS, SESSIONS, backfill={"workers": 2})
     app.config = both
@@ -260,14 +261,17 @@ def test_two_runners_at_once_without_the_lock_between_them_end_in_the_exact_resu
     # The bookkeeping apart, so that neither knows of the other's chunks.
     homes = [app.database.client[f"{app.database.name}_{name}"] for name in "ab"]
     runners = [App(app.database, both, home) for home in homes]
-    barrier = threading.Barrier(2)
+    barrier, apart = threading.Barrier(2), binding.apart
 
-    def work(runner):
-        barrier.wait()
-        return runner.backfill()
+    def looked(context):
+        """Each finds a ledger of nobody: who looks when the other has begun is refused."""
+        found = apart(context)
+        barrier.wait(PATIENCE)
+        return found
 
+    monkeypatch.setattr(binding, "apart", looked)
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(work, runners)
+        first, second = pool.map(App.backfill, runners)
     assert picture(app.database, times=False) == wanted
     assert first.read == second.read == 130
     assert first.emitted + second.emitted == 130
