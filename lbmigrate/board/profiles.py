@@ -33,18 +33,24 @@ def known_users(database: Database[Any], config: Config, users: Sequence[Any]) -
     return {user for user in users if folded_id(user) in found}
 
 
-def profiles_of(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
+def profiles_of(
+    database: Database[Any], config: Config, users: Sequence[Any], found: Iterable[Document] | None = None
+) -> dict[Any, Document]:
     """The snapshot fields of each of `users`; what those get who are not in the collection says `users.missing`.
 
     Where no document has the very id, one that has it in another form counts: an ObjectId for its 24 digits, in either
-    case, or the other way round. Of several documents under one key the strictest counts.
+    case, or the other way round. Of several documents under one key the strictest counts. `found` is what `of_document`
+    made of all documents of the very ids, by whoever has read them.
     """
-    return with_wishes(config.users, _own_profiles(database, config, users), _wishes(database, config.users, users))
+    own = _own_profiles(database, config, users, _find(database, config.users, users) if found is None else found)
+    return with_wishes(config.users, own, _wishes(database, config.users, users))
 
 
-def _own_profiles(database: Database[Any], config: Config, users: Sequence[Any]) -> dict[Any, Document]:
+def _own_profiles(
+    database: Database[Any], config: Config, users: Sequence[Any], exactly: Iterable[Document]
+) -> dict[Any, Document]:
     """What the users' own documents say. Other forms of an id are asked for only where nobody has the very id."""
-    found = list(_find(database, config.users, users))
+    found = list(exactly)
     there = {exact_key(each["key"]) for each in found}
     absent = [form for user in users if exact_key(user) not in there for form in id_forms(user)]
     return _own(config.users, users, [*found, *_find(database, config.users, absent)])
@@ -116,8 +122,7 @@ def _wishes(database: Database[Any], users: Users, ids: Sequence[Any]) -> Iterat
 
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[Document]:
     """What is shown of the users with these keys. Documents may be large: no more than a batch is held."""
-    zone = [users.timezone] if users.timezone else []
-    collection, paths = lenient(database)[users.collection], projection_of([*profile_paths(users), *zone])
+    collection, paths = lenient(database)[users.collection], what_is_read(users)
     for some in in_parts(keys):
         for document in collection.find({users.key: {"$in": some}}, paths):
             yield of_document(users, document)
@@ -148,6 +153,11 @@ def _stricter(one: Document, other: Document) -> Document:
 
 def _texts(shown: Document) -> list[str | None]:
     return [shown["displayNameSnapshot"], shown["avatarSnapshot"]]
+
+
+def what_is_read(users: Users) -> Document:
+    """The projection of a user document: what the board needs, and what says whose days these are."""
+    return projection_of([*profile_paths(users), *([users.timezone] if users.timezone else [])])
 
 
 def profile_paths(users: Users) -> tuple[str, ...]:

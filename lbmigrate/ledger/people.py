@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lbmigrate.board.profiles import ZONE, profiles_of
+from lbmigrate.board.profiles import ZONE, of_document, profiles_of
 from lbmigrate.records import Document
 from lbmigrate.rules.clocks import Clocks
 from lbmigrate.run.context import Context
@@ -42,7 +42,16 @@ class People:
     def shown(self, users: Iterable[Any]) -> dict[Any, Document]:
         """The snapshot fields of each of these users, who are different ones."""
         users = list(users)
-        unknown = [user for user in users if user not in self._shown]
-        if unknown:
+        if unknown := self.unread(users):
             self._shown |= profiles_of(self._context.sources, self._context.config, unknown)
         return {user: self._shown[user] for user in users}
+
+    def unread(self, users: Iterable[Any]) -> list[Any]:
+        """Those of the users who were not read yet."""
+        return [user for user in users if user not in self._shown]
+
+    def note(self, users: Sequence[Any], found: Iterable[Document]) -> None:
+        """Take in the documents of these users, read by somebody else: all that have the very ids (`profiles_of`)."""
+        config = self._context.config
+        documents = (of_document(config.users, each) for each in found)
+        self._shown |= profiles_of(self._context.sources, config, users, documents)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from lbmigrate.board.profiles import profiles_of
 from lbmigrate.ledger.first_look import first_look
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.looked_at import LookedAt, entries_of
 from lbmigrate.migration.steps import STEPS
+from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.state import layouts
-from tests.apps import NEW_YEAR, TASKS, App, config, oid, task, user
+from tests.apps import NEW_YEAR, TASKS, USERS, App, config, oid, task, user
 
 
 @pytest.fixture(params=["single", "partitioned"])
@@ -61,3 +63,48 @@ def test_an_entry_that_is_another_users_is_for_the_ledger_to_say(app):
     app.database["leaderboard_entries"].update_one({"_id": f"global:{oid(2)}"}, {"$set": {"userId": oid(1)}})
     _, found = looked(app, 2)
     assert list(found.unclear) == [oid(2)]
+
+
+def shown_of(app, *users):
+    """What is shown of these users, by a question of its own."""
+    context = app.context()
+    return profiles_of(context.sources, context.config, users)
+
+
+def test_what_is_shown_of_a_user_is_what_a_question_of_its_own_says(app):
+    app.database["users"].update_one({"_id": oid(2)}, {"$set": {"hidden": True}})
+    _, found = looked(app, 1, 2)
+    assert found.people.shown([oid(1), oid(2)]) == shown_of(app, oid(1), oid(2))
+    assert [found.people.shown([oid(n)])[oid(n)]["optOutSnapshot"] for n in (1, 2)] == [False, True]
+
+
+def test_a_user_is_shown_as_at_the_moment_of_the_entries(app):
+    _, found = looked(app, 1)
+    before = shown_of(app, oid(1))
+    app.database["users"].update_one({"_id": oid(1)}, {"$set": {"name": "Somebody else"}})
+    read_with_entries = not is_fake(app.database) and app.state.rows.database == app.database
+    assert (found.people.shown([oid(1)]) == before) == read_with_entries
+
+
+def test_a_user_who_is_known_under_another_form_of_the_id_is_found(app):
+    app.database["users"].delete_one({"_id": oid(1)})
+    app.database["users"].insert_one({"_id": str(oid(1)), "name": "By digits"})
+    _, found = looked(app, 1)
+    assert found.people.shown([oid(1)])[oid(1)]["displayNameSnapshot"] == "By digits"
+
+
+def test_of_a_user_with_two_documents_the_stricter_one_counts(app):
+    app = App(app.database, config(TASKS, users={**USERS, "key": "account"}), app.state.rows.database)
+    app.database["users"].insert_many([{"account": oid(1), "name": "Ann"}, {"account": oid(1), "hidden": True}])
+    _, found = looked(app, 1)
+    assert found.people.shown([oid(1)]) == shown_of(app, oid(1))
+    assert found.people.shown([oid(1)])[oid(1)]["optOutSnapshot"] is True
+
+
+def test_ids_that_are_text_are_compared_as_the_users_collection_does_it(app):
+    app.database["users"].insert_one({"_id": "ann", "name": "Ann"})
+    context = app.context()
+    found = LookedAt(context)
+    first_look(context, found, [{"_id": "task_complete:1", "userId": "ann", "createdAt": NEW_YEAR}])
+    assert found.people.unread(["ann"]) == ["ann"]
+    assert found.people.shown(["ann"])["ann"]["displayNameSnapshot"] == "Ann"
