@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson import Int64
-from pymongo import UpdateOne
 from pymongo.database import Database
 
 from lbmigrate.board.histogram import moved_from
@@ -20,7 +19,7 @@ from lbmigrate.ledger.entries import COUNTED_EVENTS, DERIVED, Present, change_en
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.partitions import open_partitions
-from lbmigrate.ledger.revisions import WHOLE, can_swap, swap, this
+from lbmigrate.ledger.revisions import WHOLE, Update, can_swap, swap, this
 from lbmigrate.mongo.concerns import is_fake
 from lbmigrate.records import Document
 from lbmigrate.schema import REACHED
@@ -134,7 +133,7 @@ def update(
     marked: Container[str],
     listed: Container[str],
     plainly: bool = False,
-) -> UpdateOne:
+) -> Update:
     """Compare-and-set: it changes only the very revision that was read. Where the score is another, `moved` says so.
 
     `plainly` is for the fake, which knows no conditions in changes.
@@ -152,4 +151,4 @@ def update(
             setting["moved"] = moved_from(found, period)
     if can_swap(found) and not gone and not plainly:
         return swap(found, setting)
-    return UpdateOne(this(found), {"$set": setting, **({"$unset": dict.fromkeys(gone, "")} if gone else {})})
+    return this(found), {"$set": setting, **({"$unset": dict.fromkeys(gone, "")} if gone else {})}

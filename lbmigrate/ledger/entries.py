@@ -9,7 +9,7 @@ from typing import Any
 import bson
 from bson import Int64
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError, OperationFailure
@@ -17,9 +17,10 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from lbmigrate.board.profiles import ZONE
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import batches
-from lbmigrate.ledger.revisions import WHOLE
+from lbmigrate.ledger.revisions import WHOLE, Update
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.mongo.faults import DUPLICATE_KEY, TRANSIENT, UNAUTHORIZED, codes, other_unique_index
+from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import AVATAR_LENGTH, LONGEST_ID, Document
 from lbmigrate.rules.periods import kind_of
 from lbmigrate.schema import ENTRIES, REACHED
@@ -37,6 +38,7 @@ COUNTED_EVENTS = "counted"  # of an entry: how many events the ledger has, where
 FIELDS = dict.fromkeys(("userId", "createdAt", "moved", COUNTED_EVENTS, *COMPARED), 1)
 LONGEST_NAME = 20 * LONGEST_ID  # characters of an `_id`; the text of a user's id may be some times as long as the id
 SPARE = 20  # entries that are held before they are removed
+MANY = 50  # updates of one command
 Before = Callable[[Container[str]], None]  # is told the periods from which entries go that nobody has counted out
 
 
@@ -196,20 +198,31 @@ def _renamed(collection: Collection[Any], lost: Sequence[Document], before: Befo
     return others
 
 
-def change_entries(collection: Collection[Any], updates: Sequence[UpdateOne], users: Sequence[Any]) -> list[Any]:
+def change_entries(collection: Collection[Any], updates: Sequence[Update], users: Sequence[Any]) -> list[Any]:
     """Change entries; returns the users to look at again, all of them where one was lost: which one is not told.
 
     Each update raises the revision: so one that modifies nothing has not met the entry that was read.
     """
     if not updates:
         return []
+    write = UpdateMany if _need_no_memory(collection, len(updates)) else UpdateOne
     try:
-        modified = collection.bulk_write(updates, ordered=False).modified_count
+        modified = collection.bulk_write([write(*each) for each in updates], ordered=False).modified_count
     except BulkWriteError as error:
         if failures := _failures(error):
             raise _refused(collection.name, failures[0]) from error
         raise
     return list(dict.fromkeys(users)) if modified < len(updates) else []
+
+
+def _need_no_memory(collection: Collection[Any], number: int) -> bool:
+    """Whether a server need not remember of each of these updates that it was made.
+
+    It does of an update of one document, so that the driver may send it again: a quarter of the work. With many, whoever
+    called tries again instead, from the entries as they are then. A router would send an update of more than one
+    document to all shards, also to one that has handed the entry on.
+    """
+    return number >= MANY and not is_router(collection.database)
 
 
 def _collisions(name: str, error: BulkWriteError) -> list[Document]:

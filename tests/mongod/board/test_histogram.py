@@ -13,6 +13,7 @@ import pytest
 from bson import Int64
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from lbmigrate import Board
@@ -118,11 +119,11 @@ class World:
 
     def move(self, number, score):
         if update := self.update(number, score):
-            self.entries.bulk_write([update])
+            self.entries.update_one(*update)
 
     def fall_asleep_moving(self, number, score):
         if update := self.update(number, score):
-            self.asleep.append(lambda: self.entries.bulk_write([update]))
+            self.asleep.append(lambda: self.entries.update_one(*update))
 
     def insert(self, number, score):
         with suppress(DuplicateKeyError):
@@ -140,7 +141,7 @@ class World:
         with listing(steps, [found], frozenset({PERIOD})) as listed:
             now, marked = dt.datetime(2025, 1, 1), {PERIOD}
             change = update(found, {"score": Int64(score)}, now, marked, listed.names)
-            if steps.entries(ENTRIES).bulk_write([change]).modified_count:
+            if steps.entries(ENTRIES).bulk_write([UpdateOne(*change)]).modified_count:
                 listed.now = {found["_id"]: score}
 
     def begin(self, number, score, first=10**6):
@@ -156,7 +157,7 @@ class World:
         if first < len(OTHERS):
             getattr(self, OTHERS[first])(number, score)
         change = update(found, {"score": Int64(score)}, dt.datetime(2025, 1, 1), {PERIOD}, listed.names)
-        if self.entries.bulk_write([change]).modified_count:
+        if self.entries.update_one(*change).modified_count:
             listed.now = {found["_id"]: score}
         self.hands.append(hand)
 

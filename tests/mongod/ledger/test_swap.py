@@ -6,7 +6,9 @@ import datetime as dt
 
 import pytest
 from bson import Int64
+from pymongo import MongoClient
 
+from lbmigrate.ledger import entries as of_entries
 from lbmigrate.ledger.changes import update
 from lbmigrate.ledger.entries import change_entries, held
 from lbmigrate.schema import ENTRIES
@@ -23,6 +25,13 @@ ENTRY = {
 }
 FIELDS = {"score": Int64(30), "displayNameSnapshot": "$score", "avatarSnapshot": "$$ROOT"}
 MOVED = {"period": "global", "from": 10}
+
+
+@pytest.fixture(params=["few", "many"], autouse=True)
+def number(request, monkeypatch):
+    """Whether updates are few, so that a server remembers each one, or many."""
+    monkeypatch.setattr(of_entries, "MANY", 1 if request.param == "many" else 1_000)
+    return request.param
 
 
 def change(database, found, fields=FIELDS, marked=(), listed=()):
@@ -104,3 +113,19 @@ def test_changes_of_one_command_are_each_for_their_own_entry(database, entries):
     assert {e["_id"]: e["score"] for e in entries.find()} == {
         "global:ada": 10, "global:b": 7, "global:c": 10, "global:d": 7,
     }  # fmt: skip
+
+
+def test_a_server_remembers_updates_in_case_they_are_sent_again_where_these_are_few(
+    database, entries, number, server_uri
+):
+    with MongoClient(server_uri) as sender:
+        before = remembered(database)
+        updates = [update(held({**ENTRY}), {"score": Int64(7)}, NOW, (), ())]
+        assert change_entries(sender[database.name][ENTRIES], updates, ["ada"]) == []
+        assert len(remembered(database) - before) == (number == "few")
+    assert entries.find_one()["score"] == 7
+
+
+def remembered(database):
+    """The sessions of which a server remembers a write."""
+    return {str(row["_id"]["id"]) for row in database.client["config"]["transactions"].find({}, {"_id": 1})}

@@ -6,7 +6,6 @@ from typing import Any
 from unittest.mock import create_autospec
 
 import pytest
-from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
@@ -27,7 +26,7 @@ def write(verb: str, *failures: Any) -> None:
     if verb == "insert":
         insert_entries(collection, [{"_id": "global:1"}], lambda _: None)
     else:
-        change_entries(collection, [UpdateOne({}, {"$set": {"score": 1}})], [1])
+        change_entries(collection, [({}, {"$set": {"score": 1}})], [1])
 
 
 @pytest.mark.parametrize("verb", ["insert", "change"])
