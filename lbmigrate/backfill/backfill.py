@@ -1,46 +1,33 @@
-"""The backfill: every source chunk by chunk into the ledger, then the touched users into entries.
+"""The first half of a backfill: every source chunk by chunk into the ledger. The other half is `touched`.
 
-Both halves yield pieces that are durable and not yet checkpointed; see `steps` for the contract.
+Both yield pieces that are durable and not yet checkpointed; see `steps` for the contract.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import partial
-from itertools import chain, takewhile
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import takewhile
 
 from lbmigrate.backfill import settle, tasks
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.config.model import Source
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger import walk
 from lbmigrate.ledger.budget import MANY, Budget
 from lbmigrate.ledger.emitted import Seen
-from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.ledger.undone import held_back
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.passes import pass_size, passes
 from lbmigrate.passes.chunk_size import ChunkSize
-from lbmigrate.records import Checkpoint, Document, Piece, RolledUp, Together, amount
+from lbmigrate.records import Checkpoint, Document, Piece, Together, amount
 from lbmigrate.run.context import Context
-from lbmigrate.run.jobs import evenly, shared_out
+from lbmigrate.run.jobs import shared_out
 from lbmigrate.run.throttle import Gate
-from lbmigrate.run.workers import Held, News, overlapped
+from lbmigrate.run.workers import Held, News
 from lbmigrate.schema import present_collections
 from lbmigrate.state.statuses import ChunkStatus
 
-STEP = "step:4"
-USERS_IN_MEMORY = 50_000  # beyond this many touched users the roll-up walks the whole ledger instead of a list
-FOLDED_AT_ONCE = 500  # users, at most
-FOLDED_LEAST = 100  # users; fewer are not worth what each portion asks besides
 CIRCUIT_FROM = 5  # chunks: a share of fewer says nothing
-
-
-# --- events ------------------------------------------------------------------------------------------------------
 
 
 def emit_source(context: Context, source: Source, one_type: OneUserType, gate: Gate) -> Iterator[Piece]:
@@ -150,100 +137,3 @@ class _Circuit:
     def raise_if_open(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-# --- entries -----------------------------------------------------------------------------------------------------
-
-
-def roll_up(context: Context, gate: Gate, others: Callable[[], list[Any] | None] = list) -> Iterator[Piece]:
-    """Roll up everyone whom emitted chunks touched; a chunk stays `emitted` until all of them are done.
-
-    `others` tells of more users, or, with None, that it is to be everyone; it is not asked where everyone is anyway.
-    """
-    until = context.state.last_closed()
-    touched = _touched(context, others)
-    if touched is None:
-        yield from _roll_up_everyone(context, until or context.clock(), gate)
-    else:
-        yield from _roll_up_listed(context, touched, gate)
-    if until is not None and not context.stopping():
-        yield Piece("entries", unit="users", checkpoint=RolledUp(until))
-
-
-@dataclass(frozen=True, slots=True)
-class _Touched:
-    """Users to roll up, each once: those of whom is `known` what is new of them, and all others."""
-
-    known: list[Any]
-    others: list[Any]
-
-    def __len__(self) -> int:
-        return len(self.known) + len(self.others)
-
-
-def _touched(context: Context, others: Callable[[], list[Any] | None]) -> _Touched | None:
-    """Every user of an emitted chunk. None is everyone: a chunk says so, or they are too many to hold."""
-    chunks: Counter[Any] = Counter()
-    for some in context.state.touched_users():
-        chunks.update(some or ())
-        if some is None or len(chunks) > USERS_IN_MEMORY:
-            return None
-    more = others()
-    if more is None:
-        return None
-    apart = set(more)
-    known = [user for user in context.additions.known(chunks) if user not in apart] if context.additions else []
-    left = chunks.keys() - set(known) if known else chunks.keys()
-    return _Touched(known, list(dict.fromkeys([*(user for user in chunks if user in left), *more])))
-
-
-def _roll_up_listed(context: Context, users: _Touched, gate: Gate) -> Iterator[Piece]:
-    done, others = 0, users.others
-    for came in chain(_folded(context, users.known, others, gate), _rolled(context, others, gate)):
-        if isinstance(came, Held | News):
-            yield came.on(Piece("entries", done, len(users), unit="users"))
-            continue
-        done += came.users
-        yield Piece("entries", done, len(users), unit="users", entries=came.written)
-
-
-def _folded(context: Context, users: list[Any], left: list[Any], gate: Gate) -> Iterator[Rolled | Held | News]:
-    """What comes of those of whom is known what is new; whose ledger is to be read after all is put to those `left`."""
-    some = evenly(len(users), FOLDED_AT_ONCE, context.hands(), FOLDED_LEAST)
-    selections = gate.through(walk.selections(users, some))
-    for came in overlapped(partial(tasks.fold, context), selections, context.hands):
-        if isinstance(came, Held | News):
-            yield came
-            continue
-        left += came[1]
-        yield came[0]
-
-
-def _rolled(context: Context, users: list[Any], gate: Gate) -> Iterator[Rolled | Held | News]:
-    for came in shared_out(tasks.RollUp(context), gate.through(walk.selections(users))):
-        yield came if isinstance(came, Held | News) else came[1]
-
-
-def _roll_up_everyone(context: Context, until: dt.datetime, gate: Gate) -> Iterator[Piece]:
-    """Walk the ledger in order of its users, remembering up to which user everything is done."""
-    kept = context.state.get(STEP).get("rolling") or {}
-    after = kept.get("after") if kept.get("until") == until else None
-    begun: list[Document] = []
-    all_users = walk.everyone(context.target, after)
-    done = 0
-    for outcome in shared_out(tasks.RollUp(context), gate.through(_noted(all_users, begun))):
-        if isinstance(outcome, Held | News):
-            yield outcome.on(Piece("entries", done, unit="users"))
-            continue
-        users, rolled = outcome
-        begun.remove(users)
-        done += rolled.users
-        frontier = begun[0].get("$gt", after) if begun else users["$lte"]
-        rolling = Checkpoint(STEP, {"rolling": {"until": until, "after": frontier}})
-        yield Piece("entries", done, unit="users", checkpoint=rolling, entries=rolled.written)
-
-
-def _noted(selections: Iterator[Document], begun: list[Document]) -> Iterator[Document]:
-    for selection in selections:
-        begun.append(selection)
-        yield selection

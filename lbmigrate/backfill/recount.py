@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
-from lbmigrate.backfill import backfill, isolate, tasks
+from lbmigrate.backfill import backfill, isolate, tasks, touched
 from lbmigrate.backfill.agree import action_agrees, has_order, range_agrees
 from lbmigrate.backfill.isolate import Outcome
 from lbmigrate.backfill.recheck import recheck
@@ -108,7 +108,7 @@ def pieces(context: Context) -> Iterator[Piece]:
         yield from _walk(context, source, one_type, gate)
         if context.stopping():
             return
-    yield from backfill.roll_up(context, gate)
+    yield from touched.roll_up(context, gate)
     for piece in recheck(replace(context, scope=replace(context.scope, full=True)), one_type, gate):
         yield replace(piece, counts=_of_rejects(piece.counts) if isinstance(piece.counts, Counts) else None)
     if context.stopping():

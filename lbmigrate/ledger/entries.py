@@ -218,9 +218,9 @@ def change_entries(collection: Collection[Any], updates: Sequence[Update], users
 def _need_no_memory(collection: Collection[Any], number: int) -> bool:
     """Whether a server need not remember of each of these updates that it was made.
 
-    It does of an update of one document, so that the driver may send it again: a quarter of the work. With many, whoever
-    called tries again instead, from the entries as they are then. A router would send an update of more than one
-    document to all shards, also to one that has handed the entry on.
+    It does of an update of one document, so that the driver may send it again: a quarter of its work. Where there are
+    many, whoever called tries again instead, with the entries as they are then. A router would send an update of more
+    than one document to all shards, also to one that has handed the entry on.
     """
     return number >= MANY and not is_router(collection.database)
 

@@ -16,7 +16,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from lbmigrate import schema
-from lbmigrate.backfill import backfill
+from lbmigrate.backfill import touched
 from lbmigrate.ledger import rolling, walk
 from lbmigrate.ledger.begin_anew import everyone
 from lbmigrate.mongo.client import retrying
@@ -78,7 +78,7 @@ def _announced(context: Context, before: Layout, aim: str) -> Iterator[Piece]:
 
 def _everyone(context: Context, aim: str) -> Iterator[Piece]:
     """The entries of everyone, from where it was stopped; then those that somebody has written who had not looked."""
-    yield from backfill.roll_up(context, throttle.gate(context))
+    yield from touched.roll_up(context, throttle.gate(context))
     left = {} if context.stopping() else _users(context, {REACHED: {"$exists": aim not in WAYS}})
     for users in walk.selections(list(left)):
         retrying(partial(rolling.roll_up, context, users))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
-from lbmigrate.backfill import backfill
+from lbmigrate.backfill import touched
 from lbmigrate.config.digest import applied_digest
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import dropped
@@ -119,7 +119,7 @@ def _rolled_up(context: Context, gate: Gate) -> Iterator[Piece]:
     if not is_settled(context):
         yield Piece("entries", checkpoint=removing(context))
         context = replace(context, scope=replace(context.scope, full=True))
-    yield from backfill.roll_up(context, gate)
+    yield from touched.roll_up(context, gate)
     if not context.stopping():
         yield from dropped.remove(context)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lbmigrate.backfill import backfill, noting, recheck, refresh_profiles, strays
+from lbmigrate.backfill import backfill, noting, recheck, refresh_profiles, strays, touched
 from lbmigrate.board.histogram import ROW as HISTOGRAM
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import binding, boards_anew, bound, dropped, moving, newcomers, one_kind, zone_count
@@ -115,7 +115,7 @@ def _nothing_met(context: Context, source: Source) -> str:
 
 def _entered(context: Context, one_type: OneUserType, gate: throttle.Gate) -> Iterator[Piece]:
     """The entries of everybody who was touched, who was a stray or a reject, or who changed."""
-    yield from backfill.roll_up(context, gate, partial(newcomers.users, context))
+    yield from touched.roll_up(context, gate, partial(newcomers.users, context))
     yield from strays.roll_up(context)
     if _is_of_everyone(context):
         yield from dropped.remove(context)

@@ -97,7 +97,7 @@ def test_an_event_of_a_user_of_another_type_is_moved_to_the_user_whom_its_source
 
 @pytest.mark.parametrize("stranger", ["somebody", -5], ids=["text", "number"])
 def test_a_walk_over_everyone_passes_no_user_over_because_another_has_an_id_of_another_type(app, stranger, monkeypatch):
-    monkeypatch.setattr("lbmigrate.backfill.backfill.USERS_IN_MEMORY", 1)
+    monkeypatch.setattr("lbmigrate.backfill.touched.USERS_IN_MEMORY", 1)
     for number in range(50, 52):
         insert_past_the_validator(app, number, userId=stranger)
     app.backfill()

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from bson import Int64
 
-from lbmigrate.backfill import backfill
+from lbmigrate.backfill import touched
 from lbmigrate.errors import LbmigrateError
 from lbmigrate.ledger import binding, events, rollup, walk
 from lbmigrate.migration.steps import STEPS, s4_backfill
@@ -183,7 +183,7 @@ def test_a_run_after_a_rollback_that_was_stopped_makes_their_entries_too(purged)
 @pytest.fixture
 def walking(monkeypatch):
     """The roll-up walks the ledger a few events at a time instead of listing users."""
-    monkeypatch.setattr(backfill, "USERS_IN_MEMORY", 3)
+    monkeypatch.setattr(touched, "USERS_IN_MEMORY", 3)
     monkeypatch.setattr(walk, "everyone", partial(walk.everyone, size=4))
 
 
