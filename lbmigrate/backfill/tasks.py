@@ -146,7 +146,8 @@ def fold(context: Context, users: Document) -> tuple[Rolled, list[Any]]:
     """
     from lbmigrate.ledger.fold_by_index import fold_by_index  # noqa: PLC0415  numpy: where nobody is folded it is not needed
 
-    return retrying(partial(fold_by_index, context, users["$in"]), attempts=context.config.backfill.attempts)
+    with context.pace.at_work():
+        return retrying(partial(fold_by_index, context, users["$in"]), attempts=context.config.backfill.attempts)
 
 
 def _roll_up(context: Context, task: Document, _: Ask) -> Document:

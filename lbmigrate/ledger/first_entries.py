@@ -21,7 +21,7 @@ from pymongo.database import Database
 
 from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.changes import born
-from lbmigrate.ledger.entries import insert_entries
+from lbmigrate.ledger.entry_writes import insert_entries
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.people import People

@@ -141,4 +141,4 @@ def _write(
     histograms = Histograms(context)
     marked = histograms.marked(redone=not context.live)
     found = differences(layout, present, entries, marked, context.clock())
-    return found, found.write(context.target, histograms)
+    return found, found.write(context.target, histograms, context.pace.idle)

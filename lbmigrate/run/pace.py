@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from lbmigrate.run.stop import LONGEST_NAP, Stop
 
@@ -22,7 +23,7 @@ class Pace:
         self._turn = threading.Lock()
         self._mine = threading.local()
         self._free = 0.0  # when the next documents may be read
-        self._changes = 0
+        self._changes = self._at_work = 0
 
     def set(self, workers: int, per_second: float | None) -> None:
         """From now on so many threads, and so many documents a second."""
@@ -33,6 +34,21 @@ class Pace:
 
     def threads(self) -> int:
         return self.workers
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Within the block this thread counts as one that works."""
+        with self._turn:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._at_work -= 1
+
+    def idle(self) -> int:
+        """How many threads have nothing left to do, while others of those that are counted work."""
+        return max(0, self.workers - self._at_work) if self._at_work else 0
 
     def batch(self, most: int) -> int:
         """How many documents to read at a time, so that what is let through at once is little."""

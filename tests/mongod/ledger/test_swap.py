@@ -8,9 +8,11 @@ import pytest
 from bson import Int64
 from pymongo import MongoClient
 
-from lbmigrate.ledger import entries as of_entries
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import entry_writes
 from lbmigrate.ledger.changes import update
-from lbmigrate.ledger.entries import change_entries, held
+from lbmigrate.ledger.entries import held
+from lbmigrate.ledger.entry_writes import change_entries
 from lbmigrate.schema import ENTRIES
 
 pytestmark = pytest.mark.usefixtures("mongod")
@@ -30,7 +32,7 @@ MOVED = {"period": "global", "from": 10}
 @pytest.fixture(params=["few", "many"], autouse=True)
 def number(request, monkeypatch):
     """Whether updates are few, so that a server remembers each one, or many."""
-    monkeypatch.setattr(of_entries, "MANY", 1 if request.param == "many" else 1_000)
+    monkeypatch.setattr(entry_writes, "MANY", 1 if request.param == "many" else 1_000)
     return request.param
 
 
@@ -113,6 +115,28 @@ def test_changes_of_one_command_are_each_for_their_own_entry(database, entries):
     assert {e["_id"]: e["score"] for e in entries.find()} == {
         "global:ada": 10, "global:b": 7, "global:c": 10, "global:d": 7,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", [None, 77])
+def test_changes_that_several_hands_send_are_each_made_once(database, entries, lost):
+    people = [{**ENTRY, "_id": f"global:{n}", "userId": n} for n in range(120)]
+    entries.insert_many(people)
+    entries.update_one({"userId": lost}, {"$inc": {"rev": 1}})
+    updates = [update(held({**each}), {"score": Int64(each["userId"])}, NOW, (), ()) for each in people]
+    again = change_entries(entries, updates, list(range(120)), hands=3)
+    assert again == ([] if lost is None else list(range(120)))
+    stored = {e["userId"]: (e["score"], e["rev"]) for e in entries.find({"userId": {"$ne": "ada"}})}
+    assert stored == {n: (10, 4) if n == lost else (n, 4) for n in range(120)}
+
+
+def test_what_one_hand_is_refused_is_raised_and_the_others_are_made(database, entries):
+    people = [{**ENTRY, "_id": f"global:{n}", "userId": n} for n in range(120)]
+    entries.insert_many(people)
+    updates = [update(held({**each}), {"score": Int64(7)}, NOW, (), ()) for each in people]
+    updates[5] = ({"_id": "global:5"}, [{"$replaceWith": {"_id": "another"}}])
+    with pytest.raises(LbmigrateError, match="refused an entry"):
+        change_entries(entries, updates, list(range(120)), hands=3)
+    assert entries.count_documents({"score": 7}) == 119
 
 
 def test_a_server_remembers_updates_in_case_they_are_sent_again_where_these_are_few(

@@ -100,3 +100,20 @@ def test_all_threads_together_keep_to_it() -> None:
     for each in threads:
         each.join()
     assert clock.now == pytest.approx((60 * 50 - 50) / 1_000, abs=0.01)
+
+
+def test_a_thread_is_idle_while_fewer_work_than_there_are_and_only_then() -> None:
+    pace = Pace(3)
+    assert pace.idle() == 0  # nobody is counted
+    with pace.at_work():
+        assert pace.idle() == 2
+        with pace.at_work(), pace.at_work():
+            assert pace.idle() == 0
+            pace.set(1, None)
+            assert pace.idle() == 0
+        with pytest.raises(ZeroDivisionError), pace.at_work():
+            raise ZeroDivisionError
+        assert pace.idle() == 0
+        pace.set(2, None)
+        assert pace.idle() == 1
+    assert pace.idle() == 0

@@ -10,7 +10,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from lbmigrate.errors import LbmigrateError
-from lbmigrate.ledger.entries import change_entries, insert_entries
+from lbmigrate.ledger.entry_writes import change_entries, insert_entries
 from lbmigrate.mongo.faults import is_transient
 
 REFUSED = {"index": 0, "code": 121, "errmsg": "Document failed validation"}

@@ -1,0 +1,127 @@
+"""Entries into their collection: what each write tells of others who write the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateMany, UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
+
+from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger import batches
+from lbmigrate.ledger.entries import Before
+from lbmigrate.ledger.revisions import Update
+from lbmigrate.mongo.faults import DUPLICATE_KEY, TRANSIENT, codes, other_unique_index
+from lbmigrate.mongo.shards import is_router
+from lbmigrate.records import Document
+from lbmigrate.values.id_text import exact_text
+from lbmigrate.values.ids import in_parts, same_id
+
+MANY = 50  # updates of one command
+
+
+def insert_entries(
+    collection: Collection[Any], absent: Sequence[Document | RawBSONDocument], before: Before
+) -> list[Any]:
+    """Insert entries; returns the users for whom somebody else was faster.
+
+    Where the `_id` is that of another user, whose id has the same text, the entry has the exact text of its user's.
+    """
+    try:
+        if absent:
+            batches.insert(collection, absent)
+    except BulkWriteError as error:
+        lost = [_decoded(collection, absent[failure["index"]]) for failure in _collisions(collection.name, error)]
+        namesakes = _renamed(collection, lost, before)
+        faster = [entry["userId"] for entry in lost if not any(entry is each for each in namesakes)]
+        return faster + insert_entries(collection, namesakes, before)
+    return []
+
+
+def _decoded(collection: Collection[Any], entry: Document | RawBSONDocument) -> Document:
+    if isinstance(entry, RawBSONDocument):
+        return bson.decode(entry.raw, collection.codec_options)
+    return entry
+
+
+def _renamed(collection: Collection[Any], lost: Sequence[Document], before: Before) -> list[Document]:
+    """Those entries whose `_id` is another user's, with one of their own."""
+    parts = in_parts([entry["_id"] for entry in lost])
+    rows = (row for part in parts for row in collection.find({"_id": {"$in": part}}, {"userId": 1}))
+    holders = {row["_id"]: row["userId"] for row in rows}
+    others = [e for e in lost if e["_id"] in holders and not same_id(holders[e["_id"]], e["userId"])]
+    for entry in others:
+        exact = f"{entry['period']}:{exact_text(entry['userId'])}"
+        if entry["_id"] == exact:  # which can be nobody else's: somebody wrote it by hand
+            before({entry["period"]})
+            collection.delete_one({"_id": exact, "userId": {"$ne": entry["userId"]}})
+        entry["_id"] = exact
+    return others
+
+
+def change_entries(
+    collection: Collection[Any], updates: Sequence[Update], users: Sequence[Any], hands: int = 1
+) -> list[Any]:
+    """Change entries; returns the users to look at again, all of them where one was lost: which one is not told.
+
+    Each update raises the revision: so one that modifies nothing has not met the entry that was read. Where they are
+    many, so many `hands` send them at the same time.
+    """
+    if not updates:
+        return []
+    hands = max(1, min(hands, len(updates) // MANY))
+    try:
+        if hands == 1:
+            modified = _modified(collection, updates)
+        else:
+            with ThreadPoolExecutor(hands) as pool:
+                modified = sum(pool.map(partial(_modified, collection), (updates[n::hands] for n in range(hands))))
+    except BulkWriteError as error:
+        if failures := _failures(error):
+            raise _refused(collection.name, failures[0]) from error
+        raise
+    return list(dict.fromkeys(users)) if modified < len(updates) else []
+
+
+def _modified(collection: Collection[Any], updates: Sequence[Update]) -> int:
+    write = UpdateMany if _need_no_memory(collection, len(updates)) else UpdateOne
+    return collection.bulk_write([write(*each) for each in updates], ordered=False).modified_count
+
+
+def _need_no_memory(collection: Collection[Any], number: int) -> bool:
+    """Whether a server need not remember of each of these updates that it was made.
+
+    It does of an update of one document, so that the driver may send it again: a quarter of its work. Where there are
+    many, whoever called tries again instead, with the entries as they are then. A router would send an update of more
+    than one document to all shards, also to one that has handed the entry on.
+    """
+    return number >= MANY and not is_router(collection.database)
+
+
+def _collisions(name: str, error: BulkWriteError) -> list[Document]:
+    failures = _failures(error)
+    for failure in failures:
+        if failure["code"] != DUPLICATE_KEY or other_unique_index(failure):
+            raise _refused(name, failure) from error
+    return failures
+
+
+def _failures(error: BulkWriteError) -> list[Document]:
+    """What the server did not take, for a reason that lasts."""
+    if codes(error) & TRANSIENT or error.details.get("writeConcernErrors"):
+        raise error  # some it could not take for now, or it may yet undo them: whoever called tries again
+    failures: list[Document] = error.details["writeErrors"]
+    return failures
+
+
+def _refused(name: str, failure: Document) -> LbmigrateError:
+    if index := other_unique_index(failure):
+        told = f"{name} has a unique index that is not of lbmigrate ({index}), which refuses an entry"
+        return LbmigrateError(told, hint=f"db.{name}.dropIndex({index!r}), then lbmigrate backfill --full")
+    return LbmigrateError(f"{name} refused an entry: {failure['errmsg']}", hint="lbmigrate plan")
