@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 from lbmigrate.mongo.concerns import is_fake, lenient
 from lbmigrate.records import Document
 
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 MOST_BYTES = 8_000_000
 AROUND = 2  # documents that are looked at for each that is wanted, where a filter may let few of them pass
 
@@ -59,7 +62,8 @@ def some_piped(collection: Collection[Any], stages: Sequence[Document]) -> list[
     shown = _lenient(collection)
     if is_fake(collection.database):
         return list(shown.aggregate(list(stages)))
-    return _within(shown.aggregate_raw_batches(list(stages)), shown)[0]
+    raw = shown.with_options(codec_options=RAW)  # the driver's raw batches begin with an empty one: a command more
+    return _within((bytes(document.raw) for document in raw.aggregate(list(stages))), shown)[0]
 
 
 def _lenient(collection: Collection[Any]) -> Collection[Any]:
