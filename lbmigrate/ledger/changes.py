@@ -6,7 +6,7 @@ Where the score of an entry is another, the same write says so for the period's 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from pymongo.database import Database
 from lbmigrate.board.histogram import moved_from
 from lbmigrate.board.profiles import ZONE
 from lbmigrate.ledger.entries import COUNTED_EVENTS, DERIVED, Present
-from lbmigrate.ledger.entry_writes import change_entries, insert_entries
+from lbmigrate.ledger.entry_writes import Idle, change_entries, insert_entries
 from lbmigrate.ledger.histograms import Histograms
 from lbmigrate.ledger.listing import listing
 from lbmigrate.ledger.partitions import open_partitions
@@ -66,7 +66,7 @@ class Differences:
     def changed(self) -> int:
         return sum(len(each.changed) for each in self.homes.values())
 
-    def write(self, database: Database[Any], histograms: Histograms, idle: Callable[[], int] = int) -> dict[Any, None]:
+    def write(self, database: Database[Any], histograms: Histograms, idle: Idle | None = None) -> dict[Any, None]:
         """Write all of it, with the help of threads that are `idle`; the users for whom somebody else was faster."""
         plainly = is_fake(database)
         open_partitions(database, [name for name, each in self.homes.items() if each.absent], self.orders)
@@ -77,7 +77,7 @@ class Differences:
             with listing(histograms, moving, self.marked) as listed:
                 updates = [update(*change, self.now, self.marked, listed.names, plainly) for change in each.changed]
                 users = [found["userId"] for found, _ in each.changed]
-                lost = change_entries(database[name], updates, users, 1 + idle())
+                lost = change_entries(database[name], updates, users, idle)
                 listed.now = None if lost else {found["_id"]: fields.get("score") for found, fields in each.changed}
             contested |= dict.fromkeys(lost)
         return contested

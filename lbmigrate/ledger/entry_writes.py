@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import bson
@@ -24,6 +23,8 @@ from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import in_parts, same_id
 
 MANY = 50  # updates of one command
+PIECE = 200  # updates, where others may help
+Idle = Callable[[], int]  # how many threads have nothing left to do
 
 
 def insert_entries(
@@ -66,27 +67,39 @@ def _renamed(collection: Collection[Any], lost: Sequence[Document], before: Befo
 
 
 def change_entries(
-    collection: Collection[Any], updates: Sequence[Update], users: Sequence[Any], hands: int = 1
+    collection: Collection[Any], updates: Sequence[Update], users: Sequence[Any], idle: Idle | None = None
 ) -> list[Any]:
     """Change entries; returns the users to look at again, all of them where one was lost: which one is not told.
 
-    Each update raises the revision: so one that modifies nothing has not met the entry that was read. Where they are
-    many, so many `hands` send them at the same time.
+    Each update raises the revision: so one that modifies nothing has not met the entry that was read. Threads that are
+    `idle` help.
     """
     if not updates:
         return []
-    hands = max(1, min(hands, len(updates) // MANY))
     try:
-        if hands == 1:
-            modified = _modified(collection, updates)
-        else:
-            with ThreadPoolExecutor(hands) as pool:
-                modified = sum(pool.map(partial(_modified, collection), (updates[n::hands] for n in range(hands))))
+        modified = _helped(collection, updates, idle) if idle else _modified(collection, updates)
     except BulkWriteError as error:
         if failures := _failures(error):
             raise _refused(collection.name, failures[0]) from error
         raise
     return list(dict.fromkeys(users)) if modified < len(updates) else []
+
+
+def _helped(collection: Collection[Any], updates: Sequence[Update], idle: Idle) -> int:
+    """How many were modified. Others may end their work at any time, so it is looked for them before each piece."""
+    pieces = iter([updates[first : first + PIECE] for first in range(0, len(updates), PIECE)])
+    helpers: list[Future[int]] = []
+    modified = 0
+    with ThreadPoolExecutor() as pool:
+        for piece in pieces:
+            helpers += [pool.submit(_all_of, collection, pieces) for _ in range(idle() - len(helpers))]
+            modified += _modified(collection, piece)
+    return modified + sum(helper.result() for helper in helpers)
+
+
+def _all_of(collection: Collection[Any], pieces: Iterator[Sequence[Update]]) -> int:
+    """How many were modified of the pieces that nobody has taken: each is handed to one of those who ask."""
+    return sum(_modified(collection, piece) for piece in pieces)
 
 
 def _modified(collection: Collection[Any], updates: Sequence[Update]) -> int:

@@ -33,6 +33,7 @@ MOVED = {"period": "global", "from": 10}
 def number(request, monkeypatch):
     """Whether updates are few, so that a server remembers each one, or many."""
     monkeypatch.setattr(entry_writes, "MANY", 1 if request.param == "many" else 1_000)
+    monkeypatch.setattr(entry_writes, "PIECE", 7)
     return request.param
 
 
@@ -117,13 +118,17 @@ def test_changes_of_one_command_are_each_for_their_own_entry(database, entries):
     }  # fmt: skip
 
 
+def two_are_idle():
+    return 2
+
+
 @pytest.mark.parametrize("lost", [None, 77])
 def test_changes_that_several_hands_send_are_each_made_once(database, entries, lost):
     people = [{**ENTRY, "_id": f"global:{n}", "userId": n} for n in range(120)]
     entries.insert_many(people)
     entries.update_one({"userId": lost}, {"$inc": {"rev": 1}})
     updates = [update(held({**each}), {"score": Int64(each["userId"])}, NOW, (), ()) for each in people]
-    again = change_entries(entries, updates, list(range(120)), hands=3)
+    again = change_entries(entries, updates, list(range(120)), two_are_idle)
     assert again == ([] if lost is None else list(range(120)))
     stored = {e["userId"]: (e["score"], e["rev"]) for e in entries.find({"userId": {"$ne": "ada"}})}
     assert stored == {n: (10, 4) if n == lost else (n, 4) for n in range(120)}
@@ -135,7 +140,7 @@ def test_what_one_hand_is_refused_is_raised_and_the_others_are_made(database, en
     updates = [update(held({**each}), {"score": Int64(7)}, NOW, (), ()) for each in people]
     updates[5] = ({"_id": "global:5"}, [{"$replaceWith": {"_id": "another"}}])
     with pytest.raises(LbmigrateError, match="refused an entry"):
-        change_entries(entries, updates, list(range(120)), hands=3)
+        change_entries(entries, updates, list(range(120)), two_are_idle)
     assert entries.count_documents({"score": 7}) == 119
 
 
