@@ -1,4 +1,4 @@
-"""Rows that nobody but the holder of the lease writes: while a run holds it, it reads each of them once."""
+"""Rows that nobody but the holder of the lease writes: while a run holds it, it reads them once."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ KINDS = frozenset({"step", "watermark", "ledger"})
 
 
 class HeldRows:
-    """Such rows as they were read, until this run writes them. Holds none without the lease."""
+    """Such rows as they were read, all of them at once, until this run writes them. Holds none without the lease."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Document] | None = None
+        self._unread: set[str] | None = None  # rows to be read again; None is all
         self._one_reads = Lock()
 
     def begin(self) -> None:
         """Hold rows from now on: the lease is taken, and no write of an earlier holder matches any more."""
-        self._rows = {}
+        with self._one_reads:
+            self._rows, self._unread = {}, None
 
     def end(self) -> None:
         """Hold none any more: somebody else may write them."""
-        self._rows = None
+        with self._one_reads:
+            self._rows = None
 
-    def get(self, row: str, read: Callable[[], Document]) -> Document:
-        """A row, by `read` where it is not held. What is handed out is the caller's own."""
-        rows = self._rows
-        if rows is None or row.partition(":")[0] not in KINDS:
+    def get(self, row: str, read: Callable[[], Document], read_all: Callable[[], dict[str, Document]]) -> Document:
+        """A row, or an empty one; by `read` or `read_all` where it is not held. What is handed out is a copy."""
+        if row.partition(":")[0] not in KINDS:
             return read()
         with self._one_reads:  # what was read before a write is not kept after it
-            if row not in rows:
-                rows[row] = read()
-            return deepcopy(rows[row])
+            if self._rows is None:
+                return read()
+            if self._unread is None:
+                self._rows, self._unread = read_all(), set()
+            elif row in self._unread:
+                self._rows[row] = read()
+                self._unread.discard(row)
+            return deepcopy(self._rows.get(row, {}))
 
     def written(self, rows: Iterable[str]) -> None:
         """Read these again: they were written, or it is not known whether they were."""
         with self._one_reads:
-            if self._rows is not None:
-                for row in rows:
-                    self._rows.pop(row, None)
+            if self._unread is not None:
+                self._unread.update(rows)
 
     def all_written(self) -> None:
         """Read every row again."""
         with self._one_reads:
-            if self._rows is not None:
-                self._rows.clear()
+            self._unread = None

@@ -23,7 +23,7 @@ from lbmigrate.state import fenced
 from lbmigrate.state.conditions import FORGOTTEN, LOCKS, NO_FENCE, OURS, of
 from lbmigrate.state.fenced import LAYOUT
 from lbmigrate.state.forms import MOST_FENCE
-from lbmigrate.state.held import HeldRows
+from lbmigrate.state.held import KINDS, HeldRows
 from lbmigrate.state.judge import Flaw, examine, judge
 from lbmigrate.state.shapes import COLLECTION, EPOCH
 from lbmigrate.state.statuses import ChunkStatus
@@ -94,7 +94,12 @@ class State:
         if row.partition(":")[0] in self._void and row != BEGINNING:
             return {}
         read = partial(retrying, lambda: next(self._sound(self.rows.find({"_id": row}).limit(1)), {}))
-        return self.held.get(row, read)
+        return self.held.get(row, read, self._held)
+
+    def _held(self) -> dict[str, Document]:
+        """The rows that a run may hold while it has the lease, by their `_id`."""
+        asked = {"$or": [{"_id": {"$in": list(KINDS)}}, *map(of, KINDS)]}
+        return {row["_id"]: row for row in retrying(lambda: list(self._sound(self.rows.find(asked))))}
 
     def step(self, number: int) -> Document:
         return self.get(f"step:{number}")

@@ -467,7 +467,8 @@ def test_a_run_that_has_ended_sees_what_the_next_one_writes(runner: Any) -> None
     assert state.watermark("tasks")["value"] is None
 
 
-def test_a_row_that_was_read_while_it_was_written_is_not_held() -> None:
+@pytest.mark.parametrize("alone", [False, True], ids=["all", "alone"])
+def test_a_row_that_was_read_while_it_was_written_is_not_held(alone: bool) -> None:
     held, written = HeldRows(), threading.Event()
     held.begin()
 
@@ -480,10 +481,27 @@ def test_a_row_that_was_read_while_it_was_written_is_not_held() -> None:
         held.written(["step:4"])
         written.set()
 
+    def read_all() -> dict[str, Document]:
+        return {"step:3": {}, "step:4": {"value": "oldest"} if alone else read()}
+
     writer = threading.Thread(target=write)
-    assert held.get("step:4", read) == {"value": "old"}
+    if alone:
+        assert held.get("step:4", read, read_all) == {"value": "oldest"}
+        held.written(["step:4"])
+    assert held.get("step:4", read, read_all) == {"value": "old"}
     writer.join()
-    assert held.get("step:4", lambda: {"value": "new"}) == {"value": "new"}
+    assert held.get("step:4", lambda: {"value": "new"}, read_all) == {"value": "new"}
+
+
+def test_a_run_sees_rows_that_others_wrote_before_it_and_those_that_it_makes(runner: Any) -> None:
+    (before, earlier), (state, lease) = runner(), runner()
+    earlier.take()
+    before.put(Checkpoint("watermark:tasks", {"value": NOON}), Checkpoint("step:4", {"status": "applying"}))
+    earlier.release()
+    lease.take()
+    assert (state.watermark("tasks")["value"], state.watermark("sessions"), state.step(5)) == (NOON, {}, {})
+    state.put(Checkpoint("watermark:sessions", {"value": NOON}))
+    assert (state.watermark("sessions")["value"], state.step(4)["status"]) == (NOON, "applying")
 
 
 def test_steering_from_outside_needs_no_lease_and_takes_none(overtaken: tuple[State, State]) -> None:
