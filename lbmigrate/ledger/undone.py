@@ -7,23 +7,25 @@ differ from what they were just scored as are read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from lbmigrate.config.model import Source
 from lbmigrate.ledger.budget import MANY, Budget, TooMuch
 from lbmigrate.ledger.groups import Groups, events_of, grouped, of_groups, reachable
+from lbmigrate.ledger.revisions import WHOLE
 from lbmigrate.ledger.settle import Action, Found, actions, fix, group_name, is_live, take_anything
 from lbmigrate.ledger.user_ids import OneUserType
 from lbmigrate.records import Document
-from lbmigrate.rules.adjustments import adjustments, stand
+from lbmigrate.rules.adjustments import FORGOTTEN, adjustments, stand
 from lbmigrate.run.context import Context
 from lbmigrate.schema import present_collections
 from lbmigrate.values.id_text import former_text, id_texts, owner_texts
 from lbmigrate.values.ids import in_parts, is_document_id, plain_id
 
 OWNERS = 100  # documents whose elements are asked for in one query
+TOLD = ("userId", "points", "createdAt", "actionType", "sourceId")  # what an event says that counts
 
 
 def settle_documents(
@@ -46,7 +48,9 @@ def settle_documents(
     looked at. What is beyond the `budget` is held back. What is `there`, by its `_id`, was just seen in the ledger: of
     these sources nothing but adjustments is asked for.
     """
-    groups = _of_documents(context, action, [plain_id(each) for each in ids if is_document_id(each)], there or {})
+    seen = {} if undone else there or {}
+    settled = {base for base, event in seen.items() if worth and base in worth and _is_the_same(event, worth[base])}
+    groups = _of_documents(context, action, [plain_id(e) for e in ids if is_document_id(e)], there or {}, settled)
     if undone:
         groups = {base: group for base, group in groups.items() if not _stands(group)}
     if not groups:
@@ -93,18 +97,35 @@ def _is_as_scored(event: Document, scored: Document) -> bool:
     return same and "reason" not in event["meta"]
 
 
-def _of_documents(context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document]) -> Groups:
+def _is_the_same(event: Document, scored: Document) -> bool:
+    """Whether an event that was seen is, in all that counts, what was scored under its `_id`: nothing is due then."""
+    if event is scored:
+        return True
+    plain = type(event.get("points")) in WHOLE and event["meta"].keys().isdisjoint((FORGOTTEN, "reason"))
+    return plain and all(event.get(name) == scored[name] for name in TOLD)
+
+
+def _of_documents(
+    context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document], settled: Container[str]
+) -> Groups:
     """All events of the ledger about these documents, by the source that they are about."""
     if not ids or not action.sources:
         return {}
-    return _of_elements(context, action, ids) if action.sources[0].unwind else _of_whole(context, action, ids, there)
+    if action.sources[0].unwind:
+        return _of_elements(context, action, ids)
+    return _of_whole(context, action, ids, there, settled)
 
 
-def _of_whole(context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document]) -> Groups:
-    """The first adjustment of a document is `<base>#1`: by that those are told of which there is more to read."""
+def _of_whole(
+    context: Context, action: Action, ids: Sequence[Any], there: Mapping[str, Document], settled: Container[str]
+) -> Groups:
+    """The first adjustment of a document is `<base>#1`: by that those are told of which there is more to read.
+
+    Those that are `settled` unless there is more are left out.
+    """
     bases = list(dict.fromkeys(f"{action.name}:{text}" for text in id_texts(ids)))
     asked = in_parts([name for base in bases for name in (base, f"{base}#1") if name not in there])
-    seen = (there[base] for base in bases if base in there)
+    seen = (there[base] for base in bases if base in there and base not in settled)
     found_now = (event for part in asked for event in events_of(context, {"_id": {"$in": part}}))
     heads = {event["_id"]: event for event in chain(reachable(seen), found_now)}
     more = [base for base in bases if f"{base}#1" in heads]
