@@ -77,7 +77,8 @@ def change_entries(
     if not updates:
         return []
     try:
-        modified = _helped(collection, updates, idle) if idle else _modified(collection, updates)
+        helped = idle if len(updates) > PIECE else None
+        modified = _helped(collection, updates, helped) if helped else _modified(collection, updates)
     except BulkWriteError as error:
         if failures := _failures(error):
             raise _refused(collection.name, failures[0]) from error
