@@ -28,7 +28,7 @@ from lbmigrate.records import Counts, Document, Reject
 from lbmigrate.rules import unwind
 from lbmigrate.run.context import Context
 from lbmigrate.telling.secrets import hidden
-from lbmigrate.values.ids import WHOLE, in_parts, portions, room
+from lbmigrate.values.ids import ONE_REPLY, in_parts, portions, room
 from lbmigrate.values.limits import NO_TEXT, is_lost
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _salvaged(context: Context, source: Source, attempt: Callable[[Document], Em
 def ids_within(context: Context, source: Source, condition: Document) -> Iterator[list[Any]]:
     """The ids that can be told of all documents that meet a condition, whatever the filter of the source is."""
     collection = lenient(context.sources.with_options(codec_options=CODECS))[source.collection]
-    found = collection.find(condition, {"_id": 1}, batch_size=WHOLE)
+    found = collection.find(condition, {"_id": 1}, batch_size=ONE_REPLY)
     rows = (row["_id"] for row in found if "_id" in row)
     return portions((name for name in rows if not is_lost(name)), room, most=ALL)
 

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from lbmigrate.board.visibility import LOOKED_AT, is_anonymous, is_hidden, visibility_paths, wishes_to_leave
 from lbmigrate.mongo.concerns import lenient
 from lbmigrate.records import AVATAR_LENGTH, NAME_LENGTH, Document
-from lbmigrate.values.ids import WHOLE, exact_key, folded_id, id_forms, in_parts
+from lbmigrate.values.ids import ONE_REPLY, exact_key, folded_id, id_forms, in_parts
 from lbmigrate.values.paths import projection_of, value_at
 from lbmigrate.values.zones import zone_named
 
@@ -124,7 +124,7 @@ def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterato
     """What is shown of the users with these keys. Documents may be large: no more than a batch is held."""
     collection, paths = lenient(database)[users.collection], what_is_read(users)
     for some in in_parts(keys):
-        for document in collection.find({users.key: {"$in": some}}, paths, batch_size=WHOLE):
+        for document in collection.find({users.key: {"$in": some}}, paths, batch_size=ONE_REPLY):
             yield of_document(users, document)
 
 

@@ -141,4 +141,5 @@ def _write(
     histograms = Histograms(context)
     marked = histograms.marked(redone=not context.live)
     found = differences(layout, present, entries, marked, context.clock())
-    return found, found.write(context.target, histograms, context.pace.idle)
+    idle = None if context.live else context.pace.idle  # who records live has no threads that are counted
+    return found, found.write(context.target, histograms, idle)

@@ -21,7 +21,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.values.excerpts import excerpt
 from lbmigrate.values.id_text import exact_text
-from lbmigrate.values.ids import WHOLE, folded_id, in_parts, same_id
+from lbmigrate.values.ids import ONE_REPLY, folded_id, in_parts, same_id
 
 WITH_USER = dict.fromkeys(("actionType", "sourceId", "meta.origin", "userId"), 1)
 FIELDS = {**WITH_USER, **dict.fromkeys(("points", "createdAt", "meta.reason", f"meta.{FORGOTTEN}"), 1)}
@@ -73,7 +73,7 @@ def identify(context: Context, source: Source, events: Sequence[Document], forme
 def rows_of(context: Context, names: Sequence[str], fields: Document = WITH_USER) -> Rows:
     """The events of the ledger that have these ids. Asking costs a third of inserting in vain."""
     ledger = lenient(context.target.with_options(codec_options=sources.CODECS))[EVENTS]
-    found = (ledger.find({"_id": {"$in": part}}, fields, batch_size=WHOLE) for part in in_parts(names))
+    found = (ledger.find({"_id": {"$in": part}}, fields, batch_size=ONE_REPLY) for part in in_parts(names))
     return {row["_id"]: slim(row) for rows in found for row in rows}
 
 

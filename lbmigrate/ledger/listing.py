@@ -18,7 +18,7 @@ from pymongo.collection import Collection
 from lbmigrate.board.histogram import ROW, Histogram, Listed
 from lbmigrate.ledger.histograms import COUNTED_AS, Histograms, as_listed, first_of, is_ours
 from lbmigrate.records import Document
-from lbmigrate.values.ids import WHOLE
+from lbmigrate.values.ids import ONE_REPLY
 
 MOST = 2_000  # entries of a list; each one is read for every rank while it is there
 
@@ -106,7 +106,7 @@ def _as_read(
     Without those that are others by now, or in a list.
     """
     revisions = {entry["_id"]: entry["rev"] for entry in entries if entry["_id"] not in listed}
-    now = histograms.home(period).find({"_id": {"$in": list(revisions)}}, COUNTED_AS, batch_size=WHOLE)
+    now = histograms.home(period).find({"_id": {"$in": list(revisions)}}, COUNTED_AS, batch_size=ONE_REPLY)
     return [entry for entry in now if entry.get("rev") == revisions[entry["_id"]]]
 
 

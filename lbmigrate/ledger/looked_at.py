@@ -21,7 +21,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
 from lbmigrate.values.id_text import id_text
-from lbmigrate.values.ids import WHOLE, in_parts, plain_id, same_id
+from lbmigrate.values.ids import ONE_REPLY, in_parts, plain_id, same_id
 
 ROOM = 2**62  # events; who records live has few in hand
 
@@ -100,7 +100,7 @@ def entries_of(database: Database[Any], layout: Layout, keys: Iterable[Key]) -> 
     """
     places = places_of_keys(layout, keys)
     parts = ((lenient(database)[home], part) for home, named in places.items() for part in in_parts(list(named)))
-    found = (home.find({"_id": {"$in": part}}, FIELDS, batch_size=WHOLE) for home, part in parts)
+    found = (home.find({"_id": {"$in": part}}, FIELDS, batch_size=ONE_REPLY) for home, part in parts)
     return entries_among(places, (row for rows in found for row in rows))
 
 

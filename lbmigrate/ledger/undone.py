@@ -48,9 +48,9 @@ def settle_documents(
     looked at. What is beyond the `budget` is held back. What is `there`, by its `_id`, was just seen in the ledger: of
     these sources nothing but adjustments is asked for.
     """
-    seen = {} if undone else there or {}
-    settled = {base for base, event in seen.items() if worth and base in worth and _is_the_same(event, worth[base])}
-    groups = _of_documents(context, action, [plain_id(e) for e in ids if is_document_id(e)], there or {}, settled)
+    there, scored = there or {}, worth or {}
+    settled = {base for base, event in there.items() if base in scored and _is_as_scored(event, scored[base])}
+    groups = _of_documents(context, action, [plain_id(e) for e in ids if is_document_id(e)], there, settled)
     if undone:
         groups = {base: group for base, group in groups.items() if not _stands(group)}
     if not groups:
@@ -93,11 +93,6 @@ def _differs(base: str, group: Sequence[Document], scored: Document | None) -> b
 
 
 def _is_as_scored(event: Document, scored: Document) -> bool:
-    same = all(event[name] == scored[name] for name in ("userId", "createdAt", "points"))
-    return same and "reason" not in event["meta"]
-
-
-def _is_the_same(event: Document, scored: Document) -> bool:
     """Whether an event that was seen is, in all that counts, what was scored under its `_id`: nothing is due then."""
     if event is scored:
         return True

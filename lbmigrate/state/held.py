@@ -31,18 +31,17 @@ class HeldRows:
 
     def get(self, row: str, read: Callable[[], Document], read_all: Callable[[], dict[str, Document]]) -> Document:
         """A row, or an empty one; by `read` or `read_all` where it is not held. What is handed out is a copy."""
-        holds_none = self._rows is None
-        if holds_none or row.partition(":")[0] not in KINDS:
+        if row.partition(":")[0] not in KINDS:
             return read()
         with self._one_reads:  # what was read before a write is not kept after it
-            if self._rows is None:  # by now
-                return read()
-            if self._unread is None:
-                self._rows, self._unread = read_all(), set()
-            elif row in self._unread:
-                self._rows[row] = read()
-                self._unread.discard(row)
-            return deepcopy(self._rows.get(row, {}))
+            if self._rows is not None:
+                if self._unread is None:
+                    self._rows, self._unread = read_all(), set()
+                elif row in self._unread:
+                    self._rows[row] = read()
+                    self._unread.discard(row)
+                return deepcopy(self._rows.get(row, {}))
+        return read()
 
     def written(self, rows: Iterable[str]) -> None:
         """Read these again: they were written, or it is not known whether they were."""

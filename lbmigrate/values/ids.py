@@ -21,7 +21,7 @@ from lbmigrate.values.id_text import as_uuid, encoded, exact_text, has_dollar_na
 
 IdType = Literal["objectId", "string"]
 
-WHOLE = 10_001  # documents of a first reply, more than `in_parts` has ids: else a server sends 101, and is asked again
+ONE_REPLY = 10_001  # documents, more than `in_parts` has ids: else a server sends 101 first, and is asked again
 MOST_BYTES = 4_000_000  # of ids in one question; a server takes 16 MB, and some ask for several forms of each id
 _ALWAYS_IDS = frozenset({ObjectId, Int64, uuid.UUID})
 _COMPARABLE = frozenset({ObjectId, str, int, Int64, uuid.UUID})  # what is equal in Python is equal to a server
