@@ -6,19 +6,27 @@ is done for one. What is unusual in any way, and every fault, is left to them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from lbmigrate.ledger.revisions import Update
 from lbmigrate.mongo.faults import DUPLICATE_KEY, MAJORITY_LATE, TRANSIENT
+from lbmigrate.records import Document
 from lbmigrate.values.ids import in_parts
 
 MOST_BYTES = 16_000_000  # of a command of ours: the driver cuts what is larger
-MOST_DOCUMENTS = 50_000
+MOST_DOCUMENTS, MOST_UPDATES = 50_000, 10_000
+UNTOLD = 0  # in place of a term, by a server that tells none
 CODECS: CodecOptions[Any] = CodecOptions(RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
@@ -35,39 +43,82 @@ class Ready(RawBSONDocument):
         return object.__getattribute__(self, name)
 
 
+Terms = list[int | None]
+_terms: ContextVar[Terms | None] = ContextVar("terms", default=None)
+
+
+@contextmanager
+def terms() -> Iterator[Terms]:
+    """Under which election, by its number, each write of this thread was made; None of one that the driver made.
+
+    The driver does not hand on what a server says of that.
+    """
+    found: Terms = []
+    token = _terms.set(found)
+    try:
+        yield found
+    finally:
+        _terms.reset(token)
+
+
+def _note(reply: Mapping[str, Any] | None) -> None:
+    if (noted := _terms.get()) is not None:
+        at = reply.get("opTime") if reply else None
+        told = at.get("t", UNTOLD) if isinstance(at, Mapping) else UNTOLD
+        noted.append(told if reply else None)
+
+
 def insert(collection: Collection[Any], documents: Sequence[Any]) -> None:
     """Do what `collection.insert_many(documents, ordered=False)` does, and raise what that raises.
 
     Sent once: what the driver would send again is given to it.
     """
-    if not _is_ready(documents):
+    ready = _ready(collection, documents)
+    if ready is None:
+        _note(None)
         collection.insert_many(documents, ordered=False)
-        return
-    command = {
-        "insert": collection.name,
-        "documents": documents,
-        "ordered": False,
-        "writeConcern": collection.write_concern.document,
-    }
+    elif _answer(collection, "insert", "documents", ready) is None:
+        _insert_again(collection, ready)
+
+
+def change(collection: Collection[Any], updates: Sequence[Update]) -> int:
+    """Make changes of one document each; how many changed something. Raises what the driver's `bulk_write` does.
+
+    A server remembers each change that the driver may send again, which is a quarter of its work; not so of these.
+    After a fault the driver sends them. None may change again what it has changed (`revisions`): it is not told then.
+    """
+    if isinstance(collection, Collection) and len(updates) <= MOST_UPDATES:
+        reply = _answer(collection, "update", "updates", [{"q": which, "u": how} for which, how in updates])
+        if reply is not None:
+            return int(reply["nModified"])
+    _note(None)
+    return collection.bulk_write([UpdateOne(*each) for each in updates], ordered=False).modified_count
+
+
+def _answer(collection: Collection[Any], verb: str, name: str, parts: Sequence[Any]) -> Document | None:
+    """What a server says to a command of ours; None where the same is to be sent again by the driver."""
+    command = {verb: collection.name, name: parts, "ordered": False, "writeConcern": collection.write_concern.document}
     try:
-        reply = collection.database.command(command, codec_options=collection.codec_options)
-    except PyMongoError:
-        reply = {}
+        reply: Document = collection.database.command(command, codec_options=collection.codec_options)
+    except (PyMongoError, InvalidDocument):
+        return None
     late, refused = reply.get("writeConcernError"), reply.get("writeErrors", ())
-    passing = any(each["code"] in TRANSIENT for each in refused)
-    if not reply or passing or (late and late["code"] not in MAJORITY_LATE):
-        _insert_again(collection, documents)
-        return
-    refused = [{**each, "op": documents[each["index"]]} for each in refused]
+    if any(each["code"] in TRANSIENT for each in refused) or (late and late["code"] not in MAJORITY_LATE):
+        return None
     if refused or late:
-        raise BulkWriteError({"writeErrors": refused, "writeConcernErrors": [late] if late else []})
+        told = [{**each, "op": parts[each["index"]]} for each in refused]
+        raise BulkWriteError({"writeErrors": told, "writeConcernErrors": [late] if late else []})
+    _note(reply)
+    return reply
 
 
-def _is_ready(documents: Sequence[Any]) -> bool:
-    """Whether these are BSON already, and fit into one command."""
-    if type(documents[0]) is not Ready or len(documents) > MOST_DOCUMENTS:
-        return False
-    return sum(len(each.raw) for each in documents) <= MOST_BYTES
+def _ready(collection: Collection[Any], documents: Sequence[Any]) -> Sequence[Ready] | None:
+    """The documents as BSON, if all of them fit into one command."""
+    if not isinstance(collection, Collection) or len(documents) > MOST_DOCUMENTS:
+        return None
+    how = collection.codec_options
+    ready = [each if type(each) is Ready else Ready(bson.encode(each, codec_options=how)) for each in documents]
+    return ready if sum(len(each.raw) for each in ready) <= MOST_BYTES else None
 
 
 def _insert_again(collection: Collection[Any], documents: Sequence[Ready]) -> None:
@@ -75,6 +126,7 @@ def _insert_again(collection: Collection[Any], documents: Sequence[Ready]) -> No
 
     What is there as it was sent, byte for byte, is what that command has inserted, and no duplicate.
     """
+    _note(None)
     try:
         collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:

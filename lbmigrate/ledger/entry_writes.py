@@ -8,7 +8,6 @@ from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo import UpdateMany, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
@@ -17,12 +16,10 @@ from lbmigrate.ledger import batches
 from lbmigrate.ledger.entries import Before
 from lbmigrate.ledger.revisions import Update
 from lbmigrate.mongo.faults import DUPLICATE_KEY, TRANSIENT, codes, other_unique_index
-from lbmigrate.mongo.shards import is_router
 from lbmigrate.records import Document
 from lbmigrate.values.id_text import exact_text
 from lbmigrate.values.ids import in_parts, same_id
 
-MANY = 50  # updates of one command
 PIECE = 200  # updates, where others may help
 Idle = Callable[[], int]  # how many threads have nothing left to do
 
@@ -78,7 +75,7 @@ def change_entries(
         return []
     try:
         helped = idle if len(updates) > PIECE else None
-        modified = _helped(collection, updates, helped) if helped else _modified(collection, updates)
+        modified = _helped(collection, updates, helped) if helped else batches.change(collection, updates)
     except BulkWriteError as error:
         if failures := _failures(error):
             raise _refused(collection.name, failures[0]) from error
@@ -94,28 +91,13 @@ def _helped(collection: Collection[Any], updates: Sequence[Update], idle: Idle) 
     with ThreadPoolExecutor() as pool:
         for piece in pieces:
             helpers += [pool.submit(_all_of, collection, pieces) for _ in range(idle() - len(helpers))]
-            modified += _modified(collection, piece)
+            modified += batches.change(collection, piece)
     return modified + sum(helper.result() for helper in helpers)
 
 
 def _all_of(collection: Collection[Any], pieces: Iterator[Sequence[Update]]) -> int:
     """How many were modified of the pieces that nobody has taken: each is handed to one of those who ask."""
-    return sum(_modified(collection, piece) for piece in pieces)
-
-
-def _modified(collection: Collection[Any], updates: Sequence[Update]) -> int:
-    write = UpdateMany if _need_no_memory(collection, len(updates)) else UpdateOne
-    return collection.bulk_write([write(*each) for each in updates], ordered=False).modified_count
-
-
-def _need_no_memory(collection: Collection[Any], number: int) -> bool:
-    """Whether a server need not remember of each of these updates that it was made.
-
-    It does of an update of one document, so that the driver may send it again: a quarter of its work. Where there are
-    many, whoever called tries again instead, with the entries as they are then. A router would send an update of more
-    than one document to all shards, also to one that has handed the entry on.
-    """
-    return number >= MANY and not is_router(collection.database)
+    return sum(batches.change(collection, piece) for piece in pieces)
 
 
 def _collisions(name: str, error: BulkWriteError) -> list[Document]:

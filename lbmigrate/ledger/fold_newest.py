@@ -52,6 +52,15 @@ def fold_newest(context: Context, looked: LookedAt, others: Iterable[Any] = ()) 
     return [*whole, *(user for user in users if user not in done)]
 
 
+def vouches_alone(looked: LookedAt, event: Document) -> bool:
+    """Whether the entries of a new event's user were read, and the newest event folds into them without the ledger."""
+    user = event["userId"]
+    overall = looked.entries.get((user, OVERALL))
+    if overall is None or counted(overall) < 0 or user in looked.unclear:
+        return False
+    return bool(event["createdAt"] >= overall["lastEventAt"]) and not _is_due(overall)
+
+
 def _folded(context: Context, looked: LookedAt, users: Sequence[Any]) -> set[Any]:
     seen = layouts.look(context.state)
     if not is_usual(context, seen.layout):

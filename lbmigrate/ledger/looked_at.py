@@ -67,6 +67,10 @@ class LookedAt:
             else:
                 self.unclear[event["userId"]] = None
 
+    def take_new(self, event: Document) -> None:
+        """Note an event that was inserted just now, whose entries were read before."""
+        self.new.setdefault(event["userId"], []).append(event)
+
     def events(self) -> list[Document]:
         """The events that were new."""
         return [event for events in self.new.values() for event in events]

@@ -23,6 +23,7 @@ from lbmigrate.ledger.enter import enter
 from lbmigrate.ledger.first_look import first_look
 from lbmigrate.ledger.fold_newest import fold_newest
 from lbmigrate.ledger.looked_at import LookedAt
+from lbmigrate.ledger.one_wait import OneWait, Written
 from lbmigrate.ledger.settle import Found, fix
 from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
@@ -85,7 +86,7 @@ class ScoreRecorder:
         self._counting = threading.Lock()
         self._one_type: OneUserType | None = None
         self._recall, self._folding = Recall(), Folding(self._context, monotonic)
-        self._settling = Settling(self._context)
+        self._settling, self._one_wait = Settling(self._context), OneWait(self._context)
         self.failures = self.left = self.ahead = 0
 
     def record(
@@ -172,11 +173,15 @@ class ScoreRecorder:
     def _enter(self, source: Source, event: Document, looked: LookedAt | None, fence: int | None) -> bool:
         known = self._recall.of(event["userId"], fence)
         former = former_ids(source.action, [event["sourceId"]])
+        written = self._one_wait.write(looked, event) if looked and not former else Written()
+        if written.done:
+            return True
+        looked = None if written.inserted else looked  # an entry may count the event, and the ledger not have it
         entered = enter(self._context, source, [event], former, False, *([looked.look] if looked else []))
         if entered.rejects:
             way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
             raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
-        added = bool(entered.new)
+        added = bool(entered.new) or written.inserted
         if looked:
             looked.take([event], entered.new)
         restored = not added and self._settle(source, [event["sourceId"]], undone=True).adjusted > 0

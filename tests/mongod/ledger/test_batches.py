@@ -208,6 +208,81 @@ def test_a_write_that_no_majority_has_is_raised(on_frail):
     assert raised.value.details["writeConcernErrors"][0]["code"] == 64
 
 
+# --- changes -------------------------------------------------------------------------------------------------------
+
+
+def versions(*numbers: int) -> list[Any]:
+    """Changes of the first version of these documents to the second."""
+    return [({"_id": number, "rev": 1}, {"$set": {"rev": 2}}) for number in numbers]
+
+
+def stored(collection: Any) -> dict[int, int]:
+    return {each["_id"]: each["rev"] for each in collection.find()}
+
+
+@pytest.fixture
+def first(some):
+    """Three documents in their first version, and one in its second."""
+    some.insert_many({"_id": number, "rev": 1 + number // 3} for number in range(4))
+    return some
+
+
+@pytest.mark.parametrize("most", [1, 10_000], ids=["by the driver", "in one command"])
+def test_changes_tell_how_many_documents_were_as_they_had_to_be(first, monkeypatch, most):
+    monkeypatch.setattr(batches, "MOST_UPDATES", most)
+    assert batches.change(first, versions(0, 2, 3, 9)) == 2
+    assert stored(first) == {0: 2, 1: 1, 2: 2, 3: 2}
+
+
+def test_a_change_that_the_server_does_not_take_is_told_as_the_driver_tells_it(first):
+    changes = [*versions(0), ({"_id": 1}, {"$set": {"_id": 7}}), *versions(2)]
+    assert refused(lambda: batches.change(first, changes)) == [(1, 66)]
+    assert stored(first) == {0: 2, 1: 1, 2: 2, 3: 2}
+
+
+def test_changes_whose_answer_was_lost_are_sent_again_and_made_once(first):
+    command = Database.command
+
+    def cut(database: Any, *asked: Any, **how: Any) -> Any:
+        command(database, *asked, **how)
+        raise AutoReconnect("connection closed")
+
+    with patch.object(Database, "command", cut):
+        assert batches.change(first, versions(0, 1)) == 0, "it is not known of any of them that it was this one"
+    assert stored(first) == {0: 2, 1: 2, 2: 1, 3: 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [LOST, STEPPED_DOWN, {"errorCode": 91}], ids=str)
+def test_changes_that_a_fault_ends_are_sent_again_by_the_driver(on_frail, how):
+    on_frail.insert_many({"_id": number, "rev": 1} for number in range(3))
+    with failing(on_frail.database.client, "update", 1, **how):
+        batches.change(on_frail, versions(0, 1))
+    assert stored(on_frail) == {0: 2, 1: 2, 2: 1}
+
+
+@pytest.mark.slow
+def test_a_change_that_no_majority_has_is_raised(on_frail):
+    on_frail.insert_one({"_id": 0, "rev": 1})
+    with failing(on_frail.database.client, "update", 1, **LATE), pytest.raises(BulkWriteError) as raised:
+        batches.change(on_frail, versions(0))
+    assert raised.value.details["writeConcernErrors"][0]["code"] == 64
+
+
+def test_each_write_is_told_with_the_election_under_which_it_was_made_if_that_is_known(first, monkeypatch):
+    term = first.database.client.admin.command("replSetGetStatus")["term"]
+    with batches.terms() as told:
+        batches.insert(first, [{"_id": 10, "rev": 1}])
+        batches.change(first, versions(0))
+        monkeypatch.setattr(batches, "MOST_UPDATES", 0)
+        batches.change(first, versions(1))
+    batches.change(first, versions(2))
+    assert told == [term, term, None]
+
+
+# --- both ----------------------------------------------------------------------------------------------------------
+
+
 def test_what_does_not_fit_into_one_command_is_cut_by_the_driver(some, monkeypatch):
     monkeypatch.setattr(batches, "MOST_BYTES", 100)
     batches.insert(some, ready(SOME))

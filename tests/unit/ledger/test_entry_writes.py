@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import create_autospec
 
+import bson
 import pytest
+from bson import CodecOptions
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import AutoReconnect, BulkWriteError
 
 from lbmigrate.errors import LbmigrateError
+from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.entry_writes import change_entries, insert_entries
 from lbmigrate.mongo.faults import is_transient
 
@@ -20,8 +23,10 @@ NOT_NOW = {"index": 1, "code": 189, "errmsg": "a shard has another primary"}
 def write(verb: str, *failures: Any) -> None:
     """Have a server say this of a write of entries."""
     collection = create_autospec(Collection, instance=True)
-    collection.name = "leaderboard_entries"
-    error = BulkWriteError({"writeErrors": list(failures), "writeConcernErrors": []})
+    collection.name, collection.codec_options = "leaderboard_entries", CodecOptions()
+    sent = Ready(bson.encode({"_id": "global:1"}))
+    error = BulkWriteError({"writeErrors": [{**each, "op": sent} for each in failures], "writeConcernErrors": []})
+    collection.database.command.side_effect = AutoReconnect()
     collection.insert_many.side_effect = collection.bulk_write.side_effect = error
     if verb == "insert":
         insert_entries(collection, [{"_id": "global:1"}], lambda _: None)
