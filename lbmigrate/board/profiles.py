@@ -122,9 +122,9 @@ def _wishes(database: Database[Any], users: Users, ids: Sequence[Any]) -> Iterat
 
 def _find(database: Database[Any], users: Users, keys: Sequence[Any]) -> Iterator[Document]:
     """What is shown of the users with these keys. Documents may be large: no more than a batch is held."""
-    collection, paths = lenient(database)[users.collection], what_is_read(users)
     for some in in_parts(keys):
-        for document in collection.find({users.key: {"$in": some}}, paths, batch_size=ONE_REPLY):
+        asked = {users.key: {"$in": some}}, what_is_read(users)
+        for document in lenient(database)[users.collection].find(*asked, batch_size=ONE_REPLY):
             yield of_document(users, document)
 
 

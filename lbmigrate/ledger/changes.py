@@ -72,12 +72,13 @@ class Differences:
         open_partitions(database, [name for name, each in self.homes.items() if each.absent], self.orders)
         contested: dict[Any, None] = {}
         for name, each in self.homes.items():
-            contested |= dict.fromkeys(insert_entries(database[name], each.absent, histograms.void))
+            entries = database[name]
+            contested |= dict.fromkeys(insert_entries(entries, each.absent, histograms.void))
             moving = [found for found, changed in each.changed if "score" in changed]
             with listing(histograms, moving, self.marked) as listed:
                 updates = [update(*change, self.now, self.marked, listed.names, plainly) for change in each.changed]
                 users = [found["userId"] for found, _ in each.changed]
-                lost = change_entries(database[name], updates, users, idle)
+                lost = change_entries(entries, updates, users, idle)
                 listed.now = None if lost else {found["_id"]: fields.get("score") for found, fields in each.changed}
             contested |= dict.fromkeys(lost)
         return contested
