@@ -53,10 +53,12 @@ def fold_newest(context: Context, looked: LookedAt, others: Iterable[Any] = ()) 
 
 
 def vouches_alone(looked: LookedAt, event: Document) -> bool:
-    """Whether the entries of a new event's user were read, and the newest event folds into them without the ledger."""
-    user = event["userId"]
-    overall = looked.entries.get((user, OVERALL))
-    if overall is None or counted(overall) < 0 or user in looked.unclear:
+    """Whether an event folds into entries that there are and were read, and nothing else has to be asked after it.
+
+    Before a user gets an entry that was not there, it is asked who has left, of a majority that has the event.
+    """
+    overall = looked.entries.get((event["userId"], OVERALL))
+    if overall is None or None in looked.entries.values() or counted(overall) < 0 or looked.unclear:
         return False
     return bool(event["createdAt"] >= overall["lastEventAt"]) and not _is_due(overall)
 

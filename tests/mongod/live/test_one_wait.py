@@ -198,6 +198,15 @@ def test_an_action_of_an_earlier_day_is_written_as_usual(app, recorder, unwaited
     assert_exact(app, KNOWN + 9)
 
 
+def test_the_first_action_of_a_week_is_written_as_usual(app, recorder, unwaited):
+    """Whether its user has left is asked of a majority that has the event: else a new entry could stay behind."""
+    before = unwaited.count
+    for week in range(1, 6):
+        assert recorder.record("task_complete", oid(1), oid(5000 + week), at=NEW_YEAR + dt.timedelta(weeks=week))
+    assert unwaited.count == before
+    assert_exact(app, KNOWN + 5)
+
+
 def test_an_action_that_is_known_is_not_new_and_changes_nothing(app, recorder):
     before = entries_of(app, 1)
     assert not act(recorder, KNOWN - 1)
