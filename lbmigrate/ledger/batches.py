@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
@@ -21,11 +20,13 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from lbmigrate.ledger.revisions import Update
 from lbmigrate.mongo.faults import DUPLICATE_KEY, MAJORITY_LATE, TRANSIENT
+from lbmigrate.mongo.shards import is_in_a_set
 from lbmigrate.records import Document
 from lbmigrate.values.ids import in_parts
 
 MOST_BYTES = 16_000_000  # of a command of ours: the driver cuts what is larger
-MOST_DOCUMENTS, MOST_UPDATES = 50_000, 10_000
+MOST_DOCUMENTS = 50_000
+MOST_UPDATES = 1_000  # of a command: an entry has some kilobytes at most
 UNTOLD = 0  # in place of a term, by a server that tells none
 CODECS: CodecOptions[Any] = CodecOptions(RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
@@ -39,19 +40,21 @@ class Ready(RawBSONDocument):
         self.raw = raw  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
+        if name == "raw":  # a copy that is being made has none yet
+            raise AttributeError(name)
         super().__init__(self.raw, CODECS)  # somebody looks into it: an error, a log
         return object.__getattribute__(self, name)
 
 
-Terms = list[int | None]
+Terms = list[int]
 _terms: ContextVar[Terms | None] = ContextVar("terms", default=None)
 
 
 @contextmanager
-def terms() -> Iterator[Terms]:
-    """Under which election, by its number, each write of this thread was made; None of one that the driver made.
+def once() -> Iterator[Terms]:
+    """Within the block this thread's commands of ours are sent once, and what fails is raised, with no second try.
 
-    The driver does not hand on what a server says of that.
+    Yields under which election, by its number, each of them has written.
     """
     found: Terms = []
     token = _terms.set(found)
@@ -61,24 +64,20 @@ def terms() -> Iterator[Terms]:
         _terms.reset(token)
 
 
-def _note(reply: Mapping[str, Any] | None) -> None:
-    if (noted := _terms.get()) is not None:
-        at = reply.get("opTime") if reply else None
-        told = at.get("t", UNTOLD) if isinstance(at, Mapping) else UNTOLD
-        noted.append(told if reply else None)
-
-
 def insert(collection: Collection[Any], documents: Sequence[Any]) -> None:
     """Do what `collection.insert_many(documents, ordered=False)` does, and raise what that raises.
 
     Sent once: what the driver would send again is given to it.
     """
-    ready = _ready(collection, documents)
-    if ready is None:
-        _note(None)
+    if not _is_ready(documents):
         collection.insert_many(documents, ordered=False)
-    elif _answer(collection, "insert", "documents", ready) is None:
-        _insert_again(collection, ready)
+    elif _answer(collection, "insert", "documents", documents) is None:
+        _insert_again(collection, documents)
+
+
+def insert_one(collection: Collection[Any], document: Document) -> None:
+    """Insert a document of a size that fits, within `once`. After a fault nobody knows whether it is there."""
+    _answer(collection, "insert", "documents", [document])
 
 
 def change(collection: Collection[Any], updates: Sequence[Update]) -> int:
@@ -86,39 +85,55 @@ def change(collection: Collection[Any], updates: Sequence[Update]) -> int:
 
     A server remembers each change that the driver may send again, which is a quarter of its work; not so of these.
     After a fault the driver sends them. None may change again what it has changed (`revisions`): it is not told then.
+    A router sends a change that it need not remember to all shards, also to one that has handed the document on.
     """
-    if isinstance(collection, Collection) and len(updates) <= MOST_UPDATES:
-        reply = _answer(collection, "update", "updates", [{"q": which, "u": how} for which, how in updates])
-        if reply is not None:
-            return int(reply["nModified"])
-    _note(None)
+    if not isinstance(collection, Collection) or not is_in_a_set(collection.database):
+        return _by_the_driver(collection, updates)
+    parts = (updates[first : first + MOST_UPDATES] for first in range(0, len(updates), MOST_UPDATES))
+    return sum(_changed(collection, part) for part in parts)
+
+
+def _changed(collection: Collection[Any], updates: Sequence[Update]) -> int:
+    reply = _answer(collection, "update", "updates", [{"q": which, "u": how} for which, how in updates])
+    return _by_the_driver(collection, updates) if reply is None else int(reply["nModified"])
+
+
+def _by_the_driver(collection: Collection[Any], updates: Sequence[Update]) -> int:
     return collection.bulk_write([UpdateOne(*each) for each in updates], ordered=False).modified_count
 
 
 def _answer(collection: Collection[Any], verb: str, name: str, parts: Sequence[Any]) -> Document | None:
-    """What a server says to a command of ours; None where the same is to be sent again by the driver."""
+    """What a server says to a command of ours; None where the driver is to send the same again."""
     command = {verb: collection.name, name: parts, "ordered": False, "writeConcern": collection.write_concern.document}
+    terms = _terms.get()
     try:
         reply: Document = collection.database.command(command, codec_options=collection.codec_options)
     except (PyMongoError, InvalidDocument):
-        return None
+        if terms is None:
+            return None
+        raise
     late, refused = reply.get("writeConcernError"), reply.get("writeErrors", ())
-    if any(each["code"] in TRANSIENT for each in refused) or (late and late["code"] not in MAJORITY_LATE):
+    passing = any(each["code"] in TRANSIENT for each in refused) or (late and late["code"] not in MAJORITY_LATE)
+    if passing and terms is None:
         return None
     if refused or late:
         told = [{**each, "op": parts[each["index"]]} for each in refused]
         raise BulkWriteError({"writeErrors": told, "writeConcernErrors": [late] if late else []})
-    _note(reply)
+    if terms is not None:
+        terms.append(_term(reply))
     return reply
 
 
-def _ready(collection: Collection[Any], documents: Sequence[Any]) -> Sequence[Ready] | None:
-    """The documents as BSON, if all of them fit into one command."""
-    if not isinstance(collection, Collection) or len(documents) > MOST_DOCUMENTS:
-        return None
-    how = collection.codec_options
-    ready = [each if type(each) is Ready else Ready(bson.encode(each, codec_options=how)) for each in documents]
-    return ready if sum(len(each.raw) for each in ready) <= MOST_BYTES else None
+def _term(reply: Document) -> int:
+    at = reply.get("opTime")
+    return int(at.get("t", UNTOLD)) if isinstance(at, Mapping) else UNTOLD
+
+
+def _is_ready(documents: Sequence[Any]) -> bool:
+    """Whether these are BSON already, and fit into one command."""
+    if type(documents[0]) is not Ready or len(documents) > MOST_DOCUMENTS:
+        return False
+    return sum(len(each.raw) for each in documents) <= MOST_BYTES
 
 
 def _insert_again(collection: Collection[Any], documents: Sequence[Ready]) -> None:
@@ -126,7 +141,6 @@ def _insert_again(collection: Collection[Any], documents: Sequence[Ready]) -> No
 
     What is there as it was sent, byte for byte, is what that command has inserted, and no duplicate.
     """
-    _note(None)
     try:
         collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:

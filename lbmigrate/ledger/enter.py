@@ -15,6 +15,7 @@ from lbmigrate.ledger.events import EventRefused, Inserted, insert_new
 from lbmigrate.ledger.identify import identify, is_of
 from lbmigrate.ledger.sources import CODECS
 from lbmigrate.records import Document, Reject
+from lbmigrate.rules.event import former_ids
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.telling.secrets import hidden
@@ -79,6 +80,17 @@ def enter(
         if not pending:
             return found
     raise LbmigrateError(f"{EVENTS} says that {pending[0]['_id']!r} is there, and does not show it", "try again")
+
+
+def enter_one(
+    context: Context, source: Source, event: Document, before: Callable[[Sequence[Document]], None] = _nothing
+) -> bool:
+    """Insert the event of a live action; whether it is new. Raises LbmigrateError where the ledger cannot have it."""
+    entered = enter(context, source, [event], former_ids(source.action, [event["sourceId"]]), False, before)
+    if entered.rejects:
+        way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
+        raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
+    return bool(entered.new)
 
 
 def enter_finished(context: Context, source: Source, events: Sequence[RawBSONDocument]) -> Entered:

@@ -41,13 +41,15 @@ from lbmigrate.ledger.looked_at import entries_of
 from lbmigrate.ledger.people import People
 from lbmigrate.ledger.rolled import Rolled
 from lbmigrate.records import Document
+from lbmigrate.rules.vouching import OVERALL, counted
 from lbmigrate.run.additions import UNREAD, Entries
 from lbmigrate.run.context import Context
+from lbmigrate.schema import EVENTS
 from lbmigrate.schema.layout import Layout
 from lbmigrate.state import layouts
 from lbmigrate.state.layouts import Seen
 from lbmigrate.values.id_text import id_text
-from lbmigrate.values.ids import in_parts
+from lbmigrate.values.ids import in_parts, plain_id
 
 Made = Mapping[
     Any, Sequence[Document]
@@ -130,9 +132,22 @@ def _written(
     some = parts if contested else ()
     keys = {(e["userId"], e["period"]): e for part in some for e in part if e["userId"] in contested}
     now = entries_of(context.target, layout, keys)[0] if keys else {}
-    # Of a write that was lost it is not told which one: many are as they were to be, by whomever.
+    # Of a write that was lost it is not told which one: most are as they were to be.
     lost = {key[0]: None for key, e in keys.items() if (kept := now[key]) is None or changed_fields(kept, e)}
+    lost |= dict.fromkeys(_uncounted(context, now, [user for user in contested if user not in lost]))
     return [each for each, _ in done], lost
+
+
+def _uncounted(context: Context, now: Entries, users: Sequence[Any]) -> list[Any]:
+    """Those of the users whose entries, as they are `now`, may lack an event: somebody else's action looks the same.
+
+    An entry that stands for as many events as the ledger has stands for all of them, whoever wrote it.
+    """
+    found: dict[Any, int] = {}
+    for part in in_parts(users):
+        groups = context.target[EVENTS].aggregate([{"$match": {"userId": {"$in": part}}}, {"$sortByCount": "$userId"}])
+        found |= {plain_id(group["_id"]): group["count"] for group in groups}
+    return [user for user in users if (kept := now.get((user, OVERALL))) is None or counted(kept) != found.get(user)]
 
 
 def _write(

@@ -1,7 +1,7 @@
 """An event and its entries, written with one wait for a majority instead of two: an app waits as well.
 
 The event is inserted without that wait, and the entries count it a moment later. If another member became the primary
-in between, they might count an event that is undone. Why the event is safe where this says `done`:
+in between, they might count an event that is undone. Why the event is safe all the same:
 
 1. A server tells of each write under which election it was made, by its number, the term. A term has one primary, which
    only adds to its log while it is that. So of two writes of one term the later one follows the earlier one in one log
@@ -9,34 +9,32 @@ in between, they might count an event that is undone. Why the event is safe wher
    Append-Only, Log Matching).
 2. The entries are written after the event, and a majority has them: so it has what is before them in that log.
 
-With two terms, or wherever anything is not as usual, nothing is `done`: whoever called inserts the event once more,
-waits for a majority, and computes the entries from the ledger. If the app dies before that, of all moments, the next
-backfill finds what it always finds after a crash: an event is missing, and the entries of its user are computed anew.
+With two terms, or wherever else it cannot be said, the event is inserted once more, unless its user has left meanwhile,
+and a majority is waited for; then the entries are computed from the ledger. Where that comes to no end (the app dies,
+or its time is over) the next backfill finds what it always finds then: an event is missing, and the entries of its user
+are computed anew. A command that fails is not sent again: it might go to the next primary.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pymongo import WriteConcern
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, PyMongoError
 
-from lbmigrate.ledger import batches
+from lbmigrate.config.model import Source
+from lbmigrate.ledger import batches, rollup
+from lbmigrate.ledger.enter import enter_one
 from lbmigrate.ledger.fold_newest import fold_newest, vouches_alone
+from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.mongo.concerns import is_fake
+from lbmigrate.mongo.faults import is_transient
+from lbmigrate.mongo.shards import is_in_a_set
 from lbmigrate.records import Document
+from lbmigrate.rules.event import former_ids
 from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 
 ONE_MEMBER = WriteConcern(1)
-
-
-class Written(NamedTuple):
-    """Whether the event was new to the primary; and whether a majority has it, and entries that count it."""
-
-    inserted: bool = False
-    done: bool = False
 
 
 class OneWait:
@@ -45,32 +43,52 @@ class OneWait:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tells_terms = not is_fake(context.target)
-        if self._tells_terms:
-            self._events = context.target.get_collection(EVENTS, write_concern=ONE_MEMBER)
 
-    def write(self, looked: LookedAt, event: Document) -> Written:
-        """Insert an event and fold it into its entries, which were read. Nothing is written if more is to be read."""
-        if not (self._tells_terms and _is_in_a_set(self._context) and vouches_alone(looked, event)):
-            return Written()
-        with batches.terms() as terms:
-            try:
-                batches.insert(self._events, [event])
-            except BulkWriteError:  # it is there already, or refused: the usual way tells which
-                return Written()
+    def write(self, source: Source, looked: LookedAt, event: Document) -> bool | None:
+        """Insert an event and fold it into its entries, which were read; whether it is new, and both are written.
+
+        None where that is for the usual way: nothing is known to be written then.
+        """
+        if not self._fits(looked, event):
+            return None
+        with batches.once() as terms:
+            is_new = self._inserted(event)
+            if not is_new:
+                return None
             looked.take_new(event)
             left = fold_newest(self._context, looked)
-        if terms[0] == batches.UNTOLD:
+        if batches.UNTOLD in terms:
             self._tells_terms = False
-        return Written(True, not left and _are_of_one_log(terms))
+        return (not left and _are_of_one_log(terms)) or self._again(source, event)
+
+    def _fits(self, looked: LookedAt, event: Document) -> bool:
+        database = self._context.target
+        usual = self._tells_terms and is_in_a_set(database) and vouches_alone(looked, event)
+        # Nor may the ledger have it under the `_id` that an earlier version gave it.
+        return usual and not former_ids(event["actionType"], [event["sourceId"]])
+
+    def _inserted(self, event: Document) -> bool:
+        """Whether a primary has taken the event as new; False also where that is not known."""
+        events = self._context.target.get_collection(EVENTS, write_concern=ONE_MEMBER)
+        try:
+            batches.insert_one(events, event)
+        except BulkWriteError as error:
+            return not error.details["writeErrors"]
+        except PyMongoError as error:
+            if not is_transient(error):
+                raise
+            return False
+        return True
+
+    def _again(self, source: Source, event: Document) -> bool:
+        """Have a majority know the event, and entries that count it; False if its user has left since."""
+        if event["userId"] in Leavers(self._context.state):
+            return False
+        enter_one(self._context, source, event)
+        rollup.roll_up(self._context, {"$in": [event["userId"]]})
+        return True
 
 
 def _are_of_one_log(terms: batches.Terms) -> bool:
     """Whether there was more than one write, and all under one election."""
-    first, *others = terms
-    return bool(first and others) and all(other == first for other in others)
-
-
-def _is_in_a_set(context: Context) -> bool:
-    """Whether the server is a member of a replica set: behind a router, writes go to several of them."""
-    servers = context.target.client.topology_description.server_descriptions()
-    return any(each.replica_set_name for each in servers.values())
+    return len(terms) > 1 and len({*terms}) == 1 and terms[0] != batches.UNTOLD

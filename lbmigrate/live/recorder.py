@@ -19,11 +19,11 @@ from lbmigrate.config.model import Config, Source
 from lbmigrate.errors import LbmigrateError, UsageError
 from lbmigrate.ledger import emit, rollup, walk
 from lbmigrate.ledger.emitted import Seen
-from lbmigrate.ledger.enter import enter
+from lbmigrate.ledger.enter import enter_one
 from lbmigrate.ledger.first_look import first_look
 from lbmigrate.ledger.fold_newest import fold_newest
 from lbmigrate.ledger.looked_at import LookedAt
-from lbmigrate.ledger.one_wait import OneWait, Written
+from lbmigrate.ledger.one_wait import OneWait
 from lbmigrate.ledger.settle import Found, fix
 from lbmigrate.ledger.undone import action_of, settle_documents
 from lbmigrate.ledger.user_ids import OneUserType
@@ -39,7 +39,6 @@ from lbmigrate.records import Document
 from lbmigrate.rules.event import (
     check_source_id,
     constant_points,
-    former_ids,
     live_event,
     live_id,
     source_named,
@@ -168,22 +167,16 @@ class ScoreRecorder:
             self._tell_ahead(1, f"{event['_id']} is {event['createdAt'] - now} ahead of this host's clock")
         with self._turns.of(event["userId"]):
             leavers = first_look(self._context, looked := self._folding.begun(), [event])
-            return event["userId"] not in leavers and self._enter(source, event, looked, leavers.fence)
+            if event["userId"] in leavers:
+                return False
+            written = self._one_wait.write(source, looked, event) if looked else None
+            return self._enter(source, event, looked, leavers.fence) if written is None else written
 
     def _enter(self, source: Source, event: Document, looked: LookedAt | None, fence: int | None) -> bool:
         known = self._recall.of(event["userId"], fence)
-        former = former_ids(source.action, [event["sourceId"]])
-        written = self._one_wait.write(looked, event) if looked and not former else Written()
-        if written.done:
-            return True
-        looked = None if written.inserted else looked  # an entry may count the event, and the ledger not have it
-        entered = enter(self._context, source, [event], former, False, *([looked.look] if looked else []))
-        if entered.rejects:
-            way = "lbmigrate doctor" if entered.refused else "lbmigrate reconcile"
-            raise LbmigrateError(f"{event['_id']}: {entered.rejects[0].reason}", hint=way)
-        added = bool(entered.new) or written.inserted
+        added = enter_one(self._context, source, event, *([looked.look] if looked else []))
         if looked:
-            looked.take([event], entered.new)
+            looked.take([event], [event] if added else [])
         restored = not added and self._settle(source, [event["sourceId"]], undone=True).adjusted > 0
         if looked is None or fold_newest(self._context, looked):
             # Also when it was there already: whoever inserted it may have died before this.

@@ -113,8 +113,9 @@ def reason(error: Exception) -> str:
 
 
 def _rows(error: Exception) -> list[Document]:
+    """What a server says of each write, and before it that no majority has them: whatever else, that is the news."""
     details = getattr(error, "details", None) if isinstance(error, BulkWriteError) else None
-    return [row for kind in ("writeErrors", "writeConcernErrors") for row in (details or {}).get(kind, ())]
+    return [row for kind in ("writeConcernErrors", "writeErrors") for row in (details or {}).get(kind, ())]
 
 
 def codes(error: BaseException) -> set[int]:

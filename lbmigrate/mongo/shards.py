@@ -26,6 +26,12 @@ def is_router(database: Database[Any]) -> bool:
     return not is_fake(database) and bool(database.client.is_mongos or database.client.options.load_balanced)
 
 
+def is_in_a_set(database: Database[Any]) -> bool:
+    """Whether the driver knows that this is a replica set, and so no router. Asks no server."""
+    servers = database.client.topology_description.server_descriptions()
+    return any(each.replica_set_name for each in servers.values())
+
+
 def borders(collection: Collection[Any], key: str, most: int) -> list[Border]:
     """At most so many places where the range of a key may be cut, in the server's order.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +15,14 @@ from bson import CodecOptions, DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect, BulkWriteError, NotPrimaryError, OperationFailure
+from pymongo.errors import AutoReconnect, BulkWriteError, NotPrimaryError, OperationFailure, PyMongoError
 
 from lbmigrate.ledger import batches, raw_reads
 from lbmigrate.ledger.batches import Ready
 from lbmigrate.ledger.events import insert_each
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.concerns import durable
-from lbmigrate.mongo.faults import codes
+from lbmigrate.mongo.faults import codes, is_transient
 from tests.runs import FAILPOINTS, failing, replica_set
 
 pytestmark = pytest.mark.usefixtures("mongod")
@@ -227,9 +228,11 @@ def first(some):
     return some
 
 
-@pytest.mark.parametrize("most", [1, 10_000], ids=["by the driver", "in one command"])
-def test_changes_tell_how_many_documents_were_as_they_had_to_be(first, monkeypatch, most):
+@pytest.mark.parametrize("is_in_a_set", [True, False], ids=["in a set", "not known to be in one"])
+@pytest.mark.parametrize("most", [3, 1_000])
+def test_changes_tell_how_many_documents_were_as_they_had_to_be(first, monkeypatch, most, is_in_a_set):
     monkeypatch.setattr(batches, "MOST_UPDATES", most)
+    monkeypatch.setattr(batches, "is_in_a_set", lambda _: is_in_a_set)
     assert batches.change(first, versions(0, 2, 3, 9)) == 2
     assert stored(first) == {0: 2, 1: 1, 2: 2, 3: 2}
 
@@ -269,15 +272,37 @@ def test_a_change_that_no_majority_has_is_raised(on_frail):
     assert raised.value.details["writeConcernErrors"][0]["code"] == 64
 
 
-def test_each_write_is_told_with_the_election_under_which_it_was_made_if_that_is_known(first, monkeypatch):
+def test_what_is_sent_once_is_told_with_the_election_under_which_it_was_written(first):
     term = first.database.client.admin.command("replSetGetStatus")["term"]
-    with batches.terms() as told:
-        batches.insert(first, [{"_id": 10, "rev": 1}])
+    with batches.once() as terms:
+        batches.insert_one(first, {"_id": 10, "rev": 1})
         batches.change(first, versions(0))
-        monkeypatch.setattr(batches, "MOST_UPDATES", 0)
-        batches.change(first, versions(1))
-    batches.change(first, versions(2))
-    assert told == [term, term, None]
+    batches.change(first, versions(1))
+    assert terms == [term, term]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [LOST, STEPPED_DOWN, {"errorCode": 91}, LATE], ids=str)
+@pytest.mark.parametrize("verb", ["insert", "update"])
+def test_what_is_sent_once_is_not_sent_again_after_a_fault(on_frail, verb, how):
+    on_frail.insert_one({"_id": 1, "rev": 1})
+    write = {
+        "insert": lambda: batches.insert_one(on_frail, {"_id": 2}),
+        "update": lambda: batches.change(on_frail, versions(1)),
+    }
+    with (
+        failing(on_frail.database.client, verb, 1, **how),
+        batches.once() as terms,
+        pytest.raises(PyMongoError) as raised,
+    ):
+        write[verb]()
+    assert is_transient(raised.value)
+    assert terms == []
+
+
+def test_a_document_that_is_ready_can_be_copied():
+    document = Ready(bson.encode(SOME[9]))
+    assert copy.deepcopy(document).raw == document.raw
 
 
 # --- both ----------------------------------------------------------------------------------------------------------

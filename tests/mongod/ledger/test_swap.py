@@ -143,6 +143,7 @@ def test_what_one_hand_is_refused_is_raised_and_the_others_are_made(database, en
 
 def test_a_server_remembers_no_updates_in_case_they_are_sent_again(database, entries, server_uri):
     with MongoClient(server_uri) as sender:
+        sender.admin.command("ping")  # only then does the driver know what it is connected to
         before = remembered(database)
         updates = [update(held({**ENTRY}), {"score": Int64(7)}, NOW, (), ())]
         assert change_entries(sender[database.name][ENTRIES], updates, ["ada"]) == []

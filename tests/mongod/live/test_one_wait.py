@@ -83,13 +83,13 @@ def assert_exact(app, events):
 
 
 @contextmanager
-def altered(how):
-    """Within the block `how(database, command, send)` answers each write to entries."""
+def altered(how, verb="update"):
+    """Within the block `how(database, send)` answers each write to entries, or those of another `verb`."""
     command = Database.command
 
     def answer(database, asked, **options):
         send = partial(command, database, asked, **options)
-        return how(database, send) if "update" in asked else send()
+        return how(database, send) if verb in asked else send()
 
     with patch.object(Database, "command", answer):
         yield
@@ -132,14 +132,90 @@ def test_an_event_that_the_next_primary_does_not_have_is_inserted_again(app, rec
     assert_exact(app, KNOWN + 1)
 
 
-def test_an_event_is_inserted_again_if_the_driver_had_to_send_the_entries(app, recorder):
+def test_an_event_is_inserted_again_if_the_primary_is_lost_before_it_has_the_entries(app, recorder):
     def lost(database, send):
-        database["score_events"].delete_one({"_id": NEWEST})
-        raise AutoReconnect("the primary is gone")
+        if not told:
+            told.append(database["score_events"].delete_one({"_id": NEWEST}))
+            raise AutoReconnect("the primary is gone")
+        return send()
 
+    told = []
     with altered(lost):
         assert act(recorder, 999)
+    assert told
     assert_exact(app, KNOWN + 1)
+
+
+def cut_before(database, send):
+    raise AutoReconnect("a connection that the server has closed long ago")
+
+
+def cut_after(database, send):
+    send()
+    raise AutoReconnect("the answer was lost")
+
+
+@pytest.mark.parametrize("cut", [cut_before, cut_after])
+def test_an_action_that_is_known_is_not_new_whatever_becomes_of_the_connection(app, recorder, cut):
+    for number in (KNOWN - 1, KNOWN - 1):
+        with altered(cut, "insert"):
+            assert not act(recorder, number)
+        assert_exact(app, KNOWN)
+
+
+def test_an_action_that_meets_a_closed_connection_is_new_and_counts_once(app, recorder):
+    with altered(cut_before, "insert"):
+        assert act(recorder, 999)
+    assert_exact(app, KNOWN + 1)
+
+
+def test_an_action_whose_answer_was_lost_counts_once(app, recorder):
+    with altered(cut_after, "insert"):
+        act(recorder, 999)
+    assert_exact(app, KNOWN + 1)
+    assert not act(recorder, 999)
+    assert_exact(app, KNOWN + 1)
+
+
+def test_an_event_that_the_primary_has_taken_while_it_steps_down_is_new(app, recorder):
+    def stepping_down(_, send):
+        return {**send(), "writeConcernError": {"code": 189, "errmsg": "stepped down"}}
+
+    with altered(stepping_down, "insert"):
+        assert act(recorder, 999)
+    assert_exact(app, KNOWN + 1)
+
+
+def test_who_leaves_in_between_does_not_come_back(app, recorder):
+    def leaves(_, send):
+        if not left:
+            left.append(app.forget(str(oid(1))))
+        return send()
+
+    left = []
+    with altered(leaves):  # the document has the id of its user, so the event gets another one by forgetting
+        assert not recorder.record("task_complete", oid(1), oid(1), at=NEW_YEAR + dt.timedelta(minutes=KNOWN))
+    assert left
+    assert not app.database["score_events"].count_documents({"userId": oid(1)})
+    assert not entries_of(app, 1)
+
+
+def test_two_actions_of_one_moment_both_count_if_one_comes_between_the_event_and_the_entries_of_the_other(
+    app, recorder
+):
+    other = ScoreRecorder(app.database, app.config, strict=True, budget=60)
+    moment, told = NEW_YEAR + dt.timedelta(minutes=KNOWN), []
+
+    def late(_, send):
+        if not told:
+            told.append("begun")
+            told.append(other.record("task_complete", oid(1), oid(1998), at=moment))
+        return send()
+
+    with altered(late):
+        assert recorder.record("task_complete", oid(1), oid(1999), at=moment)
+    assert told == ["begun", True]
+    assert_exact(app, KNOWN + 2)
 
 
 def test_what_an_app_leaves_that_dies_of_all_moments_then_the_next_backfill_puts_right(app, recorder):
