@@ -1,4 +1,4 @@
-"""Batches of BSON to a server, in commands of our own; those from it: `raw_reads`.
+"""Batches of BSON, and changes, to a server in commands of our own; what comes from it: `raw_reads`.
 
 The driver's `find_raw_batches` and `insert_many` make objects for each document, which takes longer than all else that
 is done for one. What is unusual in any way, and every fault, is left to them.
@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateOne
 from pymongo.collection import Collection
@@ -26,8 +25,8 @@ from lbmigrate.values.ids import in_parts
 
 MOST_BYTES = 16_000_000  # of a command of ours: the driver cuts what is larger
 MOST_DOCUMENTS = 50_000
-MOST_UPDATES = 1_000  # of a command: an entry has some kilobytes at most
-UNTOLD = 0  # in place of a term, by a server that tells none
+MOST_UPDATES = 1_000  # of a command; entries have some kilobytes at most, so it stays below what a server takes
+UNTOLD = 0  # in place of a term, where the server told none
 CODECS: CodecOptions[Any] = CodecOptions(RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
@@ -53,6 +52,8 @@ _terms: ContextVar[Terms | None] = ContextVar("terms", default=None)
 @contextmanager
 def once() -> Iterator[Terms]:
     """Within the block this thread's commands of ours are sent once, and what fails is raised, with no second try.
+
+    (But for what a server has refused before it did anything, because it is overloaded: the driver sends that again.)
 
     Yields under which election, by its number, each of them has written.
     """
@@ -84,7 +85,8 @@ def change(collection: Collection[Any], updates: Sequence[Update]) -> int:
     """Make changes of one document each; how many changed something. Raises what the driver's `bulk_write` does.
 
     A server remembers each change that the driver may send again, which is a quarter of its work; not so of these.
-    After a fault the driver sends them. None may change again what it has changed (`revisions`): it is not told then.
+    After a fault the driver sends them again. None may change again what it has changed (`revisions`), so what was
+    changed before the fault is not among those that are told.
     A router sends a change that it need not remember to all shards, also to one that has handed the document on.
     """
     if not isinstance(collection, Collection) or not is_in_a_set(collection.database):
@@ -108,7 +110,7 @@ def _answer(collection: Collection[Any], verb: str, name: str, parts: Sequence[A
     terms = _terms.get()
     try:
         reply: Document = collection.database.command(command, codec_options=collection.codec_options)
-    except (PyMongoError, InvalidDocument):
+    except PyMongoError:
         if terms is None:
             return None
         raise

@@ -3,7 +3,7 @@
 A roll-up reads all events of a user. Where few are new, this does without. Why the result is the same:
 
 1. An entry is read before the new events are inserted (`looked_at`), so it counts none of them. It stands for a set of
-   events S, all in the ledger, that its writer has read.
+   events S, all in the ledger, that its writer has read (but for a moment of a failover: `one_wait`).
 2. The insert says which events are new: K, all of them in the ledger now, none of them in S. An event that was there
    already, for whatever reason, may be in S or not: its user is rolled up.
 3. What is written is S and K together, by a write that matches only the very entry that was read (`entries.this`).
@@ -50,6 +50,7 @@ from lbmigrate.state import layouts
 from lbmigrate.state.layouts import Seen
 from lbmigrate.values.id_text import id_text
 from lbmigrate.values.ids import in_parts, plain_id
+from lbmigrate.values.limits import names_a_user
 
 Made = Mapping[
     Any, Sequence[Document]
@@ -132,21 +133,21 @@ def _written(
     some = parts if contested else ()
     keys = {(e["userId"], e["period"]): e for part in some for e in part if e["userId"] in contested}
     now = entries_of(context.target, layout, keys)[0] if keys else {}
-    # Of a write that was lost it is not told which one: most are as they were to be.
+    # It is not told which writes were lost. An entry that is as it was to be may be so by somebody else's action.
     lost = {key[0]: None for key, e in keys.items() if (kept := now[key]) is None or changed_fields(kept, e)}
     lost |= dict.fromkeys(_uncounted(context, now, [user for user in contested if user not in lost]))
     return [each for each, _ in done], lost
 
 
 def _uncounted(context: Context, now: Entries, users: Sequence[Any]) -> list[Any]:
-    """Those of the users whose entries, as they are `now`, may lack an event: somebody else's action looks the same.
+    """Those of the users whose entries, as they are `now`, may lack an event of ours.
 
     An entry that stands for as many events as the ledger has stands for all of them, whoever wrote it.
     """
     found: dict[Any, int] = {}
     for part in in_parts(users):
         groups = context.target[EVENTS].aggregate([{"$match": {"userId": {"$in": part}}}, {"$sortByCount": "$userId"}])
-        found |= {plain_id(group["_id"]): group["count"] for group in groups}
+        found |= {plain_id(group["_id"]): group["count"] for group in groups if names_a_user(group["_id"])}
     return [user for user in users if (kept := now.get((user, OVERALL))) is None or counted(kept) != found.get(user)]
 
 

@@ -28,6 +28,7 @@ from lbmigrate.run.context import Context
 from lbmigrate.schema import EVENTS
 from lbmigrate.state import layouts
 from lbmigrate.values.ids import in_parts, plain_id
+from lbmigrate.values.limits import names_a_user
 
 COUNTED = 10  # events of a user that an index counts each time, on average
 SHARE = 100  # users from whom on it is worth to write the entries of several shares at the same time
@@ -52,15 +53,15 @@ def fold_newest(context: Context, looked: LookedAt, others: Iterable[Any] = ()) 
     return [*whole, *(user for user in users if user not in done)]
 
 
-def vouches_alone(looked: LookedAt, event: Document) -> bool:
-    """Whether an event folds into entries that there are and were read, and nothing else has to be asked after it.
+def folds_unasked(looked: LookedAt, event: Document) -> bool:
+    """Whether a new event folds into entries that there are and were read, with no question after it was inserted.
 
     Before a user gets an entry that was not there, it is asked who has left, of a majority that has the event.
     """
     overall = looked.entries.get((event["userId"], OVERALL))
     if overall is None or None in looked.entries.values() or counted(overall) < 0 or looked.unclear:
         return False
-    return bool(event["createdAt"] >= overall["lastEventAt"]) and not _is_due(overall)
+    return not _is_due(overall, [event])
 
 
 def _folded(context: Context, looked: LookedAt, users: Sequence[Any]) -> set[Any]:
@@ -111,18 +112,25 @@ def _last_days(looked: LookedAt, overall: Mapping[Any, Document]) -> dict[Any, i
 def _vouched(context: Context, overall: Mapping[Any, Document], new: Mapping[Any, Sequence[Document]]) -> list[Any]:
     """Those users whose `overall` entries, as they were before, lack nothing of the ledger but the `new` events."""
     plain = [user for user, entry in overall.items() if counted(entry) >= 0]
-    due = [user for user in plain if _is_due(overall[user])]
+    due = [user for user in plain if _is_due(overall[user], new[user])]
     found: dict[Any, tuple[int, int, Any]] = {}
     for part in in_parts(due):
         matching = {"userId": part[0] if len(part) == 1 else {"$in": part}}
         groups = context.target[EVENTS].aggregate([{"$match": matching}, *_BY_USER])
-        found |= {plain_id(group["_id"]): (group["events"], group["moments"], group["last"]) for group in groups}
+        known = (group for group in groups if names_a_user(group["_id"]))
+        found |= {plain_id(group["_id"]): (group["events"], group["moments"], group["last"]) for group in known}
     wrong = {user for user in due if found.get(user) != _expected(overall[user], new[user])}
     return [user for user in plain if user not in wrong]
 
 
-def _is_due(entry: Document) -> bool:
-    """Whether it is held against the ledger now: always with few events, with many at every so-manieth revision."""
+def _is_due(entry: Document, new: Sequence[Document]) -> bool:
+    """Whether it is held against the ledger now: always with few events, with many at every so-manieth revision.
+
+    And where an event is not newer than all that it counts: it may count that very one, of which a lost primary said
+    that it has it (`one_wait`), and nobody had computed it anew yet.
+    """
+    if any(event["createdAt"] <= entry["lastEventAt"] for event in new):
+        return True
     seldom = 1 << (counted(entry) // COUNTED).bit_length()  # the same for long, while the revisions go on
     return seldom <= 2 or bool(entry["rev"] % seldom == 0)
 

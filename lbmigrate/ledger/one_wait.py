@@ -12,7 +12,8 @@ in between, they might count an event that is undone. Why the event is safe all 
 With two terms, or wherever else it cannot be said, the event is inserted once more, unless its user has left meanwhile,
 and a majority is waited for; then the entries are computed from the ledger. Where that comes to no end (the app dies,
 or its time is over) the next backfill finds what it always finds then: an event is missing, and the entries of its user
-are computed anew. A command that fails is not sent again: it might go to the next primary.
+are computed anew. So does whoever records it before that: it is not newer than what the entry counts, and then that is
+held against the ledger (`fold_newest`). A command that fails is not sent again: it might go to the next primary.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from lbmigrate.config.model import Source
 from lbmigrate.ledger import batches, rollup
 from lbmigrate.ledger.enter import enter_one
-from lbmigrate.ledger.fold_newest import fold_newest, vouches_alone
+from lbmigrate.ledger.fold_newest import fold_newest, folds_unasked
 from lbmigrate.ledger.leavers import Leavers
 from lbmigrate.ledger.looked_at import LookedAt
 from lbmigrate.mongo.concerns import is_fake
@@ -47,28 +48,31 @@ class OneWait:
     def write(self, source: Source, looked: LookedAt, event: Document) -> bool | None:
         """Insert an event and fold it into its entries, which were read; whether it is new, and both are written.
 
-        None where that is for the usual way: nothing is known to be written then.
+        None where that is for the usual way: the event may be there, and no entry counts it.
         """
         if not self._fits(looked, event):
             return None
         with batches.once() as terms:
-            is_new = self._inserted(event)
-            if not is_new:
+            if not self._inserted(event):
                 return None
             looked.take_new(event)
             left = fold_newest(self._context, looked)
-        if batches.UNTOLD in terms:
+        if min(terms) <= batches.UNTOLD:
             self._tells_terms = False
-        return (not left and _are_of_one_log(terms)) or self._again(source, event)
+        if not _are_of_one_log(terms):
+            return self._made_sure(source, event)
+        if left:  # somebody else was faster
+            rollup.roll_up(self._context, {"$in": left})
+        return True
 
     def _fits(self, looked: LookedAt, event: Document) -> bool:
         database = self._context.target
-        usual = self._tells_terms and is_in_a_set(database) and vouches_alone(looked, event)
+        usual = self._tells_terms and is_in_a_set(database) and folds_unasked(looked, event)
         # Nor may the ledger have it under the `_id` that an earlier version gave it.
         return usual and not former_ids(event["actionType"], [event["sourceId"]])
 
     def _inserted(self, event: Document) -> bool:
-        """Whether a primary has taken the event as new; False also where that is not known."""
+        """Whether a primary has taken the event as new; False also where it refused it, or that is not known."""
         events = self._context.target.get_collection(EVENTS, write_concern=ONE_MEMBER)
         try:
             batches.insert_one(events, event)
@@ -80,7 +84,7 @@ class OneWait:
             return False
         return True
 
-    def _again(self, source: Source, event: Document) -> bool:
+    def _made_sure(self, source: Source, event: Document) -> bool:
         """Have a majority know the event, and entries that count it; False if its user has left since."""
         if event["userId"] in Leavers(self._context.state):
             return False
@@ -91,4 +95,4 @@ class OneWait:
 
 def _are_of_one_log(terms: batches.Terms) -> bool:
     """Whether there was more than one write, and all under one election."""
-    return len(terms) > 1 and len({*terms}) == 1 and terms[0] != batches.UNTOLD
+    return len(terms) > 1 and len({*terms}) == 1 and terms[0] > batches.UNTOLD

@@ -101,6 +101,8 @@ class ScoreRecorder:
     ) -> bool:
         """Record that a user has just done something; True if that is new, and now on the board.
 
+        Where the connection breaks just then, and the event is there, nobody knows whether it is new: False.
+
         With `undo` it is taken back: True if it counted until now. Of the rest only the action and the document matter
         then. What is recorded again after that counts again if its document does.
 

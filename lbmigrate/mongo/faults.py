@@ -113,7 +113,7 @@ def reason(error: Exception) -> str:
 
 
 def _rows(error: Exception) -> list[Document]:
-    """What a server says of each write, and before it that no majority has them: whatever else, that is the news."""
+    """What a server says of each write, and before that why it cannot say that they will last."""
     details = getattr(error, "details", None) if isinstance(error, BulkWriteError) else None
     return [row for kind in ("writeConcernErrors", "writeErrors") for row in (details or {}).get(kind, ())]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from threading import Barrier, Event
 from unittest.mock import patch
 
 import pymongo
@@ -16,6 +18,7 @@ from pymongo.monitoring import CommandListener
 
 from lbmigrate import ScoreRecorder, commands
 from lbmigrate.ledger import one_wait
+from lbmigrate.live import recorder as recorder_module
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import open_client
 from lbmigrate.mongo.concerns import durable
@@ -56,7 +59,7 @@ class Unwaited(CommandListener):
     count = 0
 
     def started(self, event):
-        self.count += event.command_name == "insert" and event.command["writeConcern"].get("w") == 1
+        self.count += event.command_name == "insert" and event.command.get("writeConcern", {}).get("w") == 1
 
     def succeeded(self, event):
         """Nothing more is to be known."""
@@ -93,6 +96,31 @@ def altered(how, verb="update"):
 
     with patch.object(Database, "command", answer):
         yield
+
+
+@contextmanager
+def lost_after_the_entries(until):
+    """Within the block the event of the next write is gone when its entries count it, and then `until()` happens.
+
+    After that everything goes on, under another election.
+    """
+    found = []
+
+    def lost(database, send):
+        if found:
+            return send()
+        found.append(database["score_events"].delete_one({"_id": NEWEST}))
+        reply = send()
+        until()
+        return {**reply, "opTime": {**reply["opTime"], "t": reply["opTime"]["t"] + 1}}
+
+    with altered(lost):
+        yield
+    assert found
+
+
+def dies():
+    raise KeyboardInterrupt
 
 
 def test_it_leaves_what_two_waits_leave(app, recorder, unwaited):
@@ -186,16 +214,21 @@ def test_an_event_that_the_primary_has_taken_while_it_steps_down_is_new(app, rec
     assert_exact(app, KNOWN + 1)
 
 
-def test_who_leaves_in_between_does_not_come_back(app, recorder):
+@pytest.mark.parametrize("elections", [0, 1])
+def test_who_leaves_in_between_does_not_come_back(app, recorder, elections):
+    """The document has the id of its user, so its event gets another one by forgetting."""
+
     def leaves(_, send):
         if not left:
             left.append(app.forget(str(oid(1))))
-        return send()
+        reply = send()
+        return {**reply, "opTime": {**reply["opTime"], "t": reply["opTime"]["t"] + elections}}
 
     left = []
-    with altered(leaves):  # the document has the id of its user, so the event gets another one by forgetting
-        assert not recorder.record("task_complete", oid(1), oid(1), at=NEW_YEAR + dt.timedelta(minutes=KNOWN))
+    with altered(leaves):
+        told = recorder.record("task_complete", oid(1), oid(1), at=NEW_YEAR + dt.timedelta(minutes=KNOWN))
     assert left
+    assert told is (elections == 0), "it was recorded before its user left, unless that was undone"
     assert not app.database["score_events"].count_documents({"userId": oid(1)})
     assert not entries_of(app, 1)
 
@@ -222,16 +255,56 @@ def test_what_an_app_leaves_that_dies_of_all_moments_then_the_next_backfill_puts
     app.backfill()
     newest = task(999, hours=KNOWN, updatedAt=app.clock())
 
-    def dies(database, send):
-        database["score_events"].delete_one({"_id": NEWEST})
-        send()
-        raise KeyboardInterrupt
-
-    with altered(dies), pytest.raises(KeyboardInterrupt):
+    with lost_after_the_entries(dies), pytest.raises(KeyboardInterrupt):
         recorder.record("task_complete", oid(1), newest["_id"], at=newest["completedAt"])
     assert app.entries()[f"global:{oid(1)}"]["events"] == KNOWN + 1, "and the event is gone"
     app.database["tasks"].insert_one(newest)
     app.backfill()
+    assert_exact(app, KNOWN + 1)
+
+
+def test_an_entry_that_counts_a_lost_event_is_put_right_by_whoever_records_that_again(app, recorder):
+    with lost_after_the_entries(dies), pytest.raises(KeyboardInterrupt):
+        act(recorder, 999)
+    assert app.entries()[f"global:{oid(1)}"]["events"] == KNOWN + 1
+    other = ScoreRecorder(app.database, app.config, strict=True, budget=60)
+    assert act(other, 999)
+    assert_exact(app, KNOWN + 1)
+
+
+def test_an_entry_that_counts_a_lost_event_and_a_later_one_is_put_right_by_whoever_records_that_again(app, recorder):
+    with lost_after_the_entries(dies), pytest.raises(KeyboardInterrupt):
+        act(recorder, 999)
+    other = ScoreRecorder(app.database, app.config, strict=True, budget=60)
+    assert act(other, 1100)
+    assert act(other, 999)
+    assert_exact(app, KNOWN + 2)
+
+
+def test_who_has_read_the_entry_that_counts_a_lost_event_does_not_count_it_twice(app, recorder, monkeypatch):
+    other = ScoreRecorder(app.database, app.config, strict=True, budget=60)
+    first_look, looked = recorder_module.first_look, Barrier(2, timeout=60)
+    done = Event()
+
+    def slowly(context, *given):
+        found = first_look(context, *given)
+        if context is other._context:
+            looked.wait()
+            assert done.wait(60)
+        return found
+
+    monkeypatch.setattr(recorder_module, "first_look", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        later = []
+
+        def reads():
+            later.append(pool.submit(act, other, 999))
+            looked.wait()
+
+        with lost_after_the_entries(reads):
+            assert act(recorder, 999)
+        done.set()
+        later[0].result()
     assert_exact(app, KNOWN + 1)
 
 
@@ -319,7 +392,7 @@ def test_what_a_primary_acknowledged_alone_before_it_was_lost_is_recorded_by_the
             for each in others:
                 each.admin.command({"configureFailPoint": "stopReplProducer", "mode": "alwaysOn"})
             until(lambda: not reaches_others(client), "the others to stop")
-            return vouches_alone(*looked)
+            return folds_unasked(*looked)
 
         def on_the_next_one(context, looked):
             first.process.kill()
@@ -330,8 +403,8 @@ def test_what_a_primary_acknowledged_alone_before_it_was_lost_is_recorded_by_the
             monkeypatch.undo()
             return fold_newest(context, looked)
 
-        vouches_alone = one_wait.vouches_alone
-        monkeypatch.setattr(one_wait, "vouches_alone", alone)
+        folds_unasked = one_wait.folds_unasked
+        monkeypatch.setattr(one_wait, "folds_unasked", alone)
         monkeypatch.setattr(one_wait, "fold_newest", on_the_next_one)
         for number in range(KNOWN, KNOWN + 9):
             assert act(recorder, number)
