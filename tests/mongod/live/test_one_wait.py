@@ -283,23 +283,22 @@ def test_an_entry_that_counts_a_lost_event_and_a_later_one_is_put_right_by_whoev
 
 def test_who_has_read_the_entry_that_counts_a_lost_event_does_not_count_it_twice(app, recorder, monkeypatch):
     other = ScoreRecorder(app.database, app.config, strict=True, budget=60)
-    first_look, looked = recorder_module.first_look, Barrier(2, timeout=60)
-    done = Event()
+    fold_newest, inserted, done = one_wait.fold_newest, Barrier(2, timeout=60), Event()
 
     def slowly(context, *given):
-        found = first_look(context, *given)
         if context is other._context:
-            looked.wait()
+            inserted.wait()
             assert done.wait(60)
-        return found
+        return fold_newest(context, *given)
 
-    monkeypatch.setattr(recorder_module, "first_look", slowly)
+    for module in (one_wait, recorder_module):
+        monkeypatch.setattr(module, "fold_newest", slowly)
     with ThreadPoolExecutor(1) as pool:
         later = []
 
         def reads():
             later.append(pool.submit(act, other, 999))
-            looked.wait()
+            inserted.wait()
 
         with lost_after_the_entries(reads):
             assert act(recorder, 999)
