@@ -57,7 +57,7 @@ class OneWait:
                 return None
             looked.take_new(event)
             left = fold_newest(self._context, looked)
-        if min(terms) <= batches.UNTOLD:
+        if any(term <= batches.UNTOLD for term in terms):
             self._tells_terms = False
         if not _are_of_one_log(terms):
             return self._made_sure(source, event)

@@ -178,6 +178,19 @@ def cut_before(database, send):
     raise AutoReconnect("a connection that the server has closed long ago")
 
 
+def once_only(how):
+    """Answer the first command so, and all others as the server does."""
+    begun = []
+
+    def answer(database, send):
+        if begun:
+            return send()
+        begun.append(True)
+        return how(database, send)
+
+    return answer
+
+
 def cut_after(database, send):
     send()
     raise AutoReconnect("the answer was lost")
@@ -211,7 +224,9 @@ def test_an_event_that_the_primary_has_taken_while_it_steps_down_is_new(app, rec
 
     with altered(stepping_down, "insert"):
         assert act(recorder, 999)
-    assert_exact(app, KNOWN + 1)
+        with altered(once_only(cut_before)):
+            assert act(recorder, 1000)
+    assert_exact(app, KNOWN + 2)
 
 
 @pytest.mark.parametrize("elections", [0, 1])
