@@ -18,6 +18,8 @@ held against the ledger (`fold_newest`). A command that fails is not sent again:
 
 from __future__ import annotations
 
+from typing import Any
+
 from pymongo import WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -52,11 +54,13 @@ class OneWait:
         """
         if not self._fits(looked, event):
             return None
+        left: list[Any] = []
         with batches.once() as terms:
             if not self._inserted(event):
                 return None
-            looked.take_new(event)
-            left = fold_newest(self._context, looked)
+            if terms:  # else the primary was stepping down, and the entries could only tell of the next one
+                looked.take_new(event)
+                left = fold_newest(self._context, looked)
         if any(term <= batches.UNTOLD for term in terms):
             self._tells_terms = False
         if not _are_of_one_log(terms):

@@ -17,7 +17,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 from pymongo.monitoring import CommandListener
 
 from lbmigrate import ScoreRecorder, commands
-from lbmigrate.ledger import one_wait
+from lbmigrate.ledger import batches, one_wait
 from lbmigrate.live import recorder as recorder_module
 from lbmigrate.migration.steps import STEPS
 from lbmigrate.mongo.client import open_client
@@ -227,6 +227,20 @@ def test_an_event_that_the_primary_has_taken_while_it_steps_down_is_new(app, rec
         with altered(once_only(cut_before)):
             assert act(recorder, 1000)
     assert_exact(app, KNOWN + 2)
+
+
+def test_an_event_that_a_primary_took_while_it_stepped_down_is_not_vouched_for_by_two_writes_of_the_next_one(
+    app, recorder, monkeypatch
+):
+    def undone(database, send):
+        reply = send()
+        database["score_events"].delete_one({"_id": NEWEST})
+        return {**reply, "writeConcernError": {"code": 189, "errmsg": "stepped down"}}
+
+    monkeypatch.setattr(batches, "MOST_UPDATES", 1)  # so that each entry is a write of its own
+    with altered(undone, "insert"):
+        assert act(recorder, 999)
+    assert_exact(app, KNOWN + 1)
 
 
 @pytest.mark.parametrize("elections", [0, 1])
